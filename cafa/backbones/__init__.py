@@ -1,0 +1,1 @@
+"""Pretrained text-to-audio models behind one interface."""

@@ -1,0 +1,1 @@
+"""Frozen encoders whose arrays are cached once per clip."""

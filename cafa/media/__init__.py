@@ -1,0 +1,1 @@
+"""Reading, normalising and writing of video and sound files."""

@@ -1,0 +1,1 @@
+"""Evaluation models: waveform or frames in, embedding out."""

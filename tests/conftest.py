@@ -1,0 +1,22 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of published clips and golden arrays; skips with a reason where it is absent.
+
+    The folder is ``$CAFA_SHARED`` or ``../shared`` beside the checkout. In continuous
+    integration (``CAFA_REQUIRE_SHARED=1``) its absence is an error.
+    """
+    folder = Path(os.environ.get("CAFA_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not (folder / "golden").is_dir():
+        message = f"published clips and golden arrays not found at {folder}: set CAFA_SHARED"
+        if os.environ.get("CAFA_REQUIRE_SHARED") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
