@@ -1,0 +1,61 @@
+"""The `cafa` command line: one verb per stage, the same for a person and for a rule.
+
+Verbs are imported only when they are called, so that cheap ones stay cheap.
+"""
+
+import importlib
+import sys
+
+import click
+
+from cafa import __version__
+from cafa.errors import CafaError
+
+#: verb -> module of `cafa.cli` that defines a command (or group) called `command`
+VERBS = {
+    "manifest": "manifest",
+    "ingest": "ingest",
+    "world": "world",
+    "features": "features",
+    "prompts": "prompts",
+    "train": "train",
+    "samples": "samples",
+    "judges": "judges",
+    "embed": "embed",
+    "score": "score",
+    "table": "table",
+    "examples": "examples",
+    "generate": "generate",
+    "ledger": "ledger",
+    "evaluate": "evaluate",
+    "parity": "parity",
+}
+
+
+class VerbGroup(click.Group):
+    """A group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one verb."""
+        if cmd_name not in VERBS:
+            return None
+        return importlib.import_module(f"cafa.cli.{VERBS[cmd_name]}").command
+
+
+@click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__)
+def cli() -> None:
+    """Controllable video-and-text-to-audio generation: make, measure, print the tables."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line, any other keeps its traceback."""
+    try:
+        cli()
+    except CafaError as error:
+        click.echo(f"cafa: error: {error}", err=True)
+        sys.exit(1)
