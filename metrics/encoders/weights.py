@@ -1,0 +1,195 @@
+"""Weights of the judges: found, checked and loaded without surprises.
+
+A file is read only as safetensors or through ``torch.load(weights_only=True)``; its SHA-256 is always
+computed and returned, and compared with the row of ``config/weights.tsv`` where that row has one.
+Loading into a network is strict: names that are deliberately not used are listed by the caller, and any
+other name, missing tensor or shape is an error.
+"""
+
+import csv
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from cafa.errors import InputError, WeightsError
+from cafa.files import sha256_file
+
+COLUMNS = ("name", "url", "sha256", "licence", "used_by", "note")
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """One row of ``config/weights.tsv``: where a weights file comes from and under which terms.
+
+    ``sha256`` is None where the publisher gives none and nobody has recorded one yet.
+    """
+
+    name: str
+    url: str
+    sha256: str | None
+    licence: str
+    used_by: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors of one file, and the SHA-256 of that file."""
+
+    tensors: dict[str, torch.Tensor]
+    sha256: str
+
+
+def read_weight_sources(table: Path) -> dict[str, WeightSource]:
+    """Read ``weights.tsv`` into rows by name.
+
+    Raises
+    ------
+    InputError
+        If columns differ from `COLUMNS`, a name occurs twice, or a SHA-256 is not 64 hexadecimal digits.
+    """
+    sources: dict[str, WeightSource] = {}
+    with table.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream, delimiter="\t")
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise InputError(f"{table}: columns are {reader.fieldnames}, expected {list(COLUMNS)}")
+        for row in reader:
+            digest = (row["sha256"] or "").lower()
+            if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
+                raise InputError(
+                    f"{table}: {row['name']}: {digest!r} is not a SHA-256 (64 hexadecimal digits)"
+                )
+            if row["name"] in sources:
+                raise InputError(f"{table}: {row['name']} is listed twice")
+            sources[row["name"]] = WeightSource(**{**row, "sha256": digest or None})
+    return sources
+
+
+def require_file(path: Path, source: WeightSource, *, unverified: bool = False) -> str:
+    """Check that ``path`` is the file that ``source`` describes and return its SHA-256.
+
+    Parameters
+    ----------
+    path
+        Where the weights are expected.
+    source
+        The row describing them.
+    unverified
+        Accept a row without a SHA-256. A row with one is compared in either case.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing (the message says what to download, from where, under which licence and
+        where to put it), if its SHA-256 differs, or if there is none to compare with and ``unverified``
+        was not given.
+    """
+    if not path.is_file():
+        raise WeightsError(
+            f"weights {source.name} not found: download {source.url} (licence: {source.licence}) "
+            f"and put the file at {path}"
+        )
+    if source.sha256 is None and not unverified:
+        raise WeightsError(
+            f"weights {source.name}: no SHA-256 is recorded to check {path} against. Record the SHA-256 of a "
+            f"file you trust in config/weights.tsv, or pass unverified=True"
+        )
+    digest = sha256_file(path)
+    if source.sha256 is not None and digest != source.sha256:
+        raise WeightsError(
+            f"weights {source.name}: {path} has SHA-256 {digest}, expected {source.sha256}. "
+            f"Delete it and download {source.url} again"
+        )
+    return digest
+
+
+def load_checkpoint(
+    path: Path, source: WeightSource, *, key: str | None = None, unverified: bool = False
+) -> Checkpoint:
+    """Read a state dict on the CPU, after `require_file`.
+
+    Parameters
+    ----------
+    path, source, unverified
+        As in `require_file`.
+    key
+        Entry of the file that holds the state dict (``model``, ``state_dict``); None for a flat file. A
+        safetensors file is always flat. A leading ``module.`` left by data-parallel training is removed
+        when every name has it.
+    """
+    digest = require_file(path, source, unverified=unverified)
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return Checkpoint(strip_data_parallel(load_file(path)), digest)
+    with torch.serialization.safe_globals(_numpy_scalars()):
+        # Only archives in the zip layout can be memory-mapped; files from before torch 1.6 cannot.
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    if key is not None:
+        if key not in content:
+            raise WeightsError(f"{path}: no entry {key!r}; found {sorted(map(str, content))[:8]}")
+        content = content[key]
+    alien = [name for name, value in content.items() if not isinstance(value, torch.Tensor)]
+    if alien:
+        raise WeightsError(f"{path}: entries that are not tensors: {alien[:8]}; expected a flat state dict")
+    return Checkpoint(strip_data_parallel(content), digest)
+
+
+def strip_data_parallel(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Remove ``module.`` from the names when all of them carry it."""
+    if tensors and all(name.startswith("module.") for name in tensors):
+        return {name.removeprefix("module."): value for name, value in tensors.items()}
+    return dict(tensors)
+
+
+def load_strict(
+    network: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    unused: Iterable[str] = (),
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """Put ``tensors`` into ``network``, frozen, float32, in evaluation mode, on ``device``.
+
+    Parameters
+    ----------
+    network
+        May be on the ``meta`` device: tensors are assigned, not copied.
+    tensors
+        Published names and values.
+    unused
+        Names that the network does without on purpose; an entry ending in ``.`` stands for every name
+        that begins with it. Everything else must fit exactly.
+
+    Raises
+    ------
+    WeightsError
+        If a name is unknown, missing or has another shape.
+    """
+    unused = tuple(unused)
+    prefixes = tuple(entry for entry in unused if entry.endswith("."))
+    kept = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+        if name not in unused and not name.startswith(prefixes)
+    }
+    try:
+        network.load_state_dict(kept, strict=True, assign=True)
+    except RuntimeError as error:
+        raise WeightsError(f"weights do not fit {type(network).__name__}: {error}") from error
+    return network.requires_grad_(False).eval().to(device)
+
+
+def _numpy_scalars() -> list:
+    """Harmless numpy types that published checkpoints hold beside their tensors (losses, epochs).
+
+    The first entry is listed under the name it had before numpy 2.
+    """
+    scalar = np._core.multiarray.scalar
+    types = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "b1")}
+    return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *sorted(types, key=repr)]
