@@ -1,0 +1,79 @@
+"""Samplers as plain functions: one algorithm each; schedule and noise are passed in."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from cafa.schedules import Denoised
+
+Noise = Callable[[int], Tensor]
+
+
+def per_item_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device) -> Callable[[], Tensor]:
+    """Noise whose items do not know each other.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        One per item.
+    shape : sequence of int
+        Of one item.
+    device : torch.device
+        Noise is drawn on the CPU, so that every device sees the same, and moved there.
+
+    Returns
+    -------
+    callable () -> Tensor, (len(seeds), *shape)
+        Each call continues every item's own stream.
+    """
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def draw() -> Tensor:
+        return torch.stack([torch.randn(*shape, generator=generator) for generator in generators]).to(device)
+
+    return draw
+
+
+def sample_dpmpp_3m_sde(model: Denoised, x: Tensor, sigmas: Tensor, noise: Noise, eta: float = 1.0) -> Tensor:
+    """DPM-Solver++(3M) SDE.
+
+    Lu et al. 2022 (arXiv 2211.01095) in the multistep, stochastic form of k-diffusion, which Stable Audio uses.
+
+    Parameters
+    ----------
+    model : callable (x, sigma) -> denoised
+    x : Tensor, (B, ...)
+        Unit noise times ``sigmas[0]``.
+    sigmas : Tensor, (steps + 1,)
+        Decreasing noise levels; the last may be 0.
+    noise : callable (step) -> Tensor
+        Unit noise injected after step `step`; not called for a step to level 0, nor when eta is 0.
+    eta : float
+        0 = deterministic, 1 = the SDE.
+    """
+    earlier: list[tuple[Tensor, Tensor]] = []  # (denoised, h) of the steps before, newest first
+    for step in range(len(sigmas) - 1):
+        sigma, following = sigmas[step], sigmas[step + 1]
+        denoised = model(x, sigma)
+        if following == 0:
+            return denoised
+        h = sigma.log() - following.log()
+        h_eta = h * (eta + 1)
+        x = torch.exp(-h_eta) * x - torch.expm1(-h_eta) * denoised
+        phi2 = torch.expm1(-h_eta) / h_eta + 1
+        if len(earlier) == 2:
+            (before, h1), (oldest, h2) = earlier
+            r0, r1 = h1 / h, h2 / h
+            d0, d1 = (denoised - before) / r0, (before - oldest) / r1
+            first = d0 + (d0 - d1) * r0 / (r0 + r1)
+            second = (d0 - d1) / (r0 + r1)
+            phi3 = phi2 / h_eta - 0.5
+            x = x + phi2 * first - phi3 * second
+        elif len(earlier) == 1:
+            before, h1 = earlier[0]
+            x = x + phi2 * (denoised - before) / (h1 / h)
+        if eta:
+            x = x + noise(step) * following * (-torch.expm1(-2 * h * eta)).sqrt()
+        earlier = [(denoised, h), *earlier[:1]]
+    return x
