@@ -34,9 +34,7 @@ class LoopSettings(BaseModel):
     steps: int = Field(gt=0, description="optimiser steps")
     batch_size: int = Field(gt=0, description="clips in a batch")
     learning_rate: float = Field(gt=0, description="peak learning rate of AdamW")
-    schedule: Literal["cosine", "inverse", "constant"] = Field(
-        "cosine", description="decay after the warm-up"
-    )
+    schedule: Literal["cosine", "inverse", "constant"] = Field("cosine", description="decay after the warm-up")
     warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up")
     inverse_gamma: float = Field(1e6, gt=0, description="inverse schedule: (1 + k/gamma)^-power")
     inverse_power: float = Field(0.5, gt=0, description="inverse schedule: see inverse_gamma")
@@ -196,9 +194,7 @@ def train(
             if settings.ema_decay:
                 # Early on the average follows quickly: (1+k)/(10+k), then the configured decay.
                 decay = min(settings.ema_decay, (1 + step) / (10 + step))
-                torch._foreach_lerp_(
-                    list(average.values()), [p.detach() for p in parameters.values()], 1 - decay
-                )
+                torch._foreach_lerp_(list(average.values()), [p.detach() for p in parameters.values()], 1 - decay)
             # ------------------------------------------------------------------------------------
             rows.append({"step": step, **values})
             now = time.monotonic()

@@ -1,0 +1,46 @@
+"""Options shared by the verbs, so that the same thing is always called the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cafa.shards import parse_shard
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def files(name: str, *, required: bool = True, help: str) -> Decorator:
+    """Option that may be given several files, each after its own flag."""
+    return click.option(name, multiple=True, required=required, help=f"{help}; may be repeated")
+
+
+def folder(name: str, *, help: str) -> Decorator:
+    """Option that names a folder."""
+    return click.option(name, required=True, type=click.Path(path_type=Path), help=help)
+
+
+def settings_option(model: str) -> Decorator:
+    """Option ``--settings`` holding a JSON object validated by the named model."""
+    return click.option("--settings", default="{}", help=f"JSON object, fields of {model}")
+
+
+def _parse_shard(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+    return parse_shard(value)
+
+
+def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    import torch
+
+    torch.set_num_threads(value)
+    return value
+
+
+shard_option = click.option("--shard", default="0/1", callback=_parse_shard, help="index/count, index from 0")
+seed_option = click.option("--seed", required=True, type=int, help="base seed")
+threads_option = click.option(
+    "--threads", default=1, type=click.IntRange(1), callback=_set_threads, expose_value=False,
+    help="threads of a job; results are equal bit for bit only at equal counts",
+)  # fmt: skip
+device_option = click.option("--device", default="cpu", help="torch device")

@@ -1,0 +1,56 @@
+"""Training of the miniature's AV-CLIP."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from cafa.checkpoint import RESUME, save_model
+from cafa.features.av_clip import KIND, AVClip, AVClipSettings
+from cafa.provenance import code_digest
+from cafa.store import FeatureStore
+from cafa.training.data import EpochOrder, clips_with_features
+from cafa.training.generator import seeded
+from cafa.training.loop import LoopSettings, train
+
+
+class AVClipTraining(BaseModel):
+    """Settings of AV-CLIP training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loop: LoopSettings = Field(description="optimisation")
+    model: AVClipSettings = Field(default_factory=AVClipSettings, description="size of the encoder")
+    split: str = Field("train", description="split of the manifest to train on")
+
+
+def train_av_clip(
+    settings: AVClipTraining, manifest: pd.DataFrame, frames: FeatureStore, mel: FeatureStore, *, seed: int,
+    output: str | Path, device: str = "cpu",
+) -> None:  # fmt: skip
+    """Train both towers contrastively and write the model folder."""
+    rows = clips_with_features(manifest, settings.split, [frames, mel])
+    clips = rows["clip_id"].tolist()
+    order = EpochOrder(len(clips), settings.loop.batch_size, seed)
+    model = seeded(seed, lambda: AVClip(settings.model)).to(device)
+
+    def make_batch(index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chosen = [clips[p] for p in order.batch(index)]
+        sounds = torch.from_numpy(mel.stack(chosen)).float()
+        return torch.from_numpy(frames.stack(chosen)).to(device), sounds.to(device)
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        return {"loss": model.contrastive_loss(*batch)}
+
+    card = {
+        "kind": KIND, "settings": settings.model.model_dump(mode="json"), "training": settings.model_dump(mode="json"),
+        "seed": seed, "clips": len(clips), "code": code_digest("cafa.training.av_clip"),
+        "inputs": {"frames": frames.encoder_digest, "mel": mel.encoder_digest},
+    }  # fmt: skip
+    trained = train(
+        model, make_batch, loss, settings.loop, seed=seed, resume_dir=Path(output) / RESUME, key=[card, clips],
+        label="train av_clip",
+    )  # fmt: skip
+    save_model(output, trained.weights, {**card, "seconds": trained.seconds}, trained.losses)
