@@ -12,11 +12,17 @@ from collections.abc import Iterator
 
 import torch
 from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone, StableAudioSettings, TokenStream
+from cafa.backbones.stable_audio import (
+    Conditioning,
+    StableAudioBackbone,
+    StableAudioSettings,
+    TokenStream,
+    run_block,
+)
 from cafa.errors import InputError
 
 
@@ -25,13 +31,32 @@ class AdapterSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature_dim: int = Field(768, gt=0, description="width of a video feature")
+    feature_dim: int = Field(768, gt=0, description="width of an AV-CLIP feature")
+    clip_dim: int = Field(0, ge=0, description="width of a CLIP feature that follows the AV-CLIP feature; 0 = none")
     hint_dim: int = Field(1024, gt=0, description="width of a prepared feature")
     dropout: float = Field(0.15, ge=0, lt=1, description="after each LayerNorm of the hint network")
 
+    @model_validator(mode="after")
+    def _widths_can_be_summed(self) -> "AdapterSettings":
+        if self.clip_dim not in (0, self.feature_dim):
+            raise ValueError(
+                f"CLIP features of width {self.clip_dim} cannot be summed with AV-CLIP features of width "
+                f"{self.feature_dim}: use a CLIP model of that width (768: ViT-L/14)"
+            )
+        return self
+
+    @property
+    def input_dim(self) -> int:
+        """Width of what the adapter is given per latent: AV-CLIP, then CLIP where there is one."""
+        return self.feature_dim + self.clip_dim
+
 
 class HintNetwork(nn.Module):
-    """Two times Linear, ReLU, LayerNorm, dropout (no biases in the linear layers)."""
+    """Two times Linear, ReLU, LayerNorm, dropout (no biases in the linear layers).
+
+    With CLIP features (CAFA-C; paper, appendix A) a block of the same form prepares them at their own width, and
+    its output is summed with that of the first block before the second.
+    """
 
     def __init__(self, settings: AdapterSettings) -> None:
         super().__init__()
@@ -40,10 +65,25 @@ class HintNetwork(nn.Module):
         self.linear2 = nn.Linear(settings.feature_dim, settings.hint_dim, bias=False)
         self.norm2 = nn.LayerNorm(settings.hint_dim)
         self.dropout = nn.Dropout(settings.dropout)
+        self.feature_dim = settings.feature_dim
+        if settings.clip_dim:
+            self.clip_linear = nn.Linear(settings.clip_dim, settings.clip_dim, bias=False)
+            self.clip_norm = nn.LayerNorm(settings.clip_dim)
+        else:
+            self.clip_linear = self.clip_norm = None
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, F, feature_dim) -> (B, F, hint_dim)."""
-        hidden = self.dropout(self.norm1(functional.relu(self.linear1(features))))
+        """(B, F, feature_dim + clip_dim) -> (B, F, hint_dim)."""
+        width = self.feature_dim + (self.clip_linear.in_features if self.clip_linear else 0)
+        if features.shape[-1] != width:
+            raise InputError(
+                f"the adapter takes video features of width {width}, got {features.shape[-1]}: "
+                "these features belong to another encoder or variant"
+            )
+        av_clip, clip = features.split([self.feature_dim, width - self.feature_dim], dim=-1)
+        hidden = self.dropout(self.norm1(functional.relu(self.linear1(av_clip))))
+        if self.clip_linear is not None and self.clip_norm is not None:
+            hidden = hidden + self.dropout(self.clip_norm(functional.relu(self.clip_linear(clip))))
         return self.dropout(self.norm2(functional.relu(self.linear2(hidden))))
 
 
@@ -69,11 +109,17 @@ class Adapter(nn.Module):
     backbone : StableAudioSettings
         Size of the backbone it belongs to.
     settings : AdapterSettings
+
+    Attributes
+    ----------
+    gradient_checkpointing : bool
+        Recompute every block in the backward pass; off unless training sets it.
     """
 
     def __init__(self, backbone: StableAudioSettings, settings: AdapterSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.gradient_checkpointing = False
         width = backbone.width
         self.hint = HintNetwork(settings)
         self.hint_projection = zero_linear(settings.hint_dim, width)
@@ -102,15 +148,17 @@ class Adapter(nn.Module):
         ----------
         stream : TokenStream
             Of the backbone.
-        features : Tensor, (B, F, feature_dim)
-            Feature j belongs to latent j; F <= T.
-        scale : Tensor, (B,), optional
+        features : Tensor, (N, F, input_dim)
+            Feature j belongs to latent j; F <= T. With N < B only the first N items of the stream are controlled,
+            and the adapter is not run for the others.
+        scale : Tensor, (N,), optional
             Multiplies the residuals of each item.
         """
+        stream = stream.first(len(features))
         hint = pad_to(self.hint_projection(self.hint(features)), stream.latents.shape[1])
         hidden = torch.cat([stream.global_token, self.project_in(stream.latents) + hint], dim=1)
         for block, projection in zip(self.blocks, self.zero_projections, strict=True):
-            hidden = block(hidden, encoder_hidden_states=stream.context, rotary_embedding=stream.rotary)
+            hidden = run_block(block, hidden, stream, self.gradient_checkpointing)
             control = projection(hidden)
             yield control if scale is None else control * scale.view(-1, 1, 1)
 

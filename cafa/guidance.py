@@ -18,20 +18,27 @@ from cafa.schedules import Velocity
 Halves = Callable[[Tensor, Tensor, Conditioning], Tensor]
 
 
-def guide(halves: Halves, conditioning: Conditioning, null: Conditioning, guidance_scale: float) -> Velocity:
+def guide(halves: Halves, conditioning: Conditioning, null: Conditioning | None, guidance_scale: float) -> Velocity:
     """Guided velocity from one pass over [conditional ; unconditional].
 
     Parameters
     ----------
     halves : callable (x (2B, C, T), t (2B,), conditioning (2B)) -> velocity (2B, C, T)
-    conditioning, null : Conditioning
-        Of B items; `null` holds the null text, or a negative prompt.
+    conditioning : Conditioning
+        Of B items.
+    null : Conditioning, optional
+        Of B items: a negative prompt. Without it the unconditional half has the null text, and its cross-attention,
+        which is exactly zero, is skipped.
     guidance_scale : float
         w; 1 = no guidance, and then `halves` sees the conditional half alone.
     """
     if guidance_scale == 1:
         return lambda x, time: halves(x, time, conditioning)
-    both = Conditioning(torch.cat([conditioning.context, null.context]), torch.cat([conditioning.timing, null.timing]))
+    if null is None:
+        context, timing = conditioning.context, conditioning.timing
+    else:
+        context, timing = torch.cat([conditioning.context, null.context]), null.timing
+    both = Conditioning(context, torch.cat([conditioning.timing, timing]))
 
     def velocity(x: Tensor, time: Tensor) -> Tensor:
         conditional, unconditional = halves(torch.cat([x, x]), torch.cat([time, time]), both).chunk(2)
@@ -45,9 +52,14 @@ def repeat_to(value: Tensor, items: int) -> Tensor:
     return value if value.shape[0] == items else torch.cat([value] * (items // value.shape[0]))
 
 
-def text_velocity(backbone: StableAudioBackbone, conditioning: Conditioning, guidance_scale: float) -> Velocity:
-    """Guided velocity of the backbone alone."""
-    return guide(backbone, conditioning, conditioning.null_text(), guidance_scale)
+def text_velocity(
+    backbone: StableAudioBackbone,
+    conditioning: Conditioning,
+    guidance_scale: float,
+    negative: Conditioning | None = None,
+) -> Velocity:
+    """Guided velocity of the backbone alone; `negative` holds a negative prompt."""
+    return guide(backbone, conditioning, negative, guidance_scale)
 
 
 def adapter_velocity(
@@ -57,24 +69,69 @@ def adapter_velocity(
     features: Tensor,
     guidance_scale: float,
     asymmetric_scale: float,
+    negative: Conditioning | None = None,
 ) -> Velocity:
-    """Guided velocity of backbone and adapter; `features` (B, F, feature_dim) serve both halves.
+    """Guided velocity of backbone and adapter.
 
-    Without guidance there is no unconditional half, and the adapter is at full strength for every item (the
-    published inference code scales half of the user's batch in that case).
+    Parameters
+    ----------
+    backbone, adapter
+    conditioning : Conditioning
+        Of B items.
+    features : Tensor, (B, F, input_dim)
+        Serve both halves.
+    guidance_scale : float
+        w. With 1 there is no unconditional half, and the adapter is at full strength for every item (the published
+        inference code scales half of the user's batch in that case: :func:`published_velocity`).
+    asymmetric_scale : float
+        gamma, strength of the adapter in the unconditional half; with 0 the adapter is not run there.
+    negative : Conditioning, optional
+        Negative prompt of B items.
     """
     count = features.shape[0]
 
     def halves(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
+        if asymmetric_scale == 0:
+            return adapted_velocity(backbone, adapter, x, time, both, features)
         scale = torch.ones(x.shape[0], device=x.device)
         scale[count:] = asymmetric_scale
         return adapted_velocity(backbone, adapter, x, time, both, repeat_to(features, x.shape[0]), scale)
 
-    return guide(halves, conditioning, conditioning.null_text(), guidance_scale)
+    return guide(halves, conditioning, negative, guidance_scale)
 
 
-def joint_velocity(model: JointModel, conditioning: Conditioning, features: Tensor, guidance_scale: float) -> Velocity:
-    """Guided velocity of a joint model: (text, video) against (null, null)."""
+def published_velocity(
+    backbone: StableAudioBackbone,
+    adapter: Adapter,
+    conditioning: Conditioning,
+    features: Tensor,
+    guidance_scale: float,
+    asymmetric_scale: float,
+    negative: Conditioning | None = None,
+) -> Velocity:
+    """Velocity exactly as the published inference code computes it; only for proving equality.
+
+    Differs from :func:`adapter_velocity` without guidance: the published code then ignores `asymmetric_scale` and
+    scales the adapter by 0.5 in the items from index B // 2 on (all of them when B is 1).
+    """
+    if guidance_scale != 1:
+        explicit = negative or conditioning.null_text()
+        return adapter_velocity(
+            backbone, adapter, conditioning, features, guidance_scale, asymmetric_scale, negative=explicit
+        )
+    scale = torch.ones(len(features), device=features.device)
+    scale[len(features) // 2 :] = 0.5
+    return lambda x, time: adapted_velocity(backbone, adapter, x, time, conditioning, features, scale)
+
+
+def joint_velocity(
+    model: JointModel,
+    conditioning: Conditioning,
+    features: Tensor,
+    guidance_scale: float,
+    negative: Conditioning | None = None,
+) -> Velocity:
+    """Guided velocity of a joint model: (text, video) against (null or negative text, null video)."""
     count = features.shape[0]
 
     def halves(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
@@ -82,4 +139,4 @@ def joint_velocity(model: JointModel, conditioning: Conditioning, features: Tens
         video[:count] = 1
         return model(x, time, both, repeat_to(features, x.shape[0]), video)
 
-    return guide(halves, conditioning, conditioning.null_text(), guidance_scale)
+    return guide(halves, conditioning, negative, guidance_scale)

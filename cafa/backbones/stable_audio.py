@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import torch
 from diffusers import StableAudioDiTModel
 from diffusers.models.embeddings import get_1d_rotary_pos_embed
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class StableAudioSettings(BaseModel):
@@ -35,6 +37,11 @@ class StableAudioSettings(BaseModel):
         """Width D of the token stream."""
         return self.heads * self.head_dim
 
+    @property
+    def rotary_dim(self) -> int:
+        """Channels of a head that are rotated: half of them, but at least 32 where there are as many."""
+        return min(self.head_dim, max(self.head_dim // 2, 32))
+
 
 @dataclass(frozen=True)
 class Conditioning:
@@ -42,8 +49,9 @@ class Conditioning:
 
     Parameters
     ----------
-    context : Tensor, (B, L + 2, text_dim)
-        Text states and the two timing tokens. All zeros = the null text.
+    context : Tensor, (N, L + 2, text_dim)
+        Text states and the two timing tokens, of the first N <= B items. All zeros = the null text. Items beyond N
+        have the null text too: its cross-attention is exactly zero (no biases), so it is not computed for them.
     timing : Tensor, (B, 2 * text_dim)
         Embeddings of start and total seconds; never dropped.
     """
@@ -66,10 +74,10 @@ class TokenStream:
         Latents after the residual 1x1 convolution, before the input projection.
     global_token : Tensor, (B, 1, D)
         Timing and diffusion time.
-    context : Tensor, (B, L + 2, cross width)
-        Projected text.
+    context : Tensor, (N, L + 2, text_dim)
+        Projected text of the first N <= B items; the others have the null text.
     rotary : tuple of Tensor
-        Cosines and sines, (T + 1, head_dim // 2).
+        Cosines and sines, (T + 1, rotary_dim).
     """
 
     latents: Tensor
@@ -77,11 +85,45 @@ class TokenStream:
     context: Tensor
     rotary: tuple[Tensor, Tensor]
 
+    def first(self, items: int) -> "TokenStream":
+        """The stream of the first `items` items."""
+        return TokenStream(self.latents[:items], self.global_token[:items], self.context[:items], self.rotary)
 
-def rotary_table(head_dim: int, tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rotary embedding of the first half of a head's channels (half-split form, base 10000)."""
-    cos, sin = get_1d_rotary_pos_embed(head_dim // 2, tokens, use_real=True, repeat_interleave_real=False)
+
+def rotary_table(rotary_dim: int, tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rotary embedding of the first `rotary_dim` channels of a head (half-split form, base 10000)."""
+    cos, sin = get_1d_rotary_pos_embed(rotary_dim, tokens, use_real=True, repeat_interleave_real=False)
     return cos.to(device), sin.to(device)
+
+
+def run_block(block: StableAudioDiTBlock, hidden: Tensor, stream: TokenStream, recompute: bool = False) -> Tensor:
+    """Output of one transformer block, (B, T + 1, D).
+
+    The block's own forward pass in parts, so that items without text skip the cross-attention.
+
+    Parameters
+    ----------
+    block : StableAudioDiTBlock
+    hidden : Tensor, (B, T + 1, D)
+    stream : TokenStream
+    recompute : bool
+        Gradient checkpointing: keep only the input and recompute the block in the backward pass.
+    """
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(run_block, block, hidden, stream, use_reentrant=False)
+    hidden = hidden + block.attn1(block.norm1(hidden), rotary_emb=stream.rotary)
+    told = hidden[: len(stream.context)]
+    if len(told):
+        told = told + block.attn2(block.norm2(told), encoder_hidden_states=stream.context)
+        hidden = told if len(told) == len(hidden) else torch.cat([told, hidden[len(told) :]])
+    return hidden + block.ff(block.norm3(hidden))
+
+
+def add_to_first(hidden: Tensor, control: Tensor) -> Tensor:
+    """Add `control` (N, ...) to the first N items of `hidden` (B, ...)."""
+    if len(control) == len(hidden):
+        return hidden + control
+    return torch.cat([hidden[: len(control)] + control, hidden[len(control) :]])
 
 
 class StableAudioBackbone(nn.Module):
@@ -90,11 +132,17 @@ class StableAudioBackbone(nn.Module):
     Parameters
     ----------
     settings : StableAudioSettings
+
+    Attributes
+    ----------
+    gradient_checkpointing : bool
+        Recompute every block in the backward pass; off unless training sets it.
     """
 
     def __init__(self, settings: StableAudioSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.gradient_checkpointing = False
         self.dit = StableAudioDiTModel(
             sample_size=settings.latents,
             in_channels=settings.latent_channels,
@@ -133,7 +181,7 @@ class StableAudioBackbone(nn.Module):
         timing = dit.global_proj(conditioning.timing.unsqueeze(1))
         when = dit.timestep_proj(dit.time_proj(time.to(latents.dtype))).unsqueeze(1)
         mixed = (dit.preprocess_conv(latents) + latents).transpose(1, 2)
-        rotary = rotary_table(self.settings.head_dim, mixed.shape[1] + 1, latents.device)
+        rotary = rotary_table(self.settings.rotary_dim, mixed.shape[1] + 1, latents.device)
         return TokenStream(mixed, timing + when, dit.cross_attention_proj(conditioning.context), rotary)
 
     def run_blocks(
@@ -144,8 +192,8 @@ class StableAudioBackbone(nn.Module):
         Parameters
         ----------
         stream : TokenStream
-        controls : iterable of Tensor, (B, T + 1, D), optional
-            Control i is added to the output of block i (the adapter's residuals).
+        controls : iterable of Tensor, (N, T + 1, D), optional
+            Control i is added to the output of block i (the adapter's residuals), for the first N <= B items.
         offset : Tensor, (B, T, D), optional
             Added to the projected latents before the first block (joint models).
         """
@@ -156,9 +204,9 @@ class StableAudioBackbone(nn.Module):
         hidden = torch.cat([stream.global_token, hidden], dim=1)
         remaining: Iterator[Tensor] | None = iter(controls) if controls is not None else None
         for block in dit.transformer_blocks:
-            hidden = block(hidden, encoder_hidden_states=stream.context, rotary_embedding=stream.rotary)
+            hidden = run_block(block, hidden, stream, self.gradient_checkpointing)
             if remaining is not None:
-                hidden = hidden + next(remaining)
+                hidden = add_to_first(hidden, next(remaining))
         out = dit.proj_out(hidden)[:, 1:].transpose(1, 2)
         return dit.postprocess_conv(out) + out
 

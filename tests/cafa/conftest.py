@@ -1,0 +1,57 @@
+"""Tiny models of the generator."""
+
+import pytest
+import torch
+
+from cafa.adapter import Adapter, AdapterSettings
+from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone, StableAudioSettings
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> StableAudioSettings:
+    return StableAudioSettings(
+        latent_channels=4, latents=24, blocks=2, heads=2, head_dim=32, key_value_heads=1, text_dim=32, time_dim=16
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tiny_settings: StableAudioSettings) -> StableAudioBackbone:
+    torch.manual_seed(1)
+    return StableAudioBackbone(tiny_settings).requires_grad_(False).eval()
+
+
+@pytest.fixture
+def new_adapter(tiny_settings: StableAudioSettings, tiny_backbone: StableAudioBackbone) -> Adapter:
+    """As training starts: a copy of the backbone behind projections that are zero."""
+    torch.manual_seed(2)
+    adapter = Adapter(tiny_settings, AdapterSettings(feature_dim=6, hint_dim=10))
+    adapter.copy_backbone(tiny_backbone)
+    return adapter.eval()
+
+
+@pytest.fixture
+def trained_adapter(new_adapter: Adapter) -> Adapter:
+    """With projections that are no longer zero."""
+    for name, weight in new_adapter.named_parameters():
+        if "project" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    return new_adapter.requires_grad_(False)
+
+
+@pytest.fixture
+def told(tiny_backbone: StableAudioBackbone) -> Conditioning:
+    """Conditioning of 7 items."""
+    text = torch.randn(7, 5, 32, generator=torch.Generator().manual_seed(3))
+    return tiny_backbone.condition(text, torch.zeros(7), torch.linspace(1, 10, 7))
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    """Video features of 7 items."""
+    return torch.randn(7, 16, 6, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.fixture
+def latents() -> torch.Tensor:
+    """Noisy latents of 7 items."""
+    return torch.randn(7, 4, 24, generator=torch.Generator().manual_seed(5))
