@@ -1,0 +1,162 @@
+"""Configuration, names of files, and the small functions that rules share. No rules here."""
+
+import fcntl
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version, validate
+
+from cafa.provenance import code_digest, project_root
+
+min_version("9.27.1")
+
+
+configfile: "config/config.yaml"
+
+
+validate(config, "../schemas/config.schema.yaml")
+
+RESULTS = config["results"].rstrip("/")
+TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))
+DATASETS, SYSTEMS = config["datasets"], config["systems"]
+SAMPLE_SHARDS = range(config["samples"]["shards"])
+
+
+pathvars:
+    results=RESULTS,
+    tables=TABLES,
+    logs=f"{RESULTS}/logs",
+
+
+# The command line of the same installation as Snakemake, whatever PATH says; one thread per process, so that
+# no bit depends on --cores. OMP_NUM_THREADS is set again because torch reads it when it is imported.
+shell.prefix(
+    "set -euo pipefail; "
+    f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
+    "OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; "
+)
+
+
+def check_names():
+    """Refuse a configuration whose names point nowhere, before any rule is looked at."""
+    if project_root() != Path(workflow.basedir).resolve():
+        raise WorkflowError(
+            f"`cafa` is installed from {project_root()}, but this Snakefile lies in {workflow.basedir}: "
+            "run `pip install -e .` here"
+        )
+    for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
+        if config[role] not in DATASETS:
+            raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
+    for table, entry in config["tables"].items():
+        if (dataset := dataset_of(table)) not in DATASETS:
+            raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
+        if "prompts" not in DATASETS[dataset]:
+            raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
+        for name in entry["systems"]:
+            if name not in SYSTEMS:
+                raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(SYSTEMS)}")
+            kind = SYSTEMS[name]["kind"]
+            if kind in ("oracle", "shuffled") and DATASETS[dataset]["kind"] != "world":
+                raise WorkflowError(
+                    f"table {table}: {name} needs the event times that only rendered clips have, "
+                    f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
+                )
+
+
+def take_run_lock():
+    """Allow one run at a time per results folder, for as long as this process lives.
+
+    The kernel lets go of the lock when the process ends, however it ends: nothing has to be unlocked after a kill.
+    Snakemake's own lock, which has to be, is off in the profiles. The descriptor is left open on purpose.
+    """
+    os.makedirs(RESULTS, exist_ok=True)
+    lock = os.open(f"{RESULTS}/.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 200).decode()
+        raise WorkflowError(f"another run is writing to {RESULTS} ({holder}): wait for it, or stop it") from None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"process {os.getpid()} on {os.uname().nodename}".encode())
+
+
+def dataset_of(table):
+    """Data set that a table is made from."""
+    return config["tables"][table].get("dataset", config["evaluate"])
+
+
+def tables_of(dataset):
+    """Names of the tables made from a data set."""
+    return [table for table in config["tables"] if dataset_of(table) == dataset]
+
+
+def systems_of(dataset):
+    """Every system that a table of the data set names, once, in the order of the tables."""
+    return list(dict.fromkeys(name for table in tables_of(dataset) for name in config["tables"][table]["systems"]))
+
+
+def targets():
+    """What a run is for: every table with its card, the figure, and the page of examples."""
+    files = [f"{TABLES}/{table}.{end}" for table in config["tables"] for end in ("csv", "md", "card.json")]
+    return [*files, *([f"{TABLES}/figure.svg"] if "figure" in config else []), f"{TABLES}/examples.html"]
+
+
+def setting(value):
+    """Param: a value as JSON. A function, because Snakemake would read braces in a string as wildcards."""
+
+    def text(wildcards):
+        return json.dumps(value, sort_keys=True)
+
+    return text
+
+
+def below(pattern):
+    """Input or param: a path below the results folder."""
+
+    def path(wildcards):
+        return f"{RESULTS}/{pattern.format(**wildcards)}"
+
+    return path
+
+
+def shards(pattern, dataset=None):
+    """Input: one file for every shard of `dataset` (default: of the wildcard)."""
+
+    def files(wildcards):
+        name = dataset or wildcards.dataset
+        return [f"{RESULTS}/{pattern.format(dataset=name, shard=shard)}" for shard in range(DATASETS[name]["shards"])]
+
+    return files
+
+
+def each(option, name):
+    """Param: the option once for every input called `name`."""
+
+    def words(wildcards, input):
+        files = input.get(name, [])
+        return [word for file in ([files] if isinstance(files, str) else files) for word in (option, file)]
+
+    return words
+
+
+def megabytes(first):
+    """Resource: memory of the first attempt, growing with every further one (a profile sets `retries`)."""
+
+    def memory(wildcards, attempt):
+        return first * attempt
+
+    return memory
+
+
+check_names()
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    system="|".join(SYSTEMS),
+    table="|".join(config["tables"]),
+    shard=r"\d+",

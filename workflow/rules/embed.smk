@@ -1,0 +1,83 @@
+# What the judges make of each audio set: of the clips' own sound once per data set, of every system by shard.
+
+
+rule embed_truth:
+    input:
+        judges=expand("<results>/models/judges/{judge}/model.safetensors", judge=config["judges"]),
+        manifest="<results>/manifests/{dataset}.parquet",
+        frames=shards("features/{dataset}/frames/{shard}.arrow"),
+        mel=shards("features/{dataset}/mel/{shard}.arrow"),
+    output:
+        expand("<results>/embeddings/{{dataset}}/truth/{judge}.parquet", judge=config["judges"]),
+    log:
+        "<logs>/embed_truth/{dataset}.log",
+    priority: 40
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=120,
+    params:
+        judges=below("models/judges"),
+        frames=each("--frames", "frames"),
+        mel=each("--mel", "mel"),
+        folder=below("embeddings/{dataset}/truth"),
+        device=config["device"],
+        code=code_digest("cafa.cli.embed"),
+    shell:
+        "cafa embed truth --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
+        " --threads {threads} --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule embed_text:
+    input:
+        judges=expand("<results>/models/judges/{judge}/model.safetensors", judge=config["judges"]),
+        prompts="<results>/prompts/{dataset}.parquet",
+    output:
+        "<results>/embeddings/{dataset}/text.parquet",
+    log:
+        "<logs>/embed_text/{dataset}.log",
+    priority: 40
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=60,
+    params:
+        judges=below("models/judges"),
+        device=config["device"],
+        code=code_digest("cafa.cli.embed"),
+    shell:
+        "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule embed_samples:
+    input:
+        judges=expand("<results>/models/judges/{judge}/model.safetensors", judge=config["judges"]),
+        index="<results>/samples/{dataset}/{system}/{shard}.parquet",
+        frames=shards("features/{dataset}/frames/{shard}.arrow"),
+    output:
+        expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]),
+    log:
+        "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
+    priority: 70
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=240,
+    params:
+        judges=below("models/judges"),
+        frames=each("--frames", "frames"),
+        batch_size=config["embed"]["batch_size"],
+        folder=below("embeddings/{dataset}/{system}/{shard}"),
+        device=config["device"],
+        code=code_digest("cafa.cli.embed"),
+    shell:
+        "cafa embed samples --judges {params.judges:q} --index {input.index:q} {params.frames:q}"
+        " --batch-size {params.batch_size} --threads {threads} --device {params.device}"
+        " --output-folder {params.folder:q} 2>&1 | tee {log:q}"

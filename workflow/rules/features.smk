@@ -1,0 +1,101 @@
+# Arrays of clips and captions, each computed once. No training, no scoring.
+
+
+rule extract_media:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
+    output:
+        frames="<results>/features/{dataset}/frames/{shard}.arrow",
+        mel="<results>/features/{dataset}/mel/{shard}.arrow",
+        ledger="<results>/features/{dataset}/media/{shard}.ledger.parquet",
+    log:
+        "<logs>/extract_media/{dataset}.{shard}.log",
+    priority: 80
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=120,
+    params:
+        shard=shard_argument,
+        clips=below("clips/{dataset}/{shard}"),
+        settings=setting(config["features"]["media"]),
+        code=code_digest("cafa.features.media"),
+    shell:
+        "cafa features media --manifest {input.manifest:q} --clips {params.clips:q} --ingest-ledger {input.ingest:q}"
+        " --shard {params.shard} --settings {params.settings:q} --frames {output.frames:q} --mel {output.mel:q}"
+        " --ledger {output.ledger:q} 2>&1 | tee {log:q}"
+
+
+rule encode_latents:
+    input:
+        mel="<results>/features/{dataset}/mel/{shard}.arrow",
+        autoencoder="<results>/models/autoencoder/model.safetensors",
+    output:
+        "<results>/features/{dataset}/latents/{shard}.arrow",
+    log:
+        "<logs>/encode_latents/{dataset}.{shard}.log",
+    priority: 70
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=120,
+    params:
+        model=below("models/autoencoder"),
+        device=config["device"],
+        code=code_digest("cafa.features.mel_autoencoder"),
+    shell:
+        "cafa features latents --mel {input.mel:q} --autoencoder {params.model:q} --threads {threads}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule encode_av_clip:
+    input:
+        frames="<results>/features/{dataset}/frames/{shard}.arrow",
+        model="<results>/models/av_clip/model.safetensors",
+    output:
+        "<results>/features/{dataset}/av_clip/{shard}.arrow",
+    log:
+        "<logs>/encode_av_clip/{dataset}.{shard}.log",
+    priority: 70
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=240,
+    params:
+        model=below("models/av_clip"),
+        device=config["device"],
+        code=code_digest("cafa.features.av_clip"),
+    shell:
+        "cafa features av-clip --frames {input.frames:q} --model {params.model:q} --threads {threads}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule encode_text:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        prompts=prompts_if_any,
+    output:
+        "<results>/features/{dataset}/text.arrow",
+    log:
+        "<logs>/encode_text/{dataset}.log",
+    priority: 80
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=60,
+    params:
+        prompts=each("--prompts", "prompts"),
+        settings=setting(config["features"]["text"]),
+        code=code_digest("cafa.features.text"),
+    shell:
+        "cafa features text --manifest {input.manifest:q} {params.prompts:q} --settings {params.settings:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

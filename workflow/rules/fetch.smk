@@ -1,0 +1,98 @@
+# Clips arrive: a rendered world is planned and drawn, a folder is listed. Ends with a manifest and normalised clips.
+
+
+rule plan_world:
+    output:
+        source="<results>/world/{dataset}.csv",
+        truth="<results>/world/{dataset}.truth.parquet",
+    log:
+        "<logs>/plan_world/{dataset}.log",
+    priority: 100
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=10,
+    params:
+        arguments=world_arguments,
+        seed=config["seed"],
+        code=code_digest("cafa.cli.world"),
+    shell:
+        "cafa world plan --dataset {wildcards.dataset} --seed {params.seed} {params.arguments:q}"
+        " --source {output.source:q} --truth {output.truth:q} 2>&1 | tee {log:q}"
+
+
+rule build_manifest:
+    input:
+        source=manifest_source,
+    output:
+        manifest="<results>/manifests/{dataset}.parquet",
+        refused="<results>/manifests/{dataset}.refused.parquet",
+    log:
+        "<logs>/build_manifest/{dataset}.log",
+    priority: 100
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=10,
+    params:
+        root=clips_root,
+        arguments=manifest_arguments,
+        code=code_digest("cafa.manifest"),
+    shell:
+        "cafa manifest --source {input.source:q} --root {params.root:q} {params.arguments:q}"
+        " --output {output.manifest:q} --refused {output.refused:q} 2>&1 | tee {log:q}"
+
+
+rule render_world:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        truth="<results>/world/{dataset}.truth.parquet",
+    output:
+        ledger="<results>/world/{dataset}.{shard}.ledger.parquet",
+    log:
+        "<logs>/render_world/{dataset}.{shard}.log",
+    priority: 90
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=60,
+    params:
+        shard=shard_argument,
+        folder=below("world/{dataset}"),
+        seed=config["seed"],
+        code=code_digest("cafa.cli.world"),
+    shell:
+        "cafa world render --manifest {input.manifest:q} --truth {input.truth:q} --seed {params.seed}"
+        " --shard {params.shard} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
+
+
+rule ingest_clips:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        rendered=rendered_ledger,
+    output:
+        ledger="<results>/clips/{dataset}/{shard}.ledger.parquet",
+    log:
+        "<logs>/ingest_clips/{dataset}.{shard}.log",
+    priority: 90
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=240,
+    params:
+        shard=shard_argument,
+        root=clips_root,
+        folder=below("clips/{dataset}/{shard}"),
+        settings=setting(config["media"]),
+        code=code_digest("cafa.cli.ingest"),
+    shell:
+        "cafa ingest --manifest {input.manifest:q} --root {params.root:q} --shard {params.shard}"
+        " --settings {params.settings:q} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,28 @@
+# What a person looks at and listens to.
+
+
+rule write_examples:
+    input:
+        prompts=f"<results>/prompts/{config['evaluate']}.parquet",
+        clips=shards("clips/{dataset}/{shard}.ledger.parquet", config["evaluate"]),
+        samples=example_samples,
+    output:
+        report("<tables>/examples.html", caption="../report/examples.rst", category="Examples"),
+    log:
+        "<logs>/write_examples.log",
+    priority: 80
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=30,
+    params:
+        settings=setting(config["examples"]["settings"]),
+        systems=example_systems,
+        clips=below(f"clips/{config['evaluate']}"),
+        samples=below(f"samples/{config['evaluate']}"),
+        code=code_digest("cafa.cli.examples"),
+    shell:
+        "cafa examples --settings {params.settings:q} --prompts {input.prompts:q} --clips {params.clips:q}"
+        " --samples-folder {params.samples:q} {params.systems:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,27 @@
+# One value for every clip, prompt and metric of a system. A missing clip is an error.
+
+
+rule score_system:
+    input:
+        prompts="<results>/prompts/{dataset}.parquet",
+        embeddings=system_embeddings,
+        truth=truth_embeddings,
+        text="<results>/embeddings/{dataset}/text.parquet",
+    output:
+        "<results>/scores/{dataset}/{system}.parquet",
+    log:
+        "<logs>/score_system/{dataset}.{system}.log",
+    priority: 70
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=60,
+    params:
+        embeddings=embedding_folders,
+        truth=below("embeddings/{dataset}/truth"),
+        code=code_digest("cafa.cli.score"),
+    shell:
+        "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} --truth {params.truth:q}"
+        " --text {input.text:q} --output {output:q} 2>&1 | tee {log:q}"

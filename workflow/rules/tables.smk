@@ -1,0 +1,69 @@
+# Scores become tables with intervals, protocol cards, and the published values beside ours.
+
+
+rule make_table:
+    input:
+        scores=table_scores,
+        embeddings=table_embeddings,
+        samples=table_samples,
+        prompts=table_prompts,
+        ledgers=table_ledgers,
+        judges="<results>/judges.json",
+        published=published_values,
+    output:
+        csv=report("<tables>/{table}.csv", caption="../report/table.rst", category="Tables", subcategory="{table}"),
+        markdown="<tables>/{table}.md",
+        card=report(
+            "<tables>/{table}.card.json", caption="../report/card.rst", category="Tables", subcategory="{table}"
+        ),
+        differences=report(
+            "<tables>/{table}.differences.csv",
+            caption="../report/differences.rst",
+            category="Tables",
+            subcategory="{table}",
+        ),
+    log:
+        "<logs>/make_table/{table}.log",
+    priority: 90
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=60,
+    params:
+        settings=table_settings,
+        scores=each("--scores", "scores"),
+        ledgers=each("--ledger", "ledgers"),
+        published=each("--published", "published"),
+        embeddings=table_folder("embeddings"),
+        samples=table_folder("samples"),
+        card_extra=table_card_extra,
+        code=code_digest("cafa.cli.table"),
+    shell:
+        "cafa table --name {wildcards.table} --settings {params.settings:q} {params.scores:q}"
+        " --embeddings-folder {params.embeddings:q} --prompts {input.prompts:q} --samples-folder {params.samples:q}"
+        " --judges {input.judges:q} {params.ledgers:q} --card-extra {params.card_extra:q} {params.published:q}"
+        " --csv {output.csv:q} --markdown {output.markdown:q} --card {output.card:q}"
+        " --differences {output.differences:q} 2>&1 | tee {log:q}"
+
+
+rule draw_figure:
+    input:
+        table=figure_table,
+    output:
+        report("<tables>/figure.svg", caption="../report/figure.rst", category="Figure"),
+    log:
+        "<logs>/draw_figure.log",
+    priority: 90
+    conda:
+        "cafa"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=10,
+    params:
+        settings=setting({"systems": config.get("figure", {}).get("systems", {})}),
+        code=code_digest("cafa.cli.figure"),
+    shell:
+        "cafa figure --table {input.table:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"
