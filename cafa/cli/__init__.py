@@ -7,6 +7,7 @@ import importlib
 import sys
 
 import click
+from pydantic import ValidationError
 
 from cafa import __version__
 from cafa.errors import CafaError
@@ -58,4 +59,7 @@ def main() -> None:
         cli()
     except CafaError as error:
         click.echo(f"cafa: error: {error}", err=True)
+        sys.exit(1)
+    except ValidationError as error:
+        click.echo(f"cafa: error: settings are not valid: {error}", err=True)
         sys.exit(1)

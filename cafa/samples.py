@@ -1,0 +1,192 @@
+"""Samples: one sound file per (clip, caption) of a prompt set, for any system.
+
+Work goes batch by batch; finished batches are kept in a journal, so an interrupted job continues where it was.
+A row that cannot be made ends in the index with its reason; scoring decides what that means.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cafa.errors import ClipError, InputError
+from cafa.files import sha256_file, whole
+from cafa.journal import Journal
+from cafa.ledger import OK
+from cafa.manifest import check_clip_id
+from cafa.media.sound import read_sound, write_sound
+from cafa.progress import progress
+from cafa.seeds import seed_for
+from cafa.shards import batches_of_shard
+from cafa.systems import SamplesSystem
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("clip_id", pa.string()), ("caption_id", pa.string()), ("protocol", pa.string()), ("caption", pa.string()),
+        ("label", pa.string()), ("file", pa.string()), ("seed", pa.int64()), ("seconds", pa.float64()),
+        ("sample_rate", pa.int64()), ("sha256", pa.string()), ("status", pa.string()), ("detail", pa.string()),
+    ]
+)  # fmt: skip
+
+
+class PromptRow(NamedTuple):
+    """One row of a prompt set."""
+
+    clip_id: str
+    caption_id: str
+    caption: str
+    label: str
+    protocol: str
+
+    @property
+    def file_name(self) -> str:
+        """Name of the sample's file; its parts are checked to be plain names."""
+        for part in (self.clip_id, self.caption_id, self.protocol):
+            check_clip_id(part)
+        return f"{self.clip_id}--{self.caption_id}--{self.protocol}.flac"
+
+
+class SoundSource(Protocol):
+    """What gives the sounds of a system."""
+
+    sample_rate: int
+
+    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+        """Mono waveform of each row, or why there is none."""
+
+
+@dataclass
+class ReferenceSounds:
+    """The clips' own sound, whatever the caption."""
+
+    clips: Path
+    folders: dict[str, str]
+    sample_rate: int
+    seconds: float
+
+    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+        """See :class:`SoundSource`; `folders` maps a clip to its shard's folder."""
+        paths = [self.clips / self.folders[row.clip_id] / f"{row.clip_id}.flac" for row in rows]
+        return [read_window(path, self.sample_rate, self.seconds) for path in paths]
+
+
+@dataclass
+class PublishedSounds:
+    """A folder of somebody's generations, named by a pattern."""
+
+    system: SamplesSystem
+    sample_rate: int
+    seconds: float
+    _root: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._root = Path(self.system.folder).resolve()
+        if not self._root.is_dir():
+            raise InputError(f"folder of samples {self.system.folder} is not there: set its path in the configuration")
+
+    def path_of(self, row: PromptRow) -> Path:
+        """File of a row; refuses one outside the folder."""
+        name = self.system.pattern.format(
+            clip_id=row.clip_id, caption_id=row.caption_id, caption="_".join(row.caption.split())
+        )
+        path = (self._root / name).resolve()
+        if not path.is_relative_to(self._root):
+            raise InputError(f"pattern {self.system.pattern!r} leads outside {self.system.folder} for {row}")
+        return path
+
+    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+        """See :class:`SoundSource`."""
+        return [read_window(self.path_of(row), self.sample_rate, self.seconds) for row in rows]
+
+
+def read_window(path: Path, sample_rate: int, seconds: float) -> np.ndarray | ClipError:
+    """Sound of a file's first `seconds`, or why it cannot be had."""
+    if not path.is_file():
+        return ClipError("missing_sample", f"{path.name} is not there")
+    try:
+        sound = read_sound(path, sample_rate=sample_rate, seconds=seconds)
+    except ClipError as error:
+        return error
+    wanted = round(seconds * sample_rate)
+    if len(sound) < 0.98 * wanted:
+        return ClipError("short", f"{path.name} holds {len(sound) / sample_rate:.2f} s of {seconds} s")
+    return np.pad(sound, (0, max(0, wanted - len(sound))))[:wanted]
+
+
+def read_rows(prompts: pd.DataFrame) -> list[PromptRow]:
+    """Rows of a prompt set, in its order."""
+    columns = [prompts[name] for name in PromptRow._fields]
+    return [PromptRow(*values) for values in zip(*columns, strict=True)]
+
+
+def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence[int], folder: Path) -> list[Any]:
+    records = []
+    for row, seed, sound in zip(rows, seeds, source.sounds(rows), strict=True):
+        record: dict[str, Any] = {**row._asdict(), "seed": seed, "sample_rate": source.sample_rate, "status": OK}
+        if isinstance(sound, ClipError):
+            records.append({**record, "status": sound.reason, "detail": sound.detail})
+            continue
+        path = folder / row.file_name
+        write_sound(path, sound, source.sample_rate)
+        seconds = len(sound) / source.sample_rate
+        records.append({**record, "file": path.name, "seconds": seconds, "sha256": sha256_file(path), "detail": ""})
+    return records
+
+
+def _intact(records: Sequence[dict[str, Any]], folder: Path) -> bool:
+    return all(
+        r["status"] != OK or ((folder / r["file"]).is_file() and sha256_file(folder / r["file"]) == r["sha256"])
+        for r in records
+    )
+
+
+def make_samples(
+    rows: Sequence[PromptRow], source: SoundSource, *, label: str, seed: int, batch_size: int, shard: tuple[int, int],
+    folder: str | Path, index: str | Path, key: str,
+) -> None:  # fmt: skip
+    """Make a shard of a system's samples.
+
+    Parameters
+    ----------
+    rows : sequence of PromptRow
+        The whole ordered prompt set.
+    source : SoundSource
+    label : str
+        Shown in the progress.
+    seed : int
+        Base seed; a sample's seed is hash(base seed, clip_id, caption_id).
+    batch_size : int
+        Rows generated together.
+    shard : (index, count)
+    folder : path
+        Where the files go.
+    index : path
+        Index to write, in the order of the prompt set.
+    key : str
+        Digest of everything the samples depend on; a journal of another key is discarded.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = batches_of_shard(rows, batch_size, *shard)
+    records: list[dict[str, Any]] = []
+    journal_path = folder / ".journal.jsonl"
+    with Journal(journal_path, key) as journal:
+        for batch in progress(batches, label, len(batches)):
+            item = hashlib.sha256(repr(batch).encode()).hexdigest()
+            if item not in journal.done or not _intact(journal.done[item], folder):
+                seeds = [seed_for(seed, row.clip_id, row.caption_id) for row in batch]
+                journal.add(item, _write_batch(batch, source, seeds, folder))
+            records += journal.done[item]
+    kept = {record["file"] for record in records if record["status"] == OK}
+    for path in folder.glob("*.flac"):
+        if path.name not in kept:  # left by an earlier run of another prompt set
+            path.unlink()
+    with whole(index) as temporary:
+        pq.write_table(pa.Table.from_pylist(records, schema=INDEX_SCHEMA), temporary)
+    journal_path.unlink()
