@@ -25,6 +25,7 @@ VERBS = {
     "embed": "embed",
     "score": "score",
     "table": "table",
+    "figure": "figure",
     "examples": "examples",
     "generate": "generate",
     "ledger": "ledger",

@@ -1,0 +1,29 @@
+"""`cafa examples`: a page of playable examples in one file."""
+
+from pathlib import Path
+
+import click
+
+from cafa.cli.options import files, folder, settings_option
+
+
+@click.command()
+@settings_option("cafa.examples.ExamplesSettings")
+@click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
+@folder("--clips", help="normalised clips of the data set")
+@folder("--samples-folder", help="holds <system>/<shard>.parquet and the sounds")
+@files("--system", required=False, help="system to show, in the place of `systems` of the settings")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="HTML to write")
+def command(
+    settings: str, prompts: Path, clips: Path, samples_folder: Path, system: tuple[str, ...], output: Path
+) -> None:
+    """Write one HTML file that plays clips under several prompts, by several systems."""
+    import pandas as pd
+
+    from cafa.examples import ExamplesSettings, write_examples
+
+    parsed = ExamplesSettings.model_validate_json(settings)
+    if system:
+        parsed = parsed.model_copy(update={"systems": system})
+    count = write_examples(pd.read_parquet(prompts), clips, samples_folder, parsed, output)
+    click.echo(f"{output}: {count} videos")

@@ -1,0 +1,41 @@
+"""`cafa score`: one value per clip, caption and metric for a system."""
+
+from pathlib import Path
+
+import click
+
+from cafa.cli.options import files, folder
+
+
+@click.command()
+@click.option("--system", required=True, help="name of the system")
+@click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
+@files("--embeddings", help="folder of the judges' embeddings of a shard of the system's samples")
+@folder("--truth", help="folder of the judges' embeddings of the clips")
+@click.option("--text", type=click.Path(exists=True, path_type=Path), required=True, help="embeddings of captions")
+@files(
+    "--index",
+    required=False,
+    help="index of a shard of the samples: those that it does not call ok are excused, and reported by the table; "
+    "without it every prompt must have a sample",
+)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="scores to write")
+def command(
+    system: str, prompts: Path, embeddings: tuple[str, ...], truth: Path, text: Path, index: tuple[str, ...],
+    output: Path,
+) -> None:  # fmt: skip
+    """Score a system's samples: CLAP, Acc, KL, IB, DeSync of every one."""
+    import pandas as pd
+
+    from cafa.files import whole
+    from metrics.scores import read_generated, read_sample_index, read_truth, score_system
+
+    scores = score_system(
+        system,
+        pd.read_parquet(prompts),
+        read_generated(embeddings),
+        read_truth(truth, text),
+        read_sample_index(index) if index else None,
+    )
+    with whole(output) as temporary:
+        scores.to_parquet(temporary, index=False)

@@ -1,0 +1,49 @@
+"""`cafa table`: a table of systems by metrics, with intervals and a protocol card."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cafa.cli.options import files, folder, settings_option
+from cafa.errors import InputError
+
+
+@click.command()
+@click.option("--name", required=True, help="name of the table, e.g. table1")
+@settings_option("metrics.tables.TableSettings")
+@files("--scores", help="scores of one system")
+@folder("--embeddings-folder", help="holds truth/<judge>.parquet and <system>/<shard>/<judge>.parquet")
+@click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
+@folder("--samples-folder", help="holds <system>/<shard>.parquet, the indices of samples")
+@click.option("--judges", type=click.Path(exists=True, path_type=Path), required=True, help="check of the judges")
+@files("--ledger", required=False, help="ledger of a stage before the samples")
+@click.option("--card-extra", default="{}", help="JSON object to record on the protocol card: seeds, settings")
+@click.option(
+    "--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, to print beside ours"
+)
+@click.option("--csv", type=click.Path(path_type=Path), required=True, help="table for machines, to write")
+@click.option("--markdown", type=click.Path(path_type=Path), required=True, help="table for people, to write")
+@click.option("--card", type=click.Path(path_type=Path), required=True, help="protocol card, JSON, to write")
+@click.option("--differences", type=click.Path(path_type=Path), required=True, help="paired differences, to write")
+def command(
+    name: str, settings: str, scores: tuple[str, ...], embeddings_folder: Path, prompts: Path, samples_folder: Path,
+    judges: Path, ledger: tuple[str, ...], card_extra: str, published: Path | None, csv: Path, markdown: Path,
+    card: Path, differences: Path,
+) -> None:  # fmt: skip
+    """Compute a table on the samples that all its systems have, and write it for machines and for people."""
+    from metrics.report import TableInputs, TableOutputs, write_table
+    from metrics.tables import TableSettings
+
+    try:
+        extra = json.loads(card_extra)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--card-extra must be a JSON object, got {card_extra!r}: {error}") from error
+    if not isinstance(extra, dict):
+        raise InputError(f"--card-extra must be a JSON object, got {card_extra!r}")
+    inputs = TableInputs(
+        [Path(path) for path in scores], embeddings_folder, prompts, samples_folder, judges,
+        [Path(path) for path in ledger], published,
+    )  # fmt: skip
+    outputs = TableOutputs(csv, markdown, card, differences)
+    write_table(name, TableSettings.model_validate_json(settings), inputs, outputs, extra)

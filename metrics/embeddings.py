@@ -1,0 +1,164 @@
+"""Reading the judges' embeddings: parquet files of one row per sound, picture or caption."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cafa.errors import InputError, MissingClipError
+
+#: What names a generated sound.
+SAMPLE_KEY = ("clip_id", "caption_id", "protocol")
+#: What names a clip's own picture and sound.
+CLIP_KEY = ("clip_id",)
+#: What names a text.
+TEXT_KEY = ("caption",)
+#: Rows listed by name in an error.
+LISTED = 5
+
+
+def listed(names: Sequence[object]) -> str:
+    """The first few of `names`, and how many more there are."""
+    shown = ", ".join("/".join(name) if isinstance(name, tuple) else str(name) for name in names[:LISTED])
+    return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+
+
+class Embeddings:
+    """A judge's arrays of many sounds, found by key.
+
+    Parameters
+    ----------
+    source : str
+        Where they come from, for messages.
+    keys : pandas.DataFrame
+        One row per array; the columns are the key.
+    arrays : dict of str to numpy.ndarray
+        Columns, each float32 of shape (rows, values).
+    grid : list of float, optional
+        Offsets in seconds that a synchronisation judge's classes stand for.
+    """
+
+    def __init__(
+        self, source: str, keys: pd.DataFrame, arrays: dict[str, np.ndarray], grid: list[float] | None = None
+    ) -> None:
+        self.source, self.arrays, self.grid = source, arrays, grid
+        self.key = tuple(keys.columns)
+        self._index = pd.MultiIndex.from_frame(keys)
+        if self._index.has_duplicates:
+            twice = sorted(set(self._index[self._index.duplicated()]))
+            raise InputError(
+                f"{source}: {len(twice)} rows are there twice: {listed(twice)}; "
+                "delete files left from a run with another number of shards"
+            )
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def keys(self) -> pd.DataFrame:
+        """Keys of all rows, in the order of the arrays."""
+        return self._index.to_frame(index=False)
+
+    def column(self, name: str) -> np.ndarray:
+        """Array of all rows, shape (rows, values)."""
+        if name not in self.arrays:
+            raise InputError(f"{self.source} has no column {name!r}, only {sorted(self.arrays)}")
+        return self.arrays[name]
+
+    def take(self, wanted: pd.DataFrame, name: str) -> np.ndarray:
+        """Array of the rows that `wanted` names, in its order.
+
+        Parameters
+        ----------
+        wanted : pandas.DataFrame
+            Has the key's columns; a key may come more than once.
+        name : str
+            Column of the arrays.
+
+        Returns
+        -------
+        numpy.ndarray, float32, shape (len(wanted), values)
+
+        Raises
+        ------
+        MissingClipError
+            If a row is not there, or is there but not finite.
+        """
+        asked = pd.MultiIndex.from_frame(wanted[list(self.key)])
+        positions = self._index.get_indexer(asked)
+        if (positions < 0).any():
+            missing = sorted(set(asked[positions < 0]))
+            raise MissingClipError(
+                f"{self.source}: {len(missing)} of {len(asked.unique())} rows are missing: {listed(missing)}. "
+                "The ledgers and the index of samples say why; make them, or let the index excuse them"
+            )
+        rows = self.column(name)[positions]
+        bad = ~np.isfinite(rows).all(axis=1)
+        if bad.any():
+            names = sorted(set(asked[bad]))
+            raise MissingClipError(
+                f"{self.source}: {name} of {len(names)} rows is not finite: {listed(names)}. Make them again"
+            )
+        return rows
+
+
+def _matrix(column: pa.ChunkedArray, source: str, name: str) -> np.ndarray:
+    """Lists of equal length as a matrix."""
+    if column.null_count:
+        raise InputError(f"{source}: {column.null_count} rows have no {name}")
+    lists = column.combine_chunks()
+    if len(lists) == 0:
+        return np.empty((0, 0), dtype=np.float32)
+    lengths = np.unique([len(value) for value in lists])
+    if len(lengths) != 1:
+        raise InputError(f"{source}: {name} has lists of different lengths: {lengths.tolist()}")
+    return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1).astype(np.float32, copy=False)
+
+
+def read_embeddings(paths: Sequence[str | Path], key: Sequence[str], columns: Sequence[str]) -> Embeddings:
+    """Read a judge's embeddings from all shards.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Parquet files with the key's columns (strings) and columns of float32 lists.
+    key : sequence of str
+        :data:`SAMPLE_KEY`, :data:`CLIP_KEY` or :data:`TEXT_KEY`.
+    columns : sequence of str
+        Columns of lists to read.
+
+    Returns
+    -------
+    Embeddings
+
+    Raises
+    ------
+    InputError
+        If a file or column is missing, a key comes twice, or the shards have different grids.
+    """
+    source = f"{paths[0]}" + (f" (and {len(paths) - 1} more shards)" if len(paths) > 1 else "") if paths else ""
+    if not paths:
+        raise InputError("no file of embeddings was given")
+    tables, grids = [], set()
+    for path in paths:
+        if not Path(path).is_file():
+            raise InputError(f"no file {path}: the judge's embeddings of this shard were not made")
+        found = pq.read_schema(path)
+        missing = [name for name in (*key, *columns) if name not in found.names]
+        if missing:
+            raise InputError(f"{path} has no column {', '.join(missing)}, only {', '.join(found.names)}")
+        table = pq.read_table(path, columns=[*key, *columns])
+        if table.num_rows:
+            tables.append(table.replace_schema_metadata(None))
+        grids.add((found.metadata or {}).get(b"grid"))
+    if len(grids) > 1:
+        raise InputError(f"{source}: the shards have different grids of offsets: they come from different judges")
+    if not tables:
+        raise InputError(f"{source}: no rows")
+    whole = pa.concat_tables(tables)
+    arrays = {name: _matrix(whole.column(name), source, name) for name in columns}
+    grid = grids.pop()
+    return Embeddings(source, whole.select(list(key)).to_pandas(), arrays, json.loads(grid) if grid else None)

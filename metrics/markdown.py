@@ -1,0 +1,161 @@
+"""A table for people, in markdown: values with intervals, what rows and columns mean, differences, protocol card."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from metrics.catalogue import METRICS
+from metrics.tables import Table, differences_frame
+
+
+def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A markdown table; the first column is text, the others are numbers."""
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    rule = [":--", *["--:"] * (len(header) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (cells[0], rule, *cells[1:])]
+
+
+def _number(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def _best(table: Table, metric: str) -> set[str]:
+    """Contestants with the best printed value; none if all have it, or if there is only one."""
+    contestants = [name for name in table.settings.systems if name not in table.settings.controls]
+    printed = {
+        name: float(_number(table.estimates[name][metric].value, METRICS[metric].decimals)) for name in contestants
+    }
+    if len(set(printed.values())) < 2:
+        return set()
+    best = (max if METRICS[metric].better == "higher" else min)(printed.values())
+    return {name for name, value in printed.items() if value == best}
+
+
+def _values(table: Table) -> list[str]:
+    settings = table.settings
+    best = {metric: _best(table, metric) for metric in settings.metrics}
+    rows = []
+    for system in settings.systems:
+        cells = [f"*{system}*" if system in settings.controls else system]
+        for metric in settings.metrics:
+            estimate, decimals = table.estimates[system][metric], METRICS[metric].decimals
+            low, high = estimate.interval(settings.bootstrap.level)
+            value = _number(estimate.value, decimals)
+            value = f"**{value}**" if system in best[metric] else value
+            cells.append(f"{value} ± {_number((high - low) / 2, decimals)}")
+        rows.append(cells)
+    return _grid(["system", *(f"{metric} {METRICS[metric].arrow}" for metric in settings.metrics)], rows)
+
+
+def _differences(table: Table) -> list[str]:
+    rows = []
+    for row in differences_frame(table).itertuples():
+        decimals = METRICS[row.metric].decimals
+        interval = f"{_number(row.low, decimals)} to {_number(row.high, decimals)}"
+        rows.append([f"{row.a} − {row.b}", row.metric, _number(row.difference, decimals), interval, row.better])
+    return _grid(["systems", "metric", "difference", "interval", "better"], rows)
+
+
+def _published(frame: pd.DataFrame) -> list[str]:
+    rows = [["" if pd.isna(cell) else str(cell) for cell in row] for row in frame.itertuples(index=False)]
+    return _grid([str(name) for name in frame.columns], rows)
+
+
+def _missing(card: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for system, facts in card["missing"].items():
+        if facts["count"]:
+            why = ", ".join(f"{n} {reason}" for reason, n in facts["reasons"].items())
+            lines.append(f"* {system} lacks {facts['count']}: {why}")
+    for stage, counts in card["stages"].items():
+        lost = {status: n for status, n in counts.items() if status != "ok"}
+        if lost:
+            why = ", ".join(f"{n} {status}" for status, n in lost.items())
+            lines.append(f"* lost before, at {stage}: {sum(lost.values())} of {sum(counts.values())} ({why})")
+    return lines or ["* nothing is missing, in no system and at no stage before"]
+
+
+def _card(card: Mapping[str, Any]) -> list[str]:
+    intervals, notes = card["intervals"], card["notes"]
+    seconds = ", ".join(f"{value:g}" for value in card["seconds_scored"])
+    rates = ", ".join(str(value) for value in card["sample_rate"])
+    lines = [
+        f"* scored: {card['n']} of {card['asked']} samples, of {card['n_clips']} of {card['asked_clips']} clips, "
+        f"protocol `{card['settings']['protocol']}`; the same rows for every system",
+        f"* sounds: {seconds} s at {rates} Hz; reference set of FAD and KAD: {notes['reference_sounds']} real sounds",
+        f"* intervals: {intervals['level']:.0%}, {intervals['resamples']} resamples, seed {intervals['seed']}; "
+        f"{intervals['method']}",
+    ]
+    lines += [f"* {name}: {value}" for name, value in sorted(notes.items()) if name != "reference_sounds"]
+    lines += [f"* {name}: {value}" for name, value in sorted(card["extra"].items())]
+    lines.append("* versions: " + ", ".join(f"{name} {value}" for name, value in card["versions"].items()))
+    judges = [
+        [
+            name,
+            judge["weights_sha256"][:16],
+            "; ".join(
+                f"{measure} {found['value']:.4g} ({found['direction']} {found['threshold']:.4g})"
+                for measure, found in sorted(judge["measures"].items())
+            ),
+        ]
+        for name, judge in sorted(card["judges"].items())
+    ]
+    header = ["judge", "weights (SHA-256)", "how good it is, and what was demanded"]
+    return [*lines, "", *_grid(header, judges), "", "What is missing, and why:", "", *_missing(card)]
+
+
+def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataFrame | None = None) -> str:
+    """The table as a markdown document.
+
+    Parameters
+    ----------
+    name : str
+        Of the table.
+    table : Table
+    card : mapping
+        From :func:`metrics.card.protocol_card`.
+    published : pandas.DataFrame, optional
+        Values of the paper, printed as they are under ours.
+    """
+    settings = table.settings
+    level = f"{settings.bootstrap.level:.0%}"
+    parts = [f"# {settings.title or name}", ""]
+    if settings.meaning:
+        parts += [f"> {settings.meaning}", ""]
+    parts += [
+        *_values(table),
+        "",
+        f"{table.coverage.n} samples of {table.coverage.clips} clips in every row. ↑ higher is better, ↓ lower is "
+        f"better. ± is half of the {level} interval over clips (its two ends are in the csv). Bold: best printed "
+        "value" + (" of the systems that are no controls (*italic*)." if settings.controls else "."),
+        "",
+    ]
+    if settings.descriptions:
+        parts += ["## Rows", ""]
+        parts += [f"* **{s}**: {settings.descriptions[s]}" for s in settings.systems if s in settings.descriptions]
+        parts.append("")
+    parts += ["## Columns", "", *(f"* **{m}** {METRICS[m].arrow}: {METRICS[m].meaning}" for m in settings.metrics)]
+    parts.append("")
+    if settings.compare:
+        parts += [
+            "## Differences",
+            "",
+            *_differences(table),
+            "",
+            f"Paired over clips, {level} intervals. `undecided`: the interval holds 0. Each line stands for itself: "
+            "the intervals are not widened for there being several.",
+            "",
+        ]
+    if published is not None:
+        parts += [
+            "## Published values",
+            "",
+            *_published(published),
+            "",
+            "From the paper: other judges, clips and weights unless the sentence at the top says otherwise.",
+            "",
+        ]
+    parts += ["## Protocol card", "", *_card(card)]
+    return "\n".join(parts) + "\n"

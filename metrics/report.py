@@ -1,0 +1,176 @@
+"""From files to files: gather what a table needs, compute it, write csv, markdown, protocol card and differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cafa.errors import InputError
+from cafa.files import read_json, sha256_file, whole, write_json
+from cafa.ledger import read_ledgers
+from cafa.provenance import versions
+from metrics.card import check_judges, protocol_card
+from metrics.catalogue import METRICS
+from metrics.coverage import common_rows
+from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, read_embeddings
+from metrics.markdown import render
+from metrics.scores import COLUMNS, read_sample_index
+from metrics.tables import SystemData, Table, TableSettings, build_table, differences_frame, pick_scores, table_frame
+
+#: Scores that a metric's note on the protocol card needs.
+COMPANIONS = {"Acc": "Acc_margin", "DeSync": "DeSync_windows"}
+
+
+@dataclass(frozen=True)
+class TableInputs:
+    """Where a table's inputs are.
+
+    Attributes
+    ----------
+    scores
+        Long tables, of one system each.
+    embeddings_folder
+        Holds ``truth/<judge>.parquet`` and ``<system>/<shard>/<judge>.parquet``.
+    prompts
+        The prompt set.
+    samples_folder
+        Holds ``<system>/<shard>.parquet``, the indices of samples.
+    judges
+        The check of the judges, JSON.
+    ledgers
+        Of the stages before.
+    published
+        Values of the paper, csv.
+    """
+
+    scores: Sequence[Path]
+    embeddings_folder: Path
+    prompts: Path
+    samples_folder: Path
+    judges: Path
+    ledgers: Sequence[Path] = ()
+    published: Path | None = None
+
+
+@dataclass(frozen=True)
+class TableOutputs:
+    """Where a table goes."""
+
+    csv: Path
+    markdown: Path
+    card: Path
+    differences: Path
+
+
+def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd.DataFrame]:
+    """Scores of every system of the table on its protocol."""
+    if not paths:
+        raise InputError("no file of scores was given")
+    scores = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    if missing := [name for name in COLUMNS if name not in scores]:
+        raise InputError(f"{paths[0]} has no column {', '.join(missing)}: it is not a table of scores")
+    if scores.duplicated(list(COLUMNS[:-1])).any():
+        raise InputError("a system's scores were given twice")
+    if absent := [name for name in settings.systems if name not in set(scores["system"])]:
+        raise InputError(f"no scores of {', '.join(absent)}, only of {', '.join(sorted(set(scores['system'])))}")
+    scores = scores[scores["protocol"] == settings.protocol]
+    return {name: scores[scores["system"] == name] for name in settings.systems}
+
+
+def _read_index(folder: Path, system: str, protocol: str) -> pd.DataFrame:
+    paths = sorted((folder / system).glob("*.parquet"))
+    if not paths:
+        raise InputError(f"no index of samples of {system}: looked for {folder / system}/*.parquet")
+    index = read_sample_index(paths)
+    return index[index["protocol"] == protocol].reset_index(drop=True)
+
+
+def _read_classifier(folder: Path, system: str, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    paths = sorted((folder / system).glob("*/classifier.parquet"))
+    if not paths:
+        raise InputError(f"no embeddings of {system}: looked for {folder / system}/*/classifier.parquet")
+    classifier = read_embeddings(paths, SAMPLE_KEY, ("embedding", "logits"))
+    return classifier.take(rows, "embedding"), classifier.take(rows, "logits")
+
+
+def compute_table(settings: TableSettings, inputs: TableInputs) -> tuple[Table, dict[str, list[float]]]:
+    """Compute a table from its files.
+
+    Returns
+    -------
+    Table
+    dict
+        ``seconds`` and ``sample_rate`` of the scored sounds: the values that occur.
+    """
+    prompts = pd.read_parquet(inputs.prompts)
+    prompts = prompts[prompts["protocol"] == settings.protocol]
+    scores = _read_scores(inputs.scores, settings)
+    indices = {name: _read_index(inputs.samples_folder, name, settings.protocol) for name in settings.systems}
+    scored = {name: frame[["clip_id", "caption_id"]].drop_duplicates() for name, frame in scores.items()}
+    coverage = common_rows(prompts, scored, indices, settings.max_loss)
+
+    wanted = [name for name in settings.metrics if not METRICS[name].of_sets]
+    wanted = list(dict.fromkeys([*wanted, *(COMPANIONS[name] for name in wanted if name in COMPANIONS)]))
+    systems = {}
+    for name in settings.systems:
+        picked = pick_scores(scores[name], coverage.rows, wanted, name)
+        systems[name] = SystemData(picked, *_read_classifier(inputs.embeddings_folder, name, coverage.rows))
+    truth = read_embeddings([inputs.embeddings_folder / "truth" / "classifier.parquet"], CLIP_KEY, ("embedding",))
+    used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
+    sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
+    return build_table(settings, coverage, systems, truth.column("embedding")), sound
+
+
+def write_table(
+    name: str, settings: TableSettings, inputs: TableInputs, outputs: TableOutputs, extra: Mapping[str, Any]
+) -> Table:
+    """Compute a table and write its four files.
+
+    Parameters
+    ----------
+    name : str
+        Of the table, e.g. ``table1``.
+    settings : TableSettings
+    inputs : TableInputs
+    outputs : TableOutputs
+    extra : mapping
+        To record on the protocol card: seeds, settings of the run.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        If a judge is not good, or an input does not fit the settings.
+    MissingClipError
+        If more rows are missing than the settings allow.
+    """
+    judges = read_json(inputs.judges)
+    check_judges(judges)
+    table, sound = compute_table(settings, inputs)
+    card = protocol_card(
+        name,
+        table,
+        judges=judges,
+        sound=sound,
+        ledgers=read_ledgers(inputs.ledgers),
+        versions=versions(),
+        extra={**extra, "prompts_sha256": sha256_file(inputs.prompts)},
+    )
+    published = pd.read_csv(inputs.published, dtype=str, keep_default_na=False) if inputs.published else None
+    _write_csv(outputs.csv, table_frame(table))
+    _write_csv(outputs.differences, differences_frame(table))
+    with whole(outputs.markdown) as temporary:
+        temporary.write_text(render(name, table, card, published), encoding="utf-8")
+    write_json(outputs.card, card)
+    return table
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    with whole(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")

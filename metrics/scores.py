@@ -1,0 +1,199 @@
+"""Scores of one system: one value per clip, caption and metric, from the judges' embeddings.
+
+Metrics of sets (FAD, KAD, IS) have no value per clip; the tables compute them from the same embeddings.
+
+====================  ===============================================================================
+metric                from
+====================  ===============================================================================
+CLAP                  clap: sound and prompt
+Acc, Acc_margin       clap: sound, prompt and the clip's own caption; only where the two captions differ
+KL                    classifier: logits of the clip's own sound and of the generated one
+IB                    imagebind: the clip's picture and the generated sound
+DeSync                synchformer: logits of the first and the last window
+DeSync_windows        distinct windows behind DeSync, 1 or 2
+====================  ===============================================================================
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cafa.errors import InputError, MissingClipError
+from metrics.accuracy import prompt_accuracy
+from metrics.desync import desync
+from metrics.divergence import kl_divergence
+from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, Embeddings, listed, read_embeddings
+from metrics.similarity import cosine_similarity
+
+#: judge -> columns of a generated sound
+SAMPLE_COLUMNS = {
+    "classifier": ("embedding", "logits"),
+    "clap": ("embedding",),
+    "imagebind": ("embedding",),
+    "synchformer": ("logits_first", "logits_last"),
+}
+COLUMNS = ("system", "protocol", "clip_id", "caption_id", "metric", "value")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The judges' view of the clips themselves.
+
+    Attributes
+    ----------
+    classifier
+        Of the clips' own sound: embedding, logits.
+    imagebind
+        Of the clips' picture: video.
+    text
+        The CLAP judge's embedding of every caption.
+    """
+
+    classifier: Embeddings
+    imagebind: Embeddings
+    text: Embeddings
+
+
+def read_truth(folder: str | Path, text: str | Path) -> Truth:
+    """Read the embeddings of the clips (a folder of one parquet per judge) and of the captions."""
+    folder = Path(folder)
+    return Truth(
+        read_embeddings([folder / "classifier.parquet"], CLIP_KEY, ("embedding", "logits")),
+        read_embeddings([folder / "imagebind.parquet"], CLIP_KEY, ("video",)),
+        read_embeddings([text], TEXT_KEY, ("embedding",)),
+    )
+
+
+def read_generated(folders: Sequence[str | Path]) -> dict[str, Embeddings]:
+    """Read all judges' embeddings of a system's sounds from its shards (folders of one parquet per judge)."""
+    return {
+        judge: read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], SAMPLE_KEY, columns)
+        for judge, columns in SAMPLE_COLUMNS.items()
+    }
+
+
+def read_sample_index(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Read a system's index of samples from all shards.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Sorted by protocol, clip_id, caption_id.
+    """
+    if not paths:
+        raise InputError("no index of samples was given")
+    index = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    missing = [name for name in (*SAMPLE_KEY, "caption", "status") if name not in index]
+    if missing:
+        raise InputError(f"{paths[0]} has no column {', '.join(missing)}: it is not an index of samples")
+    twice = index[index.duplicated(list(SAMPLE_KEY))]
+    if len(twice):
+        names = list(twice[list(SAMPLE_KEY)].itertuples(index=False, name=None))
+        raise InputError(
+            f"{len(twice)} samples are in two indices: {listed(names)}; "
+            f"delete files left from a run with another number of shards beside {paths[0]}"
+        )
+    return index.sort_values(["protocol", "clip_id", "caption_id"], ignore_index=True)
+
+
+def expected_rows(prompts: pd.DataFrame, index: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows of the prompt set that a system must have sounds for.
+
+    Parameters
+    ----------
+    prompts : pandas.DataFrame
+        The prompt set.
+    index : pandas.DataFrame, optional
+        The system's index of samples. With it the system answers for the rows it was asked for, and rows with
+        another status than ``ok`` are excused: the table reports them. Without it every prompt is expected.
+
+    Raises
+    ------
+    InputError
+        If the index holds a sample of a prompt that the prompt set does not hold.
+    """
+    if index is None:
+        return prompts
+    asked = index[[*SAMPLE_KEY, "status", "caption"]].rename(columns={"caption": "asked_caption"})
+    rows = asked.merge(prompts, on=list(SAMPLE_KEY), how="left", validate="1:1")
+    strange = rows[rows["caption"] != rows["asked_caption"]]
+    if len(strange):
+        names = list(strange[list(SAMPLE_KEY)].itertuples(index=False, name=None))
+        raise InputError(
+            f"{len(strange)} samples were made for other prompts than the prompt set holds: {listed(names)}; "
+            "make them again"
+        )
+    return rows[rows["status"] == "ok"].drop(columns=["status", "asked_caption"])
+
+
+def score_system(
+    system: str,
+    prompts: pd.DataFrame,
+    generated: dict[str, Embeddings],
+    truth: Truth,
+    index: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Score every sound of a system.
+
+    Parameters
+    ----------
+    system : str
+        Its name.
+    prompts : pandas.DataFrame
+        clip_id, caption_id, protocol, caption, own_caption.
+    generated : dict of str to Embeddings
+        By judge, as from :func:`read_generated`.
+    truth : Truth
+    index : pandas.DataFrame, optional
+        See :func:`expected_rows`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns :data:`COLUMNS`, sorted by protocol, clip_id, caption_id, metric.
+
+    Raises
+    ------
+    MissingClipError
+        If a sound, a clip or a caption has no embedding, or one that is not finite.
+    """
+    rows = expected_rows(prompts, index).reset_index(drop=True)
+    if rows.empty:
+        raise MissingClipError(f"system {system} has no sample that could be scored: its index says why")
+    grid = generated["synchformer"].grid
+    if grid is None:
+        raise InputError(f"{generated['synchformer'].source}: the metadata hold no `grid` of offsets in seconds")
+
+    sound = generated["clap"].take(rows, "embedding")
+    prompt = truth.text.take(rows, "embedding")
+    offsets = desync(
+        generated["synchformer"].take(rows, "logits_first"),
+        generated["synchformer"].take(rows, "logits_last"),
+        grid,
+    )
+    values: dict[str, np.ndarray] = {
+        "CLAP": cosine_similarity(sound, prompt),
+        "KL": kl_divergence(truth.classifier.take(rows, "logits"), generated["classifier"].take(rows, "logits")),
+        "IB": cosine_similarity(truth.imagebind.take(rows, "video"), generated["imagebind"].take(rows, "embedding")),
+        "DeSync": offsets.seconds,
+        "DeSync_windows": offsets.windows.astype(np.float64),
+    }
+    parts = [_part(system, rows, metric, value) for metric, value in values.items()]
+
+    other = np.flatnonzero(rows["caption"] != rows["own_caption"])
+    if len(other):
+        asked = rows.iloc[other]
+        own = truth.text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
+        accuracy = prompt_accuracy(sound[other], prompt[other], own)
+        parts.append(_part(system, asked, "Acc", accuracy.correct.astype(np.float64)))
+        parts.append(_part(system, asked, "Acc_margin", accuracy.margin))
+    order = ["protocol", "clip_id", "caption_id", "metric"]
+    return pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True)
+
+
+def _part(system: str, rows: pd.DataFrame, metric: str, values: np.ndarray) -> pd.DataFrame:
+    part = rows[["protocol", "clip_id", "caption_id"]].assign(system=system, metric=metric, value=values)
+    return part[list(COLUMNS)]

@@ -1,0 +1,248 @@
+"""Tables of systems by metrics, with intervals, and paired differences between systems.
+
+All numbers of a table are computed on the same (clip, caption) rows, with the same draws of the bootstrap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cafa.errors import InputError
+from metrics.catalogue import METRICS, metric_named
+from metrics.coverage import ROW, Coverage
+from metrics.frechet import FrechetDistance, frechet_distance, frechet_replicates
+from metrics.inception import inception_replicates, inception_score
+from metrics.kernel import kernel_distance, kernel_replicates, median_distance
+from metrics.uncertainty import ClipBootstrap, Estimate
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BootstrapSettings(_Settings):
+    """How intervals are made."""
+
+    resamples: Annotated[int, Field(ge=100, description="draws of clips; below 100 an interval has no ends")] = 500
+    seed: Annotated[int, Field(ge=0, description="of the draws")] = 0
+    level: Annotated[float, Field(gt=0.5, lt=1.0, description="share of the draws inside the interval")] = 0.95
+
+
+class TableSettings(_Settings):
+    """What a table shows."""
+
+    protocol: Annotated[str, Field(description="rows of the prompt set to use: matched, cross...")]
+    systems: Annotated[tuple[str, ...], Field(min_length=1, description="rows of the table, in order")]
+    metrics: Annotated[tuple[str, ...], Field(min_length=1, description="columns of the table, in order")]
+    compare: Annotated[
+        tuple[tuple[str, str], ...], Field(description="pairs of systems whose difference is given")
+    ] = ()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+    inception_splits: Annotated[int, Field(ge=1, description="parts of the inception score (peers: 10)")] = 10
+    inception_seed: Annotated[int, Field(ge=0, description="shuffle of the inception score (peers: 2020)")] = 2020
+    max_loss: Annotated[
+        float, Field(ge=0.0, lt=1.0, description="largest share of prompts that may be missing in some system")
+    ] = 0.05
+    title: Annotated[str, Field(description="heading; by default the table's name")] = ""
+    meaning: Annotated[
+        str, Field(description="one sentence on what the numbers may be compared with, printed first")
+    ] = ""
+    descriptions: Annotated[dict[str, str], Field(description="system -> one line that explains its row")] = {}
+    controls: Annotated[
+        tuple[str, ...], Field(description="systems that are no contestants: never in bold (oracle, reference...)")
+    ] = ()
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            metric_named(name)
+        return names
+
+    @model_validator(mode="after")
+    def _known_systems(self) -> "TableSettings":
+        if len(set(self.systems)) != len(self.systems) or len(set(self.metrics)) != len(self.metrics):
+            raise ValueError("a system or metric is named twice")
+        named = {*self.descriptions, *self.controls, *(system for pair in self.compare for system in pair)}
+        if strange := sorted(named - set(self.systems)):
+            raise ValueError(f"compare, descriptions or controls name systems without a row: {strange}")
+        if selves := [pair for pair in self.compare if pair[0] == pair[1]]:
+            raise ValueError(f"a system cannot be compared with itself: {selves}")
+        return self
+
+
+@dataclass(frozen=True)
+class SystemData:
+    """What is known of a system on the rows of the table.
+
+    Attributes
+    ----------
+    scores
+        metric -> value of every row, shape (rows,).
+    embedding, logits
+        The classifier's arrays of every row, shapes (rows, d) and (rows, classes).
+    """
+
+    scores: Mapping[str, np.ndarray]
+    embedding: np.ndarray
+    logits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Table:
+    """A computed table.
+
+    Attributes
+    ----------
+    settings, coverage
+        As given.
+    estimates
+        system -> metric -> estimate.
+    notes
+        Facts for the protocol card: ties, windows, rank deficiency, bandwidth.
+    """
+
+    settings: TableSettings
+    coverage: Coverage
+    estimates: dict[str, dict[str, Estimate]]
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def difference(self, first: str, second: str, metric: str) -> Estimate:
+        """Paired difference, `first` minus `second`."""
+        return self.estimates[first][metric].minus(self.estimates[second][metric])
+
+
+def pick_scores(scores: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str], system: str) -> dict[str, np.ndarray]:
+    """Values of one system's clip metrics in the order of the table's rows.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Long table of the system and protocol: clip_id, caption_id, metric, value.
+    rows : pandas.DataFrame
+        clip_id, caption_id.
+    metrics : sequence of str
+
+    Raises
+    ------
+    InputError
+        If a row has no value of a metric.
+    """
+    keys = pd.MultiIndex.from_frame(rows[list(ROW)])
+    picked = {}
+    for metric in metrics:
+        values = scores[scores["metric"] == metric].set_index(list(ROW))["value"].reindex(keys)
+        if values.isna().any():
+            reason = (
+                "it is defined only where the prompt differs from the clip's own caption"
+                if metric in ("Acc", "Acc_margin")
+                else "score the system again"
+            )
+            raise InputError(f"{system}: {int(values.isna().sum())} of {len(rows)} rows have no {metric}: {reason}")
+        picked[metric] = values.to_numpy(dtype=np.float64)
+    return picked
+
+
+def build_table(
+    settings: TableSettings, coverage: Coverage, systems: Mapping[str, SystemData], reference: np.ndarray
+) -> Table:
+    """Compute a table.
+
+    Parameters
+    ----------
+    settings : TableSettings
+    coverage : Coverage
+        The rows.
+    systems : mapping of str to SystemData
+        Their arrays in the order of the rows.
+    reference : numpy.ndarray, shape (clips of the data set, d)
+        The classifier's embeddings of the real sounds: the reference set of FAD and KAD.
+    """
+    bootstrap = ClipBootstrap(coverage.rows["clip_id"].to_list(), settings.bootstrap.resamples, settings.bootstrap.seed)
+    notes: dict[str, object] = {"reference_sounds": len(reference)}
+    bandwidth = median_distance(reference) if "KAD" in settings.metrics else None
+    if bandwidth is not None:
+        notes["KAD_bandwidth"] = float(f"{bandwidth:.6g}")
+    if "IS" in settings.metrics:
+        notes["IS_splits"], notes["IS_seed"] = settings.inception_splits, settings.inception_seed
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for system in settings.systems:
+        data = systems[system]
+        estimates[system] = {}
+        for metric in settings.metrics:
+            if METRICS[metric].of_sets:
+                estimates[system][metric] = _of_set(metric, data, reference, bandwidth, bootstrap, settings)
+            else:
+                estimates[system][metric] = bootstrap.mean(data.scores[metric])
+    if "FAD" in settings.metrics:
+        facts: FrechetDistance = frechet_distance(systems[settings.systems[0]].embedding, reference)
+        notes["FAD_rank_deficiency"] = facts.rank_deficiency
+    if "Acc" in settings.metrics:
+        notes["Acc_ties"] = {name: int((systems[name].scores["Acc_margin"] == 0).sum()) for name in settings.systems}
+    if "DeSync" in settings.metrics:
+        windows = systems[settings.systems[0]].scores["DeSync_windows"]
+        notes["DeSync_rows_of_one_window"] = int((windows == 1).sum())
+    return Table(settings, coverage, estimates, notes)
+
+
+def _of_set(
+    metric: str,
+    data: SystemData,
+    reference: np.ndarray,
+    bandwidth: float | None,
+    bootstrap: ClipBootstrap,
+    settings: TableSettings,
+) -> Estimate:
+    counts, n = bootstrap.row_counts, len(data.embedding)
+    if metric == "FAD":
+        value = frechet_distance(data.embedding, reference).value
+        return Estimate(value, frechet_replicates(data.embedding, reference, counts), n, recentre=True)
+    if metric == "KAD":
+        value = kernel_distance(data.embedding, reference, bandwidth=bandwidth)
+        replicates = kernel_replicates(data.embedding, reference, counts, bandwidth=bandwidth)
+        return Estimate(value, replicates, n, recentre=True)
+    split = {"splits": settings.inception_splits, "seed": settings.inception_seed}
+    value = inception_score(data.logits, **split).value
+    return Estimate(value, inception_replicates(data.logits, counts, **split), n, recentre=True)
+
+
+def six_digits(value: float) -> float:
+    """`value` rounded to six significant digits: what a csv holds."""
+    return float(f"{value:.6g}")
+
+
+def table_frame(table: Table) -> pd.DataFrame:
+    """The table for machines: system, n, n_clips, then M, M_low, M_high, M_n of every metric M."""
+    rows = []
+    for system, estimates in table.estimates.items():
+        row: dict[str, object] = {"system": system, "n": table.coverage.n, "n_clips": table.coverage.clips}
+        for metric, estimate in estimates.items():
+            low, high = estimate.interval(table.settings.bootstrap.level)
+            row[metric] = six_digits(estimate.value)
+            row[f"{metric}_low"], row[f"{metric}_high"] = six_digits(low), six_digits(high)
+            row[f"{metric}_n"] = estimate.n
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def differences_frame(table: Table) -> pd.DataFrame:
+    """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips.
+
+    ``better`` is the system that the whole interval speaks for, or ``undecided``.
+    """
+    columns = ["metric", "a", "b", "difference", "low", "high", "better", "n", "n_clips"]
+    rows = []
+    for first, second in table.settings.compare:
+        for metric in table.settings.metrics:
+            estimate = table.difference(first, second, metric)
+            low, high = estimate.interval(table.settings.bootstrap.level)
+            better = "undecided"
+            if low > 0 or high < 0:
+                better = first if (low > 0) == (METRICS[metric].better == "higher") else second
+            numbers = [six_digits(value) for value in (estimate.value, low, high)]
+            rows.append([metric, first, second, *numbers, better, estimate.n, table.coverage.clips])
+    return pd.DataFrame(rows, columns=columns)
