@@ -1,0 +1,193 @@
+"""Opening media files of unknown origin: every way in which one can be bad has its own reason."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from cafa.errors import ClipError
+
+#: Containers that are opened. Without a list FFmpeg also follows playlists (HLS, concat), which may
+#: name other files and hosts, and takes pictures and subtitles for videos.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,flac,mp3,aac,h264,hevc,m4v,mxf,w64,aiff,caf"
+
+#: Top-level boxes of the ISO base media format (mp4, mov) that a whole file may begin or end with.
+BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra", b"sidx", b"styp", b"uuid"}
+
+#: Seconds decoded before the window after a seek: sound codecs need earlier frames to be exact.
+PREROLL = 1
+
+
+@dataclass(frozen=True)
+class Media:
+    """An open file.
+
+    Attributes
+    ----------
+    container : av.container.InputContainer
+        Open for reading.
+    origin : Fraction
+        Presentation time, in seconds, at which the file's earliest stream begins: time 0 of a clip.
+    """
+
+    container: Any
+    origin: Fraction
+
+    def stream(self, kind: str) -> Any:
+        """First stream of kind ``"video"`` or ``"audio"``.
+
+        Raises
+        ------
+        ClipError
+            ``no_video`` or ``no_audio``.
+        """
+        streams = [
+            stream for stream in getattr(self.container.streams, kind) if "attached_pic" not in stream.disposition.name
+        ]
+        if not streams or streams[0].codec_context is None:
+            found = ", ".join(stream.type for stream in self.container.streams) or "no stream at all"
+            raise ClipError(f"no_{kind}", f"the file holds: {found}")
+        return streams[0]
+
+    def promised_end(self, stream: Any) -> float | None:
+        """Seconds from the origin at which the headers say that a stream ends, if they say so."""
+        if stream.duration is not None:
+            begin = (stream.start_time or 0) * stream.time_base
+            return float(begin + stream.duration * stream.time_base - self.origin)
+        if self.container.duration is not None:
+            return self.container.duration / av.time_base
+        return None
+
+    def frames(self, stream: Any, start: Fraction) -> Iterator[tuple[Any, int]]:
+        """Decode a stream strictly, from before `start` (seconds from the origin) to its end; call it once.
+
+        Yields
+        ------
+        (frame, time) : (av.frame.Frame, int)
+            `time` is the presentation time relative to `start`, in units of the stream's time base;
+            the first frames may lie before the window.
+
+        Raises
+        ------
+        ClipError
+            ``corrupt`` or ``unreadable``, when decoding fails.
+        """
+        stream.codec_context.thread_count = 1
+        # Without it the decoder hides damage: garbled frames and lost sound come without an error.
+        stream.codec_context.options = {"err_detect": "explode"}
+        offset = round((self.origin + start) / stream.time_base)
+        frames = self._decode(stream)
+        if start > PREROLL:
+            frames = self._decode_after_seek(stream, frames, offset)
+        expected = 0
+        for frame in frames:
+            time = _presentation_time(frame)
+            time = expected if time is None else time - offset
+            expected = time + (frame.duration or 0)
+            yield frame, time
+
+    def _decode_after_seek(self, stream: Any, frames: Iterator[Any], offset: int) -> Iterator[Any]:
+        target = offset - round(PREROLL / stream.time_base)
+        try:
+            self.container.seek(target, stream=stream)
+        except av.error.FFmpegError:
+            return frames  # not seekable: decoding simply begins at the beginning
+        first = next(self._decode(stream), None)
+        time = None if first is None else _presentation_time(first)
+        if time is None or time > offset:  # an index that is missing or wrong
+            self.container.seek(round(self.origin / stream.time_base), stream=stream)
+            return self._decode(stream)
+        return itertools.chain([first], self._decode(stream))
+
+    def _decode(self, stream: Any) -> Iterator[Any]:
+        try:
+            yield from self.container.decode(stream)
+        except av.error.FFmpegError as error:
+            raise _clip_error(error, f"decoding the {stream.type} stream") from error
+
+
+def _presentation_time(frame: Any) -> int | None:
+    return frame.dts if frame.pts is None else frame.pts
+
+
+def _clip_error(error: Exception, doing: str) -> ClipError:
+    if isinstance(error, MemoryError):
+        raise error
+    reason = "unreadable" if isinstance(error, OSError) else "corrupt"
+    return ClipError(reason, f"{doing}: {error}")
+
+
+@contextmanager
+def open_media(path: str | Path) -> Iterator[Media]:
+    """Open a media file for reading.
+
+    Parameters
+    ----------
+    path : str or Path
+        A local file. Only :data:`CONTAINERS` are opened; playlists and pictures are refused.
+
+    Raises
+    ------
+    ClipError
+        ``missing_file``, ``empty_file``, ``unreadable``, ``truncated``, ``not_media`` or ``corrupt``.
+    """
+    path = Path(path).resolve()  # an absolute path can not be taken for a protocol ("concat:...")
+    if not path.is_file():
+        raise ClipError("missing_file", f"no file at {path}")
+    if path.stat().st_size == 0:
+        raise ClipError("empty_file", f"{path} has zero bytes")
+    try:
+        boxes = _check_boxes(path)
+        container = av.open(
+            str(path),
+            metadata_errors="replace",
+            options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
+        )
+    except av.error.FFmpegError as error:
+        if not isinstance(error, OSError) and not boxes:
+            raise ClipError("not_media", f"{path} is no container that FFmpeg knows: {error}") from error
+        raise _clip_error(error, f"opening {path}") from error
+    except OSError as error:
+        raise ClipError("unreadable", f"{path}: {error}") from error
+    with container:
+        yield Media(container, Fraction(container.start_time or 0, av.time_base))
+
+
+def _check_boxes(path: Path) -> list[bytes]:
+    """Top-level boxes of an mp4 or mov file, in order; empty for any other file.
+
+    FFmpeg plays what is left of a file that was cut, without a word; the sizes of the boxes tell.
+    """
+    size = path.stat().st_size
+    boxes: list[bytes] = []
+    position = 0
+    with path.open("rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            header = file.read(16)
+            length, name = int.from_bytes(header[:4], "big"), header[4:8]
+            if name not in BOXES:
+                break
+            boxes.append(name)
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            if length == 0:  # up to the end of the file
+                position = size
+                break
+            if position + length > size:
+                missing = position + length - size
+                raise ClipError(
+                    "truncated", f"{path}: box {name.decode()} promises {missing} bytes more than the file has"
+                )
+            if length < 8:
+                break
+            position += length
+    if boxes and not {b"moov", b"moof", b"free", b"skip"} & set(boxes):
+        raise ClipError("truncated", f"{path}: the index (moov) is missing; the file has {size} bytes")
+    return boxes

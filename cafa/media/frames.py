@@ -1,0 +1,78 @@
+"""Reading the frames of normalised clips."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cafa.errors import ClipError
+from cafa.media import FRAME_RATE, frame_count
+from cafa.media.container import open_media
+
+
+def read_frames(
+    path: str | Path, *, seconds: float, size: tuple[int, int] | None = None, decoder: str | None = None
+) -> np.ndarray:
+    """Read the first frames of a clip that :func:`cafa.media.normalise.normalise_clip` wrote.
+
+    Never use it on another file: frame k is taken for the one at k / 25 s, which holds only there.
+
+    Parameters
+    ----------
+    path : str or Path
+        A normalised mp4.
+    seconds : float
+        How much to read.
+    size : (int, int), optional
+        Height and width; area-resized (squashed, not cropped). None: as stored.
+    decoder : {"decord", "pyav"}, optional
+        By default decord where its wheel is installed, else PyAV; both give equal frames.
+
+    Returns
+    -------
+    np.ndarray
+        RGB, uint8, shape (n, height, width, 3), ``n = frame_count(seconds)``.
+
+    Raises
+    ------
+    ClipError
+        ``missing_file``, ``corrupt``...; ``short`` if the file has fewer frames.
+    """
+    path = Path(path)
+    decoder = decoder or ("decord" if importlib.util.find_spec("decord") else "pyav")
+    wanted = frame_count(seconds)
+    frames: np.ndarray | None = None
+    count = 0
+    for picture in {"decord": _decord, "pyav": _pyav}[decoder](path):
+        if count == wanted:
+            break
+        if size is not None and picture.shape[:2] != size:
+            picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+        if frames is None:
+            frames = np.empty((wanted, *picture.shape), np.uint8)
+        frames[count] = picture
+        count += 1
+    if frames is None or count < wanted:
+        raise ClipError("short", f"{path}: {count} frames, {wanted} wanted ({seconds} s at {FRAME_RATE}/s)")
+    return frames
+
+
+def _pyav(path: Path) -> Iterator[np.ndarray]:
+    with open_media(path) as media:
+        for frame, _ in media.frames(media.stream("video"), start=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def _decord(path: Path) -> Iterator[np.ndarray]:
+    import decord
+
+    if not path.is_file():
+        raise ClipError("missing_file", f"no file at {path}")
+    try:
+        reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
+        for _ in range(len(reader)):
+            yield reader.next().asnumpy()
+    except (decord.DECORDError, RuntimeError) as error:
+        raise ClipError("corrupt", f"{path}: decord: {error}") from error

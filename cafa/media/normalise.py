@@ -1,0 +1,176 @@
+"""Normalising: from a window of any file to one picture and one sound file that agree in time."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from cafa.errors import ClipError
+from cafa.files import sha256_file, whole
+from cafa.media import FRAME_RATE, frame_count
+from cafa.media.container import Media, open_media
+from cafa.media.picture import Picture, PictureSettings, write_picture
+from cafa.media.sound import ENOUGH, Sound, decode_sound, write_lossless
+
+#: The last frame may be this many frames early: containers round the ends of their streams.
+FRAMES_MISSING = 2
+
+
+class NormaliseSettings(PictureSettings):
+    """How clips are normalised."""
+
+    minimum_seconds: float = Field(0.5, gt=0, description="shorter clips are refused")
+    latest_start: float = Field(
+        1.0,
+        ge=0,
+        description="seconds by which picture or sound may begin later than the clip; until then the first "
+        "frame is held, or there is silence, as every player does",
+    )
+
+
+def normalise_clip(
+    source: str | Path,
+    *,
+    start: float,
+    duration: float | None,
+    settings: NormaliseSettings,
+    video_output: str | Path,
+    sound_output: str | Path | None,
+) -> dict[str, Any]:
+    """Normalise a window of a file.
+
+    The picture becomes constant 25 frames/s H.264 (yuv420p, closed groups of pictures, no reordering,
+    upright, BT.601 limited range); the sound FLAC at its own rate and channels. Time 0 of both is
+    `start` seconds after the begin of the file's earliest stream. The same input gives the same bytes.
+
+    Parameters
+    ----------
+    source : str or Path
+        Any media file.
+    start : float
+        Begin of the window, seconds.
+    duration : float, optional
+        Seconds; rounded to whole frames. None: all that both picture and sound have.
+    settings : NormaliseSettings
+        Sizes, encoder, limits.
+    video_output, sound_output : str or Path
+        The mp4 and the FLAC file; they appear whole or not at all. Without `sound_output` the
+        source needs no sound.
+
+    Returns
+    -------
+    dict
+        JSON-serialisable facts: what was written and what the source was. ``held_frames``,
+        ``picture_delay``, ``sound_delay``, ``gap_samples``, ``padded_samples`` and ``clipped_samples``
+        count everything in the outputs that is not the source's.
+
+    Raises
+    ------
+    ClipError
+        ``missing_file``, ``empty_file``, ``not_media``, ``truncated``, ``corrupt``, ``unreadable``,
+        ``no_video``, ``no_audio`` or ``short``.
+    """
+    begin = Fraction(start).limit_denominator(10**6)
+    frames = None if duration is None else frame_count(duration)
+    sound = None
+    with whole(video_output) as video_file:
+        if sound_output is not None:
+            # The sound comes first: it is cheap, and for a whole file the picture must end with it.
+            with open_media(source) as media:
+                media.stream("video")  # no picture: say so before decoding
+                seconds = None if frames is None else Fraction(frames, FRAME_RATE)
+                sound = decode_sound(media, begin, seconds)
+                _check_sound(media, sound, begin, seconds, settings)
+        with open_media(source) as media:
+            most = frames if frames is not None or sound is None else int(sound.seconds * FRAME_RATE + 1e-6)
+            picture = write_picture(media, video_file, start=begin, frames=most, hold=FRAMES_MISSING, settings=settings)
+            _check_picture(media, picture, begin, most, settings)
+        facts = _facts(picture, sound)
+        if sound is not None and sound_output is not None:
+            samples = round(Fraction(picture.frames, FRAME_RATE) * sound.sample_rate)
+            facts["padded_samples"] = max(samples - sound.samples.shape[1], 0)
+            data = _fit(sound.samples, samples)
+            with whole(sound_output) as sound_file:
+                facts["clipped_samples"] = write_lossless(sound_file, data, sound.sample_rate)
+                facts["sound_sha256"] = sha256_file(sound_file)
+        facts["video_sha256"] = sha256_file(video_file)
+    return facts
+
+
+def _check_sound(
+    media: Media, sound: Sound, begin: Fraction, wanted: Fraction | None, settings: NormaliseSettings
+) -> None:
+    """Refuse a sound that begins too late, or holds less than 0.98 of what was asked for."""
+    delay = sound.delay / sound.sample_rate
+    if delay > settings.latest_start:
+        raise ClipError("short", f"the sound begins {delay:.3f} s late")
+    promised = media.promised_end(media.stream("audio"))
+    end = float(begin) + sound.seconds
+    if wanted is None:
+        if promised is not None and sound.seconds < ENOUGH * (promised - float(begin)):
+            raise ClipError("truncated", f"the sound ends at {end:.3f} s, the file promises {promised:.3f} s")
+        return
+    present = sound.seconds - sound.gap / sound.sample_rate
+    if present < ENOUGH * wanted:
+        asked = float(begin + wanted)
+        cut = promised is not None and promised >= asked - (1 - ENOUGH) * float(wanted) and not sound.gap
+        raise ClipError(
+            "truncated" if cut else "short",
+            f"{present:.3f} s of sound up to {end:.3f} s, wanted {float(wanted):.3f} s up to {asked:.3f} s"
+            + (f"; the file promises {promised:.3f} s" if cut else ""),
+        )
+
+
+def _check_picture(
+    media: Media, picture: Picture, begin: Fraction, frames: int | None, settings: NormaliseSettings
+) -> None:
+    """Refuse a picture that begins too late, ends too early, or is too short to use."""
+    if picture.delay > settings.latest_start:
+        raise ClipError("short", f"the picture begins {picture.delay:.3f} s late")
+    promised = media.promised_end(media.stream("video"))
+    end = float(begin) + picture.end
+    if frames is None:
+        if promised is not None and picture.end < ENOUGH * (promised - float(begin)):
+            raise ClipError("truncated", f"the picture ends at {end:.3f} s, the file promises {promised:.3f} s")
+    else:
+        wanted = frames / FRAME_RATE
+        missing = FRAMES_MISSING / FRAME_RATE
+        if picture.last < wanted - missing and picture.end < wanted - missing / 2:
+            asked = float(begin) + wanted
+            cut = promised is not None and promised >= asked - missing
+            raise ClipError(
+                "truncated" if cut else "short",
+                f"the picture ends at {end:.3f} s, wanted up to {asked:.3f} s"
+                + (f"; the file promises {promised:.3f} s" if cut else ""),
+            )
+    seconds = picture.frames / FRAME_RATE
+    if seconds < settings.minimum_seconds:
+        raise ClipError("short", f"{seconds:.3f} s, at least {settings.minimum_seconds:.3f} s wanted")
+
+
+def _fit(samples: np.ndarray, wanted: int) -> np.ndarray:
+    """Cut to `wanted` samples, or append silence."""
+    return np.pad(samples[:, :wanted], ((0, 0), (0, max(wanted - samples.shape[1], 0))))
+
+
+def _facts(picture: Picture, sound: Sound | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "seconds": picture.frames / FRAME_RATE,
+        "frames": picture.frames,
+        "width": picture.width,
+        "height": picture.height,
+        "held_frames": picture.held,
+        "picture_delay": round(picture.delay, 6),
+        **{f"source_{name}": value for name, value in picture.source.items()},
+    }
+    if sound is not None:
+        facts |= {
+            "sample_rate": sound.sample_rate,
+            "channels": sound.samples.shape[0],
+            "sound_delay": round(sound.delay / sound.sample_rate, 6),
+            "gap_samples": sound.gap,
+            "source_sound_codec": sound.codec,
+        }
+    return facts

@@ -1,0 +1,247 @@
+"""Sound: decode a window to the sample, read as mono at any rate, write losslessly."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+import soxr
+
+from cafa.errors import ClipError, InputError
+from cafa.files import whole
+from cafa.media.container import Media, open_media
+
+#: Time stamps of coarse containers wander by a millisecond; a larger step is a gap or an overlap.
+STEP_SECONDS = 0.010
+#: A sound may be this much shorter than asked for (a codec's last frame); what is missing is silence.
+ENOUGH = 0.98
+#: libsndfile's name of the sample type by suffix
+SUBTYPES = {".flac": ("FLAC", "PCM_16"), ".wav": ("WAV", "PCM_16")}
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Decoded sound of a window.
+
+    Attributes
+    ----------
+    samples : np.ndarray
+        Shape (channels, n), in the codec's own type: int16 (also for 8 bit), int32, float32 or float64.
+        Sample 0 is at the window's start.
+    sample_rate : int
+        Samples per second.
+    delay : int
+        Samples of silence before the stream begins.
+    gap : int
+        Samples of silence where the stream has none.
+    codec : str
+        Name of the codec.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    delay: int
+    gap: int
+    codec: str
+
+    @property
+    def seconds(self) -> float:
+        """Duration, silence included."""
+        return self.samples.shape[1] / self.sample_rate
+
+
+def decode_sound(media: Media, start: Fraction, seconds: Fraction | None) -> Sound:
+    """Decode the sound of a window, each sample at its presentation time.
+
+    Parameters
+    ----------
+    media : Media
+        An open file.
+    start : Fraction
+        Seconds from the file's earliest stream (of any kind) to the window.
+    seconds : Fraction, optional
+        Length of the window; the sound may end before it. None: to the end.
+
+    Raises
+    ------
+    ClipError
+        ``no_audio``, ``corrupt``, ``unreadable``, or ``short`` if the window holds no sample.
+    """
+    stream = media.stream("audio")
+    pieces: list[np.ndarray] = []
+    rate, wanted, position, held, gap, delay = 0, 0, 0, 0, 0, 0
+    for frame, time in media.frames(stream, start):
+        data = _samples(frame)
+        if not rate:
+            rate = frame.sample_rate
+            wanted = -1 if seconds is None else round(seconds * rate)
+            position = round(time * stream.time_base * rate)
+            delay = max(position, 0)
+            pieces.append(np.zeros((data.shape[0], delay), data.dtype))
+            held = delay
+        elif frame.sample_rate != rate or len(data) != len(pieces[0]) or data.dtype != pieces[0].dtype:
+            raise ClipError("corrupt", f"the sound changes to {frame.sample_rate} Hz, {len(data)} channels")
+        step = round(time * stream.time_base * rate) - position
+        if abs(step) > STEP_SECONDS * rate:
+            position += step
+            if position > held:  # a hole inside the window
+                gap += position - held
+                pieces.append(np.zeros((len(data), position - held), data.dtype))
+                held = position
+        data_start, position = position, position + data.shape[1]
+        data = data[:, max(held - data_start, 0) :]  # what lies before the window, or was there already
+        pieces.append(data)
+        held += data.shape[1]
+        if 0 <= wanted <= held:
+            break
+    samples = np.concatenate(pieces, axis=1) if pieces else np.zeros((0, 0))
+    samples = samples[:, :wanted] if wanted >= 0 else samples
+    if samples.shape[1] == 0 or delay >= samples.shape[1]:
+        raise ClipError("short", f"no sound at all from {float(start):.3f} s on")
+    return Sound(samples, rate, delay, gap, stream.codec_context.name)
+
+
+def _samples(frame: Any) -> np.ndarray:
+    data = frame.to_ndarray()
+    if not frame.format.is_planar:
+        data = data.reshape(-1, len(frame.layout.channels)).T
+    if data.dtype == np.uint8:
+        return (data.astype(np.int16) - 128) << 8
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        raise ClipError("corrupt", "the sound holds values that are not finite")
+    return data
+
+
+def to_float(samples: np.ndarray) -> np.ndarray:
+    """Samples of any type as float32, full scale = 1."""
+    if samples.dtype.kind == "i":
+        return (samples / float(2 ** (8 * samples.dtype.itemsize - 1))).astype(np.float32)
+    return samples.astype(np.float32)
+
+
+def write_lossless(path: Path, samples: np.ndarray, sample_rate: int) -> int:
+    """Write decoded samples as FLAC: 16 bit where the codec gave that, else 24 bit.
+
+    Parameters
+    ----------
+    path : Path
+        Written directly: the caller makes it appear whole.
+    samples : np.ndarray
+        Shape (channels, n), as in :class:`Sound`.
+    sample_rate : int
+        Samples per second.
+
+    Returns
+    -------
+    int
+        Number of samples beyond full scale, which were cut to it (lossy codecs overshoot).
+    """
+    if samples.shape[0] > 8:
+        raise ClipError("corrupt", f"sound of {samples.shape[0]} channels: FLAC holds at most 8")
+    if samples.dtype == np.int16:
+        soundfile.write(path, samples.T, sample_rate, format="FLAC", subtype="PCM_16")
+        return 0
+    if samples.dtype.kind == "i":
+        levels = np.rint(samples / 2.0 ** (8 * samples.dtype.itemsize - 24))
+    else:
+        levels = np.rint(samples.astype(np.float64) * 2**23)
+    over = int(np.count_nonzero((levels > 2**23) | (levels < -(2**23))))
+    levels = np.clip(levels, -(2**23), 2**23 - 1).astype(np.int32) << 8
+    soundfile.write(path, levels.T, sample_rate, format="FLAC", subtype="PCM_24")
+    return over
+
+
+def read_sound(path: str | Path, *, sample_rate: int, seconds: float | None = None) -> np.ndarray:
+    """Read a file's sound as mono.
+
+    Parameters
+    ----------
+    path : str or Path
+        FLAC or WAV, or any container that FFmpeg reads (its sound aligned to the file's time 0).
+    sample_rate : int
+        Wanted rate; resampled with soxr's high quality setting.
+    seconds : float, optional
+        Read exactly the first ``round(seconds * sample_rate)`` samples. None: all.
+
+    Returns
+    -------
+    np.ndarray
+        float32, shape (samples,), the mean of the channels; full scale is 1.
+
+    Raises
+    ------
+    ClipError
+        ``missing_file``, ``corrupt``... ; ``short`` if less than 0.98 of `seconds` is there (up to
+        that, the rest is silence).
+    """
+    path = Path(path)
+    if path.suffix.lower() in SUBTYPES and path.is_file() and path.stat().st_size > 0:
+        try:
+            with soundfile.SoundFile(path) as file:
+                frames = -1 if seconds is None else int(np.ceil(seconds * file.samplerate))
+                data, rate = file.read(frames, dtype="float32", always_2d=True).T, file.samplerate
+        except soundfile.LibsndfileError as error:
+            raise ClipError("corrupt", f"{path}: {error}") from error
+    else:
+        with open_media(path) as media:
+            window = None if seconds is None else Fraction(seconds).limit_denominator(10**6)
+            sound = decode_sound(media, Fraction(0), window)
+        data, rate = to_float(sound.samples), sound.sample_rate
+    mono = np.ascontiguousarray(data.mean(axis=0, dtype=np.float32))
+    if rate != sample_rate:
+        mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
+    if seconds is None:
+        return mono
+    wanted = round(seconds * sample_rate)
+    if len(mono) < ENOUGH * wanted:
+        raise ClipError("short", f"{path}: {len(mono) / sample_rate:.3f} s of sound, {seconds:.3f} s wanted")
+    return np.pad(mono[:wanted], (0, max(wanted - len(mono), 0)))
+
+
+def write_sound(
+    path: str | Path, waveform: np.ndarray, sample_rate: int, *, over: Literal["refuse", "clip"] = "refuse"
+) -> int:
+    """Write a waveform with 16 bits per sample; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.flac`` or ``.wav``.
+    waveform : np.ndarray
+        Shape (samples,) or (channels, samples), full scale 1.
+    sample_rate : int
+        Samples per second.
+    over : {"refuse", "clip"}
+        What to do with samples beyond full scale.
+
+    Returns
+    -------
+    int
+        Number of samples that were clipped (0 with ``"refuse"``).
+
+    Raises
+    ------
+    InputError
+        If the suffix or shape is another, a value is not finite, or samples exceed full scale and
+        `over` is ``"refuse"``.
+    """
+    path, waveform = Path(path), np.asarray(waveform)
+    if path.suffix.lower() not in SUBTYPES:
+        raise InputError(f"sound is written as {' or '.join(SUBTYPES)}, got {path.name!r}")
+    if waveform.ndim not in (1, 2) or waveform.size == 0 or (waveform.ndim == 2 and len(waveform) > 8):
+        raise InputError(f"waveform must be (samples,) or (channels <= 8, samples), got {waveform.shape}")
+    if not np.isfinite(waveform).all():
+        raise InputError(f"waveform for {path.name} holds values that are not finite")
+    beyond = int(np.count_nonzero(np.abs(waveform) > 1))
+    if beyond and over == "refuse":
+        peak = float(np.abs(waveform).max())
+        raise InputError(
+            f"waveform for {path.name}: {beyond} samples exceed full scale (peak {peak:.3f}): scale it first"
+        )
+    levels = np.clip(np.rint(waveform.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+    kind, subtype = SUBTYPES[path.suffix.lower()]
+    with whole(path) as temporary:
+        soundfile.write(temporary, levels.T, sample_rate, format=kind, subtype=subtype)
+    return beyond
