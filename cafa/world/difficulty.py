@@ -80,6 +80,6 @@ class Difficulty:
     feints_max: int = 2
     feint_reach: tuple[float, float] = (0.55, 0.8)
     effect: tuple[float, float] = (0.35, 1.0)
-    level: tuple[float, float] = (0.45, 1.0)
-    noise_db: tuple[float, float] = (28.0, 46.0)
+    level: tuple[float, float] = (0.5, 1.0)
+    noise_db: tuple[float, float] = (46.0, 60.0)
     pitch: float = 0.15

@@ -27,7 +27,7 @@ def _room(dry: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.nda
 
 def _tone(samples: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     """Background of the room at unit standard deviation: coloured noise, sometimes with mains hum."""
-    low, high = rng.choice((20.0, 60.0, 150.0, 400.0)), rng.choice((700.0, 1500.0, 3000.0, 6000.0))
+    low, high = rng.choice((40.0, 80.0, 160.0)), rng.choice((1500.0, 3000.0, 6000.0))
     hiss = band(noise(samples, rng), low, high, sample_rate, order=1)
     if rng.random() < 0.3:
         time = clock(samples / sample_rate, sample_rate)
@@ -91,6 +91,6 @@ def render_sound(
         dry[at : at + len(piece)] += float(level) * piece
     wet = _room(dry, sample_rate, rng)
     wet += float(10.0 ** (-rng.uniform(*d.noise_db) / 20.0)) * _tone(samples, sample_rate, rng)
-    wet *= rng.uniform(0.5, 0.9)
+    wet *= rng.uniform(0.6, 0.9)
     peak = float(np.abs(wet).max())
     return (wet * min(1.0, PEAK / peak)).astype(np.float32, copy=False)
