@@ -78,9 +78,7 @@ def tensor_for(name: str, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarr
     return np.asarray(0.1 * n, np.float32)
 
 
-def deterministic_tensors(
-    shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0
-) -> dict[str, torch.Tensor]:
+def deterministic_tensors(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, torch.Tensor]:
     """State dict for published ``shapes``, constant tables and 0-d entries left out."""
     return {
         name: torch.from_numpy(tensor_for(name, tuple(shape), gain))

@@ -186,9 +186,7 @@ class Motionformer(nn.Module):
             If a segment has another shape than the network's.
         """
         if segments.shape[1:] != self.segment_shape:
-            raise InputError(
-                f"segments have shape {tuple(segments.shape[1:])}, expected {self.segment_shape}"
-            )
+            raise InputError(f"segments have shape {tuple(segments.shape[1:])}, expected {self.segment_shape}")
         patches = self.patch_embed_3d.proj(segments.transpose(1, 2)).flatten(3)  # (n, width, times, places)
         # The CLS token gets the spatial position 0 only; patches get their place plus their time.
         position = self.pos_embed[:, None, 1:] + self.temp_embed[:, :, None]

@@ -61,9 +61,7 @@ def read_weight_sources(table: Path) -> dict[str, WeightSource]:
         for row in reader:
             digest = (row["sha256"] or "").lower()
             if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
-                raise InputError(
-                    f"{table}: {row['name']}: {digest!r} is not a SHA-256 (64 hexadecimal digits)"
-                )
+                raise InputError(f"{table}: {row['name']}: {digest!r} is not a SHA-256 (64 hexadecimal digits)")
             if row["name"] in sources:
                 raise InputError(f"{table}: {row['name']} is listed twice")
             sources[row["name"]] = WeightSource(**{**row, "sha256": digest or None})
@@ -145,6 +143,15 @@ def strip_data_parallel(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.
     if tensors and all(name.startswith("module.") for name in tensors):
         return {name.removeprefix("module."): value for name, value in tensors.items()}
     return dict(tensors)
+
+
+def rename_prefixes(tensors: Mapping[str, torch.Tensor], renames: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """Replace the first prefix of ``renames`` that a name begins with; other names stay as they are."""
+    renamed: dict[str, torch.Tensor] = {}
+    for name, value in tensors.items():
+        old = next((prefix for prefix in renames if name.startswith(prefix)), "")
+        renamed[renames.get(old, "") + name.removeprefix(old)] = value
+    return renamed
 
 
 def load_strict(
