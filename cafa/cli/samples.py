@@ -54,7 +54,7 @@ def make(
     elif system.kind == "samples":
         source = PublishedSounds(system, sample_rate, seconds)
     elif system.kind in ("oracle", "shuffled"):
-        from cafa.world.controls import ControlSounds
+        from cafa.world.source import ControlSounds
 
         if truth is None:
             raise InputError(f"system {name} of kind {system.kind} needs --truth: it exists for rendered clips only")

@@ -4,12 +4,15 @@ Everything about a clip follows from (seed, data set, clip_id): neither other cl
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cafa.errors import InputError
+from cafa.files import digest_of
+from cafa.journal import Journal
 from cafa.seeds import seed_for
 from cafa.world.categories import CATEGORIES, caption, slug_of
 from cafa.world.difficulty import Difficulty
@@ -187,3 +190,27 @@ def render_clip(clip_id: str, seed: int, path: str | Path, difficulty: Difficult
     """
     frames = render_frames(scene_of(clip_id, seed, difficulty))
     write_mp4(path, frames, sound_of(clip_id, seed, difficulty), RATE, SAMPLE_RATE)
+
+
+def render_shard(clip_ids: Iterable[str], seed: int, folder: str | Path, journal: str | Path, code: str) -> None:
+    """Render clips to ``<folder>/<clip_id>.mp4``, keeping those a journal knows as rendered by the same code.
+
+    Parameters
+    ----------
+    clip_ids : iterable of str
+        Names that :func:`clip_id_of` gives.
+    seed : int
+        Base seed.
+    folder : path
+        Where the files go.
+    journal : path
+        Journal file; the caller removes it when the shard is finished.
+    code : str
+        Digest of the rendering code.
+    """
+    with Journal(journal, digest_of([seed, code])) as done:
+        for clip_id in clip_ids:
+            path = Path(folder) / f"{clip_id}.mp4"
+            if done.done.get(clip_id) is None or not path.is_file():
+                render_clip(clip_id, seed, path)
+                done.add(clip_id, 1)
