@@ -21,8 +21,8 @@ rule extract_media:
     params:
         shard=shard_argument,
         clips=below("clips/{dataset}/{shard}"),
-        settings=setting(config["features"]["media"]),
-        code=code_digest("cafa.features.media"),
+        settings=setting({**config["features"]["media"], "seconds": config["window"]["seconds"]}),
+        code=code_digest("cafa.features.from_media"),
     shell:
         "cafa features media --manifest {input.manifest:q} --clips {params.clips:q} --ingest-ledger {input.ingest:q}"
         " --shard {params.shard} --settings {params.settings:q} --frames {output.frames:q} --mel {output.mel:q}"
@@ -46,11 +46,9 @@ rule encode_latents:
         runtime=120,
     params:
         model=below("models/autoencoder"),
-        device=config["device"],
         code=code_digest("cafa.features.mel_autoencoder"),
     shell:
-        "cafa features latents --mel {input.mel:q} --autoencoder {params.model:q} --threads {threads}"
-        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+        "cafa features latents --mel {input.mel:q} --autoencoder {params.model:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule encode_av_clip:
@@ -70,11 +68,10 @@ rule encode_av_clip:
         runtime=240,
     params:
         model=below("models/av_clip"),
-        device=config["device"],
         code=code_digest("cafa.features.av_clip"),
     shell:
         "cafa features av-clip --frames {input.frames:q} --model {params.model:q} --threads {threads}"
-        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule encode_text:

@@ -51,13 +51,16 @@ rule make_samples:
         clip_shards=clip_shard_count,
         shard=sample_shard_argument,
         batch_size=config["samples"]["batch_size"],
+        seconds=config["window"]["seconds"],
+        sample_rate=config["window"]["sample_rate"],
         folder=below("samples/{dataset}/{system}/{shard}"),
         seed=config["seed"],
         device=config["device"],
-        code=code_digest("cafa.cli.samples"),
+        code=samples_code,
     shell:
         "cafa samples make --system {wildcards.system} --settings {params.settings:q} --prompts {input.prompts:q}"
         " --manifest {input.manifest:q} --features-folder {params.features:q} --models {params.models:q}"
-        " --clips {params.clips:q} --clip-shards {params.clip_shards} {params.truth:q} --seed {params.seed}"
+        " --clips {params.clips:q} --clip-shards {params.clip_shards} {params.truth:q}"
+        " --seconds {params.seconds} --sample-rate {params.sample_rate} --seed {params.seed}"
         " --shard {params.shard} --batch-size {params.batch_size} --threads {threads} --device {params.device}"
         " --output-folder {params.folder:q} --index {output.index:q} 2>&1 | tee {log:q}"

@@ -14,6 +14,18 @@ SEES_VIDEO = ("adapter", "joint")
 GENERATES = ("adapter", "backbone", "joint")
 
 
+#: kind of system -> modules that its samples depend on
+CODE_OF_KIND = {
+    "adapter": ("cafa.samples", "cafa.sources"),
+    "backbone": ("cafa.samples", "cafa.sources"),
+    "joint": ("cafa.samples", "cafa.sources"),
+    "reference": ("cafa.samples",),
+    "oracle": ("cafa.samples", "cafa.world.controls"),
+    "shuffled": ("cafa.samples", "cafa.world.controls"),
+    "samples": ("cafa.samples",),
+}
+
+
 # --- clips
 
 
@@ -99,6 +111,11 @@ def system_settings(wildcards):
     return json.dumps(SYSTEMS[wildcards.system], sort_keys=True)
 
 
+def samples_code(wildcards):
+    """Digest of the code behind a system's samples."""
+    return code_digest(*CODE_OF_KIND[SYSTEMS[wildcards.system]["kind"]])
+
+
 def sample_shard_argument(wildcards):
     """Shard of batches as `2/8`."""
     return f"{wildcards.shard}/{len(SAMPLE_SHARDS)}"
@@ -136,6 +153,11 @@ def embeddings_of(dataset, system):
         shard=SAMPLE_SHARDS,
         judge=config["judges"],
     )
+
+
+def system_samples(wildcards):
+    """Indices of the samples of the wildcard's system."""
+    return samples_of(wildcards.dataset, [wildcards.system])
 
 
 def system_embeddings(wildcards):
@@ -210,9 +232,10 @@ def published_values(wildcards):
 
 def table_settings(wildcards):
     """Settings of a table as JSON."""
-    entry = config["tables"][wildcards.table]
-    asked = {key: entry[key] for key in ("protocol", "systems", "metrics", "compare")}
-    return json.dumps({**asked, "bootstrap": config["bootstrap"]}, sort_keys=True)
+    entry = {
+        key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
+    }
+    return json.dumps({**entry, "bootstrap": config["bootstrap"]}, sort_keys=True)
 
 
 def table_card_extra(wildcards):
@@ -228,11 +251,11 @@ def figure_table(wildcards):
     return f"{TABLES}/{config['figure']['table']}.csv"
 
 
+def figure_settings(wildcards):
+    """Settings of the figure as JSON."""
+    return json.dumps({key: value for key, value in config["figure"].items() if key != "table"}, sort_keys=True)
+
+
 def example_samples(wildcards):
     """Indices of the samples that the page of examples plays."""
     return samples_of(config["evaluate"], config["examples"]["systems"])
-
-
-def example_systems(wildcards):
-    """Systems of the page of examples, as options."""
-    return [word for name in config["examples"]["systems"] for word in ("--system", name)]

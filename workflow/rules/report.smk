@@ -18,11 +18,10 @@ rule write_examples:
         mem_mb=megabytes(2000),
         runtime=30,
     params:
-        settings=setting(config["examples"]["settings"]),
-        systems=example_systems,
+        settings=setting(config["examples"]),
         clips=below(f"clips/{config['evaluate']}"),
         samples=below(f"samples/{config['evaluate']}"),
         code=code_digest("cafa.cli.examples"),
     shell:
         "cafa examples --settings {params.settings:q} --prompts {input.prompts:q} --clips {params.clips:q}"
-        " --samples-folder {params.samples:q} {params.systems:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --samples-folder {params.samples:q} --output {output:q} 2>&1 | tee {log:q}"

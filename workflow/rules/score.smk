@@ -4,6 +4,7 @@
 rule score_system:
     input:
         prompts="<results>/prompts/{dataset}.parquet",
+        index=system_samples,
         embeddings=system_embeddings,
         truth=truth_embeddings,
         text="<results>/embeddings/{dataset}/text.parquet",
@@ -19,9 +20,10 @@ rule score_system:
         mem_mb=megabytes(2000),
         runtime=60,
     params:
+        index=each("--index", "index"),
         embeddings=embedding_folders,
         truth=below("embeddings/{dataset}/truth"),
         code=code_digest("cafa.cli.score"),
     shell:
         "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} --truth {params.truth:q}"
-        " --text {input.text:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --text {input.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -63,7 +63,7 @@ rule draw_figure:
         mem_mb=megabytes(1000),
         runtime=10,
     params:
-        settings=setting({"systems": config.get("figure", {}).get("systems", {})}),
+        settings=figure_settings,
         code=code_digest("cafa.cli.figure"),
     shell:
         "cafa figure --table {input.table:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

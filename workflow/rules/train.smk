@@ -11,7 +11,6 @@ rule train_autoencoder:
     output:
         model="<results>/models/autoencoder/model.safetensors",
         card="<results>/models/autoencoder/card.json",
-        loss="<results>/models/autoencoder/loss.parquet",
     log:
         "<logs>/train_autoencoder.log",
     priority: 70
@@ -26,11 +25,10 @@ rule train_autoencoder:
         settings=setting(config["training"]["autoencoder"]),
         seed=config["seed"],
         folder=below("models/autoencoder"),
-        device=config["device"],
-        code=code_digest("cafa.training.autoencoder"),
+        code=code_digest("cafa.features.mel_autoencoder"),
     shell:
         "cafa train autoencoder {params.mel:q} --manifest {input.manifest:q} --settings {params.settings:q}"
-        " --seed {params.seed} --threads {threads} --device {params.device} --output {params.folder:q} 2>&1 | tee {log:q}"
+        " --seed {params.seed} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule train_av_clip:
@@ -85,11 +83,11 @@ rule train_backbone:
         runtime=480,
     params:
         latents=each("--latents", "latents"),
-        settings=setting(config["training"]["backbone"]),
+        settings=setting({**config["training"]["backbone"], "seconds": config["window"]["seconds"]}),
         seed=config["seed"],
         folder=below("models/backbone"),
         device=config["device"],
-        code=code_digest("cafa.training.backbone"),
+        code=code_digest("cafa.training.generator"),
     shell:
         "cafa train backbone {params.latents:q} --text {input.text:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -120,11 +118,11 @@ rule train_adapter:
         backbone=below("models/backbone"),
         latents=each("--latents", "latents"),
         video=each("--video", "video"),
-        settings=setting(config["training"]["adapter"]),
+        settings=setting({**config["training"]["adapter"], "seconds": config["window"]["seconds"]}),
         seed=config["seed"],
         folder=below("models/adapter"),
         device=config["device"],
-        code=code_digest("cafa.training.adapter"),
+        code=code_digest("cafa.training.generator"),
     shell:
         "cafa train adapter --backbone {params.backbone:q} {params.latents:q} {params.video:q} --text {input.text:q}"
         " --manifest {input.manifest:q} --settings {params.settings:q} --seed {params.seed} --threads {threads}"
@@ -153,11 +151,11 @@ rule train_joint:
     params:
         latents=each("--latents", "latents"),
         video=each("--video", "video"),
-        settings=setting(config["training"]["joint"]),
+        settings=setting({**config["training"]["joint"], "seconds": config["window"]["seconds"]}),
         seed=config["seed"],
         folder=below("models/joint"),
         device=config["device"],
-        code=code_digest("cafa.training.joint"),
+        code=code_digest("cafa.training.generator"),
     shell:
         "cafa train joint {params.latents:q} {params.video:q} --text {input.text:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"

@@ -1,0 +1,41 @@
+# Needs python3 (3.11 or newer) and make. Everything else is installed into .venv at the versions that pyproject.toml pins.
+
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+VENV := .venv
+# Extra arguments for Snakemake: make table1 ARGS="--config seed=2 results=results/seed2"
+ARGS ?=
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help table1 local report test clean
+
+help:  ## list the targets
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet -e '.[test]'
+	touch $@
+
+table1: $(VENV)/installed  ## the miniature from nothing: tables, figure, examples and the report, in results/
+	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
+	$(VENV)/bin/snakemake --report results/report.html $(ARGS)
+
+local: $(VENV)/installed  ## the same on your own clips: edit config/local.yaml first; tables in results/local/
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/local.yaml $(ARGS)
+	$(VENV)/bin/snakemake --configfile config/local.yaml --report results/local/report.html $(ARGS)
+
+report: $(VENV)/installed  ## write results/report.html again
+	$(VENV)/bin/snakemake --report results/report.html $(ARGS)
+
+test: $(VENV)/installed-test  ## the tests
+	$(VENV)/bin/python -m pytest
+
+clean:  ## remove the results and what Snakemake remembers of them; the environment stays
+	find results -mindepth 1 -not -name .gitkeep -delete
+	rm -rf .snakemake

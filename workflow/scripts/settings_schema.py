@@ -1,0 +1,96 @@
+"""Write `workflow/schemas/settings.schema.yaml`: the settings of every command, as the libraries define them.
+
+The configuration is checked before any rule without importing torch, so the models' schemas are kept as a file;
+a test keeps the file equal to the models:
+
+    python workflow/scripts/settings_schema.py > workflow/schemas/settings.schema.yaml
+"""
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+HEAD = "# Written by workflow/scripts/settings_schema.py from the libraries' settings: do not edit.\n"
+
+#: fields that the rules fill in from elsewhere in the configuration
+FILLED_IN = {
+    "AdapterTraining": ("seconds",), "BackboneTraining": ("seconds",), "JointTraining": ("seconds",),
+    "MediaSettings": ("seconds",), "TableSettings": ("bootstrap",),
+}  # fmt: skip
+#: models beside whose fields the configuration has keys of its own
+EXTENDED = ("FigureSettings", "TableSettings")
+
+
+def models() -> list[type[BaseModel]]:
+    """Every model of settings that the configuration holds."""
+    from cafa import systems
+    from cafa.examples import ExamplesSettings
+    from cafa.features.from_media import MediaSettings
+    from cafa.features.mel_autoencoder import AutoencoderSettings
+    from cafa.features.text import TextSettings
+    from cafa.media.normalise import NormaliseSettings
+    from cafa.training.av_clip import AVClipTraining
+    from cafa.training.generator import AdapterTraining, BackboneTraining, JointTraining
+    from metrics.figure import FigureSettings
+    from metrics.judges.settings import JudgeSettings
+    from metrics.tables import BootstrapSettings, TableSettings
+
+    return [
+        NormaliseSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining, BackboneTraining,
+        AdapterTraining, JointTraining, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
+        systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem, JudgeSettings,
+        TableSettings, BootstrapSettings, FigureSettings, ExamplesSettings,
+    ]  # fmt: skip
+
+
+def judges_gate() -> dict[str, Any]:
+    """Schema of the thresholds that the judges must pass."""
+    from metrics.judges.settings import MEASURES
+
+    def measure(direction: str, threshold: float) -> dict[str, Any]:
+        return {"type": "number", "description": f"must be {direction} this; {threshold} unless given"}
+
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            judge: {
+                "type": "object",
+                "description": f"thresholds of the judge {judge}",
+                "additionalProperties": False,
+                "properties": {name: measure(*entry) for name, entry in measures.items()},
+            }
+            for judge, measures in MEASURES.items()
+        },
+    }
+
+
+def without_titles(schema: Any) -> Any:
+    """Drop the titles that pydantic makes from names; a property called `title` stays."""
+    if isinstance(schema, list):
+        return [without_titles(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: without_titles(value) for key, value in schema.items() if key != "title" or isinstance(value, dict)}
+
+
+def build() -> str:
+    """Text of the schema file."""
+    _, combined = models_json_schema([(model, "validation") for model in models()], ref_template="#/$defs/{model}")
+    definitions = without_titles(combined["$defs"])
+    for name, fields in FILLED_IN.items():
+        for field in fields:
+            del definitions[name]["properties"][field]
+        if required := set(definitions[name].pop("required", [])) - set(fields):
+            definitions[name]["required"] = sorted(required)
+    for name in EXTENDED:
+        del definitions[name]["additionalProperties"]
+    definitions["JudgesGate"] = judges_gate()
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
+    return HEAD + yaml.safe_dump(schema, sort_keys=True, width=110, allow_unicode=True)
+
+
+if __name__ == "__main__":
+    print(build(), end="")
