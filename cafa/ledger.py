@@ -21,6 +21,8 @@ REASONS: dict[str, tuple[bool, str]] = {
     "bad_path": (False, "path leaves the folder that was given"),
     "bad_row": (False, "a required field is missing or cannot be parsed"),
     "missing_file": (True, "the file is not there"),
+    "unreadable": (True, "the file is there but cannot be read (permissions, disk)"),
+    "not_in_manifest": (True, "a list asks for a clip that the manifest does not have"),
     "empty_file": (False, "the file has zero bytes"),
     "not_media": (False, "the file is not a video or sound container"),
     "corrupt": (False, "the container opens but decoding fails"),
@@ -45,9 +47,7 @@ SCHEMA = pa.schema(
 )
 
 
-def ledger_row(
-    clip_id: str, stage: str, status: str = OK, detail: str = "", line: int | None = None
-) -> dict[str, Any]:
+def ledger_row(clip_id: str, stage: str, status: str = OK, detail: str = "", line: int | None = None) -> dict[str, Any]:
     """One row of a ledger.
 
     Parameters
@@ -84,6 +84,20 @@ def write_ledger(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_ledgers(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Read ledgers into one table, in the order given."""
-    tables = [pq.read_table(path, schema=SCHEMA) for path in paths]
+    """Read ledgers into one table, in the order given.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or is not a ledger.
+    """
+    tables = []
+    for path in paths:
+        try:
+            table = pq.read_table(path, partitioning=None)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise InputError(f"{path} is not a ledger: {error}") from error
+        if table.schema.names != SCHEMA.names:
+            raise InputError(f"{path} is not a ledger: columns {table.schema.names}, expected {SCHEMA.names}")
+        tables.append(table.cast(SCHEMA))
     return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()).to_pandas()

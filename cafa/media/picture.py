@@ -144,10 +144,11 @@ class _Writer:
         context.thread_count = 1  # more threads: other bytes
         context.gop_size = settings.gop
         context.colorspace, context.color_range = SMPTE170M, ColorRange.MPEG
+        self._time_base = Fraction(1, FRAME_RATE)
         self.frames = 0
 
     def write(self, frame: Any) -> None:
-        frame.pts, frame.time_base = self.frames, Fraction(1, FRAME_RATE)
+        frame.pts, frame.time_base = self.frames, self._time_base
         frame.pict_type = 0  # the source's key frames are not ours
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
@@ -165,22 +166,21 @@ class _Source:
         self._media, self._start, self._short_side = media, start, short_side
         self._stream = media.stream("video")
         self.facts: dict[str, Any] = {}
-        self.first: Fraction | None = None
-        self.last = self.end = Fraction(0)
+        self.first = self.last = self.end = 0.0
 
     def frames(self) -> Iterator[Any]:
         """Converted frames, one per 25th of a second."""
         conversion = None
-        time_base = self._stream.time_base
+        time_base, tick = self._stream.time_base, float(self._stream.time_base)
         for frame, time in self._media.frames(self._stream, self._start):
             if conversion is None:
                 self._describe(frame)
                 conversion = _Conversion(frame, time_base, self._short_side)
-                self.first = time * time_base
-            self.last = time * time_base
-            self.end = self.last + (frame.duration or 0) * time_base
+                self.first = time * tick
+            self.last = time * tick
+            self.end = (time + (frame.duration or 0)) * tick
             if frame.is_corrupt and self.last >= 0:
-                raise ClipError("corrupt", f"the frame at {float(self.last):.3f} s is damaged")
+                raise ClipError("corrupt", f"the frame at {self.last:.3f} s is damaged")
             frame.pts, frame.time_base = time, time_base
             yield from conversion.push(frame)
         if conversion is not None and self.end > 0:
@@ -244,9 +244,9 @@ def write_picture(
     return Picture(
         frames=writer.frames,
         held=held,
-        delay=max(float(source.first or 0), 0.0),
-        end=float(source.end),
-        last=float(source.last),
+        delay=max(source.first, 0.0),
+        end=source.end,
+        last=source.last,
         width=frame.width,
         height=frame.height,
         source=source.facts,

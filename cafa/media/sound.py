@@ -71,19 +71,20 @@ def decode_sound(media: Media, start: Fraction, seconds: Fraction | None) -> Sou
     """
     stream = media.stream("audio")
     pieces: list[np.ndarray] = []
-    rate, wanted, position, held, gap, delay = 0, 0, 0, 0, 0, 0
+    rate, wanted, position, held, gap, delay, per_tick = 0, 0, 0, 0, 0, 0, 0.0
     for frame, time in media.frames(stream, start):
         data = _samples(frame)
         if not rate:
             rate = frame.sample_rate
             wanted = -1 if seconds is None else round(seconds * rate)
-            position = round(time * stream.time_base * rate)
+            per_tick = float(stream.time_base * rate)
+            position = round(time * per_tick)
             delay = max(position, 0)
             pieces.append(np.zeros((data.shape[0], delay), data.dtype))
             held = delay
         elif frame.sample_rate != rate or len(data) != len(pieces[0]) or data.dtype != pieces[0].dtype:
             raise ClipError("corrupt", f"the sound changes to {frame.sample_rate} Hz, {len(data)} channels")
-        step = round(time * stream.time_base * rate) - position
+        step = round(time * per_tick) - position
         if abs(step) > STEP_SECONDS * rate:
             position += step
             if position > held:  # a hole inside the window

@@ -1,0 +1,36 @@
+"""`cafa manifest`: validate a table of clips."""
+
+from pathlib import Path
+
+import click
+
+from cafa.cli.options import folder
+from cafa.errors import InputError
+from cafa.manifest import build_manifest
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    wrong = [value for value, (name, sign, _) in zip(values, pairs, strict=True) if not (name and sign)]
+    if wrong:
+        raise click.BadParameter(f"must look like NAME=VALUE, got {wrong[0]!r}")
+    return {name: value for name, _, value in pairs}
+
+
+@click.command()
+@click.option("--source", required=True, help="table of clips: .csv, .tsv or .parquet")
+@folder("--root", help="folder that the uri of each clip is relative to")
+@click.option("--output", required=True, help="manifest to write")
+@click.option("--refused", required=True, help="ledger of refused rows to write")
+@click.option("--column", multiple=True, callback=_pairs, help="THEIRS=OURS: a column's name; may be repeated")
+@click.option(
+    "--default", multiple=True, callback=_pairs, help="OURS=VALUE for absent or empty fields; {name} is another field"
+)
+def command(
+    source: str, root: Path, output: str, refused: str, column: dict[str, str], default: dict[str, str]
+) -> None:
+    """Validate a table of clips; refused rows are named with line and reason."""
+    accepted, rejected = build_manifest(source, root, output, refused, columns=column, defaults=default)
+    click.echo(f"{accepted} clips accepted, {rejected} refused")
+    if not accepted:
+        raise InputError(f"no clip of {source} can be used; the reasons are in {refused} (cafa ledger {refused})")

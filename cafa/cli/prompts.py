@@ -1,0 +1,22 @@
+"""`cafa prompts`: choose clips and captions."""
+
+import click
+
+from cafa.cli.options import files, seed_option, settings_option
+
+
+@click.command()
+@click.option("--manifest", required=True, help="manifest of the data set")
+@files("--ledger", help="ledger of a stage that the clips must have passed")
+@settings_option("cafa.prompts.PromptSettings")
+@seed_option
+@click.option("--output", required=True, help="prompt set to write")
+@click.option("--excluded", required=True, help="ledger of clips that cannot be used, to write")
+def command(manifest: str, ledger: tuple[str, ...], settings: str, seed: int, output: str, excluded: str) -> None:
+    """Make the prompt set of a data set's test clips."""
+    from cafa.manifest import read_manifest
+    from cafa.prompts import PromptSettings, make_prompts
+
+    parsed = PromptSettings.model_validate_json(settings)
+    counts = make_prompts(read_manifest(manifest), ledger, parsed, seed, output, excluded)
+    click.echo(", ".join(f"{count} {protocol}" for protocol, count in counts.items()))

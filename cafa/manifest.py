@@ -1,0 +1,261 @@
+"""Manifests: the validated table of a data set's clips."""
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cafa.errors import ClipError, InputError
+from cafa.files import whole
+from cafa.ledger import ledger_row, write_ledger
+
+SPLITS = ("train", "validation", "test")
+
+SCHEMA = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("uri", pa.string()),
+        ("start", pa.float64()),
+        ("duration", pa.float64()),  # null: the whole file
+        ("label", pa.string()),
+        ("caption", pa.string()),
+        ("split", pa.string()),
+        ("licence", pa.string()),
+        ("line", pa.int64()),
+    ]
+)
+
+#: What an absent or empty field is taken for; the others have no default.
+DEFAULTS = {"start": "0", "duration": "", "caption": "{label}", "split": "test", "licence": "unknown"}
+REQUIRED = ("clip_id", "uri", "label")
+CLIP_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
+REMOTE = re.compile(r"https?://[^\s/]+", re.IGNORECASE)
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def check_clip_id(text: str) -> str:
+    """Return `text` if it can be used as a clip's id and in a file's name.
+
+    Raises
+    ------
+    InputError
+        If it is not ``[A-Za-z0-9._-]{1,80}``, or starts with a dot.
+    """
+    if not isinstance(text, str) or not CLIP_ID.fullmatch(text):
+        raise InputError(f"id must be 1 to 80 of A-Z a-z 0-9 . _ - and not start with a dot, got {text!r}")
+    return text
+
+
+def is_remote(uri: str) -> bool:
+    """Whether a URI is http(s): its file must be fetched before ingest."""
+    return REMOTE.match(uri) is not None
+
+
+def local_path(root: str | Path, uri: str) -> Path:
+    """Absolute path of a local URI.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder that all files of the data set are in.
+    uri : str
+        Path relative to `root`.
+
+    Raises
+    ------
+    ClipError
+        ``bad_path`` if it is absolute, has a scheme, contains ``..``, or leaves `root` through a
+        symbolic link.
+    """
+    if SCHEME.match(uri) or "\0" in uri or Path(uri).is_absolute() or ".." in re.split(r"[/\\]", uri):
+        raise ClipError("bad_path", f"{uri!r} is not a path relative to the root, without '..'")
+    root = Path(root).resolve()
+    path = (root / uri).resolve()
+    if path == root or not path.is_relative_to(root):
+        raise ClipError("bad_path", f"{uri!r} leads out of {root}, to {path}")
+    return path
+
+
+def build_manifest(
+    source: str | Path,
+    root: str | Path,
+    output: str | Path,
+    refused: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> tuple[int, int]:
+    """Validate a table of clips; write the manifest, and a ledger of the rows that were refused.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``.csv``, ``.tsv`` or ``.parquet`` with columns of :data:`SCHEMA` (``line`` excepted); others
+        are ignored.
+    root : str or Path
+        Folder that local URIs are relative to; files need not be there yet.
+    output, refused : str or Path
+        Manifest and ledger to write.
+    columns : mapping, optional
+        Name in the source -> name in the manifest.
+    defaults : mapping, optional
+        Value of an absent or empty field; ``{name}`` stands for another field of the row. They come
+        before :data:`DEFAULTS`.
+
+    Returns
+    -------
+    (int, int)
+        Rows accepted and rows refused. The ledger's reasons are ``bad_id``, ``duplicate_id``,
+        ``bad_path`` and ``bad_row``, each with the line of the source (1 is the header).
+
+    Raises
+    ------
+    InputError
+        If the source cannot be read, or lacks a column.
+    """
+    columns, given = dict(columns or {}), dict(defaults or {})
+    for name in [*columns.values(), *given]:
+        if name not in SCHEMA.names or name == "line":
+            raise InputError(f"a manifest has no column {name!r}; it has {', '.join(SCHEMA.names[:-1])}")
+    fills = DEFAULTS | given
+    accepted: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for line, raw in read_rows(source):
+        names = {columns.get(name, name) for name in raw}
+        missing = [name for name in REQUIRED if name not in names and name not in fills]
+        missing += [name for name in columns if name not in raw]
+        if missing:
+            raise InputError(
+                f"{source} has no column {', '.join(map(repr, missing))}; it has {', '.join(raw)}: "
+                "rename with --column THEIRS=OURS or fill with --default OURS=VALUE"
+            )
+        kept = [name for name in raw if name in columns or name not in columns.values()]
+        text = {columns.get(name, name): raw[name].strip() for name in kept}
+        try:
+            row = _checked_row(_filled(text, fills), Path(root), seen, line)
+        except ClipError as error:
+            rows.append(ledger_row(text.get("clip_id", ""), "manifest", error.reason, error.detail, line))
+        else:
+            accepted.append(row)
+    write_ledger(refused, rows)
+    with whole(output) as temporary:
+        pq.write_table(pa.Table.from_pylist(accepted, schema=SCHEMA), temporary)
+    return len(accepted), len(rows)
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """Read a manifest, in the order of its source; `duration` is NaN where the whole file is meant.
+
+    Raises
+    ------
+    InputError
+        If the file is not a manifest.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path} is not a manifest: {error}") from error
+    if table.schema.names != SCHEMA.names:
+        raise InputError(f"{path} is not a manifest: columns {table.schema.names}, expected {SCHEMA.names}")
+    return table.cast(SCHEMA).to_pandas()
+
+
+def read_rows(source: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a csv, tsv or parquet table as text, each with its line (1 is the header).
+
+    A row of a csv whose number of fields is wrong has the key ``""`` (holding what is wrong).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another type, empty, or has a quote that is never closed.
+    """
+    source = Path(source)
+    delimiter = {".csv": ",", ".tsv": "\t"}.get(source.suffix.lower())
+    if not source.is_file():
+        raise InputError(f"no table at {source}")
+    if source.suffix.lower() == ".parquet":
+        table = pq.read_table(source, partitioning=None).to_pylist()
+        for index, row in enumerate(table):
+            yield index + 2, {name: "" if _is_null(value) else str(value) for name, value in row.items()}
+        return
+    if delimiter is None:
+        raise InputError(f"{source}: a table must be .csv, .tsv or .parquet")
+    # utf-8-sig: spreadsheets write a byte order mark. A byte that is not UTF-8 spoils its row only.
+    with source.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            if not header or len(set(header)) < len(header):
+                raise InputError(f"{source}: the first line must name each column once, got {header}")
+            line = reader.line_num + 1
+            for fields in reader:
+                if fields:
+                    row = dict(zip(header, fields + [""] * len(header), strict=False))
+                    if len(fields) != len(header):
+                        row[""] = f"{len(fields)} fields, the header has {len(header)}"
+                    yield line, row
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(f"{source}, row that begins in line {line}: {error}") from error
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _filled(text: dict[str, str], fills: Mapping[str, str]) -> dict[str, str]:
+    """Fill absent and empty fields; a default may name fields that the source or another default gave."""
+    row = {name: value for name, value in text.items() if value}
+    waiting = {name: fill for name, fill in fills.items() if name not in row}
+    for _ in range(len(waiting)):
+        for name, fill in list(waiting.items()):
+            wanted = re.findall(r"\{(\w+)\}", fill)
+            if all(other in row for other in wanted):
+                row[name] = re.sub(r"\{(\w+)\}", lambda match: row[match[1]], fill)
+                del waiting[name]
+    return row
+
+
+def _checked_row(row: dict[str, str], root: Path, seen: dict[str, int], line: int) -> dict[str, Any]:
+    if "" in row:
+        raise ClipError("bad_row", row[""])
+    spoiled = [name for name in SCHEMA.names if "\N{REPLACEMENT CHARACTER}" in row.get(name, "")]
+    if spoiled:
+        raise ClipError("bad_row", f"{', '.join(spoiled)}: not UTF-8")
+    clip_id = row.get("clip_id", "")
+    if not CLIP_ID.fullmatch(clip_id):
+        raise ClipError("bad_id", f"{clip_id!r} is not 1 to 80 of A-Z a-z 0-9 . _ -, or starts with a dot")
+    if clip_id in seen:
+        raise ClipError("duplicate_id", f"{clip_id} is already in line {seen[clip_id]}")
+    seen[clip_id] = line
+    for name in (*REQUIRED, "caption"):
+        if not row.get(name):
+            raise ClipError("bad_row", f"{name} is empty")
+    if not is_remote(row["uri"]):
+        local_path(root, row["uri"])
+    if row["split"] not in SPLITS:
+        raise ClipError("bad_row", f"split must be one of {', '.join(SPLITS)}, got {row['split']!r}")
+    start = _seconds(row, "start")
+    duration = _seconds(row, "duration") if row.get("duration") else None
+    if start < 0 or (duration is not None and duration <= 0):
+        raise ClipError("bad_row", f"start {start} and duration {duration}: seconds must not be negative or zero")
+    numbers = {"start": start, "duration": duration, "line": line}
+    return {name: numbers[name] if name in numbers else row[name] for name in SCHEMA.names}
+
+
+def _seconds(row: dict[str, str], name: str) -> float:
+    try:
+        value = float(row[name])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ClipError("bad_row", f"{name} must be seconds, got {row[name]!r}")
+    return value

@@ -1,0 +1,260 @@
+"""Prompt sets: which clip is to be heard with which caption."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cafa.errors import InputError
+from cafa.files import whole
+from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
+from cafa.manifest import check_clip_id, read_rows
+from cafa.seeds import seed_for
+
+STAGE = "prompts"
+MATCHED, CROSS = "matched", "cross"
+#: Caption id of a clip's own caption.
+OWN = "own"
+
+SCHEMA = pa.schema(
+    [
+        (name, pa.string())
+        for name in ("clip_id", "caption_id", "caption", "label", "own_label", "own_caption", "protocol")
+    ]
+)
+KEY = ["protocol", "clip_id", "caption_id"]
+
+
+class ProtocolSettings(BaseModel):
+    """Which clips a protocol takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clips_per_label: int | None = Field(None, ge=1, description="clips of each label; null: all of them")
+
+
+class PromptSettings(BaseModel):
+    """Which prompts to make: by protocol, or read from a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    matched: ProtocolSettings | None = Field(None, description="each clip with its own caption")
+    cross: ProtocolSettings | None = Field(None, description="each clip with a caption of every other label")
+    file: Path | None = Field(
+        None, description="csv: clip_id, caption, and label and protocol (default: the clip's own label, 'file')"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "PromptSettings":
+        if (self.file is None) == (self.matched is None and self.cross is None):
+            raise ValueError("give either `file`, or at least one of `matched` and `cross`")
+        return self
+
+
+def make_prompts(
+    manifest: pd.DataFrame,
+    ledgers: Sequence[str | Path],
+    settings: PromptSettings,
+    seed: int,
+    output: str | Path,
+    excluded: str | Path,
+) -> dict[str, int]:
+    """Write the prompt set of a data set's test clips, and a ledger of the clips that cannot be used.
+
+    Parameters
+    ----------
+    manifest : pd.DataFrame
+        From :func:`cafa.manifest.read_manifest`.
+    ledgers : sequence of path
+        Ledgers of all shards of the stages that a clip must have passed.
+    settings : PromptSettings
+        What to make.
+    seed : int
+        Base seed of the choice of clips and captions.
+    output, excluded : str or Path
+        Prompt set (columns of :data:`SCHEMA`, ordered by protocol, clip and caption id) and ledger.
+
+    Returns
+    -------
+    dict of str to int
+        Number of prompts by protocol.
+
+    Raises
+    ------
+    InputError
+        If a ledger lacks a clip, the file of prompts is not usable, or no prompt remains.
+    """
+    asked = manifest if settings.file is not None else manifest[manifest["split"] == "test"]
+    listed = [] if settings.file is None else _read_list(settings.file)
+    if listed:
+        asked = manifest[manifest["clip_id"].isin([row["clip_id"] for row in listed])]
+    out = excluded_clips(asked, ledgers)
+    known = set(manifest["clip_id"])
+    for row in listed:
+        if row["clip_id"] not in known and row["clip_id"] not in {entry["clip_id"] for entry in out}:
+            detail = f"{settings.file} asks for it"
+            out.append(ledger_row(row["clip_id"], STAGE, "not_in_manifest", detail, row["line"]))
+    usable = asked[~asked["clip_id"].isin([row["clip_id"] for row in out])]
+    prompts: list[dict[str, str]] = []
+    if settings.matched is not None:
+        prompts += matched_prompts(usable, settings.matched.clips_per_label, seed)
+    if settings.cross is not None:
+        prompts += cross_prompts(usable, asked, settings.cross.clips_per_label, seed)
+    prompts += _listed_prompts(listed, usable)
+    write_ledger(excluded, out)
+    if not prompts:
+        raise InputError(f"no prompt remains: {len(asked)} clips asked for, {len(out)} excluded (see {excluded})")
+    table = pd.DataFrame(prompts).sort_values(KEY)
+    with whole(output) as temporary:
+        pq.write_table(pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False), temporary)
+    return {str(name): int(count) for name, count in table["protocol"].value_counts().sort_index().items()}
+
+
+def read_prompts(path: str | Path) -> pd.DataFrame:
+    """Read a prompt set, in order.
+
+    Raises
+    ------
+    InputError
+        If the file is not a prompt set.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path} is not a prompt set: {error}") from error
+    if table.schema.names != SCHEMA.names:
+        raise InputError(f"{path} is not a prompt set: columns {table.schema.names}, expected {SCHEMA.names}")
+    return table.to_pandas()
+
+
+def excluded_clips(asked: pd.DataFrame, ledgers: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Ledger rows of the clips that some stage could not use, in the manifest's order.
+
+    Raises
+    ------
+    InputError
+        If a stage's ledgers do not speak of a clip at all: then a shard's ledger was not given.
+    """
+    outcomes = read_ledgers(ledgers)
+    for stage, rows in outcomes.groupby("stage"):
+        absent = sorted(set(asked["clip_id"]) - set(rows["clip_id"]))
+        if absent:
+            raise InputError(
+                f"the ledgers of {stage} do not name {len(absent)} of {len(asked)} clips, e.g. {absent[0]}: "
+                "give the ledgers of all shards, made from this manifest"
+            )
+    bad = outcomes[outcomes["status"] != OK].drop_duplicates("clip_id").set_index("clip_id")
+    return [
+        ledger_row(
+            row.clip_id,
+            STAGE,
+            bad.at[row.clip_id, "status"],
+            f"{bad.at[row.clip_id, 'stage']}: {bad.at[row.clip_id, 'detail']}",
+            row.line,
+        )
+        for row in asked.itertuples()
+        if row.clip_id in bad.index
+    ]
+
+
+def chosen_clips(usable: pd.DataFrame, clips_per_label: int | None, seed: int) -> pd.DataFrame:
+    """The first `clips_per_label` clips of each label in an order by hash: a smaller choice is part of a larger."""
+    order = usable["clip_id"].map(lambda clip_id: seed_for(seed, STAGE, clip_id))
+    ranked = usable.assign(_order=order).sort_values("_order")
+    chosen = ranked if clips_per_label is None else ranked.groupby("label").head(clips_per_label)
+    return chosen.drop(columns="_order").sort_values("clip_id")
+
+
+def matched_prompts(usable: pd.DataFrame, clips_per_label: int | None, seed: int) -> list[dict[str, str]]:
+    """Each chosen clip with its own caption (Tables 2 and 4 of the paper)."""
+    chosen = chosen_clips(usable, clips_per_label, seed)
+    return [_prompt(row, OWN, row.caption, row.label, MATCHED) for row in chosen.itertuples()]
+
+
+def cross_prompts(
+    usable: pd.DataFrame, captions: pd.DataFrame, clips_per_label: int | None, seed: int
+) -> list[dict[str, str]]:
+    """Each chosen clip with a caption of every other label (Table 1 and Figure 4 of the paper).
+
+    Parameters
+    ----------
+    usable : pd.DataFrame
+        Manifest rows of the clips that may be chosen.
+    captions : pd.DataFrame
+        Manifest rows whose captions are drawn from: for clip and label one of the label's rows, by
+        seed, so that all ways of wording a label take part.
+    clips_per_label : int, optional
+        None: all.
+    seed : int
+        Base seed.
+    """
+    by_label = {label: list(rows.sort_values("clip_id")["caption"]) for label, rows in captions.groupby("label")}
+    names = caption_ids(by_label)
+    return [
+        _prompt(row, names[label], choices[seed_for(seed, row.clip_id, label) % len(choices)], label, CROSS)
+        for row in chosen_clips(usable, clips_per_label, seed).itertuples()
+        for label, choices in by_label.items()
+        if label != row.label
+    ]
+
+
+def caption_ids(texts: Iterable[str]) -> dict[str, str]:
+    """Distinct ids, fit for file names, of distinct texts: a slug, with a digest where that is not enough."""
+    texts = sorted(set(texts))
+    slugs = {text: re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:60] for text in texts}
+    taken = [*slugs.values(), "", OWN]
+    return {
+        text: slug if taken.count(slug) == 1 else f"{slug or 'caption'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        for text, slug in slugs.items()
+    }
+
+
+def _prompt(row: Any, caption_id: str, caption: str, label: str, protocol: str) -> dict[str, str]:
+    return {
+        "clip_id": row.clip_id,
+        "caption_id": caption_id,
+        "caption": caption,
+        "label": label,
+        "own_label": row.label,
+        "own_caption": row.caption,
+        "protocol": protocol,
+    }
+
+
+def _read_list(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for line, row in read_rows(path):
+        problem = row.get("") or next((f"{name} is empty" for name in ("clip_id", "caption") if not row.get(name)), "")
+        if problem:
+            raise InputError(f"{path}, line {line}: {problem}")
+        row = {name: value.strip() for name, value in row.items()} | {"line": line}
+        row["protocol"] = row.get("protocol") or "file"
+        check_clip_id(row["protocol"])
+        key = (row["clip_id"], row["caption"], row["protocol"])
+        if key in seen:
+            raise InputError(f"{path}, line {line}: the same clip, caption and protocol as in line {seen[key]}")
+        seen[key] = line
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path} holds no prompt")
+    return rows
+
+
+def _listed_prompts(listed: Sequence[dict[str, Any]], usable: pd.DataFrame) -> list[dict[str, str]]:
+    clips = {row.clip_id: row for row in usable.itertuples()}
+    names = caption_ids(row["caption"] for row in listed)
+    prompts = []
+    for row in listed:
+        clip = clips.get(row["clip_id"])
+        if clip is not None:
+            own = row["protocol"] == MATCHED and row["caption"] == clip.caption
+            caption_id = OWN if own else names[row["caption"]]
+            prompts.append(_prompt(clip, caption_id, row["caption"], row.get("label") or clip.label, row["protocol"]))
+    return prompts
