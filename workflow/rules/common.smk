@@ -102,7 +102,7 @@ def systems_of(dataset):
 def targets():
     """What a run is for: every table with its card, the figure, and the page of examples."""
     files = [f"{TABLES}/{table}.{end}" for table in config["tables"] for end in ("csv", "md", "card.json")]
-    return [*files, *([f"{TABLES}/figure.svg"] if "figure" in config else []), f"{TABLES}/examples.html"]
+    return [*files, *([f"{TABLES}/figure.svg"] if config["figure"] else []), f"{TABLES}/examples.html"]
 
 
 def setting(value):

@@ -17,7 +17,7 @@ rule plan_world:
     params:
         arguments=world_arguments,
         seed=config["seed"],
-        code=code_digest("cafa.cli.world"),
+        code=code_digest("cafa.world.clips"),
     shell:
         "cafa world plan --dataset {wildcards.dataset} --seed {params.seed} {params.arguments:q}"
         " --source {output.source:q} --truth {output.truth:q} 2>&1 | tee {log:q}"
@@ -50,7 +50,6 @@ rule build_manifest:
 rule render_world:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
-        truth="<results>/world/{dataset}.truth.parquet",
     output:
         ledger="<results>/world/{dataset}.{shard}.ledger.parquet",
     log:
@@ -66,9 +65,9 @@ rule render_world:
         shard=shard_argument,
         folder=below("world/{dataset}"),
         seed=config["seed"],
-        code=code_digest("cafa.cli.world"),
+        code=code_digest("cafa.world.clips"),
     shell:
-        "cafa world render --manifest {input.manifest:q} --truth {input.truth:q} --seed {params.seed}"
+        "cafa world render --manifest {input.manifest:q} --seed {params.seed}"
         " --shard {params.shard} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
 
 
@@ -92,7 +91,7 @@ rule ingest_clips:
         root=clips_root,
         folder=below("clips/{dataset}/{shard}"),
         settings=setting(config["media"]),
-        code=code_digest("cafa.cli.ingest"),
+        code=code_digest("cafa.ingest"),
     shell:
         "cafa ingest --manifest {input.manifest:q} --root {params.root:q} --shard {params.shard}"
         " --settings {params.settings:q} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

@@ -227,7 +227,7 @@ def table_ledgers(wildcards):
 
 def published_values(wildcards):
     """The paper's values for a table, where the configuration names them."""
-    return config["tables"][wildcards.table].get("published", [])
+    return config["tables"][wildcards.table].get("published") or []
 
 
 def table_settings(wildcards):

@@ -21,7 +21,7 @@ rule write_examples:
         settings=setting(config["examples"]),
         clips=below(f"clips/{config['evaluate']}"),
         samples=below(f"samples/{config['evaluate']}"),
-        code=code_digest("cafa.cli.examples"),
+        code=code_digest("cafa.examples"),
     shell:
         "cafa examples --settings {params.settings:q} --prompts {input.prompts:q} --clips {params.clips:q}"
         " --samples-folder {params.samples:q} --output {output:q} 2>&1 | tee {log:q}"

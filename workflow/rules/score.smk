@@ -23,7 +23,7 @@ rule score_system:
         index=each("--index", "index"),
         embeddings=embedding_folders,
         truth=below("embeddings/{dataset}/truth"),
-        code=code_digest("cafa.cli.score"),
+        code=code_digest("metrics.scores"),
     shell:
         "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} --truth {params.truth:q}"
         " --text {input.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -39,7 +39,7 @@ rule make_table:
         embeddings=table_folder("embeddings"),
         samples=table_folder("samples"),
         card_extra=table_card_extra,
-        code=code_digest("cafa.cli.table"),
+        code=code_digest("metrics.report"),
     shell:
         "cafa table --name {wildcards.table} --settings {params.settings:q} {params.scores:q}"
         " --embeddings-folder {params.embeddings:q} --prompts {input.prompts:q} --samples-folder {params.samples:q}"
@@ -64,6 +64,6 @@ rule draw_figure:
         runtime=10,
     params:
         settings=figure_settings,
-        code=code_digest("cafa.cli.figure"),
+        code=code_digest("metrics.figure"),
     shell:
         "cafa figure --table {input.table:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -31,6 +31,7 @@ def models() -> list[type[BaseModel]]:
     from cafa.features.mel_autoencoder import AutoencoderSettings
     from cafa.features.text import TextSettings
     from cafa.media.normalise import NormaliseSettings
+    from cafa.prompts import PromptSettings
     from cafa.training.av_clip import AVClipTraining
     from cafa.training.generator import AdapterTraining, BackboneTraining, JointTraining
     from metrics.figure import FigureSettings
@@ -38,7 +39,7 @@ def models() -> list[type[BaseModel]]:
     from metrics.tables import BootstrapSettings, TableSettings
 
     return [
-        NormaliseSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining, BackboneTraining,
+        NormaliseSettings, PromptSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining, BackboneTraining,
         AdapterTraining, JointTraining, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
         systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem, JudgeSettings,
         TableSettings, BootstrapSettings, FigureSettings, ExamplesSettings,
