@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from cafa.errors import InputError, MissingClipError
+from cafa.training.data import EpochOrder, clips_with_features
+from cafa.training.diffusion import DiffusionSettings, draw_times, keep_mask, velocity_loss
+
+
+def test_every_epoch_sees_every_clip_once():
+    order = EpochOrder(count=10, batch_size=4, seed=5)
+    seen = [p for index in range(5) for p in order.batch(index)]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+
+
+def test_a_batch_does_not_depend_on_what_was_asked_before():
+    straight, jumping = EpochOrder(10, 4, 5), EpochOrder(10, 4, 5)
+    wanted = [straight.batch(index) for index in range(6)]
+    assert [jumping.batch(index) for index in (5, 2, 4)] == [wanted[5], wanted[2], wanted[4]]
+
+
+def test_a_batch_larger_than_the_set_is_refused():
+    with pytest.raises(InputError, match="lower batch_size"):
+        EpochOrder(3, 4, 0)
+
+
+def test_clips_without_a_feature_are_left_out_and_none_left_is_an_error(world):
+    manifest = world.manifest.copy()
+    manifest.loc[0, "clip_id"] = "not-there"
+    assert len(clips_with_features(manifest, "train", [world.latents])) == 7
+    with pytest.raises(MissingClipError, match="validation"):
+        clips_with_features(manifest, "validation", [world.latents])
+
+
+@pytest.mark.parametrize("times", ["uniform", "logit_normal", "truncated_logit_normal"])
+def test_times_lie_in_the_unit_interval_and_follow_their_law(times):
+    t = draw_times(DiffusionSettings(times=times), 20_000, torch.Generator().manual_seed(0))
+    assert t.min() >= 0
+    assert t.max() <= 1
+    # Medians: 0.5 by symmetry; the truncated one is flipped after a cut at 0.075 and rescaling.
+    expected = {"uniform": 0.5, "logit_normal": 0.5, "truncated_logit_normal": 0.5385}[times]
+    assert float(t.median()) == pytest.approx(expected, abs=0.01)
+
+
+def test_share_of_dropped_captions():
+    kept = keep_mask(0.25, 20_000, torch.Generator().manual_seed(0))
+    assert float(kept.mean()) == pytest.approx(0.75, abs=0.01)
+
+
+def test_the_true_velocity_has_no_loss():
+    latents = torch.zeros(4, 2, 3)  # then z_t = sigma n and v = alpha n
+
+    def velocity(noisy, time):
+        return noisy / torch.tan(time * np.pi / 2).view(-1, 1, 1)
+
+    loss = velocity_loss(velocity, latents, DiffusionSettings(), torch.Generator().manual_seed(0))
+    assert float(loss) < 1e-9

@@ -1,0 +1,96 @@
+import math
+
+import pytest
+import torch
+
+from cafa.errors import CafaError
+from cafa.training.loop import LoopSettings, train
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+def build() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.2), torch.nn.Linear(8, 4))
+
+
+def run(folder, *, cut_at: int | None = None, key: str = "data", **changes):
+    settings = LoopSettings(
+        **{"steps": 30, "batch_size": 8, "learning_rate": 1e-2, "ema_decay": 0.95, "save_every_seconds": 0, **changes}
+    )
+
+    def make_batch(index, generator):
+        if index == cut_at:
+            raise Cut
+        return torch.randn(8, 4, generator=generator)
+
+    def loss(model, batch, generator):
+        return {"loss": torch.mean((model(batch + 0.1 * torch.randn(8, 4, generator=generator)) - batch) ** 2)}
+
+    return train(build(), make_batch, loss, settings, seed=3, resume_dir=folder, key=key, label="test")
+
+
+@pytest.mark.parametrize("cut_at", [1, 13, 29])
+def test_a_cut_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path, cut_at):
+    whole = run(tmp_path / "whole")
+    with pytest.raises(Cut):
+        run(tmp_path / "cut", cut_at=cut_at)
+    resumed = run(tmp_path / "cut")
+    assert whole.weights.keys() == resumed.weights.keys()
+    assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
+    assert whole.losses.equals(resumed.losses)
+
+
+def test_resume_goes_on_instead_of_starting_again(tmp_path):
+    with pytest.raises(Cut):
+        run(tmp_path, cut_at=20)
+    seen = []
+    settings = {"steps": 30}
+    original = torch.optim.AdamW.step
+    try:
+        torch.optim.AdamW.step = lambda self, *a, **k: (seen.append(1), original(self, *a, **k))[1]
+        run(tmp_path, **settings)
+    finally:
+        torch.optim.AdamW.step = original
+    assert len(seen) == 10
+
+
+def test_a_state_of_other_data_is_not_resumed(tmp_path):
+    with pytest.raises(Cut):
+        run(tmp_path, cut_at=20, key="other data")
+    resumed, fresh = run(tmp_path), run(tmp_path / "fresh")
+    assert all(torch.equal(resumed.weights[name], fresh.weights[name]) for name in fresh.weights)
+
+
+def test_accumulation_equals_the_large_batch_in_its_gradient(tmp_path):
+    many = run(tmp_path / "many", steps=1, accumulation=4, schedule="constant", ema_decay=None)
+    assert many.losses["loss"].iloc[0] > 0
+    assert len(many.losses) == 1
+
+
+def test_the_loss_goes_down(tmp_path):
+    losses = run(tmp_path, steps=150).losses["loss"]
+    assert losses.tail(20).mean() < 0.7 * losses.head(5).mean()
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    settings = LoopSettings(steps=3, batch_size=1, learning_rate=1.0)
+    with pytest.raises(CafaError, match="lower the learning rate"):
+        train(
+            model, lambda i, g: None, lambda m, b, g: {"loss": m.weight.sum() * math.nan}, settings,
+            seed=0, resume_dir=tmp_path, key=0, label="test",
+        )  # fmt: skip
+
+
+def test_schedules():
+    cosine = LoopSettings(steps=100, batch_size=1, learning_rate=1, warmup_steps=10)
+    assert cosine.factor(0) == pytest.approx(0.1)
+    assert cosine.factor(10) == pytest.approx(1.0)
+    assert cosine.factor(99) < 0.02
+    inverse = LoopSettings(
+        steps=9, batch_size=1, learning_rate=1, schedule="inverse", inverse_gamma=100, inverse_power=0.5
+    )
+    assert inverse.factor(300) == pytest.approx(0.5)
