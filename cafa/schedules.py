@@ -28,6 +28,11 @@ def polyexponential_sigmas(steps: int, sigma_min: float, sigma_max: float) -> Te
     return torch.cat([torch.exp(levels + torch.log(torch.tensor(sigma_min))), torch.zeros(1)])
 
 
+def time_of_sigma(sigma: Tensor) -> Tensor:
+    """Diffusion time t = 2 atan(s) / pi in [0, 1) of noise levels s."""
+    return torch.atan(sigma) * (2 / torch.pi)
+
+
 def denoiser_of_velocity(velocity: Velocity) -> Denoised:
     """Denoiser D(x, s) of a model of the velocity v(x, t).
 
@@ -45,7 +50,7 @@ def denoiser_of_velocity(velocity: Velocity) -> Denoised:
 
     def denoised(x: Tensor, sigma: Tensor) -> Tensor:
         scale = (sigma**2 + 1).sqrt()
-        time = (torch.atan(sigma) * (2 / torch.pi)).expand(x.shape[0])
+        time = time_of_sigma(sigma).expand(x.shape[0])
         return velocity(x / scale, time) * (-sigma / scale) + x / scale**2
 
     return denoised

@@ -1,0 +1,192 @@
+"""Proof of equality with the published code: our models against stored arrays.
+
+A golden folder holds pairs ``<name>.json`` and ``<name>.npz`` that the published code wrote, with weights that are a
+function of names and shapes (:mod:`cafa.parity_weights`). Everything needed (sizes, inputs, settings) is read from the
+folder. Each stored array becomes one row; an array or a file that no rule knows is a failure.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cafa.errors import InputError
+from cafa.files import read_json
+
+Status = Literal["ok", "FAIL", "input", "not compared"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one golden array.
+
+    Parameters
+    ----------
+    name : str
+        ``<file>/<array>``.
+    size : int
+        Number of values.
+    difference : float or None
+        Largest absolute difference; None where nothing was compared.
+    tolerance : float or None
+        Largest absolute difference that is allowed.
+    status : str
+        ``ok``, ``FAIL``, ``input`` (given to the model) or ``not compared``.
+    note : str
+        Reason of a failure, or of not comparing.
+    """
+
+    name: str
+    size: int
+    difference: float | None = None
+    tolerance: float | None = None
+    status: Status = "ok"
+    note: str = ""
+
+    @classmethod
+    def heading(cls) -> str:
+        """Column names."""
+        return f"{'array':<46}{'size':>9}{'max abs diff':>14}{'tolerance':>12}  ok"
+
+    def __str__(self) -> str:
+        numbers = "".join(
+            f"{'-' if value is None else format(value, '.3g'):>{width}}"
+            for value, width in ((self.difference, 14), (self.tolerance, 12))
+        )
+        return f"{self.name:<46}{self.size:>9}{numbers}  {self.status}{self.note and f' ({self.note})'}"
+
+
+@dataclass
+class Golden:
+    """One pair of files, and the rows made from it.
+
+    Parameters
+    ----------
+    stem : str
+        Name of the pair.
+    about : dict
+        Content of the JSON file.
+    arrays : dict of str to ndarray
+        Content of the npz file.
+    """
+
+    stem: str
+    about: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    answered: set[str] = field(default_factory=set)
+
+    def keys(self) -> dict[str, list[int]]:
+        """Published names and shapes of the weights."""
+        return {self.about["key_prefix"] + name: shape for name, shape in self.about["keys"].items()}
+
+    def tensor(self, name: str) -> Tensor:
+        """A stored array as float32."""
+        if name not in self.arrays:
+            raise InputError(f"{self.stem}: there is no array {name!r}")
+        return torch.from_numpy(self.arrays[name].astype(np.float32))
+
+    def inputs(self, *names: str) -> list[Row]:
+        """Rows of those stored arrays among `names`, which are given to the model."""
+        stored = [name for name in names if name in self.arrays]
+        self.answered.update(stored)
+        return [Row(f"{self.stem}/{name}", self.arrays[name].size, status="input") for name in stored]
+
+    def compare(
+        self, name: str, found: Tensor | np.ndarray, tolerance: float, relative: bool = False, steps: bool = False
+    ) -> list[Row]:
+        """Row of one result; none if the folder does not hold it.
+
+        Parameters
+        ----------
+        name : str
+            Stored array.
+        found : Tensor or ndarray
+            Our result, same shape.
+        tolerance : float
+            Largest absolute difference allowed.
+        relative : bool
+            Multiply the tolerance by the largest stored value.
+        steps : bool
+            Compare every index of the first axis on its own scale; the row is that of the worst one.
+        """
+        if name not in self.arrays:
+            return []
+        self.answered.add(name)
+        label, stored = f"{self.stem}/{name}", self.arrays[name].astype(np.float64)
+        found = np.asarray(found, np.float64)
+        if found.shape != stored.shape:
+            note = f"shape {found.shape}, stored {stored.shape}"
+            return [Row(label, stored.size, None, tolerance, "FAIL", note)]
+        rows = (len(stored) if steps else 1, -1)
+        differences = np.abs(found - stored).reshape(rows).max(axis=1)
+        allowed = tolerance * (np.abs(stored).reshape(rows).max(axis=1) if relative else np.ones(rows[0]))
+        worst = int((differences - allowed).argmax())
+        # also false for a difference that is not a number
+        status: Status = "ok" if (differences <= allowed).all() else "FAIL"
+        return [Row(label, stored.size, float(differences[worst]), float(allowed[worst]), status)]
+
+    def skip(self, name: str, why: str) -> Row:
+        """Row of an array that cannot be compared."""
+        self.answered.add(name)
+        return Row(f"{self.stem}/{name}", self.arrays[name].size, status="not compared", note=why)
+
+    def unanswered(self) -> list[Row]:
+        """Rows of the arrays that no rule has answered."""
+        return [
+            Row(f"{self.stem}/{name}", value.size, status="FAIL", note="no rule for an array of this name")
+            for name, value in self.arrays.items()
+            if name not in self.answered
+        ]
+
+
+def read_golden(json_path: Path) -> Golden:
+    """Read a pair of files; the npz must be the one whose SHA-256 the JSON names.
+
+    Raises
+    ------
+    InputError
+        If the npz is missing or another one.
+    """
+    npz_path, about = json_path.with_suffix(".npz"), read_json(json_path)
+    if not npz_path.is_file():
+        raise InputError(f"{npz_path} is missing beside {json_path.name}")
+    found = hashlib.sha256(npz_path.read_bytes()).hexdigest()
+    if about.get("npz_sha256", found) != found:
+        raise InputError(f"{npz_path} is not the file that {json_path.name} describes (sha256 {found[:12]})")
+    with np.load(npz_path, allow_pickle=False) as content:
+        return Golden(json_path.stem, about, dict(content))
+
+
+def check_generator(folder: str | Path, only: Sequence[str] = ()) -> Iterator[Row]:
+    """Compare the generator's parts with the golden arrays in `folder`, row by row as they are ready.
+
+    Parameters
+    ----------
+    folder : path
+    only : sequence of str
+        Names of pairs; empty = all, smallest model first.
+
+    Raises
+    ------
+    InputError
+        If the folder has no golden arrays, or none of a name in `only`.
+    """
+    from cafa.parity_cases import rule_for, weights_of
+
+    paths = sorted(Path(folder).glob("*.json"))
+    if not paths:
+        raise InputError(f"{folder} holds no golden arrays (*.json with *.npz beside them)")
+    if unknown := set(only) - {path.stem for path in paths}:
+        raise InputError(f"{folder} has no golden arrays called {', '.join(sorted(unknown))}")
+    pairs = [read_golden(path) for path in paths if not only or path.stem in only]
+    with torch.inference_mode():
+        for golden in sorted(pairs, key=lambda pair: (weights_of(pair), pair.stem)):
+            rule = rule_for(golden)
+            if rule is not None:
+                yield from rule(golden)
+            yield from golden.unanswered()
