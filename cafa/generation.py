@@ -34,11 +34,14 @@ class Request:
     video : ndarray, (F, feature_dim), or None
         Video features; None only for a text-only system.
     seed : int
+    negative : ndarray, (L, text_dim), optional
+        Text states of a negative prompt, which then takes the place of the null text.
     """
 
     text: np.ndarray
     video: np.ndarray | None
     seed: int
+    negative: np.ndarray | None = None
 
 
 def sample_latents(
@@ -94,33 +97,45 @@ class Generator:
         self.inputs: dict[str, str] = card["inputs"]
         self.seconds: float = card["settings"]["seconds"]
         self.sample_rate = self.autoencoder.settings.mel.sample_rate
+        #: (words, width) of the text states
+        self.text_shape: tuple[int, int] = tuple(card["text_shape"])
         self.needs_video = not isinstance(system, BackboneSystem)
 
-    def _velocity(self, conditioning: Conditioning, video: Tensor | None) -> Velocity:
+    def _velocity(self, conditioning: Conditioning, video: Tensor | None, negative: Conditioning | None) -> Velocity:
         system, scale = self.system, self.system.sampling.guidance_scale
         if isinstance(system, BackboneSystem):
-            return text_velocity(self._backbone, conditioning, scale)
+            return text_velocity(self._backbone, conditioning, scale, negative)
         assert video is not None
         if isinstance(system, JointSystem):
             assert self._joint is not None
-            return joint_velocity(self._joint, conditioning, video, scale)
+            return joint_velocity(self._joint, conditioning, video, scale, negative)
         assert self._adapter is not None
-        return adapter_velocity(self._backbone, self._adapter, conditioning, video, scale, system.asymmetric_scale)
+        return adapter_velocity(
+            self._backbone, self._adapter, conditioning, video, scale, system.asymmetric_scale, negative
+        )
+
+    def _condition(self, texts: Sequence[np.ndarray]) -> Conditioning:
+        zero = torch.zeros(len(texts), device=self.device)
+        return self._backbone.condition(_stack(texts, self.device), zero, zero + self.seconds)
 
     @torch.inference_mode()
     def latents(self, requests: Sequence[Request]) -> np.ndarray:
         """Latents of a batch, float32 (B, T, C)."""
-        text = _stack([request.text for request in requests], self.device)
+        conditioning = self._condition([request.text for request in requests])
+        negative = None
+        negatives = [request.negative for request in requests if request.negative is not None]
+        if negatives:
+            if len(negatives) < len(requests):
+                raise InputError("either every request of a batch has a negative prompt, or none has")
+            negative = self._condition(negatives)
         video = None
         if self.needs_video:
             if any(request.video is None for request in requests):
                 raise InputError(f"a system of kind {self.system.kind!r} needs video features for every item")
             video = _stack([request.video for request in requests], self.device)
-        zero = torch.zeros(len(requests), device=self.device)
-        conditioning = self._backbone.condition(text, zero, zero + self.seconds)
         channels, length = self._backbone.settings.latent_channels, self._backbone.settings.latents
         seeds = [request.seed for request in requests]
-        velocity = self._velocity(conditioning, video)
+        velocity = self._velocity(conditioning, video, negative)
         x = sample_latents(velocity, seeds, (channels, length), self.system.sampling, self.device)
         return x.transpose(1, 2).float().cpu().numpy()
 

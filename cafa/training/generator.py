@@ -114,7 +114,8 @@ def _run(
 
     card = {
         "kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed, "clips": len(rows),
-        "inputs": inputs, "code": code_digest("cafa.training.generator"), **extra,
+        "inputs": inputs, "text_shape": list(stores["text"].shape), "code": code_digest("cafa.training.generator"),
+        **extra,
     }  # fmt: skip
     trained = train(
         model.to(device), make_batch, loss, settings.loop, seed=seed, resume_dir=output / RESUME,

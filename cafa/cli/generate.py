@@ -1,0 +1,42 @@
+"""`cafa generate`: new sound for one video."""
+
+import re
+from pathlib import Path
+
+import click
+
+from cafa.cli.options import device_option, threads_option
+
+
+@click.command()
+@click.argument("video", type=click.Path(path_type=Path))
+@click.option("--prompt", "prompts", multiple=True, required=True, help="what it should sound like; may be repeated")
+@click.option("--seed", "seeds", multiple=True, type=int, default=(0,), help="may be repeated: one result each")
+@click.option("--negative-prompt", default=None, help="what it should not sound like")
+@click.option(
+    "--gamma", type=click.FloatRange(0), default=0.5,
+    help="strength of the video: the lower, the stronger; 1 = plain guidance",
+)  # fmt: skip
+@click.option("--guidance-scale", type=click.FloatRange(0), default=3.0, help="strength of the text; 1 = no guidance")
+@click.option("--steps", type=click.IntRange(2), default=16, help="sampling steps")
+@click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
+@click.option("--models", type=click.Path(path_type=Path), default="results/models", help="folder of models")
+@click.option("--output-folder", type=click.Path(path_type=Path), default=".", help="where the files go")
+@threads_option
+@device_option
+def command(
+    video: Path, prompts: tuple[str, ...], seeds: tuple[int, ...], negative_prompt: str | None, gamma: float,
+    guidance_scale: float, steps: int, overlap: float, models: Path, output_folder: Path, device: str,
+) -> None:  # fmt: skip
+    """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed."""
+    from cafa.foley import FoleyArtist
+    from cafa.systems import AdapterSystem, Sampling
+
+    sampling = Sampling(steps=steps, guidance_scale=guidance_scale)
+    artist = FoleyArtist(models, AdapterSystem(sampling=sampling, asymmetric_scale=gamma), device)
+    dubs = artist.generate(video, prompts, seeds=seeds, negative_prompt=negative_prompt, overlap_seconds=overlap)
+    for dub in dubs:
+        name = f"{video.stem}--{re.sub(r'[^a-z0-9]+', '_', dub.prompt.lower())[:60].strip('_')}--{dub.seed}"
+        dub.save_sound(output_folder / f"{name}.wav")
+        dub.save_video(output_folder / f"{name}.mp4")
+        click.echo(str(output_folder / f"{name}.mp4"))

@@ -1,0 +1,205 @@
+"""Sound for one video of any length: the library behind `cafa generate`.
+
+>>> from cafa.foley import FoleyArtist
+>>> artist = FoleyArtist("results/models")  # doctest: +SKIP
+>>> artist.generate("my_video.mp4", "dog barking")[0].save_video("dubbed.mp4")  # doctest: +SKIP
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from cafa.checkpoint import CARD
+from cafa.errors import InputError, WeightsError
+from cafa.features.av_clip import AVClipEncoder
+from cafa.features.text import TextSettings, text_states
+from cafa.generation import Generator, Request
+from cafa.media import FRAME_RATE
+from cafa.media.frames import read_frames
+from cafa.media.mux import put_sound_under_video
+from cafa.media.normalise import NormaliseSettings, normalise_clip
+from cafa.media.sound import write_sound
+from cafa.progress import progress
+from cafa.seeds import seed_for
+from cafa.systems import AdapterSystem
+
+#: Frames of the square that the miniature's encoder sees.
+FRAME_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Dub:
+    """A new sound of a video.
+
+    Attributes
+    ----------
+    prompt : str
+    seed : int
+    waveform : ndarray, float32 (samples,)
+        As long as the video.
+    sample_rate : int
+    video : bytes
+        The normalised picture (mp4, 25 frames per second).
+    """
+
+    prompt: str
+    seed: int
+    waveform: np.ndarray
+    sample_rate: int
+    video: bytes
+
+    def save_sound(self, path: str | Path) -> None:
+        """Write the sound (.wav or .flac)."""
+        write_sound(path, self.waveform, self.sample_rate)
+
+    def save_video(self, path: str | Path) -> None:
+        """Write the video with the new sound (.mp4)."""
+        with TemporaryDirectory() as folder:
+            picture = Path(folder) / "picture.mp4"
+            picture.write_bytes(self.video)
+            put_sound_under_video(picture, self.waveform, self.sample_rate, path)
+
+
+def window_starts(frames: int, window: int, overlap: int) -> list[int]:
+    """First frames of windows that cover a video.
+
+    Windows follow each other with at least `overlap` common frames; the last one ends with the video. A video shorter
+    than a window has one, at 0.
+    """
+    if frames <= window:
+        return [0]
+    hop = window - overlap
+    starts = list(range(0, frames - window, hop))
+    return [*starts, frames - window]
+
+
+def join_windows(sounds: Sequence[np.ndarray], starts: Sequence[int], length: int) -> np.ndarray:
+    """Join overlapping sounds with equal-power fades.
+
+    Parameters
+    ----------
+    sounds : sequence of ndarray, (samples,)
+        Of equal length.
+    starts : sequence of int
+        First sample of each, ascending.
+    length : int
+        Samples of the result; what lies beyond is cut.
+    """
+    joined = np.zeros(max(length, starts[-1] + len(sounds[-1])), np.float32)
+    end = 0
+    for sound, start in zip(sounds, starts, strict=True):
+        common = max(0, end - start)
+        # Two independent sounds add in power: sine and cosine keep the level through the fade.
+        phase = (np.arange(common, dtype=np.float32) + 0.5) / max(common, 1) * (np.pi / 2)
+        joined[start : start + common] *= np.cos(phase)
+        joined[start : start + common] += sound[:common] * np.sin(phase)
+        joined[start + common : start + len(sound)] = sound[common:]
+        end = start + len(sound)
+    joined = joined[:length]
+    return joined / max(1.0, float(np.abs(joined).max(initial=0.0)) / 0.99)
+
+
+class FoleyArtist:
+    """A backbone with its adapter and encoders, loaded once.
+
+    Parameters
+    ----------
+    models : path
+        Folder of model folders (autoencoder, av_clip, backbone, adapter), as the workflow trains them.
+    system : AdapterSystem, optional
+        Guidance and sampler; see :class:`cafa.systems.AdapterSystem`.
+    device : str
+
+    Raises
+    ------
+    WeightsError
+        If the models are not there; says how to get them.
+    """
+
+    def __init__(
+        self, models: str | Path = "results/models", system: AdapterSystem | None = None, device: str = "cpu"
+    ) -> None:
+        models = Path(models)
+        missing = [n for n in ("autoencoder", "av_clip", "backbone", "adapter") if not (models / n / CARD).is_file()]
+        if missing:
+            raise WeightsError(
+                f"no models in {models} (missing: {', '.join(missing)}): `make table1` trains the miniature's in about "
+                "ten minutes; or name another folder with --models"
+            )
+        self.generator = Generator(system or AdapterSystem(), models, device)
+        self.encoder = AVClipEncoder(models / "av_clip")
+        settings = self.generator.text_shape
+        self.text = TextSettings(words=settings[0], dim=settings[1])
+        self.window = round(self.generator.seconds * FRAME_RATE)
+
+    def generate(
+        self, video: str | Path, prompts: str | Sequence[str], *, seeds: Sequence[int] = (0,),
+        negative_prompt: str | None = None, overlap_seconds: float = 0.4,
+    ) -> list[Dub]:  # fmt: skip
+        """New sounds for a video: one for each prompt and seed.
+
+        Parameters
+        ----------
+        video : path
+            Any length of at least 0.2 s, any frame rate; its own sound, if any, is not used.
+        prompts : str or sequence of str
+        seeds : sequence of int
+        negative_prompt : str, optional
+            What it should not sound like.
+        overlap_seconds : float
+            Overlap of windows where the video is longer than one.
+
+        Returns
+        -------
+        list of Dub
+            Ordered by prompt, then seed.
+
+        Raises
+        ------
+        ClipError
+            If the video cannot be used.
+        InputError
+            If a prompt has no word or too many.
+        """
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        overlap = round(overlap_seconds * FRAME_RATE)
+        if not 0 < overlap <= self.window // 2:
+            raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
+        texts = [text_states(prompt, self.text) for prompt in prompts]
+        negative = None if negative_prompt is None else text_states(negative_prompt, self.text)
+        picture, frames = self._read(video)
+        starts = window_starts(len(frames), self.window, overlap)
+        features = [self._features(frames, start) for start in starts]
+        dubs = []
+        jobs = [(p, t, s) for p, t in zip(prompts, texts, strict=True) for s in seeds]
+        for prompt, text, seed in progress(jobs, "generate", len(jobs)):
+            sounds = []
+            for number, video_features in enumerate(features):
+                request = Request(text, video_features, seed_for(seed, prompt, number), negative)
+                sounds += self.generator.generate([request])
+            dubs.append(Dub(prompt, seed, self._join(sounds, starts, len(frames)), self.generator.sample_rate, picture))
+        return dubs
+
+    def _read(self, video: str | Path) -> tuple[bytes, np.ndarray]:
+        """The normalised picture, and its frames at the encoder's size."""
+        settings = NormaliseSettings(minimum_seconds=0.2, short_side=720)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "picture.mp4"
+            facts = normalise_clip(
+                video, start=0.0, duration=None, settings=settings, video_output=path, sound_output=None
+            )
+            return path.read_bytes(), read_frames(path, seconds=facts["seconds"], size=(FRAME_SIZE, FRAME_SIZE))
+
+    def _features(self, frames: np.ndarray, start: int) -> np.ndarray:
+        piece = frames[start : start + self.window]
+        # A video shorter than the window: the last frame stands still.
+        held = np.repeat(piece[-1:], self.window - len(piece), axis=0)
+        return self.encoder.encode(np.concatenate([piece, held]))
+
+    def _join(self, sounds: Sequence[np.ndarray], starts: Sequence[int], frames: int) -> np.ndarray:
+        rate = self.generator.sample_rate
+        samples = [round(start * rate / FRAME_RATE) for start in starts]
+        return join_windows(sounds, samples, round(frames * rate / FRAME_RATE))
