@@ -79,12 +79,17 @@ def tensor_for(name: str, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarr
 
 
 def deterministic_tensors(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, torch.Tensor]:
-    """State dict for published ``shapes``, constant tables and 0-d entries left out."""
-    return {
-        name: torch.from_numpy(tensor_for(name, tuple(shape), gain))
-        for name, shape in shapes.items()
-        if len(shape) and not CONSTANT.search(name) and not name.endswith("num_batches_tracked")
-    }
+    """State dict for published ``shapes``; counters of batches are 0.
+
+    Constant tables and other 0-d entries are left out: they are for the caller to add.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for name, shape in shapes.items():
+        if name.endswith("num_batches_tracked"):
+            tensors[name] = torch.zeros((), dtype=torch.long)
+        elif len(shape) and not CONSTANT.search(name):
+            tensors[name] = torch.from_numpy(tensor_for(name, tuple(shape), gain))
+    return tensors
 
 
 @torch.no_grad()

@@ -49,6 +49,13 @@ def front_end_tables(rate: int) -> dict[str, Tensor]:
     return log_mel_tables(check_rate(rate), _WINDOW[rate], MEL_BINS, 50.0, _HIGHEST[rate])
 
 
+def published_shapes(rate: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all 84 tensors of a checkpoint."""
+    with torch.device("meta"):
+        tensors = Cnn14(rate).state_dict()
+    return {name.removeprefix("log_mel."): tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
 class _ConvBlock(nn.Module):
     """Two 3x3 convolutions without bias, each with batch norm and ReLU."""
 

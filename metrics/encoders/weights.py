@@ -185,10 +185,20 @@ def load_strict(
         for name, value in tensors.items()
         if name not in unused and not name.startswith(prefixes)
     }
-    try:
-        network.load_state_dict(kept, strict=True, assign=True)
-    except RuntimeError as error:
-        raise WeightsError(f"weights do not fit {type(network).__name__}: {error}") from error
+    expected = network.state_dict()
+    problems = {
+        "unknown": sorted(kept.keys() - expected.keys()),
+        "missing": sorted(expected.keys() - kept.keys()),
+        "of another shape": [
+            f"{name} {tuple(kept[name].shape)} instead of {tuple(expected[name].shape)}"
+            for name in sorted(kept.keys() & expected.keys())
+            if kept[name].shape != expected[name].shape
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{len(names)} {what}: {names[:4]}" for what, names in problems.items() if names)
+        raise WeightsError(f"weights do not fit {type(network).__name__}: {found}")
+    network.load_state_dict(kept, strict=True, assign=True)
     return network.requires_grad_(False).eval().to(device)
 
 

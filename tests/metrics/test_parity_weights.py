@@ -49,8 +49,10 @@ def test_fill_keeps_constants_and_counts():
 
 
 def test_state_dict_leaves_constants_out():
-    tensors = deterministic_tensors({"melW": (2, 2), "bn.num_batches_tracked": (), "a.weight": (2,)})
-    assert list(tensors) == ["a.weight"]
+    shapes = {"melW": (2, 2), "log_logit_scale": (), "bn.num_batches_tracked": (), "a.weight": (2,)}
+    tensors = deterministic_tensors(shapes)
+    assert list(tensors) == ["bn.num_batches_tracked", "a.weight"]
+    assert tensors["bn.num_batches_tracked"] == 0
 
 
 @pytest.mark.parametrize("size", [1, 65_536, 65_537])
