@@ -18,7 +18,6 @@ from cafa.ledger import OK
 from cafa.manifest import check_clip_id
 from cafa.seeds import seed_for
 
-KEY = ["clip_id", "caption_id", "protocol"]
 #: Columns of a waveform's picture.
 BINS = 160
 
@@ -51,8 +50,13 @@ class Example:
     own_wave: str
 
 
+def _keyed(rows: pd.DataFrame) -> pd.DataFrame:
+    """`rows` indexed by what names a sample."""
+    return rows.set_axis(pd.Index(rows["clip_id"] + "/" + rows["caption_id"] + "/" + rows["protocol"]))
+
+
 def read_indices(samples_folder: str | Path, systems: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Samples that are ok, by system, keyed by clip_id, caption_id, protocol, with ``path`` of the sound.
+    """Samples that are ok, by system, indexed by ``clip_id/caption_id/protocol``, with ``path`` of the sound.
 
     Raises
     ------
@@ -70,7 +74,10 @@ def read_indices(samples_folder: str | Path, systems: Sequence[str]) -> dict[str
             part = pd.read_parquet(path)
             part = part[part["status"] == OK]
             parts.append(part.assign(path=[path.parent / path.stem / name for name in part["file"]]))
-        found[system] = pd.concat(parts, ignore_index=True).set_index(KEY, verify_integrity=True)
+        index = _keyed(pd.concat(parts, ignore_index=True))
+        if not index.index.is_unique:
+            raise InputError(f"a sample of {system} is in two indices below {samples_folder}: delete the older files")
+        found[system] = index
     return found
 
 
@@ -87,7 +94,7 @@ def choose_rows(
     MissingClipError
         If there are not enough clips with enough prompts.
     """
-    rows = prompts.set_index(KEY, drop=False)
+    rows = _keyed(prompts)
     for index in indices.values():
         rows = rows[rows.index.isin(index.index)]
     rows = rows.assign(own=rows["caption"] == rows["own_caption"]).drop_duplicates(["clip_id", "caption"])
@@ -154,7 +161,7 @@ def _clip(rows: pd.DataFrame, indices: dict[str, pd.DataFrame], clips: str | Pat
 
     head = rows.iloc[0]
     video, own_file = clip_files(clips, head["clip_id"])
-    samples = {name: index.loc[list(rows.index)] for name, index in indices.items()}
+    samples = {name: index.loc[rows.index] for name, index in indices.items()}
     seconds = min(float(sample["seconds"].min()) for sample in samples.values())
     own_rate = int(next(iter(samples.values()))["sample_rate"].iloc[0])
     own = read_sound(own_file, sample_rate=own_rate, seconds=seconds)

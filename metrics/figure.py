@@ -14,7 +14,12 @@ from metrics.catalogue import METRICS, metric_named
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BLUE, ORANGE = "#1f5a8a", "#c4561a"
+BLUE = "#1f5a8a"
+#: From the smallest scale to the largest.
+ORANGES = ("#f0a45d", "#e0762f", "#b4500f", "#7a3408", "#4a1f04")
+MARKERS = "osD^vPX"
+#: White ground under a word, so that no line crosses it.
+PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
 
 
 class FigureSettings(BaseModel):
@@ -99,10 +104,11 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
                 height = frame.loc[system, metric]
                 panel.axhline(height, color="#777777", linestyle="--", linewidth=1)
                 panel.annotate(
-                    label, (1, height), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                    textcoords="offset points", ha="right", color="#555555", fontsize=8,
+                    label, (0.28, height), xycoords=("axes fraction", "data"), ha="center", va="center",
+                    color="#444444", fontsize=8, bbox=PLATE,
                 )  # fmt: skip
-            panel.set_xticks(points["gamma"])
+            panel.set_xticks(points["gamma"], [f"{gamma:g}" for gamma in points["gamma"]])
+            panel.margins(x=0.1)
             panel.set_xlabel("asymmetric scale γ")
             panel.set_title(_label(metric), fontsize=10, loc="left")
         _draw_plane(panels[-1], points, settings.trade_off, bars)
@@ -112,12 +118,16 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
 
 def _draw_plane(panel: "Axes", points: pd.DataFrame, metrics: tuple[str, str], bars: dict[str, float]) -> None:
     across, up = metrics
-    panel.errorbar(
-        points[across], points[up], _errors(points, up), _errors(points, across), marker="o", color=ORANGE, **bars
-    )
-    for row in points.itertuples():
-        panel.annotate(
-            f"γ = {row.gamma:g}", (getattr(row, across), getattr(row, up)), xytext=(6, 6), textcoords="offset points"
-        )
+    panel.plot(points[across], points[up], color="#999999", linewidth=1)
+    x_errors, y_errors = _errors(points, across), _errors(points, up)
+    for place, row in enumerate(points.to_dict("records")):
+        shade = ORANGES[place * (len(ORANGES) - 1) // max(1, len(points) - 1)]
+        panel.errorbar(
+            row[across], row[up], y_errors[:, [place]], x_errors[:, [place]], marker=MARKERS[place % len(MARKERS)],
+            color=shade, linestyle="none", label=f"γ = {row['gamma']:g}", **bars,
+        )  # fmt: skip
+    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
+    panel.margins(x=0.15)
     panel.set_xlabel(_label(across))
-    panel.set_title(_label(up), fontsize=10, loc="left")
+    panel.set_ylabel(_label(up))
+    panel.set_title("trade-off", fontsize=10, loc="left")

@@ -7,7 +7,9 @@ of the same distribution. It is printed beside the Frechet distance, which has a
 
 Conventions
 -----------
-Rows are clips; the sets need not be paired. The bandwidth s comes from the reference set alone, so it is the same for
+Rows are clips; the sets need not be paired. They should be independent draws: sounds that are in both sets (a
+reference that holds the very clips that were scored) push the value below 0, the more the smaller the sets. Compare
+systems with each other, not with 0. The bandwidth s comes from the reference set alone, so it is the same for
 all systems.
 
 Metrics

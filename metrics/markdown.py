@@ -9,10 +9,10 @@ from metrics.catalogue import METRICS
 from metrics.tables import Table, differences_frame
 
 
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A markdown table; the first column is text, the others are numbers."""
+def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> list[str]:
+    """A markdown table; the columns `text` are words, the others numbers."""
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
-    rule = [":--", *["--:"] * (len(header) - 1)]
+    rule = [":--" if column in text else "--:" for column in range(len(header))]
     return ["| " + " | ".join(row) + " |" for row in (cells[0], rule, *cells[1:])]
 
 
@@ -44,7 +44,7 @@ def _values(table: Table) -> list[str]:
             low, high = estimate.interval(settings.bootstrap.level)
             value = _number(estimate.value, decimals)
             value = f"**{value}**" if system in best[metric] else value
-            cells.append(f"{value} ± {_number((high - low) / 2, decimals)}")
+            cells.append(f"{value} [{_number(low, decimals)}, {_number(high, decimals)}]")
         rows.append(cells)
     return _grid(["system", *(f"{metric} {METRICS[metric].arrow}" for metric in settings.metrics)], rows)
 
@@ -53,14 +53,16 @@ def _differences(table: Table) -> list[str]:
     rows = []
     for row in differences_frame(table).itertuples():
         decimals = METRICS[row.metric].decimals
-        interval = f"{_number(row.low, decimals)} to {_number(row.high, decimals)}"
+        interval = f"[{_number(row.low, decimals)}, {_number(row.high, decimals)}]"
         rows.append([f"{row.a} − {row.b}", row.metric, _number(row.difference, decimals), interval, row.better])
-    return _grid(["systems", "metric", "difference", "interval", "better"], rows)
+    return _grid(["systems", "metric", "difference", "interval", "better"], rows, (0, 1, 4))
 
 
 def _published(frame: pd.DataFrame) -> list[str]:
     rows = [["" if pd.isna(cell) else str(cell) for cell in row] for row in frame.itertuples(index=False)]
-    return _grid([str(name) for name in frame.columns], rows)
+    names = {"model": "model", "system": "our row", "block": "block"}
+    text = [place for place, name in enumerate(frame.columns) if name in names]
+    return _grid([names.get(name, name) for name in frame.columns], rows, text)
 
 
 def _missing(card: Mapping[str, Any]) -> list[str]:
@@ -77,6 +79,32 @@ def _missing(card: Mapping[str, Any]) -> list[str]:
     return lines or ["* nothing is missing, in no system and at no stage before"]
 
 
+def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
+    """Sentences for what the computation noted."""
+    lines = []
+    if "IS_splits" in notes:
+        splits = notes["IS_splits"]
+        lines.append(f"* IS: {splits} splits, shuffled with seed {notes['IS_seed']}" if splits > 1 else "* IS: 1 split")
+    if "KAD_bandwidth" in notes:
+        lines.append(
+            f"* KAD: Gaussian kernel, bandwidth {notes['KAD_bandwidth']:g} (median distance of the real sounds)"
+        )
+    if notes.get("FAD_rank_deficiency"):
+        lines.append(
+            f"* FAD: {notes['FAD_rank_deficiency']} more dimensions than the smaller set can fill: much of the value "
+            "is noise of the sample; read KAD"
+        )
+    if "Acc_ties" in notes:
+        ties = [f"{system} {count}" for system, count in notes["Acc_ties"].items() if count]
+        lines.append(f"* Acc: ties, counted as not correct: {', '.join(ties) or 'none'}")
+    if "DeSync_rows_of_one_window" in notes:
+        lines.append(
+            f"* DeSync: in {notes['DeSync_rows_of_one_window']} of {n} rows the first and the last window are the "
+            "same, and counted once"
+        )
+    return lines
+
+
 def _card(card: Mapping[str, Any]) -> list[str]:
     intervals, notes = card["intervals"], card["notes"]
     seconds = ", ".join(f"{value:g}" for value in card["seconds_scored"])
@@ -88,7 +116,7 @@ def _card(card: Mapping[str, Any]) -> list[str]:
         f"* intervals: {intervals['level']:.0%}, {intervals['resamples']} resamples, seed {intervals['seed']}; "
         f"{intervals['method']}",
     ]
-    lines += [f"* {name}: {value}" for name, value in sorted(notes.items()) if name != "reference_sounds"]
+    lines += _notes(notes, card["n"])
     lines += [f"* {name}: {value}" for name, value in sorted(card["extra"].items())]
     lines.append("* versions: " + ", ".join(f"{name} {value}" for name, value in card["versions"].items()))
     judges = [
@@ -102,8 +130,8 @@ def _card(card: Mapping[str, Any]) -> list[str]:
         ]
         for name, judge in sorted(card["judges"].items())
     ]
-    header = ["judge", "weights (SHA-256)", "how good it is, and what was demanded"]
-    return [*lines, "", *_grid(header, judges), "", "What is missing, and why:", "", *_missing(card)]
+    header = ["judge", "weights (SHA-256)", "how good it is (what was demanded)"]
+    return [*lines, "", *_grid(header, judges, (0, 1, 2)), "", "What is missing, and why:", "", *_missing(card)]
 
 
 def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataFrame | None = None) -> str:
@@ -128,8 +156,8 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
         *_values(table),
         "",
         f"{table.coverage.n} samples of {table.coverage.clips} clips in every row. ↑ higher is better, ↓ lower is "
-        f"better. ± is half of the {level} interval over clips (its two ends are in the csv). Bold: best printed "
-        "value" + (" of the systems that are no controls (*italic*)." if settings.controls else "."),
+        f"better. In brackets: {level} interval over clips. Bold: best printed value."
+        + (" Rows in italics are controls and do not compete." if settings.controls else ""),
         "",
     ]
     if settings.descriptions:

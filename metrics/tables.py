@@ -200,14 +200,14 @@ def _of_set(
     counts, n = bootstrap.row_counts, len(data.embedding)
     if metric == "FAD":
         value = frechet_distance(data.embedding, reference).value
-        return Estimate(value, frechet_replicates(data.embedding, reference, counts), n, recentre=True)
+        return Estimate(value, frechet_replicates(data.embedding, reference, counts), n, True, floor=0.0)
     if metric == "KAD":
         value = kernel_distance(data.embedding, reference, bandwidth=bandwidth)
         replicates = kernel_replicates(data.embedding, reference, counts, bandwidth=bandwidth)
-        return Estimate(value, replicates, n, recentre=True)
+        return Estimate(value, replicates, n, True)
     split = {"splits": settings.inception_splits, "seed": settings.inception_seed}
     value = inception_score(data.logits, **split).value
-    return Estimate(value, inception_replicates(data.logits, counts, **split), n, recentre=True)
+    return Estimate(value, inception_replicates(data.logits, counts, **split), n, True, floor=1.0)
 
 
 def six_digits(value: float) -> float:

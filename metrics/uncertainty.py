@@ -37,19 +37,22 @@ class Estimate:
         Shift the replicates so that their median is `value` before taking the interval. For metrics of sets: a resample
         holds only about 63 % of the distinct clips, which alone moves FAD up and IS down in every system.
         Their spread is meaningful, their place is not.
+    floor
+        Least value that the metric can take; no interval goes below it.
     """
 
     value: float
     replicates: np.ndarray
     n: int
     recentre: bool = False
+    floor: float = -np.inf
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Percentile interval, (low, high)."""
         tail = (1.0 - level) / 2.0
         low, high = np.quantile(self.replicates, [tail, 1.0 - tail])
         shift = self.value - np.median(self.replicates) if self.recentre else 0.0
-        return float(low + shift), float(high + shift)
+        return max(self.floor, float(low + shift)), float(high + shift)
 
     def minus(self, other: "Estimate") -> "Estimate":
         """Paired difference of two estimates that were resampled by the same draws."""
