@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,48 +17,7 @@ from torch import Tensor
 
 from cafa.errors import InputError
 from cafa.files import read_json
-
-Status = Literal["ok", "FAIL", "input", "not compared"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one golden array.
-
-    Parameters
-    ----------
-    name : str
-        ``<file>/<array>``.
-    size : int
-        Number of values.
-    difference : float or None
-        Largest absolute difference; None where nothing was compared.
-    tolerance : float or None
-        Largest absolute difference that is allowed.
-    status : str
-        ``ok``, ``FAIL``, ``input`` (given to the model) or ``not compared``.
-    note : str
-        Reason of a failure, or of not comparing.
-    """
-
-    name: str
-    size: int
-    difference: float | None = None
-    tolerance: float | None = None
-    status: Status = "ok"
-    note: str = ""
-
-    @classmethod
-    def heading(cls) -> str:
-        """Column names."""
-        return f"{'array':<46}{'size':>9}{'max abs diff':>14}{'tolerance':>12}  ok"
-
-    def __str__(self) -> str:
-        numbers = "".join(
-            f"{'-' if value is None else format(value, '.3g'):>{width}}"
-            for value, width in ((self.difference, 14), (self.tolerance, 12))
-        )
-        return f"{self.name:<46}{self.size:>9}{numbers}  {self.status}{self.note and f' ({self.note})'}"
+from metrics.parity import ParityRow
 
 
 @dataclass
@@ -90,15 +49,14 @@ class Golden:
             raise InputError(f"{self.stem}: there is no array {name!r}")
         return torch.from_numpy(self.arrays[name].astype(np.float32))
 
-    def inputs(self, *names: str) -> list[Row]:
+    def inputs(self, *names: str) -> list[ParityRow]:
         """Rows of those stored arrays among `names`, which are given to the model."""
         stored = [name for name in names if name in self.arrays]
-        self.answered.update(stored)
-        return [Row(f"{self.stem}/{name}", self.arrays[name].size, status="input") for name in stored]
+        return [self.given(name, "input") for name in stored]
 
     def compare(
         self, name: str, found: Tensor | np.ndarray, tolerance: float, relative: bool = False, steps: bool = False
-    ) -> list[Row]:
+    ) -> list[ParityRow]:
         """Row of one result; none if the folder does not hold it.
 
         Parameters
@@ -121,24 +79,24 @@ class Golden:
         found = np.asarray(found, np.float64)
         if found.shape != stored.shape:
             note = f"shape {found.shape}, stored {stored.shape}"
-            return [Row(label, stored.size, None, tolerance, "FAIL", note)]
+            return [ParityRow(label, stored.size, None, tolerance, False, note)]
         rows = (len(stored) if steps else 1, -1)
         differences = np.abs(found - stored).reshape(rows).max(axis=1)
         allowed = tolerance * (np.abs(stored).reshape(rows).max(axis=1) if relative else np.ones(rows[0]))
         worst = int((differences - allowed).argmax())
         # also false for a difference that is not a number
-        status: Status = "ok" if (differences <= allowed).all() else "FAIL"
-        return [Row(label, stored.size, float(differences[worst]), float(allowed[worst]), status)]
+        ok = bool((differences <= allowed).all())
+        return [ParityRow(label, stored.size, float(differences[worst]), float(allowed[worst]), ok)]
 
-    def skip(self, name: str, why: str) -> Row:
-        """Row of an array that cannot be compared."""
+    def given(self, name: str, note: str) -> ParityRow:
+        """Row of an array that is not compared, and why."""
         self.answered.add(name)
-        return Row(f"{self.stem}/{name}", self.arrays[name].size, status="not compared", note=why)
+        return ParityRow(f"{self.stem}/{name}", self.arrays[name].size, None, None, True, note)
 
-    def unanswered(self) -> list[Row]:
+    def unanswered(self) -> list[ParityRow]:
         """Rows of the arrays that no rule has answered."""
         return [
-            Row(f"{self.stem}/{name}", value.size, status="FAIL", note="no rule for an array of this name")
+            ParityRow(f"{self.stem}/{name}", value.size, None, None, False, "no rule for an array of this name")
             for name, value in self.arrays.items()
             if name not in self.answered
         ]
@@ -162,7 +120,7 @@ def read_golden(json_path: Path) -> Golden:
         return Golden(json_path.stem, about, dict(content))
 
 
-def check_generator(folder: str | Path, only: Sequence[str] = ()) -> Iterator[Row]:
+def check_generator(folder: str | Path, only: Sequence[str] = ()) -> Iterator[ParityRow]:
     """Compare the generator's parts with the golden arrays in `folder`, row by row as they are ready.
 
     Parameters

@@ -27,12 +27,13 @@ from cafa.backbones.official_config import autoencoder_arguments, denoiser_setti
 from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone, run_block
 from cafa.errors import CafaError
 from cafa.guidance import adapter_velocity, published_velocity
-from cafa.parity import Golden, Row
+from cafa.parity import Golden
 from cafa.parity_weights import golden_input, golden_tensor
 from cafa.samplers import sample_dpmpp_3m_sde
 from cafa.schedules import denoiser_of_velocity, polyexponential_sigmas, time_of_sigma
+from metrics.parity import ParityRow
 
-Rule = Callable[[Golden], Iterator[Row]]
+Rule = Callable[[Golden], Iterator[ParityRow]]
 
 DENOISER_TOLERANCE = 2e-5
 LARGE_TOLERANCE = 1e-4
@@ -91,7 +92,7 @@ def fill(network: nn.Module, entries: list[Entry], prefix: str = "") -> None:
     copy_published({prefix + name: value for name, value in network.state_dict().items()}, entries, golden_tensor)
 
 
-def check_denoiser(golden: Golden) -> Iterator[Row]:
+def check_denoiser(golden: Golden) -> Iterator[ParityRow]:
     """Outputs with and without guidance, and what passes between the blocks."""
     yield from golden.inputs("x", "t", "hint", "cross", "glob", "neg", "neg_mask")
     x, time, hint = (golden.tensor(name) for name in ("x", "t", "hint"))
@@ -120,7 +121,7 @@ def check_blocks(
     time: Tensor,
     told: Conditioning,
     hint: Tensor,
-) -> Iterator[Row]:
+) -> Iterator[ParityRow]:
     """Hint, residuals and block outputs of the unguided pass, in which the published code scales half of the batch."""
     features = adapter.hint(hint)
     yield from golden.compare("hint_features", features, DENOISER_TOLERANCE)
@@ -136,14 +137,13 @@ def check_blocks(
         hidden = hidden + scale * control
 
 
-def check_denoiser_slice(golden: Golden) -> Iterator[Row]:
+def check_denoiser_slice(golden: Golden) -> Iterator[ParityRow]:
     """A model whose inputs are stored by name, and whose outputs are stored in part."""
     needed = 1.25 * 4 * weights_of(golden)
     if needed > available_memory():
         note = f"needs {needed / 1e9:.1f} GB of memory, {available_memory() / 1e9:.1f} GB are available"
         for name in golden.arrays:
-            golden.answered.add(name)
-            yield Row(f"{golden.stem}/{name}", golden.arrays[name].size, status="FAIL", note=note)
+            yield replace(golden.given(name, note), ok=False)
         return
     yield from golden.inputs("t")
     shapes = golden.about["input_shapes"]
@@ -187,7 +187,7 @@ def available_memory() -> float:
     return int(found[1]) * 1024 if found else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def check_sampler(golden: Golden) -> Iterator[Row]:
+def check_sampler(golden: Golden) -> Iterator[ParityRow]:
     """Noise levels and whole trajectories, deterministic and stochastic."""
     about = golden.about
     yield from golden.inputs("x", "cross", "glob", "hint", "sde_noise")
@@ -219,10 +219,10 @@ def check_sampler(golden: Golden) -> Iterator[Row]:
         yield from golden.compare(f"{kind}_final", final, SAMPLER_TOLERANCE, relative=True)
     for name in golden.arrays:
         if name.startswith("official_sample_k"):
-            yield golden.skip(name, "its noise comes from a library that is not part of the method")
+            yield golden.given(name, "not compared: its noise depends on the environment")
 
 
-def check_autoencoder(golden: Golden) -> Iterator[Row]:
+def check_autoencoder(golden: Golden) -> Iterator[ParityRow]:
     """Encoder and decoder."""
     config = golden.about["config"]
     yield from golden.inputs("audio", "z")
@@ -242,7 +242,7 @@ def check_autoencoder(golden: Golden) -> Iterator[Row]:
             yield from golden.compare(name, decoded[..., ::every], AUTOENCODER_TOLERANCE)
 
 
-def check_number_conditioner(golden: Golden) -> Iterator[Row]:
+def check_number_conditioner(golden: Golden) -> Iterator[ParityRow]:
     """Embedding of seconds, exactly."""
     yield from golden.inputs("values")
     keys, prefix = golden.keys(), golden.about["key_prefix"]
@@ -259,12 +259,12 @@ def check_number_conditioner(golden: Golden) -> Iterator[Row]:
     found = conditioner(golden.tensor("values"))
     torch.set_num_threads(threads)
     for row in golden.compare("embeds", found, 0):
-        if row.difference is not None and 0 < row.difference <= ROUNDING:
-            row = replace(row, tolerance=ROUNDING, status="ok", note="rounding of another processor")
+        if not row.ok and row.max_abs_difference is not None and row.max_abs_difference <= ROUNDING:
+            row = replace(row, tolerance=ROUNDING, ok=True, note="rounding of another processor")
         yield row
 
 
-def check_av_clip(golden: Golden) -> Iterator[Row]:
+def check_av_clip(golden: Golden) -> Iterator[ParityRow]:
     """Features of a video that is given by a formula."""
     from metrics.encoders.synchformer_visual import SynchformerVisual, normalise_frames, take_segments
 
