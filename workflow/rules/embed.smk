@@ -13,7 +13,7 @@ rule embed_truth:
         "<logs>/embed_truth/{dataset}.log",
     priority: 40
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -40,7 +40,7 @@ rule embed_text:
         "<logs>/embed_text/{dataset}.log",
     priority: 40
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -65,7 +65,7 @@ rule embed_samples:
         "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),

@@ -13,7 +13,7 @@ rule extract_media:
         "<logs>/extract_media/{dataset}.{shard}.log",
     priority: 80
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -39,7 +39,7 @@ rule encode_latents:
         "<logs>/encode_latents/{dataset}.{shard}.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -61,7 +61,7 @@ rule encode_av_clip:
         "<logs>/encode_av_clip/{dataset}.{shard}.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -84,7 +84,7 @@ rule encode_text:
         "<logs>/encode_text/{dataset}.log",
     priority: 80
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),

@@ -9,7 +9,7 @@ rule plan_world:
         "<logs>/plan_world/{dataset}.log",
     priority: 100
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(1000),
@@ -33,7 +33,7 @@ rule build_manifest:
         "<logs>/build_manifest/{dataset}.log",
     priority: 100
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(1000),
@@ -56,7 +56,7 @@ rule render_world:
         "<logs>/render_world/{dataset}.{shard}.log",
     priority: 90
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(1000),
@@ -81,7 +81,7 @@ rule ingest_clips:
         "<logs>/ingest_clips/{dataset}.{shard}.log",
     priority: 90
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),

@@ -13,7 +13,7 @@ rule write_prompts:
         "<logs>/write_prompts/{dataset}.log",
     priority: 60
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(1000),
@@ -37,7 +37,7 @@ rule make_samples:
         "<logs>/make_samples/{dataset}.{system}.{shard}.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -59,7 +59,7 @@ rule make_samples:
         code=samples_code,
     shell:
         "cafa samples make --system {wildcards.system} --settings {params.settings:q} --prompts {input.prompts:q}"
-        " --manifest {input.manifest:q} --features-folder {params.features:q} --models {params.models:q}"
+        " --features-folder {params.features:q} --models {params.models:q}"
         " --clips {params.clips:q} --clip-shards {params.clip_shards} {params.truth:q}"
         " --seconds {params.seconds} --sample-rate {params.sample_rate} --seed {params.seed}"
         " --shard {params.shard} --batch-size {params.batch_size} --threads {threads} --device {params.device}"

@@ -126,7 +126,6 @@ def sample_inputs(wildcards):
     kind = SYSTEMS[wildcards.system]["kind"]
     files = {
         "prompts": below("prompts/{dataset}.parquet")(wildcards),
-        "manifest": below("manifests/{dataset}.parquet")(wildcards),
         "models": [f"{RESULTS}/models/{model}/model.safetensors" for model in MODELS_OF_KIND[kind]],
     }
     if kind in GENERATES:

@@ -12,7 +12,7 @@ rule write_examples:
         "<logs>/write_examples.log",
     priority: 80
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),

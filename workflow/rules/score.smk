@@ -14,7 +14,7 @@ rule score_system:
         "<logs>/score_system/{dataset}.{system}.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),

@@ -26,7 +26,7 @@ rule make_table:
         "<logs>/make_table/{table}.log",
     priority: 90
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -52,12 +52,12 @@ rule draw_figure:
     input:
         table=figure_table,
     output:
-        report("<tables>/figure.svg", caption="../report/figure.rst", category="Figure"),
+        report("<tables>/figure.svg", caption="../report/figure4.rst", category="Figure"),
     log:
         "<logs>/draw_figure.log",
     priority: 90
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(1000),

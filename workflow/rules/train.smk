@@ -15,7 +15,7 @@ rule train_autoencoder:
         "<logs>/train_autoencoder.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -44,7 +44,7 @@ rule train_av_clip:
         "<logs>/train_av_clip.log",
     priority: 70
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -76,7 +76,7 @@ rule train_backbone:
         "<logs>/train_backbone.log",
     priority: 80
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -109,7 +109,7 @@ rule train_adapter:
         "<logs>/train_adapter.log",
     priority: 80
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -143,7 +143,7 @@ rule train_joint:
         "<logs>/train_joint.log",
     priority: 60
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -175,7 +175,7 @@ rule train_judge:
         "<logs>/train_judge/{judge}.log",
     priority: 50
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -207,7 +207,7 @@ rule check_judges:
         "<logs>/check_judges.log",
     priority: 50
     conda:
-        "cafa"
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
