@@ -33,7 +33,7 @@ class ExamplesSettings(BaseModel):
     seed: Annotated[int, Field(ge=0, description="of the choice of clips and prompts")] = 0
     title: Annotated[str, Field(description="heading of the page")] = "One picture, many sounds"
     introduction: Annotated[str, Field(description="paragraph under the heading")] = (
-        "Each clip is shown as it was filmed, and then with sound that was generated for its picture and a prompt. "
+        "Each clip is shown with its own sound, and then with sounds that were made for its picture and a prompt. "
         "Good sound follows the prompt in what is heard and the picture in when it is heard."
     )
     descriptions: Annotated[dict[str, str], Field(description="system -> one line that explains it")] = {}

@@ -27,6 +27,24 @@ def listed(names: Sequence[object]) -> str:
     return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
+def read_frame(path: str | Path, columns: Sequence[str], what: str) -> pd.DataFrame:
+    """Read a parquet table that must have `columns`; `what` it is, for messages.
+
+    Raises
+    ------
+    InputError
+        If the file is not there, is no parquet file or lacks a column.
+    """
+    try:
+        # Without this a folder called a=b on the way would become a column.
+        table = pq.read_table(path, partitioning=None)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path} is not {what}: {error}") from error
+    if missing := [name for name in columns if name not in table.column_names]:
+        raise InputError(f"{path} is not {what}: it has no column {', '.join(missing)}")
+    return table.to_pandas()
+
+
 class Embeddings:
     """A judge's arrays of many sounds, found by key.
 
@@ -150,7 +168,7 @@ def read_embeddings(paths: Sequence[str | Path], key: Sequence[str], columns: Se
         missing = [name for name in (*key, *columns) if name not in found.names]
         if missing:
             raise InputError(f"{path} has no column {', '.join(missing)}, only {', '.join(found.names)}")
-        table = pq.read_table(path, columns=[*key, *columns])
+        table = pq.read_table(path, columns=[*key, *columns], partitioning=None)
         if table.num_rows:
             tables.append(table.replace_schema_metadata(None))
         grids.add((found.metadata or {}).get(b"grid"))

@@ -15,7 +15,7 @@ from cafa.provenance import versions
 from metrics.card import check_judges, protocol_card
 from metrics.catalogue import METRICS
 from metrics.coverage import common_rows
-from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, read_embeddings
+from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, read_embeddings, read_frame
 from metrics.markdown import render
 from metrics.scores import COLUMNS, read_sample_index
 from metrics.tables import SystemData, Table, TableSettings, build_table, differences_frame, pick_scores, table_frame
@@ -69,9 +69,7 @@ def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd
     """Scores of every system of the table on its protocol."""
     if not paths:
         raise InputError("no file of scores was given")
-    scores = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
-    if missing := [name for name in COLUMNS if name not in scores]:
-        raise InputError(f"{paths[0]} has no column {', '.join(missing)}: it is not a table of scores")
+    scores = pd.concat([read_frame(path, COLUMNS, "a table of scores") for path in paths], ignore_index=True)
     if scores.duplicated(list(COLUMNS[:-1])).any():
         raise InputError("a system's scores were given twice")
     if absent := [name for name in settings.systems if name not in set(scores["system"])]:
@@ -105,7 +103,7 @@ def compute_table(settings: TableSettings, inputs: TableInputs) -> tuple[Table, 
     dict
         ``seconds`` and ``sample_rate`` of the scored sounds: the values that occur.
     """
-    prompts = pd.read_parquet(inputs.prompts)
+    prompts = read_frame(inputs.prompts, SAMPLE_KEY, "a prompt set")
     prompts = prompts[prompts["protocol"] == settings.protocol]
     scores = _read_scores(inputs.scores, settings)
     indices = {name: _read_index(inputs.samples_folder, name, settings.protocol) for name in settings.systems}

@@ -25,7 +25,7 @@ from cafa.errors import InputError, MissingClipError
 from metrics.accuracy import prompt_accuracy
 from metrics.desync import desync
 from metrics.divergence import kl_divergence
-from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, Embeddings, listed, read_embeddings
+from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, Embeddings, listed, read_embeddings, read_frame
 from metrics.similarity import cosine_similarity
 
 #: judge -> columns of a generated sound
@@ -85,10 +85,9 @@ def read_sample_index(paths: Sequence[str | Path]) -> pd.DataFrame:
     """
     if not paths:
         raise InputError("no index of samples was given")
-    index = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
-    missing = [name for name in (*SAMPLE_KEY, "caption", "status") if name not in index]
-    if missing:
-        raise InputError(f"{paths[0]} has no column {', '.join(missing)}: it is not an index of samples")
+    columns = (*SAMPLE_KEY, "caption", "status", "detail")
+    parts = [read_frame(path, columns, "an index of samples") for path in paths]
+    index = pd.concat(parts, ignore_index=True)
     twice = index[index.duplicated(list(SAMPLE_KEY))]
     if len(twice):
         names = list(twice[list(SAMPLE_KEY)].itertuples(index=False, name=None))

@@ -28,6 +28,10 @@ class BootstrapSettings(_Settings):
     """How intervals are made."""
 
     resamples: Annotated[int, Field(ge=100, description="draws of clips; below 100 an interval has no ends")] = 500
+    set_resamples: Annotated[
+        int | None,
+        Field(ge=100, description="draws for FAD, KAD and IS, where fewer must do; null: as many as for the others"),
+    ] = None
     seed: Annotated[int, Field(ge=0, description="of the draws")] = 0
     level: Annotated[float, Field(gt=0.5, lt=1.0, description="share of the draws inside the interval")] = 0.95
 
@@ -197,7 +201,7 @@ def _of_set(
     bootstrap: ClipBootstrap,
     settings: TableSettings,
 ) -> Estimate:
-    counts, n = bootstrap.row_counts, len(data.embedding)
+    counts, n = bootstrap.row_counts[: settings.bootstrap.set_resamples], len(data.embedding)
     if metric == "FAD":
         value = frechet_distance(data.embedding, reference).value
         return Estimate(value, frechet_replicates(data.embedding, reference, counts), n, True, floor=0.0)

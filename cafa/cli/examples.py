@@ -18,12 +18,11 @@ def command(
     settings: str, prompts: Path, clips: Path, samples_folder: Path, system: tuple[str, ...], output: Path
 ) -> None:
     """Write one HTML file that plays clips under several prompts, by several systems."""
-    import pandas as pd
-
     from cafa.examples import ExamplesSettings, write_examples
+    from cafa.prompts import read_prompts
 
     parsed = ExamplesSettings.model_validate_json(settings)
     if system:
         parsed = parsed.model_copy(update={"systems": system})
-    count = write_examples(pd.read_parquet(prompts), clips, samples_folder, parsed, output)
+    count = write_examples(read_prompts(prompts), clips, samples_folder, parsed, output)
     click.echo(f"{output}: {count} videos")

@@ -25,14 +25,13 @@ def command(
     output: Path,
 ) -> None:  # fmt: skip
     """Score a system's samples: CLAP, Acc, KL, IB, DeSync of every one."""
-    import pandas as pd
-
     from cafa.files import whole
+    from cafa.prompts import read_prompts
     from metrics.scores import read_generated, read_sample_index, read_truth, score_system
 
     scores = score_system(
         system,
-        pd.read_parquet(prompts),
+        read_prompts(prompts),
         read_generated(embeddings),
         read_truth(truth, text),
         read_sample_index(index) if index else None,

@@ -42,7 +42,8 @@ def make_prompts() -> pd.DataFrame:
                     "protocol": protocol,
                 }
             )  # fmt: skip
-    return pd.DataFrame(rows).sort_values(["protocol", "clip_id", "caption_id"], ignore_index=True)
+    columns = ["clip_id", "caption_id", "caption", "label", "own_label", "own_caption", "protocol"]
+    return pd.DataFrame(rows)[columns].sort_values(["protocol", "clip_id", "caption_id"], ignore_index=True)
 
 
 def good_judges() -> dict:

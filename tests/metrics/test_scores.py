@@ -111,6 +111,16 @@ def test_reading_refuses_what_is_not_an_embedding_file(experiment):
         read_embeddings([], CLIP_KEY, ("embedding",))
 
 
+def test_a_file_that_is_something_else_is_named(experiment, command):
+    experiment.add_system("good", follows=0.9, delay=0, shards=1)
+    arguments = experiment.score_arguments("good")
+    place = arguments.index("--index") + 1
+    with pytest.raises(InputError, match=r"text\.parquet is not an index of samples: it has no column clip_id"):
+        command([*arguments[:place], str(experiment.folder / "embeddings/text.parquet"), *arguments[place + 1 :]])
+    with pytest.raises(InputError, match=r"absent\.parquet is not an index of samples"):
+        command([*arguments[:place], str(experiment.folder / "absent.parquet"), *arguments[place + 1 :]])
+
+
 def test_a_synchronisation_judge_without_a_grid_is_refused(experiment, command):
     import pyarrow.parquet as pq
 
