@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import av.error
+from av.stream import Disposition
 
 from cafa.errors import ClipError
 
@@ -30,12 +31,15 @@ class Media:
 
     Attributes
     ----------
+    path : Path
+        Absolute path of the file.
     container : av.container.InputContainer
         Open for reading.
     origin : Fraction
         Presentation time, in seconds, at which the file's earliest stream begins: time 0 of a clip.
     """
 
+    path: Path
     container: Any
     origin: Fraction
 
@@ -48,10 +52,12 @@ class Media:
             ``no_video`` or ``no_audio``.
         """
         streams = [
-            stream for stream in getattr(self.container.streams, kind) if "attached_pic" not in stream.disposition.name
+            stream
+            for stream in getattr(self.container.streams, kind)
+            if not stream.disposition & Disposition.attached_pic
         ]
         if not streams or streams[0].codec_context is None:
-            found = ", ".join(stream.type for stream in self.container.streams) or "no stream at all"
+            found = ", ".join(stream.type for stream in self.container.streams)
             raise ClipError(f"no_{kind}", f"the file holds: {found}")
         return streams[0]
 
@@ -78,38 +84,51 @@ class Media:
         ClipError
             ``corrupt`` or ``unreadable``, when decoding fails.
         """
-        stream.codec_context.thread_count = 1
-        # Without it the decoder hides damage: garbled frames and lost sound come without an error.
-        stream.codec_context.options = {"err_detect": "explode"}
+        _decode_strictly(stream)
         offset = round((self.origin + start) / stream.time_base)
-        frames = self._decode(stream)
-        if start > PREROLL:
-            frames = self._decode_after_seek(stream, frames, offset)
         expected = 0
-        for frame in frames:
+        for frame in self._from(stream, offset) if start > PREROLL else self._decode(stream):
             time = _presentation_time(frame)
             time = expected if time is None else time - offset
             expected = time + (frame.duration or 0)
             yield frame, time
 
-    def _decode_after_seek(self, stream: Any, frames: Iterator[Any], offset: int) -> Iterator[Any]:
-        target = offset - round(PREROLL / stream.time_base)
+    def _from(self, stream: Any, offset: int) -> Iterator[Any]:
+        """Frames from before `offset`: after a seek if that leads there, else all of the file's."""
         try:
-            self.container.seek(target, stream=stream)
-        except av.error.FFmpegError:
-            return frames  # not seekable: decoding simply begins at the beginning
-        first = next(self._decode(stream), None)
+            self.container.seek(offset - round(PREROLL / stream.time_base), stream=stream)
+            frames = self._decode(stream, after_seek=True)
+            first = next(frames, None)
+        except (av.error.FFmpegError, ClipError):
+            first = None
         time = None if first is None else _presentation_time(first)
-        if time is None or time > offset:  # an index that is missing or wrong
-            self.container.seek(round(self.origin / stream.time_base), stream=stream)
-            return self._decode(stream)
-        return itertools.chain([first], self._decode(stream))
+        if time is not None and time <= offset:
+            yield from itertools.chain([first], frames)
+            return
+        # No index, or a wrong one (MPEG-TS): only a fresh start is sure to begin at the beginning.
+        with open_media(self.path) as again:
+            again_stream = again.container.streams[stream.index]
+            _decode_strictly(again_stream)
+            yield from again._decode(again_stream)
 
-    def _decode(self, stream: Any) -> Iterator[Any]:
+    def _decode(self, stream: Any, after_seek: bool = False) -> Iterator[Any]:
+        key: int | None = None
         try:
-            yield from self.container.decode(stream)
+            for packet in self.container.demux(stream):
+                if after_seek and packet.pts is not None:
+                    if key is None and packet.is_keyframe:
+                        key = packet.pts
+                    if key is None or packet.pts < key:  # needs frames from before the key frame
+                        continue
+                yield from packet.decode()
         except av.error.FFmpegError as error:
             raise _clip_error(error, f"decoding the {stream.type} stream") from error
+
+
+def _decode_strictly(stream: Any) -> None:
+    stream.codec_context.thread_count = 1
+    # Without it the decoder hides damage: garbled frames and lost sound come without an error.
+    stream.codec_context.options = {"err_detect": "explode"}
 
 
 def _presentation_time(frame: Any) -> int | None:
@@ -152,11 +171,15 @@ def open_media(path: str | Path) -> Iterator[Media]:
     except av.error.FFmpegError as error:
         if not isinstance(error, OSError) and not boxes:
             raise ClipError("not_media", f"{path} is no container that FFmpeg knows: {error}") from error
+        if boxes and b"moov" not in boxes:  # one with another name would have opened
+            raise ClipError("truncated", f"{path}: the index (moov) is missing") from error
         raise _clip_error(error, f"opening {path}") from error
     except OSError as error:
         raise ClipError("unreadable", f"{path}: {error}") from error
     with container:
-        yield Media(container, Fraction(container.start_time or 0, av.time_base))
+        if not container.streams:
+            raise ClipError("corrupt" if boxes else "not_media", f"{path} has no stream at all")
+        yield Media(path, container, Fraction(container.start_time or 0, av.time_base))
 
 
 def _check_boxes(path: Path) -> list[bytes]:
@@ -188,6 +211,4 @@ def _check_boxes(path: Path) -> list[bytes]:
             if length < 8:
                 break
             position += length
-    if boxes and not {b"moov", b"moof", b"free", b"skip"} & set(boxes):
-        raise ClipError("truncated", f"{path}: the index (moov) is missing; the file has {size} bytes")
     return boxes

@@ -70,9 +70,16 @@ def _decord(path: Path) -> Iterator[np.ndarray]:
 
     if not path.is_file():
         raise ClipError("missing_file", f"no file at {path}")
+    narrow = False
     try:
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
         for _ in range(len(reader)):
-            yield reader.next().asnumpy()
+            picture = reader.next().asnumpy()
+            narrow = picture.shape[2] != 3  # below 65 pixels in width decord mixes padding into the picture
+            if narrow:
+                break
+            yield picture
     except (decord.DECORDError, RuntimeError) as error:
         raise ClipError("corrupt", f"{path}: decord: {error}") from error
+    if narrow:
+        yield from _pyav(path)

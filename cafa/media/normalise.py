@@ -85,8 +85,17 @@ def normalise_clip(
                 _check_sound(media, sound, begin, seconds, settings)
         with open_media(source) as media:
             most = frames if frames is not None or sound is None else int(sound.seconds * FRAME_RATE + 1e-6)
-            picture = write_picture(media, video_file, start=begin, frames=most, hold=FRAMES_MISSING, settings=settings)
-            _check_picture(media, picture, begin, most, settings)
+            hold = 0 if frames is None else FRAMES_MISSING
+            picture = write_picture(media, video_file, start=begin, frames=most, hold=hold, settings=settings)
+            if picture.delay > settings.latest_start:
+                raise ClipError("short", f"the picture begins {picture.delay:.3f} s late")
+            if frames is None:
+                _check_whole(media, picture, begin, sound)
+            else:
+                _check_picture(media, picture, begin, frames)
+            seconds = picture.frames / FRAME_RATE
+            if seconds < settings.minimum_seconds:
+                raise ClipError("short", f"{seconds:.3f} s, at least {settings.minimum_seconds:.3f} s wanted")
         facts = _facts(picture, sound)
         if sound is not None and sound_output is not None:
             samples = round(Fraction(picture.frames, FRAME_RATE) * sound.sample_rate)
@@ -109,7 +118,7 @@ def _check_sound(
     promised = media.promised_end(media.stream("audio"))
     end = float(begin) + sound.seconds
     if wanted is None:
-        if promised is not None and sound.seconds < ENOUGH * (promised - float(begin)):
+        if promised is not None and end < promised - _slack(promised - float(begin)):
             raise ClipError("truncated", f"the sound ends at {end:.3f} s, the file promises {promised:.3f} s")
         return
     present = sound.seconds - sound.gap / sound.sample_rate
@@ -123,31 +132,42 @@ def _check_sound(
         )
 
 
-def _check_picture(
-    media: Media, picture: Picture, begin: Fraction, frames: int | None, settings: NormaliseSettings
-) -> None:
-    """Refuse a picture that begins too late, ends too early, or is too short to use."""
-    if picture.delay > settings.latest_start:
-        raise ClipError("short", f"the picture begins {picture.delay:.3f} s late")
-    promised = media.promised_end(media.stream("video"))
+def _check_picture(media: Media, picture: Picture, begin: Fraction, frames: int) -> None:
+    """Refuse a picture that ends before the window."""
+    wanted, missing = frames / FRAME_RATE, FRAMES_MISSING / FRAME_RATE
+    if picture.last < wanted - missing and picture.end < wanted - missing / 2:
+        end, asked = float(begin) + picture.end, float(begin) + wanted
+        promised = media.promised_end(media.stream("video"))
+        cut = promised is not None and promised >= asked - missing
+        raise ClipError(
+            "truncated" if cut else "short",
+            f"the picture ends at {end:.3f} s, wanted up to {asked:.3f} s"
+            + (f"; the file promises {promised:.3f} s" if cut else ""),
+        )
+
+
+def _check_whole(media: Media, picture: Picture, begin: Fraction, sound: Sound | None) -> None:
+    """Refuse a whole file whose picture is cut, or whose picture and sound differ in length."""
+    streams = ["video"] if sound is None else ["video", "audio"]
+    promised = {kind: media.promised_end(media.stream(kind)) for kind in streams}
+    longest = max(float(begin), *(end for end in promised.values() if end is not None), float(begin)) - float(begin)
+    common = picture.frames / FRAME_RATE
+    if common >= longest - _slack(longest):
+        return
     end = float(begin) + picture.end
-    if frames is None:
-        if promised is not None and picture.end < ENOUGH * (promised - float(begin)):
-            raise ClipError("truncated", f"the picture ends at {end:.3f} s, the file promises {promised:.3f} s")
-    else:
-        wanted = frames / FRAME_RATE
-        missing = FRAMES_MISSING / FRAME_RATE
-        if picture.last < wanted - missing and picture.end < wanted - missing / 2:
-            asked = float(begin) + wanted
-            cut = promised is not None and promised >= asked - missing
-            raise ClipError(
-                "truncated" if cut else "short",
-                f"the picture ends at {end:.3f} s, wanted up to {asked:.3f} s"
-                + (f"; the file promises {promised:.3f} s" if cut else ""),
-            )
-    seconds = picture.frames / FRAME_RATE
-    if seconds < settings.minimum_seconds:
-        raise ClipError("short", f"{seconds:.3f} s, at least {settings.minimum_seconds:.3f} s wanted")
+    if promised["video"] is not None and end < promised["video"] - _slack(longest) and picture.ended:
+        raise ClipError("truncated", f"the picture ends at {end:.3f} s, the file promises {promised['video']:.3f} s")
+    heard = "no sound was asked for" if sound is None else f"the sound {sound.seconds:.3f} s"
+    raise ClipError(
+        "short",
+        f"picture and sound have {common:.3f} s in common, the file lasts {longest:.3f} s "
+        f"(the picture was read for {picture.end:.3f} s, {heard}): give a duration",
+    )
+
+
+def _slack(seconds: float) -> float:
+    """Seconds by which the end of a whole file may miss what its headers say, or its streams each other."""
+    return max((1 - ENOUGH) * seconds, 0.1)
 
 
 def _fit(samples: np.ndarray, wanted: int) -> np.ndarray:

@@ -51,6 +51,8 @@ class Picture:
         Seconds from the window's start to the end of the source's last decoded frame.
     last : float
         Seconds from the window's start to the time stamp of the source's last decoded frame.
+    ended : bool
+        Whether the stream was read to its end.
     width, height : int
         Pixels, as written.
     source : dict
@@ -62,6 +64,7 @@ class Picture:
     delay: float
     end: float
     last: float
+    ended: bool
     width: int
     height: int
     source: dict[str, Any]
@@ -167,6 +170,7 @@ class _Source:
         self._stream = media.stream("video")
         self.facts: dict[str, Any] = {}
         self.first = self.last = self.end = 0.0
+        self.ended = False
 
     def frames(self) -> Iterator[Any]:
         """Converted frames, one per 25th of a second."""
@@ -183,6 +187,7 @@ class _Source:
                 raise ClipError("corrupt", f"the frame at {self.last:.3f} s is damaged")
             frame.pts, frame.time_base = time, time_base
             yield from conversion.push(frame)
+        self.ended = True
         if conversion is not None and self.end > 0:
             yield from conversion.push(None)
 
@@ -247,6 +252,7 @@ def write_picture(
         delay=max(source.first, 0.0),
         end=source.end,
         last=source.last,
+        ended=source.ended,
         width=frame.width,
         height=frame.height,
         source=source.facts,
