@@ -70,8 +70,13 @@ class Golden:
     @property
     def gain(self) -> float:
         """Factor on the weights, stored as ``mult``."""
-        self.answered.add("mult")
-        return float(self.arrays["mult"])
+        return float(self.stored("mult"))
+
+    def stored(self, name: str) -> np.ndarray:
+        """An array that a rule cannot do without."""
+        if name not in self.arrays:
+            raise InputError(f"{self.path.name} has no array {name!r}, which says how its other arrays were made")
+        return self.arrays[name]
 
     def has(self, *names: str) -> bool:
         """Whether any of these arrays is stored: a network is only built if it is asked for."""
@@ -98,7 +103,7 @@ class Golden:
 
     def unanswered(self) -> Iterator[ParityRow]:
         """Rows of the arrays that no rule has answered."""
-        for name in self.arrays.keys() - self.answered:
+        for name in sorted(self.arrays.keys() - self.answered):
             if name == "mult":
                 yield self.given(name)
             else:

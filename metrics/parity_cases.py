@@ -58,7 +58,7 @@ def check_panns(golden: Golden) -> Rows:
     for rate in (16000, 32000):
         if not golden.has(f"emb_{rate}", f"logits_{rate}", f"logmel_{rate}_sub"):
             continue
-        stored = golden.arrays[f"logmel_{rate}_shape"]
+        stored = golden.stored(f"logmel_{rate}_shape")
         seconds = (int(stored[2]) - 1) / 100
         tables = panns.front_end_tables(rate)
         weights = deterministic_tensors(panns.published_shapes(rate), golden.gain)
@@ -76,7 +76,7 @@ def check_panns(golden: Golden) -> Rows:
 def check_front_ends(golden: Golden) -> Rows:
     """Log-mels of Synchformer and ImageBind."""
     if golden.has("sync_mel_shape"):
-        clips, segments = (int(size) for size in golden.arrays["sync_mel_shape"][:2])
+        clips, segments = (int(size) for size in golden.stored("sync_mel_shape")[:2])
         sound = torch.from_numpy(waves(clips, 16000, 0.32 * segments + 0.32))
         mel = synchformer_log_mel(take_audio_segments(sound))
         yield from golden.compare("sync_mel_shape", mel[:, :, None].shape, 0)
@@ -85,7 +85,7 @@ def check_front_ends(golden: Golden) -> Rows:
             if name.startswith("sync_mel_seg"):
                 yield from golden.compare(name, mel[:, int(name.removeprefix("sync_mel_seg")), :, ::3], MEDIA)
     if golden.has("ib_mel_shape"):
-        sound = torch.from_numpy(waves(int(golden.arrays["ib_mel_shape"][0]), 16000, 8))
+        sound = torch.from_numpy(waves(int(golden.stored("ib_mel_shape")[0]), 16000, 8))
         mel = torch.stack([imagebind_log_mels(clip[None]) for clip in sound])
         yield from golden.compare("ib_mel_shape", mel[:, :, None].shape, 0)
         yield from golden.compare("ib_mel_sub", mel[:, :, ::4, ::8], MEDIA)
@@ -103,7 +103,7 @@ def check_synchformer(golden: Golden) -> Rows:
 
     if golden.has("logits_first", "logits_last"):
         head = SynchformerOffset.from_tensors(weights("vproj.", "aproj.", "transformer."))
-        clips = len(golden.arrays["logits_first"])
+        clips = len(golden.stored("logits_first"))
         first, last = head.window_logits(normal(13, clips, 24, 8, 768), normal(14, clips, 24, 6, 768))
         yield from golden.compare("logits_first", first, FEATURES)
         yield from golden.compare("logits_last", last, FEATURES)
@@ -135,13 +135,13 @@ def check_imagebind(golden: Golden) -> Rows:
     if golden.has("audio", "audio_first_clip"):
         scale = {"modality_postprocessors.audio.1.log_logit_scale": torch.tensor(20.0).log()}
         audio = ImageBindAudio.from_tensors(weights("audio") | scale)
-        clips = len(golden.arrays["audio"])
+        clips = len(golden.stored("audio"))
         mel = normal(21, clips, 3, 1, 128, 204)[:, :, 0]
         yield from golden.compare("audio", embed(audio, mel), FEATURES)
         yield from golden.compare("audio_first_clip", embed(audio, mel[:, :1]), FEATURES)
     if golden.has("vision", "vision2"):
         vision = ImageBindVision.from_tensors(weights("vision"))
-        frames = normal(22, len(golden.arrays["vision"]), 2, 3, 2, 224, 224)
+        frames = normal(22, len(golden.stored("vision")), 2, 3, 2, 224, 224)
         yield from golden.compare("vision", embed(vision, frames), FEATURES)
         yield from golden.compare("vision2", embed(vision, frames.flip(1) * 0.5 + 0.3), FEATURES)
 
@@ -189,7 +189,7 @@ def check_clap(golden: Golden) -> Rows:
     judge = clap.ClapAudioEncoder(network, weights_sha256="")
     for name in ("input_ids", "attention_mask"):
         yield golden.given(name)
-    text = network.embed_text(*(torch.from_numpy(golden.arrays[name]) for name in ("input_ids", "attention_mask")))
+    text = network.embed_text(*(torch.from_numpy(golden.stored(name)) for name in ("input_ids", "attention_mask")))
     yield from golden.compare("text_embed", text, UNIT_EMBEDDINGS)
     for name in [name for name in golden.arrays if name.startswith("audio_embed_") and "int16" not in name]:
         length = name.removeprefix("audio_embed_")
@@ -209,14 +209,14 @@ def check_clap(golden: Golden) -> Rows:
 def check_clap_names(golden: Golden) -> Rows:
     """Every published name has a place, and together they give every name of transformers' model."""
     yield golden.given("laion")
-    given = {str(name) for name in golden.arrays["laion"]}
+    given = {str(name) for name in golden.stored("laion")}
     ours = {name.removeprefix("model.") for name in to_transformers(dict.fromkeys(given, torch.zeros(3)))}
     added = {f"text_model.embeddings.{kind}_ids" for kind in ("position", "token_type")}
     tables = {name for name in ours if name.startswith("log_mel.")}
-    wrong = {str(name) for name in golden.arrays["hf"]} ^ ((ours - tables) | added)
+    wrong = {str(name) for name in golden.stored("hf")} ^ ((ours - tables) | added)
     golden.answered.add("hf")
     note = f"differ: {sorted(wrong)[:3]}" if wrong else "names"
-    yield ParityRow("clap_keymap/hf", golden.arrays["hf"].size, float(len(wrong)), 0.0, not wrong, note)
+    yield ParityRow("clap_keymap/hf", golden.stored("hf").size, float(len(wrong)), 0.0, not wrong, note)
 
 
 def _drum_clip(golden: Golden) -> Path:
@@ -229,12 +229,12 @@ def _drum_clip(golden: Golden) -> Path:
 def check_video(golden: Golden) -> Rows:
     """Frames of a real clip, ready for ImageBind and for Synchformer."""
     path = _drum_clip(golden)
-    count = int(golden.arrays["ib_shape"][1])
+    count = int(golden.stored("ib_shape")[1])
     crops = imagebind_crops(decoded_frames(path, Fraction(1, 2), count)).numpy()
     yield from golden.compare("ib_shape", crops.shape, 0)
     yield from golden.compare("ib_sub", crops[..., ::16, ::16], MEDIA)
     yield from golden.compare("ib_mean", crops.astype(np.float64).mean((-1, -2)), MEDIA)
-    count = int(golden.arrays["sync_shape"][0])
+    count = int(golden.stored("sync_shape")[0])
     frames = synchformer_frames(decoded_frames(path, Fraction(25), count)).numpy()
     yield from golden.compare("sync_shape", frames.shape, 0)
     yield from golden.compare("sync_sub", frames[[0, 1, 62, -1], :, ::16, ::16], MEDIA)

@@ -24,7 +24,7 @@ _SAME = re.compile(
     r"logit_scale_[at]"
     r"|(audio|text)_projection\.(linear1|linear2)\.(weight|bias)"
     r"|text_model\.(embeddings|encoder|pooler)\..*"
-    r"|audio_model\.audio_encoder\.(batch_norm|norm|patch_embed|layers)\..*"
+    r"|audio_model\.audio_encoder\.(batch_norm|norm|patch_embed\.(proj|norm)|layers\.\d+)\..*"
 )
 _RENAMES = (
     (r"^audio_branch\.bn0\.", "audio_model.audio_encoder.batch_norm."),

@@ -33,9 +33,14 @@ from metrics.encoders.synchformer_visual import (
 from metrics.encoders.weights import Checkpoint, WeightSource, load_checkpoint
 
 
-def load_synchformer(path: Path, source: WeightSource, *, unverified: bool = False) -> Checkpoint:
-    """Read a Synchformer checkpoint once, for `from_checkpoint` of the three parts."""
-    return load_checkpoint(path, source, unverified=unverified)
+def load_synchformer(
+    path: Path, source: WeightSource, *, key: str | None = None, unverified: bool = False
+) -> Checkpoint:
+    """Read a Synchformer checkpoint once, for `from_checkpoint` of the three parts.
+
+    The file that MMAudio publishes is flat; Synchformer's own keeps its state dict under ``key="model"``.
+    """
+    return load_checkpoint(path, source, key=key, unverified=unverified)
 
 
 class SynchformerVideoEncoder:

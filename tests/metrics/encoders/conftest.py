@@ -1,20 +1,14 @@
-"""Golden arrays of the published judges."""
+"""Golden arrays and names of the published judges."""
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 
 @pytest.fixture(scope="session")
 def golden(shared: Path) -> Path:
     return shared / "golden" / "evaluators"
-
-
-@pytest.fixture(scope="session")
-def synchformer_golden(golden: Path) -> dict[str, np.ndarray]:
-    return dict(np.load(golden / "synchformer.npz"))
 
 
 @pytest.fixture(scope="session")

@@ -73,9 +73,7 @@ def test_divided_attention_is_dense_attention_with_a_mask(axis: str):
     torch.manual_seed(0)
     layer = DividedAttention(width, heads).eval()
     tokens = torch.randn(2, 1 + times * places, width)
-    group = (
-        torch.arange(times * places) % places if axis == "time" else torch.arange(times * places) // places
-    )
+    group = torch.arange(times * places) % places if axis == "time" else torch.arange(times * places) // places
     seen = torch.ones(1 + times * places, 1 + times * places, dtype=torch.bool)
     seen[1:, 1:] = group[:, None] == group[None, :]
 
@@ -165,17 +163,3 @@ def test_conditioning_features_equal_the_official_ones(shared: Path):
     np.testing.assert_allclose(before.numpy(), golden["features_before_vproj"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(after.numpy(), golden["features_after_vproj"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(after.flatten(1, 2).numpy(), golden["flattened_sequence"], atol=1e-4, rtol=0)
-
-
-@pytest.mark.slow
-def test_desync_features_equal_the_official_ones(synchformer_shapes, synchformer_golden):
-    network = SynchformerVisual.from_tensors(
-        deterministic_tensors(
-            {k: v for k, v in synchformer_shapes.items() if k.startswith(("vfeat_extractor.", "vproj."))},
-            gain=2.0,
-        )
-    )
-    noise = np.random.default_rng(12).standard_normal((1, 2, 16, 3, 224, 224)).astype(np.float32)
-    with torch.inference_mode():
-        features = network(torch.from_numpy(noise).clamp(-1, 1))
-    np.testing.assert_allclose(features.numpy(), synchformer_golden["vfeats"], atol=1e-4, rtol=0)
