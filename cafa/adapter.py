@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cafa.backbones.interface import Denoiser, Told, VideoAdapter
 from cafa.backbones.stable_audio import (
-    Conditioning,
     StableAudioBackbone,
     StableAudioSettings,
     TokenStream,
@@ -164,11 +164,11 @@ class Adapter(nn.Module):
 
 
 def adapted_velocity(
-    backbone: StableAudioBackbone,
-    adapter: Adapter,
+    backbone: Denoiser,
+    adapter: VideoAdapter,
     latents: Tensor,
     time: Tensor,
-    conditioning: Conditioning,
+    conditioning: Told,
     features: Tensor,
     scale: Tensor | None = None,
 ) -> Tensor:

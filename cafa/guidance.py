@@ -6,39 +6,37 @@ the video adds, so gamma < 1 strengthens the video and gamma = 1 is plain guidan
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cafa.adapter import Adapter, adapted_velocity
+from cafa.backbones.interface import Denoiser, Told, VideoAdapter
 from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone
 from cafa.joint import JointModel
 from cafa.schedules import Velocity
 
-Halves = Callable[[Tensor, Tensor, Conditioning], Tensor]
+Halves = Callable[[Tensor, Tensor, Any], Tensor]
 
 
-def guide(halves: Halves, conditioning: Conditioning, null: Conditioning | None, guidance_scale: float) -> Velocity:
+def guide(halves: Halves, conditioning: Told, null: Told | None, guidance_scale: float) -> Velocity:
     """Guided velocity from one pass over [conditional ; unconditional].
 
     Parameters
     ----------
     halves : callable (x (2B, C, T), t (2B,), conditioning (2B)) -> velocity (2B, C, T)
-    conditioning : Conditioning
+    conditioning : Told
         Of B items.
-    null : Conditioning, optional
-        Of B items: a negative prompt. Without it the unconditional half has the null text, and its cross-attention,
-        which is exactly zero, is skipped.
+    null : Told, optional
+        Of B items: a negative prompt. Without it the unconditional half has the backbone's null text; in Stable
+        Audio its cross-attention is exactly zero and skipped.
     guidance_scale : float
         w; 1 = no guidance, and then `halves` sees the conditional half alone.
     """
     if guidance_scale == 1:
         return lambda x, time: halves(x, time, conditioning)
-    if null is None:
-        context, timing = conditioning.context, conditioning.timing
-    else:
-        context, timing = torch.cat([conditioning.context, null.context]), null.timing
-    both = Conditioning(context, torch.cat([conditioning.timing, timing]))
+    both = conditioning.joined(null)
 
     def velocity(x: Tensor, time: Tensor) -> Tensor:
         conditional, unconditional = halves(torch.cat([x, x]), torch.cat([time, time]), both).chunk(2)
@@ -53,30 +51,30 @@ def repeat_to(value: Tensor, items: int) -> Tensor:
 
 
 def text_velocity(
-    backbone: StableAudioBackbone,
-    conditioning: Conditioning,
-    guidance_scale: float,
-    negative: Conditioning | None = None,
+    backbone: Denoiser, conditioning: Told, guidance_scale: float, negative: Told | None = None
 ) -> Velocity:
     """Guided velocity of the backbone alone; `negative` holds a negative prompt."""
     return guide(backbone, conditioning, negative, guidance_scale)
 
 
 def adapter_velocity(
-    backbone: StableAudioBackbone,
-    adapter: Adapter,
-    conditioning: Conditioning,
+    backbone: Denoiser,
+    adapter: VideoAdapter,
+    conditioning: Told,
     features: Tensor,
     guidance_scale: float,
     asymmetric_scale: float,
-    negative: Conditioning | None = None,
+    negative: Told | None = None,
 ) -> Velocity:
     """Guided velocity of backbone and adapter.
+
+    The halves are always ordered [conditional ; unconditional] here. TangoFlux's own code has them the other way
+    round, which makes no difference to an item, as long as gamma goes to the unconditional half.
 
     Parameters
     ----------
     backbone, adapter
-    conditioning : Conditioning
+    conditioning : Told
         Of B items.
     features : Tensor, (B, F, input_dim)
         Serve both halves.
@@ -85,12 +83,12 @@ def adapter_velocity(
         inference code scales half of the user's batch in that case: :func:`published_velocity`).
     asymmetric_scale : float
         gamma, strength of the adapter in the unconditional half; with 0 the adapter is not run there.
-    negative : Conditioning, optional
+    negative : Told, optional
         Negative prompt of B items.
     """
     count = features.shape[0]
 
-    def halves(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
+    def halves(x: Tensor, time: Tensor, both: Told) -> Tensor:
         if asymmetric_scale == 0:
             return adapted_velocity(backbone, adapter, x, time, both, features)
         scale = torch.ones(x.shape[0], device=x.device)

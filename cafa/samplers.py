@@ -1,11 +1,12 @@
 """Samplers as plain functions: one algorithm each; schedule and noise are passed in."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from cafa.schedules import Denoised
+from cafa.schedules import Denoised, Velocity
 
 Noise = Callable[[int], Tensor]
 
@@ -76,4 +77,21 @@ def sample_dpmpp_3m_sde(model: Denoised, x: Tensor, sigmas: Tensor, noise: Noise
         if eta:
             x = x + noise(step) * following * (-torch.expm1(-2 * h * eta)).sqrt()
         earlier = [(denoised, h), *earlier[:1]]
+    return x
+
+
+def sample_euler(velocity: Velocity, x: Tensor, times: Tensor) -> Tensor:
+    """Euler steps along a rectified flow (Liu et al. 2022, arXiv 2209.03003), as TangoFlux is sampled.
+
+    Parameters
+    ----------
+    velocity : callable (x, t) -> v
+        v estimates noise - signal, for x = (1 - t) signal + t noise.
+    x : Tensor, (B, ...)
+        Unit noise.
+    times : Tensor, (steps + 1,)
+        Decreasing from 1 to 0 (:func:`cafa.schedules.flow_times`).
+    """
+    for time, following in pairwise(times):
+        x = x + (following - time) * velocity(x, time.expand(x.shape[0]))
     return x

@@ -28,6 +28,11 @@ def polyexponential_sigmas(steps: int, sigma_min: float, sigma_max: float) -> Te
     return torch.cat([torch.exp(levels + torch.log(torch.tensor(sigma_min))), torch.zeros(1)])
 
 
+def flow_times(steps: int) -> Tensor:
+    """Times of a rectified flow, equally spaced from 1 to 0; shape (steps + 1,)."""
+    return torch.linspace(1, 0, steps + 1)
+
+
 def time_of_sigma(sigma: Tensor) -> Tensor:
     """Diffusion time t = 2 atan(s) / pi in [0, 1) of noise levels s."""
     return torch.atan(sigma) * (2 / torch.pi)

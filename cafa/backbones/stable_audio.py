@@ -63,6 +63,12 @@ class Conditioning:
         """The same timing with the null text: the whole sequence, timing tokens included, is zero."""
         return Conditioning(torch.zeros_like(self.context), self.timing)
 
+    def joined(self, null: "Conditioning | None") -> "Conditioning":
+        """Conditioning of [conditional ; unconditional]; without `null` the latter has the null text."""
+        timing = self.timing if null is None else null.timing
+        context = self.context if null is None else torch.cat([self.context, null.context])
+        return Conditioning(context, torch.cat([self.timing, timing]))
+
 
 @dataclass(frozen=True)
 class TokenStream:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from cafa.samplers import per_item_noise, sample_dpmpp_3m_sde
-from cafa.schedules import polyexponential_sigmas
+from cafa.samplers import per_item_noise, sample_dpmpp_3m_sde, sample_euler
+from cafa.schedules import flow_times, polyexponential_sigmas
 
 
 def test_noise_of_an_item_does_not_depend_on_its_batch():
@@ -70,3 +70,22 @@ def test_last_step_returns_the_denoised_signal():
     sigmas = polyexponential_sigmas(1, 0.5, 500)
     result = sample_dpmpp_3m_sde(lambda x, sigma: x * 0 + 3, torch.ones(2), sigmas, lambda step: torch.ones(2))
     assert torch.equal(result, torch.full((2,), 3.0))
+
+
+def test_euler_follows_a_straight_flow_exactly_whatever_the_steps():
+    torch.manual_seed(0)
+    signal, noise = torch.randn(2, 3, 5), torch.randn(2, 3, 5)
+    for steps in (1, 7):
+        result = sample_euler(lambda x, time: noise - signal, noise, flow_times(steps))
+        torch.testing.assert_close(result, signal, rtol=0, atol=1e-6)
+
+
+def test_euler_times_are_those_of_tangoflux():
+    seen = []
+
+    def velocity(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        seen.append(float(time[0]))
+        return x
+
+    sample_euler(velocity, torch.ones(2, 1), flow_times(4))
+    assert seen == [1.0, 0.75, 0.5, 0.25]  # linspace(1, 1/4, 4)

@@ -1,0 +1,148 @@
+"""Where pretrained weights are: a local folder or a hub id; and errors that say what to do when they are not there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cafa.errors import WeightsError
+from cafa.files import sha256_file
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published model.
+
+    Parameters
+    ----------
+    name : str
+        Hub id.
+    licence : str
+        Name of the licence.
+    page : str
+        Where the licence is read and, where the model is gated, accepted.
+    gated : bool
+        The licence must be accepted while logged in.
+    patterns : tuple of str
+        Files that are needed.
+    """
+
+    name: str
+    licence: str
+    page: str
+    gated: bool
+    patterns: tuple[str, ...]
+
+
+STABLE_AUDIO_OPEN = Release(
+    "stabilityai/stable-audio-open-1.0",
+    "Stability AI Community License",
+    "https://huggingface.co/stabilityai/stable-audio-open-1.0",
+    True,
+    ("model_index.json", "transformer/*", "vae/*", "projection_model/*", "text_encoder/*", "tokenizer/*"),
+)
+TANGOFLUX = Release(
+    "declare-lab/TangoFlux",
+    "UK data copyright exemption and Stability AI Community License (research only)",
+    "https://huggingface.co/declare-lab/TangoFlux",
+    False,
+    ("config.json", "tangoflux.safetensors", "vae.safetensors"),
+)
+T5_BASE = Release(
+    "google-t5/t5-base", "Apache-2.0", "https://huggingface.co/google-t5/t5-base", False,
+    ("config.json", "model.safetensors", "tokenizer*", "spiece.model"),
+)  # fmt: skip
+FLAN_T5_LARGE = Release(
+    "google/flan-t5-large", "Apache-2.0", "https://huggingface.co/google/flan-t5-large", False,
+    ("config.json", "model.safetensors", "tokenizer*", "spiece.model", "special_tokens_map.json"),
+)  # fmt: skip
+CLIP_LARGE = Release(
+    "openai/clip-vit-large-patch14", "MIT", "https://huggingface.co/openai/clip-vit-large-patch14", False,
+    ("config.json", "model.safetensors", "preprocessor_config.json"),
+)  # fmt: skip
+
+
+def how_to_get(release: Release, where: str | Path) -> str:
+    """What to download, where to accept the licence, and where to put it."""
+    accept = "log in there and accept the licence first, then " if release.gated else ""
+    files = " ".join(f"--include '{pattern}'" for pattern in release.patterns)
+    return (
+        f"{release.name} is published at {release.page} under the {release.licence}: {accept}run "
+        f"`hf download {release.name} {files} --local-dir FOLDER` (after `hf auth login` where needed) and name FOLDER "
+        f"instead of {str(where)!r}, or allow the download"
+    )
+
+
+def locate(source: str | Path, release: Release, download: bool = False) -> Path:
+    """Folder of a model.
+
+    Parameters
+    ----------
+    source : str or Path
+        A local folder, or a hub id ``owner/name``.
+    release : Release
+        What the model is called, for the message.
+    download : bool
+        Ask the hub for a hub id that is not in the local cache; never done otherwise.
+
+    Raises
+    ------
+    WeightsError
+        If it is not there, with what to do.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if str(source).count("/") != 1 or str(source).startswith((".", "/", "~")):
+        raise WeightsError(f"there is no folder {source}. {how_to_get(release, source)}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(str(source), allow_patterns=list(release.patterns), local_files_only=not download)
+        )
+    except GatedRepoError as error:
+        raise WeightsError(
+            f"{source} is gated and this account has no access. {how_to_get(release, source)}"
+        ) from error
+    except (LocalEntryNotFoundError, RepositoryNotFoundError) as error:
+        raise WeightsError(f"{source} is not in the local cache. {how_to_get(release, source)}") from error
+
+
+def require(folder: Path, names: Sequence[str], release: Release) -> list[Path]:
+    """Files that must be in a model's folder.
+
+    Raises
+    ------
+    WeightsError
+        Naming the first that is missing, and what to do.
+    """
+    for name in names:
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder} lacks {name}. {how_to_get(release, folder)}")
+    return [folder / name for name in names]
+
+
+def checked_sha256(files: Sequence[Path], expected: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of weights files by file name below their model's folder.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    expected : mapping of str to str
+        Digests that are known, by file name; a file that is not listed is recorded, not checked.
+
+    Raises
+    ------
+    WeightsError
+        If a file is not the one expected.
+    """
+    found = {}
+    for file in files:
+        name = "/".join(file.parts[-2:]) if file.parent.name in {"transformer", "vae"} else file.name
+        found[name] = sha256_file(file)
+        if expected.get(name, found[name]) != found[name]:
+            raise WeightsError(
+                f"{file} has SHA-256 {found[name]}, expected {expected[name]}: delete it and download it again"
+            )
+    return found
