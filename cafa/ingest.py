@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cafa.errors import ClipError
+from cafa.errors import ClipError, InputError
 from cafa.files import digest_of, sha256_file
 from cafa.journal import Journal
 from cafa.ledger import OK, REASONS, ledger_row, write_ledger
@@ -19,6 +19,7 @@ from cafa.shards import shard_of
 
 STAGE = "ingest"
 JOURNAL = ".journal"
+SUFFIXES = (".mp4", ".flac")
 
 
 def ingest_shard(
@@ -56,8 +57,14 @@ def ingest_shard(
     -------
     dict of str to int
         Number of clips by status.
+
+    Raises
+    ------
+    InputError
+        If `output_folder` holds media files that ingest did not write.
     """
     folder = Path(output_folder)
+    _check_folder(folder)
     rows = [row for row in manifest.to_dict("records") if shard_of(row["clip_id"], shards) == shard]
     key = digest_of({"settings": settings.model_dump(), "code": code_digest("cafa.ingest")})
     outcomes: list[dict[str, Any]] = []
@@ -122,9 +129,20 @@ def _stands(done: dict[str, Any], outputs: dict[str, Path]) -> bool:
     return all(path.is_file() and sha256_file(path) == facts[name] for name, path in outputs.items())
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder of somebody's media: files there would be overwritten and removed."""
+    if not (folder / JOURNAL).exists() and folder.is_dir():
+        strange = sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES)
+        if strange:
+            raise InputError(
+                f"{folder} holds {len(strange)} media files that ingest did not write, e.g. {strange[0]}: "
+                "name a folder of its own, or empty this one"
+            )
+
+
 def _remove_others(folder: Path, clip_ids: Iterable[str]) -> None:
     """Remove media files of other clips, and what an interrupted run left half written."""
-    wanted = {f"{clip_id}{suffix}" for clip_id in clip_ids for suffix in (".mp4", ".flac")}
+    wanted = {f"{clip_id}{suffix}" for clip_id in clip_ids for suffix in SUFFIXES}
     for path in folder.iterdir():
-        if path.suffix in (".mp4", ".flac") and path.name not in wanted:
+        if path.suffix in SUFFIXES and path.name not in wanted:
             path.unlink()
