@@ -1,0 +1,112 @@
+"""`cafa judges`: train the judges of the miniature, and check that they can judge."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cafa.cli.options import device_option, files, folder, seed_option, settings_option, threads_option
+
+frames_option = files("--frames", help="feature file of frames")
+mel_option = files("--mel", help="feature file of log-mels")
+manifest_option = click.option("--manifest", required=True, help="manifest of the data set")
+
+
+@click.group()
+def command() -> None:
+    """Train and check the judges of the miniature."""
+
+
+def _object(settings: str) -> dict[str, Any]:
+    import json
+
+    from cafa.errors import InputError
+
+    try:
+        value = json.loads(settings)
+    except ValueError as error:
+        raise InputError(f"--settings is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"--settings must be a JSON object, got {settings!r}")
+    return value
+
+
+@command.command()
+@click.argument("name")
+@frames_option
+@mel_option
+@manifest_option
+@click.option("--split", default="train", help="split to train on")
+@settings_option("metrics.judges.settings.JudgeSettings; what is not given has the judge's default")
+@seed_option
+@folder("--output", help="model folder to write")
+@threads_option
+@device_option
+def train(
+    name: str, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, split: str, settings: str, seed: int,
+    output: Path, device: str,
+) -> None:  # fmt: skip
+    """Train judge NAME: classifier, clap, imagebind or synchformer; an interrupted run continues exactly."""
+    from cafa.manifest import read_manifest
+    from metrics.judges.clips import read_clips
+    from metrics.judges.settings import judge_settings
+    from metrics.judges.training import train_judge
+
+    parsed = judge_settings(name, _object(settings))
+    clips = read_clips(list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest), split)
+    if clips.absent:
+        click.echo(f"{len(clips.absent)} clips have no features (their ledger says why)", err=True)
+    train_judge(name, clips, parsed, seed=seed, output=output, device=device)
+
+
+@command.command()
+@folder("--judges", help="folder of the judges' model folders")
+@frames_option
+@mel_option
+@manifest_option
+@click.option("--truth", default=None, help="event times (rendered world); without it dubbed pairs are not measured")
+@settings_option("thresholds, {judge: {measure: number}}; see metrics.judges.settings.MEASURES")
+@seed_option
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="judges.json to write")
+@threads_option
+@device_option
+def check(
+    judges: Path, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, truth: str | None, settings: str,
+    seed: int, output: Path, device: str,
+) -> None:  # fmt: skip
+    """Measure the judges on clips they were not trained on; writes the verdict, and succeeds whatever it is."""
+    from cafa.files import write_json
+    from cafa.manifest import read_manifest
+    from metrics.encoders.micro_judges import MicroJudges
+    from metrics.judges.check import measure, report, verdict_lines
+    from metrics.judges.clips import read_clips
+    from metrics.judges.settings import thresholds
+
+    limits = thresholds(_object(settings))
+    clips = read_clips(list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest))
+    loaded = MicroJudges(judges, device)
+    dub = None if truth is None else _dubbing(truth, clips, loaded.mel, seed)
+    result = report(measure(loaded, clips, seed, dub), limits, loaded)
+    write_json(output, result)
+    for line in verdict_lines(result):
+        click.echo(line, err=True)
+
+
+def _dubbing(truth: str, clips: Any, mel: dict[str, Any], seed: int) -> Any:
+    """Function from a clip's row to the log-mel of another category's sound at the clip's own event times."""
+    import numpy as np
+    import pandas as pd
+
+    from cafa.media.mel import MelSettings, log_mel
+    from cafa.world.controls import oracle_sound
+
+    times = pd.read_parquet(truth).set_index("clip_id")
+    settings = MelSettings(**{name: mel[name] for name in MelSettings.model_fields})
+
+    def dub(row: int, label: str) -> np.ndarray:
+        clip_id = clips.clip_ids[row]
+        about = times.loc[clip_id]
+        sound = oracle_sound(clip_id, label, label, about["event_times"], about["event_levels"], seed)
+        return log_mel(sound, settings)
+
+    return dub

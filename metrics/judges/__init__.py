@@ -1,0 +1,1 @@
+"""Training and checking the judges of the miniature."""

@@ -1,0 +1,144 @@
+"""Batch and loss of each judge."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from cafa.errors import InputError
+from metrics.encoders import micro_synchformer
+from metrics.encoders.micro_clap import clap_loss
+from metrics.encoders.micro_classifier import classifier_loss
+from metrics.encoders.micro_imagebind import FRAME_STEP, imagebind_loss
+from metrics.encoders.micro_synchformer import LARGEST, MEL_STEP, STEP, WINDOW, MicroSynchformer
+from metrics.judges.augmentation import vary_pictures, vary_sound
+from metrics.judges.clips import Clips
+from metrics.judges.settings import JudgeSettings
+
+MakeBatch = Callable[[int, Generator], Any]
+Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
+
+#: Windows of sound compared with each window of pictures in a batch: sound is cheap, pictures are not.
+SHIFTS = 6
+
+
+def _groups(settings: JudgeSettings, clips: Clips) -> int:
+    groups, left = divmod(settings.loop.batch_size, len(clips.labels))
+    if left or not groups:
+        raise InputError(
+            f"batch_size must be a multiple of the {len(clips.labels)} labels (one clip of each in a group), "
+            f"got {settings.loop.batch_size}"
+        )
+    return groups
+
+
+def classifier(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[MakeBatch, Loss]:
+    """Clips drawn at random, and their labels."""
+
+    def make_batch(step: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        rows = clips.draw(settings.loop.batch_size, generator)
+        sound = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
+        return sound, torch.from_numpy(clips.targets[rows])
+
+    return make_batch, lambda model, batch: classifier_loss(model, *batch)
+
+
+def clap(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[MakeBatch, Loss]:
+    """One clip of every label in a group, and their captions."""
+    groups = _groups(settings, clips)
+
+    def make_batch(step: int, generator: Generator) -> tuple[Tensor, list[str]]:
+        rows = clips.draw_one_of_each(groups, generator)
+        sound = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
+        return sound, [clips.captions[row] for row in rows]
+
+    def loss(model: nn.Module, batch: tuple[Tensor, list[str]]) -> dict[str, Tensor]:
+        sound, captions = batch
+        return clap_loss(model, sound, *model.words.tokens(captions), group=len(clips.labels))
+
+    return make_batch, loss
+
+
+def imagebind(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[MakeBatch, Loss]:
+    """One clip of every label in a group: some frames, and the sound."""
+    groups = _groups(settings, clips)
+
+    def make_batch(step: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        rows = clips.draw_one_of_each(groups, generator)
+        # Half as many frames as are looked at afterwards: frames of a clip are much alike.
+        stride = 2 * FRAME_STEP
+        first = int(torch.randint(stride, (), generator=generator))
+        pictures = clips.pictures(rows)[:, first::stride]
+        sound = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
+        return vary_pictures(pictures, settings.augmentation, generator), sound
+
+    return make_batch, lambda model, batch: imagebind_loss(model, *batch, group=len(clips.labels))
+
+
+def draw_shifts(total: int, clips: int, shifts: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Windows of shifted pairs: every offset class is equally likely.
+
+    Parameters
+    ----------
+    total : int
+        Video frames of a clip.
+    clips, shifts : int
+        Pairs for each clip.
+    generator : Generator
+
+    Returns
+    -------
+    video_start, sound_start, target : Tensor of int
+        (clips,), (clips, shifts), (clips, shifts): window starts in video frames, and offset classes. A sound
+        that comes later than the pictures is one whose window starts earlier.
+    """
+    room = total - WINDOW
+    classes = 2 * LARGEST // STEP + 1
+    start = torch.randint(room + 1, (clips,), generator=generator)
+    # Of the offsets that the clip's length allows for this start.
+    lags = (torch.arange(classes) * STEP - LARGEST).expand(clips, classes)
+    sound = start[:, None] - lags
+    allowed = ((sound >= 0) & (sound <= room)).float()
+    target = torch.multinomial(allowed, shifts, generator=generator)
+    return start, sound.gather(1, target), target
+
+
+def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[MakeBatch, Loss]:
+    """Windows of pictures, each with several shifted windows of the same clip's sound."""
+    total = clips.frames.shape[0]
+    if total < WINDOW + LARGEST or clips.mel.shape[0] != MEL_STEP * total:
+        raise InputError(
+            f"the offset judge needs clips of at least {WINDOW + LARGEST} frames with {MEL_STEP} log-mel frames "
+            f"each, got {total} and {clips.mel.shape[0]}"
+        )
+
+    def make_batch(step: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        rows = clips.draw(settings.loop.batch_size, generator)
+        video, sound, target = draw_shifts(total, len(rows), SHIFTS, generator)
+        frames, mel = clips.pictures(rows), clips.sounds(rows)
+        pictures = torch.stack([clip[at : at + WINDOW] for clip, at in zip(frames, video.tolist(), strict=True)])
+        sounds = [
+            clip[MEL_STEP * at : MEL_STEP * (at + WINDOW)]
+            for clip, starts in zip(mel, sound.tolist(), strict=True)
+            for at in starts
+        ]
+        varied = vary_sound(torch.stack(sounds), silence, settings.augmentation, generator)
+        return vary_pictures(pictures, settings.augmentation, generator), varied, target.flatten()
+
+    def loss(model: MicroSynchformer, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+        pictures, sounds, target = batch
+        seen = model.see(pictures).repeat_interleave(SHIFTS, dim=0)
+        logits = model.compare(seen, model.hear(sounds))
+        grid = torch.tensor(micro_synchformer.GRID, device=logits.device)
+        error = (grid[logits.argmax(-1)] - grid[target]).abs().mean()
+        return {"loss": functional.cross_entropy(logits, target), "error_seconds": error}
+
+    return make_batch, loss
+
+
+#: judge -> function that gives its batches and its loss
+BATCHES: dict[str, Callable[[Clips, JudgeSettings, float], tuple[MakeBatch, Loss]]] = {
+    "classifier": classifier, "clap": clap, "imagebind": imagebind, "synchformer": synchformer,
+}  # fmt: skip

@@ -1,0 +1,180 @@
+"""Are the judges good enough to judge? Measured on clips they were not trained on.
+
+Measures (defaults of the thresholds: :data:`metrics.judges.settings.MEASURES`)
+-------------------------------------------------------------------------------
+classifier.accuracy
+    Share of real sounds given their own label.
+clap.matched_over_other
+    Share of (sound, caption of another label) where the sound is closer to its own caption.
+imagebind.own_over_other
+    Share of (picture, sound of another label) where the picture is closer to its own sound.
+imagebind.category_retrieval
+    Share of pictures whose closest sound, its own left out, has their label.
+synchformer.matched_*, dubbed_*
+    Error of the offset (and share within one class) on pairs shifted by known offsets, every class equally
+    often: with the clip's own sound, and with the sound of another label at the same event times, which is
+    what a generated sound for another prompt must be judged as.
+synchformer.desync_true_seconds
+    DeSync of the clips' own sound, which is 0 by construction.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator
+
+from cafa.errors import InputError
+from cafa.seeds import seed_for
+from metrics.desync import desync
+from metrics.encoders.micro_judges import MicroJudges
+from metrics.encoders.micro_synchformer import MEL_STEP, WINDOW
+from metrics.judges.batches import draw_shifts
+from metrics.judges.clips import Clips
+from metrics.judges.settings import MEASURES
+
+#: (row of the clip, another label) -> log-mel of that label's sound at the clip's own event times.
+Dub = Callable[[int, str], np.ndarray]
+
+BATCH = 32
+#: Offsets tried for each clip.
+SHIFTS = 4
+
+
+def _batches(clips: Clips) -> Iterator[list[int]]:
+    return (list(range(at, min(at + BATCH, len(clips)))) for at in range(0, len(clips), BATCH))
+
+
+def _embed(judges: MicroJudges, clips: Clips) -> dict[str, np.ndarray]:
+    """Everything that is measured on unshifted clips, one row per clip."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for rows in _batches(clips):
+        frames = clips.pictures(rows).numpy()
+        found = judges.embed_sound(clips.sounds(rows).numpy(), frames)
+        flat = {f"{judge}.{name}": array for judge, columns in found.items() for name, array in columns.items()}
+        flat["video"] = judges.embed_video(frames)
+        flat["text"] = judges.embed_text([clips.captions[row] for row in rows])
+        for name, array in flat.items():
+            parts.setdefault(name, []).append(array)
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def own_over_other(similarity: np.ndarray, targets: np.ndarray) -> float:
+    """Share of pairs (row, column of another label) whose similarity is below the row's own.
+
+    Parameters
+    ----------
+    similarity : ndarray, (n, n)
+        Entry (i, i) is that of the pair that belongs together.
+    targets : ndarray, (n,)
+        Labels.
+    """
+    other = targets[:, None] != targets[None, :]
+    return float((np.diag(similarity)[:, None] > similarity)[other].mean())
+
+
+def category_retrieval(similarity: np.ndarray, targets: np.ndarray) -> float:
+    """Share of rows whose most similar column, the row's own left out, has their label."""
+    others = np.where(np.eye(len(targets), dtype=bool), -np.inf, similarity)
+    return float((targets[others.argmax(axis=1)] == targets).mean())
+
+
+def shifted_errors(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None) -> np.ndarray:
+    """Absolute offset errors in seconds of shifted pairs, (clips, shifts); with `dub`, of dubbed ones."""
+    model = judges.judges["synchformer"].model
+    grid = torch.tensor(judges.grid)
+    errors = []
+    for row, clip_id in enumerate(clips.clip_ids):
+        generator = Generator().manual_seed(seed_for(seed, "shifts", clip_id))
+        video, sound, target = draw_shifts(clips.frames.shape[0], 1, SHIFTS, generator)
+        if dub is None:
+            mel = clips.sounds([row])[0]
+        else:
+            others = [label for target, label in enumerate(clips.labels) if target != clips.targets[row]]
+            mel = torch.from_numpy(dub(row, others[seed_for(seed, "dub", clip_id) % len(others)]))
+        at = int(video)
+        windows = [mel[MEL_STEP * start : MEL_STEP * (start + WINDOW)] for start in sound[0].tolist()]
+        with torch.inference_mode():
+            seen = model.see(clips.pictures([row])[:, at : at + WINDOW].to(judges.device)).expand(SHIFTS, -1, -1)
+            found = model.compare(seen, model.hear(torch.stack(windows).to(judges.device))).argmax(-1).cpu()
+        errors.append((grid[found] - grid[target[0]]).abs().numpy())
+    return np.stack(errors)
+
+
+def measure(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None) -> dict[str, dict[str, float]]:
+    """Values of all measures; those of dubbed pairs only where `dub` can make them.
+
+    Raises
+    ------
+    InputError
+        If a clip's label is not one that the classifier knows.
+    """
+    known = judges.judges["classifier"].card["labels"]
+    unknown = sorted(set(clips.labels) - set(known))
+    if unknown:
+        raise InputError(f"labels that the judges were not trained on: {unknown}; they know {known}")
+    found = _embed(judges, clips)
+    targets = np.array([known.index(clips.labels[target]) for target in clips.targets])
+    step = judges.grid[1] - judges.grid[0]
+    hearing = found["clap.embedding"] @ found["text"].T
+    seeing = found["video"] @ found["imagebind.embedding"].T
+    true = desync(found["synchformer.logits_first"], found["synchformer.logits_last"], judges.grid)
+    values = {
+        "classifier": {"accuracy": float((found["classifier.logits"].argmax(1) == targets).mean())},
+        "clap": {"matched_over_other": own_over_other(hearing, targets)},
+        "imagebind": {
+            "own_over_other": own_over_other(seeing, targets),
+            "category_retrieval": category_retrieval(seeing, targets),
+        },
+        "synchformer": {"desync_true_seconds": float(true.seconds.mean())},
+    }
+    for name, how in (("matched", None), ("dubbed", dub)):
+        if name == "matched" or how is not None:
+            errors = shifted_errors(judges, clips, seed, how)
+            values["synchformer"][f"{name}_error_seconds"] = float(errors.mean())
+            values["synchformer"][f"{name}_within_one_class"] = float((errors < 1.5 * step).mean())
+    return values
+
+
+def report(
+    values: dict[str, dict[str, float]], limits: dict[str, dict[str, float]], judges: MicroJudges
+) -> dict[str, Any]:
+    """Verdict on every judge.
+
+    Returns
+    -------
+    dict
+        ``{"judges": {name: {"weights_sha256", "measures": {measure: {"value", "threshold", "direction",
+        "good"}}, "good"}}, "good"}``.
+    """
+    verdicts: dict[str, Any] = {}
+    for name, measures in values.items():
+        rows = {}
+        for measure_name, value in measures.items():
+            direction, limit = MEASURES[name][measure_name][0], limits[name][measure_name]
+            good = value >= limit if direction == ">=" else value <= limit
+            rows[measure_name] = {"value": value, "threshold": limit, "direction": direction, "good": good}
+        verdicts[name] = {
+            "weights_sha256": judges.judges[name].weights_sha256,
+            "measures": rows,
+            "good": all(row["good"] for row in rows.values()),
+        }
+    return {"judges": verdicts, "good": all(verdict["good"] for verdict in verdicts.values())}
+
+
+def verdict_lines(result: dict[str, Any]) -> list[str]:
+    """What :func:`report` found, for a person; the last line says whether the judges can be trusted."""
+    lines = []
+    for name, verdict in result["judges"].items():
+        for measure_name, row in verdict["measures"].items():
+            mark = "good" if row["good"] else "NOT GOOD"
+            lines.append(
+                f"{name:12} {measure_name:26} {row['value']:.3f} (wanted {row['direction']} {row['threshold']}) {mark}"
+            )
+    bad = [name for name, verdict in result["judges"].items() if not verdict["good"]]
+    if bad:
+        lines.append(f"WARNING: {', '.join(bad)} cannot be trusted: no table may be made of their numbers")
+    else:
+        lines.append("all judges are good enough")
+    return lines

@@ -1,0 +1,85 @@
+"""Training one judge of the miniature from scratch."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from cafa.checkpoint import RESUME, save_model
+from cafa.errors import InputError
+from cafa.provenance import code_digest
+from cafa.seeds import seed_for
+from cafa.training.loop import train
+from metrics.encoders.micro_judges import build_judge
+from metrics.judges import batches
+from metrics.judges.clips import Clips
+from metrics.judges.settings import JudgeSettings
+
+
+def architecture_of(name: str, clips: Clips) -> dict[str, Any]:
+    """Arguments of the judge's class that follow from its clips."""
+    floor = clips.mel.encoder.get("floor")
+    if floor is None:
+        raise InputError(f"{clips.mel.encoder} names no floor: the log-mel features are not of this version")
+    sound = {"bands": clips.mel.shape[1], "silence": float(torch.tensor(floor).log())}
+    if name == "classifier":
+        return {**sound, "classes": len(clips.labels)}
+    if name == "clap":
+        return sound
+    return {**sound, "size": clips.frames.shape[1]}
+
+
+def train_judge(
+    name: str, clips: Clips, settings: JudgeSettings, *, seed: int, output: Path, device: str = "cpu"
+) -> dict[str, Any]:
+    """Train judge `name` and write its model folder.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`metrics.judges.settings.NAMES`.
+    clips : Clips
+        What it learns from.
+    settings : JudgeSettings
+    seed : int
+        Seed of the weights' first values and of every draw.
+    output : path
+        Model folder; holds the state of an unfinished run as well.
+    device : str
+
+    Returns
+    -------
+    dict
+        The card, without weights' digest and versions.
+    """
+    architecture = architecture_of(name, clips)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for(seed, name, "weights"))
+        model = build_judge(name, architecture)
+    model.to(device)
+    make_batch, loss = batches.BATCHES[name](clips, settings, architecture["silence"])
+
+    def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
+        return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))
+
+    key = [name, architecture, settings.augmentation.model_dump(), clips.digest, code_digest(__name__)]
+    trained = train(
+        model, make_batch, loss_on_device, settings.loop, seed=seed, resume_dir=output / RESUME, key=key, label=name
+    )
+    card = {
+        "kind": name,
+        "architecture": architecture,
+        "labels": clips.labels,
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "clips": len(clips),
+        "clips_without_features": clips.absent,
+        "data_digest": clips.digest,
+        "mel": clips.mel.encoder,
+        "frames": clips.frames.encoder,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": round(trained.seconds, 1),
+    }
+    save_model(output, trained.weights, card, trained.losses)
+    return card
