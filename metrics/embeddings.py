@@ -58,12 +58,19 @@ class Embeddings:
         Columns, each float32 of shape (rows, values).
     grid : list of float, optional
         Offsets in seconds that a synchronisation judge's classes stand for.
+    weights_sha256 : str, optional
+        Of the judge that made them.
     """
 
     def __init__(
-        self, source: str, keys: pd.DataFrame, arrays: dict[str, np.ndarray], grid: list[float] | None = None
+        self,
+        source: str,
+        keys: pd.DataFrame,
+        arrays: dict[str, np.ndarray],
+        grid: list[float] | None = None,
+        weights_sha256: str | None = None,
     ) -> None:
-        self.source, self.arrays, self.grid = source, arrays, grid
+        self.source, self.arrays, self.grid, self.weights_sha256 = source, arrays, grid, weights_sha256
         self.key = tuple(keys.columns)
         self._index = pd.MultiIndex.from_frame(keys)
         if self._index.has_duplicates:
@@ -155,12 +162,12 @@ def read_embeddings(paths: Sequence[str | Path], key: Sequence[str], columns: Se
     Raises
     ------
     InputError
-        If a file or column is missing, a key comes twice, or the shards have different grids.
+        If a file or column is missing, a key comes twice, or the shards were made by different judges.
     """
     source = f"{paths[0]}" + (f" (and {len(paths) - 1} more shards)" if len(paths) > 1 else "") if paths else ""
     if not paths:
         raise InputError("no file of embeddings was given")
-    tables, grids = [], set()
+    tables, judges = [], set()
     for path in paths:
         if not Path(path).is_file():
             raise InputError(f"no file {path}: the judge's embeddings of this shard were not made")
@@ -171,12 +178,28 @@ def read_embeddings(paths: Sequence[str | Path], key: Sequence[str], columns: Se
         table = pq.read_table(path, columns=[*key, *columns], partitioning=None)
         if table.num_rows:
             tables.append(table.replace_schema_metadata(None))
-        grids.add((found.metadata or {}).get(b"grid"))
-    if len(grids) > 1:
-        raise InputError(f"{source}: the shards have different grids of offsets: they come from different judges")
+        metadata = found.metadata or {}
+        judges.add((metadata.get(b"grid"), metadata.get(b"weights_sha256")))
+    if len(judges) > 1:
+        raise InputError(f"{source}: the shards were made by different judges: embed them again")
     if not tables:
         raise InputError(f"{source}: no rows")
     whole = pa.concat_tables(tables)
     arrays = {name: _matrix(whole.column(name), source, name) for name in columns}
-    grid = grids.pop()
-    return Embeddings(source, whole.select(list(key)).to_pandas(), arrays, json.loads(grid) if grid else None)
+    grid, weights = judges.pop()
+    return Embeddings(
+        source,
+        whole.select(list(key)).to_pandas(),
+        arrays,
+        json.loads(grid) if grid else None,
+        weights.decode() if weights else None,
+    )
+
+
+def same_judge(first: Embeddings, second: Embeddings) -> None:
+    """Raise `InputError` if two sets of embeddings, which are to be compared, come from different weights."""
+    if first.weights_sha256 != second.weights_sha256:
+        raise InputError(
+            f"{first.source} was made by another judge (weights {first.weights_sha256}) than {second.source} "
+            f"(weights {second.weights_sha256}): embed the older of them again"
+        )

@@ -15,7 +15,7 @@ from cafa.provenance import versions
 from metrics.card import check_judges, protocol_card
 from metrics.catalogue import METRICS
 from metrics.coverage import common_rows
-from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, read_embeddings, read_frame
+from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, Embeddings, read_embeddings, read_frame, same_judge
 from metrics.markdown import render
 from metrics.scores import COLUMNS, read_sample_index
 from metrics.tables import SystemData, Table, TableSettings, build_table, differences_frame, pick_scores, table_frame
@@ -86,16 +86,19 @@ def _read_index(folder: Path, system: str, protocol: str) -> pd.DataFrame:
     return index[index["protocol"] == protocol].reset_index(drop=True)
 
 
-def _read_classifier(folder: Path, system: str, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _read_classifier(folder: Path, system: str, rows: pd.DataFrame, truth: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     paths = sorted((folder / system).glob("*/classifier.parquet"))
     if not paths:
         raise InputError(f"no embeddings of {system}: looked for {folder / system}/*/classifier.parquet")
     classifier = read_embeddings(paths, SAMPLE_KEY, ("embedding", "logits"))
+    same_judge(classifier, truth)
     return classifier.take(rows, "embedding"), classifier.take(rows, "logits")
 
 
-def compute_table(settings: TableSettings, inputs: TableInputs) -> tuple[Table, dict[str, list[float]]]:
-    """Compute a table from its files.
+def compute_table(
+    settings: TableSettings, inputs: TableInputs, judges: Mapping[str, Any]
+) -> tuple[Table, dict[str, list[float]]]:
+    """Compute a table from its files; `judges` are those that were checked, by name.
 
     Returns
     -------
@@ -112,11 +115,17 @@ def compute_table(settings: TableSettings, inputs: TableInputs) -> tuple[Table, 
 
     wanted = [name for name in settings.metrics if not METRICS[name].of_sets]
     wanted = list(dict.fromkeys([*wanted, *(COMPANIONS[name] for name in wanted if name in COMPANIONS)]))
+    truth = read_embeddings([inputs.embeddings_folder / "truth" / "classifier.parquet"], CLIP_KEY, ("embedding",))
+    checked = judges.get("classifier", {}).get("weights_sha256")
+    if truth.weights_sha256 not in (None, checked):
+        raise InputError(
+            f"{truth.source} was made by a classifier (weights {truth.weights_sha256}) that is not the one that was "
+            f"checked (weights {checked}): embed again, or check the judges again"
+        )
     systems = {}
     for name in settings.systems:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
-        systems[name] = SystemData(picked, *_read_classifier(inputs.embeddings_folder, name, coverage.rows))
-    truth = read_embeddings([inputs.embeddings_folder / "truth" / "classifier.parquet"], CLIP_KEY, ("embedding",))
+        systems[name] = SystemData(picked, *_read_classifier(inputs.embeddings_folder, name, coverage.rows, truth))
     used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
     return build_table(settings, coverage, systems, truth.column("embedding")), sound
@@ -150,7 +159,7 @@ def write_table(
     """
     judges = read_json(inputs.judges)
     check_judges(judges)
-    table, sound = compute_table(settings, inputs)
+    table, sound = compute_table(settings, inputs, judges["judges"])
     card = protocol_card(
         name,
         table,

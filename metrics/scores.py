@@ -25,7 +25,16 @@ from cafa.errors import InputError, MissingClipError
 from metrics.accuracy import prompt_accuracy
 from metrics.desync import desync
 from metrics.divergence import kl_divergence
-from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, Embeddings, listed, read_embeddings, read_frame
+from metrics.embeddings import (
+    CLIP_KEY,
+    SAMPLE_KEY,
+    TEXT_KEY,
+    Embeddings,
+    listed,
+    read_embeddings,
+    read_frame,
+    same_judge,
+)
 from metrics.similarity import cosine_similarity
 
 #: judge -> columns of a generated sound
@@ -158,6 +167,8 @@ def score_system(
     ------
     MissingClipError
         If a sound, a clip or a caption has no embedding, or one that is not finite.
+    InputError
+        If sounds and clips were embedded by different judges.
     """
     rows = expected_rows(prompts, index).reset_index(drop=True)
     if rows.empty:
@@ -165,6 +176,9 @@ def score_system(
     grid = generated["synchformer"].grid
     if grid is None:
         raise InputError(f"{generated['synchformer'].source}: the metadata hold no `grid` of offsets in seconds")
+
+    for judge, of_clips in (("clap", truth.text), ("classifier", truth.classifier), ("imagebind", truth.imagebind)):
+        same_judge(generated[judge], of_clips)
 
     sound = generated["clap"].take(rows, "embedding")
     prompt = truth.text.take(rows, "embedding")

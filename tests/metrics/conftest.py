@@ -17,15 +17,23 @@ GRID = [round(-0.4 + 0.1 * step, 1) for step in range(9)]
 JUDGES = ("classifier", "clap", "imagebind", "synchformer")
 
 
+def weights_of(judge: str) -> str:
+    """Stands for the SHA-256 of a judge's weights."""
+    return f"{JUDGES.index(judge)}" * 64
+
+
 def _lists(values: np.ndarray) -> pa.Array:
     return pa.array(list(values.astype(np.float32)), type=pa.list_(pa.float32()))
 
 
-def write_embeddings(path: Path, keys: pd.DataFrame, columns: dict[str, np.ndarray], grid: list[float] | None = None):
+def write_embeddings(
+    path: Path, keys: pd.DataFrame, columns: dict[str, np.ndarray], judge: str, grid: list[float] | None = None
+) -> None:
     """Write embeddings as the stage before does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({name: keys[name].tolist() for name in keys} | {k: _lists(v) for k, v in columns.items()})
-    pq.write_table(table.replace_schema_metadata({"grid": json.dumps(grid)} if grid else None), path)
+    metadata = {"judge": judge, "weights_sha256": weights_of(judge)} | ({"grid": json.dumps(grid)} if grid else {})
+    pq.write_table(table.replace_schema_metadata(metadata), path)
 
 
 def make_prompts() -> pd.DataFrame:
@@ -49,7 +57,7 @@ def make_prompts() -> pd.DataFrame:
 def good_judges() -> dict:
     """A check that every judge passed."""
     measures = {"accuracy": {"value": 0.99, "threshold": 0.9, "direction": ">=", "good": True}}
-    judges = {name: {"weights_sha256": name[0] * 64, "measures": measures, "good": True} for name in JUDGES}
+    judges = {name: {"weights_sha256": weights_of(name), "measures": measures, "good": True} for name in JUDGES}
     return {"judges": judges, "good": True}
 
 
@@ -69,14 +77,15 @@ class Experiment:
         self.prompts.to_parquet(folder / "prompts.parquet", index=False)
         (folder / "judges.json").write_text(json.dumps(good_judges()))
         texts = pd.DataFrame({"caption": [f"sound of {label}" for label in LABELS]})
-        write_embeddings(folder / "embeddings/text.parquet", texts, {"embedding": self.centres})
+        write_embeddings(folder / "embeddings/text.parquet", texts, {"embedding": self.centres}, "clap")
         clips = self.prompts[["clip_id", "own_label"]].drop_duplicates("clip_id")
         own = self.centres[[LABELS.index(label) for label in clips["own_label"]]]
         truth = folder / "embeddings/truth"
         sound = own + 0.5 * self.random.standard_normal(own.shape)
         logits = sound @ self.centres.T
-        write_embeddings(truth / "classifier.parquet", clips[["clip_id"]], {"embedding": sound, "logits": logits})
-        write_embeddings(truth / "imagebind.parquet", clips[["clip_id"]], {"video": own})
+        keys = clips[["clip_id"]]
+        write_embeddings(truth / "classifier.parquet", keys, {"embedding": sound, "logits": logits}, "classifier")
+        write_embeddings(truth / "imagebind.parquet", keys, {"video": own}, "imagebind")
 
     def add_system(self, name: str, follows: float, delay: int, lost: tuple[int, ...] = (), shards: int = 2) -> None:
         """Write indices and embeddings of a system; `lost` are rows of the prompt set without a sample."""
@@ -107,6 +116,7 @@ class Experiment:
                     self.folder / f"embeddings/{name}/{shard}/{judge}.parquet",
                     keys,
                     {column: values[kept] for column, values in arrays.items()},
+                    judge,
                     GRID if judge == "synchformer" else None,
                 )
 

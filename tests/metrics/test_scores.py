@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from cafa.errors import InputError, MissingClipError
@@ -121,11 +122,27 @@ def test_a_file_that_is_something_else_is_named(experiment, command):
         command([*arguments[:place], str(experiment.folder / "absent.parquet"), *arguments[place + 1 :]])
 
 
-def test_a_synchronisation_judge_without_a_grid_is_refused(experiment, command):
-    import pyarrow.parquet as pq
+def change_metadata(path, changes: dict) -> None:
+    table = pq.read_table(path)
+    kept = {k: v for k, v in (table.schema.metadata | changes).items() if v is not None}
+    pq.write_table(table.replace_schema_metadata(kept), path)
 
+
+def test_a_synchronisation_judge_without_a_grid_is_refused(experiment, command):
     experiment.add_system("good", follows=0.9, delay=0, shards=1)
-    path = experiment.folder / "embeddings/good/0/synchformer.parquet"
-    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    change_metadata(experiment.folder / "embeddings/good/0/synchformer.parquet", {b"grid": None})
     with pytest.raises(InputError, match="no `grid` of offsets"):
+        command(experiment.score_arguments("good"))
+
+
+def test_embeddings_of_different_judges_are_refused(experiment, command):
+    experiment.add_system("good", follows=0.9, delay=0, shards=2)
+    path = experiment.folder / "embeddings/good/1/clap.parquet"
+    change_metadata(path, {b"weights_sha256": b"e" * 64})
+    with pytest.raises(InputError, match="the shards were made by different judges"):
+        command(experiment.score_arguments("good"))
+    change_metadata(path.parents[1] / "0/clap.parquet", {b"weights_sha256": b"e" * 64})
+    with pytest.raises(
+        InputError, match=r"made by another judge \(weights e{64}\) than .*text\.parquet \(weights 1{64}\)"
+    ):
         command(experiment.score_arguments("good"))

@@ -130,7 +130,7 @@ def test_card_says_what_the_numbers_are(scored, command):
     assert card["missing"]["text"]["count"] == 0
     assert card["stages"] == {"ingest": {"no_audio": 1, "ok": 1}}
     assert card["clips_lost_before"][0]["clip_id"] == "clip999"
-    assert card["judges"]["clap"]["weights_sha256"] == "c" * 64
+    assert card["judges"]["clap"]["weights_sha256"] == "1" * 64
     assert (card["seconds_scored"], card["sample_rate"]) == ([3.2], [16000])
     assert card["extra"]["base_seed"] == 17
     assert len(card["extra"]["prompts_sha256"]) == 64
@@ -197,6 +197,14 @@ def test_a_judge_that_is_not_good_is_refused(scored, command):
     judges["judges"]["clap"]["good"] = judges["good"] = False
     (scored.folder / "judges.json").write_text(json.dumps(judges))
     with pytest.raises(InputError, match=r"not good enough to judge: clap \(accuracy is 0\.5, wanted >= 0\.9\)"):
+        command(scored.table_arguments(SETTINGS))
+
+
+def test_embeddings_of_a_judge_that_was_not_checked_are_refused(scored, command):
+    judges = json.loads((scored.folder / "judges.json").read_text())
+    judges["judges"]["classifier"]["weights_sha256"] = "f" * 64
+    (scored.folder / "judges.json").write_text(json.dumps(judges))
+    with pytest.raises(InputError, match=r"weights 0{64}\) that is not the one that was checked \(weights f{64}\)"):
         command(scored.table_arguments(SETTINGS))
 
 
