@@ -187,7 +187,7 @@ rule train_judge:
         seed=config["seed"],
         folder=below("models/judges/{judge}"),
         device=config["device"],
-        code=code_digest("cafa.cli.judges"),
+        code=code_digest("metrics.judges.training"),
     shell:
         "cafa judges train {wildcards.judge} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -219,7 +219,7 @@ rule check_judges:
         settings=setting(config["judges_gate"]),
         seed=config["seed"],
         device=config["device"],
-        code=code_digest("cafa.cli.judges"),
+        code=code_digest("metrics.judges.check", "cafa.world.controls"),
     shell:
         "cafa judges check --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --truth {input.truth:q} --settings {params.settings:q} --seed {params.seed} --threads {threads}"

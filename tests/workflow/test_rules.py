@@ -1,0 +1,170 @@
+"""The rules by themselves: what a change makes necessary, and how every rule is written. No job is run here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from settings_schema import build
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml")
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Run Snakemake on a copy of the project; its output, or an assertion with it."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), *arguments, "--configfile", "config/test.yaml"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def rules_to_run(folder: Path, *arguments: str) -> dict[str, int]:
+    """Number of jobs of each rule that a run would start."""
+    text = snakemake(folder, "--dry-run", "--cores", "2", *arguments)
+    if "Nothing to be done" in text:
+        return {}
+    table = text.rpartition("Job stats:")[2]
+    counts = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    counts.pop("total")
+    return counts
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project whose every output exists (empty) and is recorded as made by this code and configuration."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    (folder / "profiles").symlink_to("workflow/profiles")
+    files = [line.split("\t")[0] for line in snakemake(folder, "--summary").splitlines() if line.startswith("results/")]
+    assert len(files) > 50
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    snakemake(folder, "--touch", "--cores", "2", "--quiet", "all")
+    return folder
+
+
+def test_nothing_is_repeated(finished: Path) -> None:
+    assert rules_to_run(finished) == {}
+
+
+def test_sampling_settings_rerun_that_system_only(finished: Path) -> None:
+    changed = rules_to_run(finished, "--config", 'systems={"text_only": {"sampling": {"steps": 3}}}')
+    assert changed.pop("all") == 1
+    one_system = {"make_samples": 1, "embed_samples": 1, "score_system": 1}
+    assert changed == {**one_system, "make_table": 1, "draw_figure": 1, "write_examples": 1}
+
+
+def test_training_settings_rerun_what_follows_only(finished: Path) -> None:
+    changed = rules_to_run(finished, "--config", 'training={"adapter": {"loop": {"steps": 7}}}')
+    assert changed["train_adapter"] == 1
+    assert not {"train_backbone", "train_joint", "train_av_clip", "train_judge", "extract_media"} & changed.keys()
+    adapter_systems = [name for name in ("cafa", "cafa_gamma0", "cafa_gamma1")]
+    assert changed["make_samples"] == len(adapter_systems)
+
+
+def edit(finished: Path, file: str, to: Path) -> Path:
+    """A copy of the finished project in which one line of a library file is different."""
+    shutil.copytree(finished, to, symlinks=True)
+    with (to / file).open("a") as text:
+        text.write("\n# another line\n")
+    return to
+
+
+@pytest.mark.parametrize(
+    ("file", "reruns", "keeps"),
+    [
+        ("metrics/frechet.py", {"make_table"}, {"score_system", "embed_samples", "make_samples", "train_judge"}),
+        ("cafa/samplers.py", {"make_samples", "make_table"}, {"train_backbone", "train_adapter", "train_judge"}),
+        ("metrics/judges/training.py", {"train_judge", "embed_samples"}, {"make_samples", "train_adapter"}),
+        ("cafa/cli/samples.py", set(), {"make_samples", "train_adapter", "make_table"}),
+    ],
+)
+def test_library_code_reruns_what_imports_it(
+    finished: Path, tmp_path: Path, file: str, reruns: set[str], keeps: set[str]
+) -> None:
+    changed = rules_to_run(edit(finished, file, tmp_path / "edited"))
+    assert reruns <= changed.keys()
+    assert not keeps & changed.keys()
+
+
+def rule_texts() -> dict[str, str]:
+    text = "\n".join(path.read_text() for path in sorted(ROOT.glob("workflow/rules/*.smk")))
+    parts = re.split(r"^rule (\w+):$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("name", rule_texts())
+def test_rule_is_complete(name: str) -> None:
+    text = rule_texts()[name]
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name)
+    for directive in ("log", "threads", "resources", "params", "shell"):
+        assert f"    {directive}:" in text, directive
+    for directive in ("run", "message", "script"):
+        assert f"    {directive}:" not in text, directive
+    assert "    threads: 1\n" in text
+    assert "code=" in text
+    assert "mem_mb=" in text
+    assert "runtime=" in text
+    assert "lambda" not in text
+    assert '2>&1 | tee {log:q}"' in text
+
+
+def test_no_checkpoint_rule() -> None:
+    assert not [path for path in ROOT.glob("workflow/**/*.smk") if re.search(r"^checkpoint ", path.read_text(), re.M)]
+
+
+def test_workflow_passes_the_linter(finished: Path) -> None:
+    assert "Congratulations" in snakemake(finished, "--lint")
+
+
+def test_settings_schema_is_that_of_the_models() -> None:
+    written = (ROOT / "workflow/schemas/settings.schema.yaml").read_text()
+    assert written == build(), "run: python workflow/scripts/settings_schema.py > workflow/schemas/settings.schema.yaml"
+
+
+def described(schema: object, place: str = "") -> list[str]:
+    """Places of properties without a description, in a schema file."""
+    if isinstance(schema, list):
+        return [found for number, item in enumerate(schema) for found in described(item, f"{place}[{number}]")]
+    if not isinstance(schema, dict):
+        return []
+    missing = []
+    if isinstance(properties := schema.get("properties"), dict) and "if" not in place:
+        missing = [
+            f"{place}.{name}" for name, entry in properties.items()
+            if name != "kind" and "description" not in entry and "$ref" not in entry
+        ]  # fmt: skip
+    return missing + [found for key, value in schema.items() for found in described(value, f"{place}.{key}")]
+
+
+@pytest.mark.parametrize("name", ["config", "settings"])
+def test_every_key_is_described(name: str) -> None:
+    schema = yaml.safe_load((ROOT / f"workflow/schemas/{name}.schema.yaml").read_text())
+    assert described(schema) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("sede=3", "sede"),
+        ('training={"adapter": {"loop": {"stepz": 7}}}', "stepz"),
+        ("evaluate=nowhere", "no data set 'nowhere'"),
+        ('tables={"table1": {"systems": ["nobody"]}}', "no system 'nobody'"),
+    ],
+)
+def test_wrong_configuration_is_refused(finished: Path, setting: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        snakemake(finished, "--dry-run", "--cores", "1", "--config", setting)
