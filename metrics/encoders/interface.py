@@ -10,8 +10,8 @@ Conventions
   How channels are reduced is the encoder's business, because the published judges differ.
 * A video clip is uint8 RGB, shape ``(frames, height, width, 3)``, at ``frame_rate``.
 * A text clip is a ``str``; both rates are None.
-* Encoders of sound also have ``prepare(samples, rate, seconds)``: decoded sound of any rate to what `embed` takes, by
-  the judge's own rules on channels, DC and length. It is apart from `embed` because decoded files differ, batches do not.
+* Encoders of sound also have ``prepare(samples, rate, seconds)``: decoded sound at any rate to what `embed`
+  takes, by the judge's own rules on channels, DC and length.
 * The answer is float32 with the clips on the first axis, in the order given.
 """
 

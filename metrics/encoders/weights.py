@@ -7,6 +7,7 @@ other name, missing tensor or shape is an error.
 """
 
 import csv
+import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -125,9 +126,15 @@ def load_checkpoint(
         from safetensors.torch import load_file
 
         return Checkpoint(strip_data_parallel(load_file(path)), digest)
-    with torch.serialization.safe_globals(_numpy_scalars()):
-        # Only archives in the zip layout can be memory-mapped; files from before torch 1.6 cannot.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            # Only archives in the zip layout can be memory-mapped; files from before torch 1.6 cannot.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} holds other things than tensors and numbers, and such a file can run code when it is opened: "
+            f"save its state dict as safetensors where you trust it, and use that ({str(error).splitlines()[0]})"
+        ) from error
     if key is not None:
         if key not in content:
             raise WeightsError(f"{path}: no entry {key!r}; found {sorted(map(str, content))[:8]}")
