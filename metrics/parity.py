@@ -154,7 +154,7 @@ def check_evaluators(folder: Path, only: Sequence[str] = ()) -> Iterator[ParityR
 def evaluator_parity(golden_dir: Path, only: Sequence[str] = ()) -> list[ParityRow]:
     """All rows of `check_evaluators`.
 
-    The largest network, ImageBind's vision tower, takes about 3.5 GB of memory; all of it about 3 CPU-minutes.
+    The largest network, ImageBind's vision tower, takes about 3.5 GB of memory; everything about 2 CPU-minutes.
     """
     return list(check_evaluators(golden_dir, only))
 

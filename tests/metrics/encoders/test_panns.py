@@ -6,15 +6,21 @@ import pytest
 import torch
 
 from cafa.errors import ClipError, InputError, WeightsError
+from cafa.files import sha256_file
 from metrics.encoders.interface import Encoder
 from metrics.encoders.panns import Cnn14, PannsEncoder, front_end_tables, published_shapes
+from metrics.encoders.weights import WeightSource
 from metrics.parity_inputs import waves
 from metrics.parity_weights import deterministic_tensors
 
 
 @pytest.fixture(scope="module")
-def judge() -> PannsEncoder:
-    weights = deterministic_tensors(published_shapes(16000), gain=2.0) | front_end_tables(16000)
+def weights() -> dict[str, torch.Tensor]:
+    return deterministic_tensors(published_shapes(16000), gain=2.0) | front_end_tables(16000)
+
+
+@pytest.fixture(scope="module")
+def judge(weights: dict[str, torch.Tensor]) -> PannsEncoder:
     return PannsEncoder(Cnn14.from_tensors(weights, 16000), 16000, "0" * 64)
 
 
@@ -55,6 +61,17 @@ def test_sound_of_31_hops_is_the_shortest(judge: PannsEncoder):
     assert judge.embed(np.zeros((1, 31 * 160), np.float32)).shape == (1, 2048)
     with pytest.raises(ClipError, match="short: sound has 4959 samples, this judge needs at least 4960"):
         judge.embed(np.zeros((1, 31 * 160 - 1), np.float32))
+
+
+def test_a_checkpoint_file_gives_the_same_judge(weights: dict[str, torch.Tensor], judge: PannsEncoder, tmp_path: Path):
+    path = tmp_path / "Cnn14.pth"
+    torch.save({"iteration": 1, "model": weights}, path)
+    source = WeightSource("panns_cnn14_16k", "https://example.org", sha256_file(path), "MIT", "metrics")
+    loaded = PannsEncoder.from_file(path, source)
+    assert loaded.weights_sha256 == source.sha256
+    sound = waves(1, 16000, 0.4)
+    np.testing.assert_allclose(loaded.embed(sound), judge.embed(sound), atol=1e-6)
+    path.unlink()
 
 
 def test_preparing_removes_dc_before_cutting(judge: PannsEncoder):
