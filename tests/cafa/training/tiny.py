@@ -45,7 +45,7 @@ class TinyWorld:
         self.manifest = pd.DataFrame(
             {"clip_id": clips, "caption": [f"sound number {i % 3}" for i in range(8)], "split": "train"}
         )
-        mel = MelSettings(sample_rate=1600, window=128, hop=32, bins=8, maximum_hertz=800)
+        mel = MelSettings(sample_rate=8000, window=640, hop=160, bins=8, maximum_hertz=4000)
         mels = [rng.standard_normal((2 * LATENTS, 8)) for _ in clips]
         settings = AutoencoderSettings(channels=CHANNELS, griffin_lim_iterations=2, mel=mel)
         fit_autoencoder(mels, settings, folder / "autoencoder", {})

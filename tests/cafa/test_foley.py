@@ -1,0 +1,116 @@
+import itertools
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from cafa.checkpoint import save_model
+from cafa.errors import ClipError, InputError, WeightsError
+from cafa.features.av_clip import KIND, AVClip, AVClipSettings
+from cafa.foley import FoleyArtist, join_windows, window_starts
+from cafa.media import FRAME_RATE
+from cafa.media.container import open_media
+from cafa.systems import AdapterSystem, Sampling
+
+from .training.tiny import FEATURE, SECONDS, TinyWorld
+
+WINDOW = round(SECONDS * FRAME_RATE)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    world = TinyWorld(tmp_path_factory.mktemp("models"))
+    world.backbone(steps=2)
+    world.adapter(steps=2)
+    torch.manual_seed(0)
+    settings = AVClipSettings(dim=FEATURE, channels=(2, 2, 2))
+    save_model(
+        world.folder / "av_clip", AVClip(settings).state_dict(), {"kind": KIND, "settings": settings.model_dump()}
+    )
+    return world.folder
+
+
+@pytest.fixture
+def make_video(tmp_path):
+    """Write a silent video of so many frames at 25 per second."""
+
+    def make(frames: int):
+        path = tmp_path / f"video{frames}.mp4"
+        with av.open(str(path), "w") as output:
+            stream = output.add_stream("libx264", rate=FRAME_RATE)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for number in range(frames):
+                picture = np.full((48, 64, 3), 20 + 7 * (number % 30), np.uint8)
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            output.mux(stream.encode())
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def artist(models):
+    return FoleyArtist(models, AdapterSystem(sampling=Sampling(steps=3, guidance_scale=2.0)))
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [(5, [0]), (20, [0]), (21, [0, 1]), (36, [0, 16]), (37, [0, 16, 17]), (100, [0, 16, 32, 48, 64, 80])],
+)
+def test_windows_cover_the_video_and_end_with_it(frames, expected):
+    starts = window_starts(frames, window=20, overlap=4)
+    assert starts == expected
+    covered = {k for start in starts for k in range(start, start + 20)}
+    assert covered >= set(range(frames))
+    assert all(b - a <= 16 for a, b in itertools.pairwise(starts))
+
+
+def test_joined_windows_have_no_click_and_keep_their_level():
+    rng = np.random.default_rng(0)
+    sounds = [rng.standard_normal(4000).astype(np.float32) * 0.1 for _ in range(3)]
+    joined = join_windows(sounds, [0, 3000, 6000], 10_000)
+    assert joined.shape == (10_000,)
+    for middle in (3500, 6500):
+        assert joined[middle - 400 : middle + 400].std() == pytest.approx(0.1, rel=0.12)
+    tone = [np.ones(4000, np.float32) * 0.1] * 2
+    steps = np.abs(np.diff(join_windows(tone, [0, 3000], 7000)))
+    assert steps.max() < 1e-3
+
+
+@pytest.mark.parametrize("frames", [8, WINDOW, 3 * WINDOW + 7])
+def test_sound_is_as_long_as_the_video(artist, make_video, tmp_path, frames):
+    path = make_video(frames)
+    (dub,) = artist.generate(path, "sound number 1")
+    assert len(dub.waveform) == round(frames / FRAME_RATE * dub.sample_rate)
+    assert np.isfinite(dub.waveform).all()
+    dub.save_video(tmp_path / "out.mp4")
+    with open_media(tmp_path / "out.mp4") as media:
+        assert media.stream("video").frames == frames
+
+
+def test_every_prompt_and_seed_gives_its_own_sound_and_the_same_one_again(artist, make_video):
+    path = make_video(WINDOW)
+    dubs = artist.generate(path, ["sound number 1", "sound number 2"], seeds=[0, 1])
+    assert [(d.prompt[-1], d.seed) for d in dubs] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
+    assert all(np.abs(a.waveform - b.waveform).max() > 1e-4 for a in dubs for b in dubs if a is not b)
+    again = artist.generate(path, "sound number 2", seeds=[1])[0]
+    assert np.array_equal(again.waveform, dubs[3].waveform)
+
+
+def test_a_negative_prompt_changes_the_sound(artist, make_video):
+    path = make_video(WINDOW)
+    plain = artist.generate(path, "sound number 1")[0]
+    negative = artist.generate(path, "sound number 1", negative_prompt="sound number 2")[0]
+    assert np.abs(plain.waveform - negative.waveform).max() > 1e-4
+
+
+def test_what_cannot_be_used_is_refused(artist, make_video, tmp_path):
+    with pytest.raises(InputError, match="1 to 6 words"):
+        artist.generate(make_video(WINDOW), "")
+    with pytest.raises(ClipError, match="missing_file"):
+        artist.generate(tmp_path / "nothing.mp4", "sound")
+    with pytest.raises(InputError, match="overlap"):
+        artist.generate(make_video(WINDOW), "sound", overlap_seconds=5)
+    with pytest.raises(WeightsError, match="make table1"):
+        FoleyArtist(tmp_path)
