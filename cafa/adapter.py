@@ -35,6 +35,9 @@ class AdapterSettings(BaseModel):
     clip_dim: int = Field(0, ge=0, description="width of a CLIP feature that follows the AV-CLIP feature; 0 = none")
     hint_dim: int = Field(1024, gt=0, description="width of a prepared feature")
     dropout: float = Field(0.15, ge=0, lt=1, description="after each LayerNorm of the hint network")
+    latents: int | None = Field(
+        None, gt=0, description="latents of the windows it was trained with; null = the backbone's longest"
+    )
 
     @model_validator(mode="after")
     def _widths_can_be_summed(self) -> "AdapterSettings":
