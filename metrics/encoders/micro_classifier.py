@@ -31,9 +31,10 @@ class MicroClassifier(nn.Module):
         self.output = nn.Linear(WIDTH, classes)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding ``(clips, 64)`` and logits ``(clips, classes)`` of ``(clips, frames, bands)``."""
-        embedding = self.sound(mel)
-        return embedding, self.output(self.dropout(functional.relu(embedding)))
+        """Embedding ``(clips, 64)``, not negative, and logits ``(clips, classes)`` of ``(clips, frames, bands)``."""
+        # After the ReLU, as the embedding of PANNs is.
+        embedding = functional.relu(self.sound(mel))
+        return embedding, self.output(self.dropout(embedding))
 
 
 def classifier_loss(model: MicroClassifier, mel: Tensor, target: Tensor) -> dict[str, Tensor]:

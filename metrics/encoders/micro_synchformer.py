@@ -45,7 +45,7 @@ class MicroSynchformer(nn.Module):
         super().__init__()
         self.register_buffer("silence", torch.tensor(float(silence)))
         width = HEADS * HEAD_WIDTH
-        # Each frame comes with its change of light since the frame before: events are changes.
+        # Each frame comes with its change since the frame before: events are changes.
         self.frames = FrameTower(HIDDEN, 6, (16, 32, 64), size)
         self.video = nn.Sequential(_temporal(HIDDEN, HIDDEN), _temporal(HIDDEN, HIDDEN), nn.Conv1d(HIDDEN, width, 1))
         self.sound = nn.Sequential(
@@ -63,7 +63,6 @@ class MicroSynchformer(nn.Module):
     def see(self, frames: Tensor) -> Tensor:
         """Vectors ``(windows, 50, 48)`` of uint8 frames ``(windows, 50, size, size, 3)``."""
         pictures = pictures_of(frames)
-        light = pictures.mean(2, keepdim=True)
         change = functional.pad(3 * pictures.diff(dim=1), (0, 0, 0, 0, 0, 0, 1, 0))
         steps = functional.relu(self.frames(torch.cat([pictures, change], dim=2)))
         return self.video(steps.mT).mT
