@@ -39,13 +39,21 @@ class ProtocolSettings(BaseModel):
     clips_per_label: int | None = Field(None, ge=1, description="clips of each label; null: all of them")
 
 
+class CrossSettings(ProtocolSettings):
+    """Which clips and captions the protocol of other labels' captions takes."""
+
+    captions_per_clip: int | None = Field(
+        None, ge=1, description="captions of each clip, each of another label; null: one of every other label"
+    )
+
+
 class PromptSettings(BaseModel):
     """Which prompts to make: by protocol, or read from a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     matched: ProtocolSettings | None = Field(None, description="each clip with its own caption")
-    cross: ProtocolSettings | None = Field(None, description="each clip with a caption of every other label")
+    cross: CrossSettings | None = Field(None, description="each clip with captions of other labels")
     file: Path | None = Field(
         None, description="csv: clip_id, caption, and label and protocol (default: the clip's own label, 'file')"
     )
@@ -105,7 +113,7 @@ def make_prompts(
     if settings.matched is not None:
         prompts += matched_prompts(usable, settings.matched.clips_per_label, seed)
     if settings.cross is not None:
-        prompts += cross_prompts(usable, asked, settings.cross.clips_per_label, seed)
+        prompts += cross_prompts(usable, asked, settings.cross, seed)
     prompts += _listed_prompts(listed, usable)
     write_ledger(excluded, out)
     if not prompts:
@@ -178,9 +186,9 @@ def matched_prompts(usable: pd.DataFrame, clips_per_label: int | None, seed: int
 
 
 def cross_prompts(
-    usable: pd.DataFrame, captions: pd.DataFrame, clips_per_label: int | None, seed: int
+    usable: pd.DataFrame, captions: pd.DataFrame, settings: CrossSettings, seed: int
 ) -> list[dict[str, str]]:
-    """Each chosen clip with a caption of every other label (Table 1 and Figure 4 of the paper).
+    """Each chosen clip with captions of other labels (Table 1 and Figure 4 of the paper: of every other label).
 
     Parameters
     ----------
@@ -189,19 +197,28 @@ def cross_prompts(
     captions : pd.DataFrame
         Manifest rows whose captions are drawn from: for clip and label one of the label's rows, by
         seed, so that all ways of wording a label take part.
-    clips_per_label : int, optional
-        None: all.
+    settings : CrossSettings
+        With fewer captions than other labels, a clip's labels are the first in an order by hash.
     seed : int
         Base seed.
     """
     by_label = {label: list(rows.sort_values("clip_id")["caption"]) for label, rows in captions.groupby("label")}
     names = caption_ids(by_label)
     return [
-        _prompt(row, names[label], choices[seed_for(seed, row.clip_id, label) % len(choices)], label, CROSS)
-        for row in chosen_clips(usable, clips_per_label, seed).itertuples()
-        for label, choices in by_label.items()
-        if label != row.label
+        _prompt(
+            row, names[label], by_label[label][seed_for(seed, row.clip_id, label) % len(by_label[label])], label, CROSS
+        )
+        for row in chosen_clips(usable, settings.clips_per_label, seed).itertuples()
+        for label in _other_labels(row, by_label, settings.captions_per_clip, seed)
     ]
+
+
+def _other_labels(row: Any, labels: Iterable[str], count: int | None, seed: int) -> list[str]:
+    others = sorted(
+        (label for label in labels if label != row.label),
+        key=lambda label: seed_for(seed, STAGE, row.clip_id, label),
+    )
+    return others[:count]
 
 
 def caption_ids(texts: Iterable[str]) -> dict[str, str]:

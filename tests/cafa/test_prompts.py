@@ -12,6 +12,7 @@ from cafa.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.manifest import check_clip_id
 from cafa.prompts import (
     SCHEMA,
+    CrossSettings,
     PromptSettings,
     caption_ids,
     cross_prompts,
@@ -80,6 +81,15 @@ def test_cross_takes_each_clip_with_every_other_label(tmp_path: Path) -> None:
     assert cross.groupby("label")["caption"].nunique().min() > 2  # the wordings vary
 
 
+def test_cross_with_fewer_captions_is_a_part_of_cross_with_more(tmp_path: Path) -> None:
+    every, _ = make(tmp_path, {"cross": {}})
+    one, _ = make(tmp_path, {"cross": {"captions_per_clip": 1}})
+    assert len(one) == 18
+    assert one["clip_id"].is_unique
+    assert set(one["label"]) == set(LABELS)  # not the same label for all clips
+    assert len(one.merge(every, how="inner")) == len(one)
+
+
 def test_choice_is_nested_and_does_not_depend_on_order() -> None:
     manifest = manifest_of()
     manifest = manifest[manifest["split"] == "test"]
@@ -88,7 +98,8 @@ def test_choice_is_nested_and_does_not_depend_on_order() -> None:
         assert smaller < larger
     assert [len(size) for size in sizes] == [3, 6, 12, 18]
     shuffled = manifest.sample(frac=1, random_state=1)
-    few = [sorted(map(str, cross_prompts(rows, rows, 2, 7))) for rows in (manifest, shuffled)]
+    settings = CrossSettings(clips_per_label=2)
+    few = [sorted(map(str, cross_prompts(rows, rows, settings, 7))) for rows in (manifest, shuffled)]
     assert few[0] == few[1]
     assert {row["clip_id"] for row in matched_prompts(manifest, 2, 8)} != sizes[1]  # another seed, another choice
 

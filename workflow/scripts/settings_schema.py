@@ -32,17 +32,19 @@ def models() -> list[type[BaseModel]]:
     from cafa.features.text import TextSettings
     from cafa.media.normalise import NormaliseSettings
     from cafa.prompts import PromptSettings
+    from cafa.training.adapter import AdapterTraining
     from cafa.training.av_clip import AVClipTraining
-    from cafa.training.generator import AdapterTraining, BackboneTraining, JointTraining
+    from cafa.training.backbone import BackboneTraining
+    from cafa.training.joint import JointTraining
     from metrics.figure import FigureSettings
     from metrics.judges.settings import JudgeSettings
     from metrics.tables import BootstrapSettings, TableSettings
 
     return [
-        NormaliseSettings, PromptSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining, BackboneTraining,
-        AdapterTraining, JointTraining, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
-        systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem, JudgeSettings,
-        TableSettings, BootstrapSettings, FigureSettings, ExamplesSettings,
+        NormaliseSettings, PromptSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining,
+        BackboneTraining, AdapterTraining, JointTraining, JudgeSettings, TableSettings, BootstrapSettings,
+        FigureSettings, ExamplesSettings, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
+        systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem,
     ]  # fmt: skip
 
 
