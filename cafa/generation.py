@@ -20,7 +20,7 @@ from cafa.guidance import adapter_velocity, joint_velocity, text_velocity
 from cafa.samplers import per_item_noise, sample_dpmpp_3m_sde
 from cafa.schedules import Velocity, denoiser_of_velocity, polyexponential_sigmas
 from cafa.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem, Sampling
-from cafa.training.generator import load_adapter, load_backbone, load_joint
+from cafa.trained import load_adapter, load_backbone, load_joint
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def av_clip(
 @latents_option
 @text_option
 @manifest_option
-@settings_option("cafa.training.generator.BackboneTraining")
+@settings_option("cafa.training.backbone.BackboneTraining")
 @seed_option
 @output_option
 @threads_option
@@ -84,7 +84,7 @@ def backbone(
     latents: tuple[str, ...], text: str, manifest: str, settings: str, seed: int, output: Path, device: str
 ) -> None:
     """Train a text-to-audio backbone on sound and captions only."""
-    from cafa.training.generator import BackboneTraining, train_backbone
+    from cafa.training.backbone import BackboneTraining, train_backbone
 
     parsed = BackboneTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text)
@@ -97,7 +97,7 @@ def backbone(
 @video_option
 @text_option
 @manifest_option
-@settings_option("cafa.training.generator.AdapterTraining")
+@settings_option("cafa.training.adapter.AdapterTraining")
 @seed_option
 @output_option
 @threads_option
@@ -107,7 +107,7 @@ def adapter(
     seed: int, output: Path, device: str,
 ) -> None:  # fmt: skip
     """Train an adapter on a frozen backbone."""
-    from cafa.training.generator import AdapterTraining, train_adapter
+    from cafa.training.adapter import AdapterTraining, train_adapter
 
     parsed = AdapterTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text, video=video)
@@ -119,7 +119,7 @@ def adapter(
 @video_option
 @text_option
 @manifest_option
-@settings_option("cafa.training.generator.JointTraining")
+@settings_option("cafa.training.joint.JointTraining")
 @seed_option
 @output_option
 @threads_option
@@ -129,7 +129,7 @@ def joint(
     output: Path, device: str,
 ) -> None:  # fmt: skip
     """Train a joint model of video and text from scratch."""
-    from cafa.training.generator import JointTraining, train_joint
+    from cafa.training.joint import JointTraining, train_joint
 
     parsed = JointTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text, video=video)

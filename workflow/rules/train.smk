@@ -87,7 +87,7 @@ rule train_backbone:
         seed=config["seed"],
         folder=below("models/backbone"),
         device=config["device"],
-        code=code_digest("cafa.training.generator"),
+        code=code_digest("cafa.training.backbone"),
     shell:
         "cafa train backbone {params.latents:q} --text {input.text:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -122,7 +122,7 @@ rule train_adapter:
         seed=config["seed"],
         folder=below("models/adapter"),
         device=config["device"],
-        code=code_digest("cafa.training.generator"),
+        code=code_digest("cafa.training.adapter"),
     shell:
         "cafa train adapter --backbone {params.backbone:q} {params.latents:q} {params.video:q} --text {input.text:q}"
         " --manifest {input.manifest:q} --settings {params.settings:q} --seed {params.seed} --threads {threads}"
@@ -155,7 +155,7 @@ rule train_joint:
         seed=config["seed"],
         folder=below("models/joint"),
         device=config["device"],
-        code=code_digest("cafa.training.generator"),
+        code=code_digest("cafa.training.joint"),
     shell:
         "cafa train joint {params.latents:q} {params.video:q} --text {input.text:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"

@@ -11,14 +11,9 @@ from cafa.features.mel_autoencoder import AutoencoderSettings, MelAutoencoder, f
 from cafa.features.text import TextSettings, write_text_features
 from cafa.media.mel import MelSettings
 from cafa.store import FeatureStore, write_features
-from cafa.training.generator import (
-    AdapterTraining,
-    BackboneTraining,
-    JointTraining,
-    train_adapter,
-    train_backbone,
-    train_joint,
-)
+from cafa.training.adapter import AdapterTraining, train_adapter
+from cafa.training.backbone import BackboneTraining, train_backbone
+from cafa.training.joint import JointTraining, train_joint
 from cafa.training.loop import LoopSettings
 
 LATENTS, CHANNELS, FEATURE = 20, 4, 6

@@ -1,0 +1,45 @@
+"""Training of a text-to-audio backbone, on sound and captions only."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
+from cafa.errors import InputError
+from cafa.store import FeatureStore
+from cafa.trained import BACKBONE
+from cafa.training.diffusion import velocity_loss
+from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+
+
+class BackboneTraining(GeneratorTraining):
+    """Settings of backbone training."""
+
+    model: StableAudioSettings = Field(description="size of the backbone")
+
+
+def train_backbone(
+    settings: BackboneTraining, manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, *,
+    seed: int, output: str | Path, device: str = "cpu",
+) -> None:  # fmt: skip
+    """Train a text-to-audio backbone on sound and captions only."""
+    if latents.shape[1] != settings.model.latent_channels or text.shape[1] != settings.model.text_dim:
+        raise InputError(
+            f"latents {latents.shape} and text states {text.shape} do not fit the backbone's latent_channels "
+            f"{settings.model.latent_channels} and text_dim {settings.model.text_dim}"
+        )
+    model = seeded(seed, lambda: StableAudioBackbone(settings.model))
+
+    def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        conditioning = condition_batch(model, batch, settings, generator)
+        velocity = lambda z, t: model(z, t, conditioning)  # noqa: E731
+        return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
+
+    stores = {"latents": latents, "text": text}
+    train_generator(
+        BACKBONE, model, loss, settings, manifest, stores, seed=seed, output=output, device=device,
+        code="cafa.training.backbone",
+    )  # fmt: skip

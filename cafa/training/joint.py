@@ -1,0 +1,43 @@
+"""Training of the joint model of video and text, from scratch."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from cafa.adapter import AdapterSettings
+from cafa.backbones.stable_audio import StableAudioSettings
+from cafa.joint import JointModel
+from cafa.store import FeatureStore
+from cafa.trained import JOINT
+from cafa.training.diffusion import keep_mask, velocity_loss
+from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+
+
+class JointTraining(GeneratorTraining):
+    """Settings of the joint model's training."""
+
+    model: StableAudioSettings = Field(description="size of the denoiser")
+    video: AdapterSettings = Field(description="size of the video input")
+
+
+def train_joint(
+    settings: JointTraining, manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: FeatureStore,
+    *, seed: int, output: str | Path, device: str = "cpu",
+) -> None:  # fmt: skip
+    """Train a joint model of video and text from scratch."""
+    model = seeded(seed, lambda: JointModel(settings.model, settings.video))
+
+    def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        conditioning = condition_batch(model.backbone, batch, settings, generator)
+        keep = keep_mask(settings.objective.video_dropout, len(batch["video"]), generator).to(device)
+        velocity = lambda z, t: model(z, t, conditioning, batch["video"], keep)  # noqa: E731
+        return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
+
+    stores = {"latents": latents, "text": text, "video": video}
+    train_generator(
+        JOINT, model, loss, settings, manifest, stores, seed=seed, output=output, device=device,
+        code="cafa.training.joint",
+    )  # fmt: skip
