@@ -149,8 +149,11 @@ def check_denoiser_slice(golden: Golden) -> Iterator[ParityRow]:
     shapes = golden.about["input_shapes"]
     prefix = re.search(r"pseudo_normal\('(.*?)x'\)", golden.about["inputs"])
     stem = prefix[1] if prefix else "input.full."
-    inputs = {name: golden_input(stem + name, shape) for name, shape in shapes.items() if name != "t"}
-    inputs["hint"] *= 2
+    inputs = {
+        name: golden_input(stem + name, shape, 2.0 if name == "hint" else 1.0)
+        for name, shape in shapes.items()
+        if name != "t"
+    }
     for name, value in inputs.items():
         if hashlib.sha256(value.half().numpy().tobytes()).hexdigest() != golden.about["input_sha256"][name]:
             raise CafaError(f"{golden.stem}: input {name} made by name has not the SHA-256 of the stored one")

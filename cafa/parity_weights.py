@@ -49,6 +49,7 @@ def golden_tensor(name: str, shape: Sequence[int]) -> Tensor:
     return torch.from_numpy(n).view(shape)
 
 
-def golden_input(name: str, shape: Sequence[int]) -> Tensor:
-    """An input that is stored by name only: float32, rounded to float16."""
-    return torch.from_numpy(pseudo_normal(name, math.prod(shape)).astype(np.float16).astype(np.float32)).view(*shape)
+def golden_input(name: str, shape: Sequence[int], scale: float = 1.0) -> Tensor:
+    """An input that is stored by name only: float32, rounded to float16 after scaling."""
+    numbers = (scale * pseudo_normal(name, math.prod(shape))).astype(np.float16)
+    return torch.from_numpy(numbers.astype(np.float32)).view(*shape)

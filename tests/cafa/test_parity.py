@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cafa.cli.parity import command
 from cafa.errors import InputError
 from cafa.parity import Golden, check_generator, read_golden
-from cafa.parity_weights import golden_tensor
+from cafa.parity_weights import golden_input, golden_tensor
 from metrics.parity import ParityRow
 
 
@@ -175,3 +175,10 @@ def test_rule_of_the_golden_weights(name: str, shape: tuple[int, ...], mean: flo
     assert value.std().item() == pytest.approx(deviation, rel=0.05)
     assert torch.equal(golden_tensor(name, shape), value)
     assert not torch.equal(golden_tensor("b" + name, shape), value)
+
+
+def test_inputs_made_by_name_are_those_of_the_published_run(folder: Path):
+    about = json.loads((folder / "full_dit.json").read_text())
+    for name in ("x", "hint", "cross", "glob"):
+        value = golden_input(f"input.full.{name}", about["input_shapes"][name], 2.0 if name == "hint" else 1.0)
+        assert hashlib.sha256(value.half().numpy().tobytes()).hexdigest() == about["input_sha256"][name]
