@@ -117,15 +117,16 @@ def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[
     def make_batch(step: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         rows = clips.draw(settings.loop.batch_size, generator)
         video, sound, target = draw_shifts(total, len(rows), SHIFTS, generator)
-        frames, mel = clips.pictures(rows), clips.sounds(rows)
+        frames = clips.pictures(rows)
+        # Varied before the cut: once a clip, which costs less than once a window.
+        mel = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
         pictures = torch.stack([clip[at : at + WINDOW] for clip, at in zip(frames, video.tolist(), strict=True)])
         sounds = [
             clip[MEL_STEP * at : MEL_STEP * (at + WINDOW)]
             for clip, starts in zip(mel, sound.tolist(), strict=True)
             for at in starts
         ]
-        varied = vary_sound(torch.stack(sounds), silence, settings.augmentation, generator)
-        return vary_pictures(pictures, settings.augmentation, generator), varied, target.flatten()
+        return vary_pictures(pictures, settings.augmentation, generator), torch.stack(sounds), target.flatten()
 
     def loss(model: MicroSynchformer, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         pictures, sounds, target = batch
