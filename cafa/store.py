@@ -143,9 +143,7 @@ class FeatureStore:
     def __getitem__(self, clip_id: str) -> np.ndarray:
         """Array of one clip, read-only, of the stored shape and type."""
         if clip_id not in self._where:
-            raise MissingClipError(
-                f"no {self.kind} for clip {clip_id}: its ledger says why, or the stage did not run"
-            )
+            raise MissingClipError(f"no {self.kind} for clip {clip_id}: its ledger says why, or the stage did not run")
         number, row = self._where[clip_id]
         # One record batch per clip: the chunk's data buffer is the clip's array, mapped from the file.
         chunk = self._tables[number].column("array").chunk(row)
