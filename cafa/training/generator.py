@@ -97,7 +97,34 @@ def train_generator(
         key=[card, rows["clip_id"].tolist()], label=f"train {output.name}",
     )  # fmt: skip
     weights = {**{name: tensor.cpu() for name, tensor in model.state_dict().items()}, **trained.weights}
-    save_model(output, weights, {**card, "seconds": trained.seconds}, trained.losses)
+    model.load_state_dict(weights)
+    validation = validation_loss(model, loss, settings, manifest, stores, seed, device)
+    card.update(validation, seconds=trained.seconds)
+    save_model(output, weights, card, trained.losses)
+
+
+@torch.no_grad()
+def validation_loss(
+    model: nn.Module, loss: Callable[..., dict[str, Tensor]], settings: GeneratorTraining, manifest: pd.DataFrame,
+    stores: dict[str, FeatureStore], seed: int, device: str,
+) -> dict[str, float | int]:  # fmt: skip
+    """Loss over the split ``validation`` with its own noise, for the card; empty if there is no such clip.
+
+    Every clip is seen once; times and noise depend on the seed alone, so models of one data set can be compared.
+    """
+    held_out = manifest["split"] == "validation"
+    if settings.split == "validation" or not held_out.any():
+        return {}
+    rows = clips_with_features(manifest, "validation", [stores[n] for n in ("latents", "video") if n in stores])
+    batches = FeatureBatches(rows, stores["latents"], stores["text"], stores.get("video"))
+    generator = torch.Generator().manual_seed(seed_for(seed, "validation"))
+    model.eval()
+    total = 0.0
+    for start in range(0, len(rows), settings.loop.batch_size):
+        positions = list(range(start, min(start + settings.loop.batch_size, len(rows))))
+        batch = {name: tensor.to(device) for name, tensor in batches(positions).items()}
+        total += float(loss(model, batch, generator)["loss"]) * len(positions)
+    return {"validation_loss": total / len(rows), "validation_clips": len(rows)}
 
 
 def check_inputs(card: dict[str, Any], stores: dict[str, FeatureStore]) -> None:

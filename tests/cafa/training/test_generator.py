@@ -117,3 +117,15 @@ def test_weights_that_are_not_those_of_the_card_are_refused(world, tmp_path):
         load_model(world.folder / "joint", "adapter")
     with pytest.raises(WeightsError, match="not a model folder"):
         load_model(tmp_path / "nothing", "joint")
+
+
+def test_the_card_tells_the_loss_on_clips_that_were_not_trained_on(world):
+    assert "validation_loss" not in load_model(world.folder / "joint", "joint")[1]
+    original = world.manifest
+    world.manifest = original.assign(split=["train"] * 6 + ["validation"] * 2)
+    try:
+        _, card = load_model(world.joint("with_validation", steps=3), "joint")
+    finally:
+        world.manifest = original
+    assert (card["clips"], card["validation_clips"]) == (6, 2)
+    assert 0.2 < card["validation_loss"] < 5
