@@ -8,11 +8,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from cafa.errors import InputError
-from metrics.encoders import micro_synchformer
 from metrics.encoders.micro_clap import clap_loss
 from metrics.encoders.micro_classifier import classifier_loss
 from metrics.encoders.micro_imagebind import FRAME_STEP, imagebind_loss
-from metrics.encoders.micro_synchformer import LARGEST, MEL_STEP, STEP, WINDOW, MicroSynchformer
+from metrics.encoders.micro_synchformer import GRID, LARGEST, MEL_STEP, STEP, WINDOW, MicroSynchformer
 from metrics.judges.augmentation import vary_pictures, vary_sound
 from metrics.judges.clips import Clips
 from metrics.judges.settings import JudgeSettings
@@ -22,6 +21,7 @@ Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
 
 #: Windows of sound compared with each window of pictures in a batch: sound is cheap, pictures are not.
 SHIFTS = 6
+CLASSES = len(GRID)
 
 
 def _groups(settings: JudgeSettings, clips: Clips) -> int:
@@ -77,32 +77,60 @@ def imagebind(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[Ma
     return make_batch, lambda model, batch: imagebind_loss(model, *batch, group=len(clips.labels))
 
 
-def draw_shifts(total: int, clips: int, shifts: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Windows of shifted pairs: every offset class is equally likely.
+def _starts_allowed(total: int) -> Tensor:
+    """Which (video start, offset class) keep both windows inside a clip of `total` frames: (starts, classes) bool."""
+    room = total - WINDOW
+    sound = torch.arange(room + 1)[:, None] - (torch.arange(CLASSES) * STEP - LARGEST)
+    return (sound >= 0) & (sound <= room)
+
+
+def draw_pairs(total: int, pairs: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Windows of shifted pairs, every offset class equally likely, then every start that it allows.
+
+    Parameters
+    ----------
+    total : int
+        Video frames of a clip.
+    pairs : int
+    generator : Generator
+
+    Returns
+    -------
+    video_start, sound_start, target : Tensor of int
+        (pairs,) each: window starts in video frames, and offset classes. A sound that comes later than the
+        pictures is one whose window starts earlier.
+    """
+    target = torch.randint(CLASSES, (pairs,), generator=generator)
+    allowed = _starts_allowed(total).T.float()
+    start = torch.multinomial(allowed[target], 1, generator=generator).squeeze(1)
+    return start, start - (target * STEP - LARGEST), target
+
+
+def draw_shifts(total: int, clips: int, shifts: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Windows of pictures, each with several shifted windows of sound.
+
+    One window of pictures does not allow every offset: a clip is too short. So small offsets are drawn more often
+    than large ones, and the weights undo that: under them every offset class is equally likely, as in
+    :func:`draw_pairs`. Without them a judge would learn to answer 0 where it sees nothing.
 
     Parameters
     ----------
     total : int
         Video frames of a clip.
     clips, shifts : int
-        Pairs for each clip.
     generator : Generator
 
     Returns
     -------
-    video_start, sound_start, target : Tensor of int
-        (clips,), (clips, shifts), (clips, shifts): window starts in video frames, and offset classes. A sound
-        that comes later than the pictures is one whose window starts earlier.
+    video_start, sound_start, target, weight : Tensor
+        (clips,), then (clips, shifts): as in :func:`draw_pairs`; weights have mean 1.
     """
-    room = total - WINDOW
-    classes = 2 * LARGEST // STEP + 1
-    start = torch.randint(room + 1, (clips,), generator=generator)
-    # Of the offsets that the clip's length allows for this start.
-    lags = (torch.arange(classes) * STEP - LARGEST).expand(clips, classes)
-    sound = start[:, None] - lags
-    allowed = ((sound >= 0) & (sound <= room)).float()
-    target = torch.multinomial(allowed, shifts, generator=generator)
-    return start, sound.gather(1, target), target
+    allowed = _starts_allowed(total).float()
+    law = allowed / allowed.sum(1, keepdim=True)
+    start = torch.randint(len(law), (clips,), generator=generator)
+    target = torch.multinomial(law[start], shifts, replacement=True, generator=generator)
+    weight = 1 / (CLASSES * law.mean(0))
+    return start, start[:, None] - (target * STEP - LARGEST), target, weight[target]
 
 
 def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[MakeBatch, Loss]:
@@ -114,9 +142,9 @@ def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[
             f"each, got {total} and {clips.mel.shape[0]}"
         )
 
-    def make_batch(step: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def make_batch(step: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows = clips.draw(settings.loop.batch_size, generator)
-        video, sound, target = draw_shifts(total, len(rows), SHIFTS, generator)
+        video, sound, target, weight = draw_shifts(total, len(rows), SHIFTS, generator)
         frames = clips.pictures(rows)
         # Varied before the cut: once a clip, which costs less than once a window.
         mel = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
@@ -126,15 +154,17 @@ def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[
             for clip, starts in zip(mel, sound.tolist(), strict=True)
             for at in starts
         ]
-        return vary_pictures(pictures, settings.augmentation, generator), torch.stack(sounds), target.flatten()
+        pictures = vary_pictures(pictures, settings.augmentation, generator)
+        return pictures, torch.stack(sounds), target.flatten(), weight.flatten()
 
-    def loss(model: MicroSynchformer, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
-        pictures, sounds, target = batch
+    def loss(model: MicroSynchformer, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+        pictures, sounds, target, weight = batch
         seen = model.see(pictures).repeat_interleave(SHIFTS, dim=0)
         logits = model.compare(seen, model.hear(sounds))
-        grid = torch.tensor(micro_synchformer.GRID, device=logits.device)
-        error = (grid[logits.argmax(-1)] - grid[target]).abs().mean()
-        return {"loss": functional.cross_entropy(logits, target), "error_seconds": error}
+        grid = torch.tensor(GRID, device=logits.device)
+        error = (weight * (grid[logits.argmax(-1)] - grid[target]).abs()).mean()
+        losses = functional.cross_entropy(logits, target, reduction="none")
+        return {"loss": (weight * losses).mean(), "error_seconds": error}
 
     return make_batch, loss
 

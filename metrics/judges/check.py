@@ -12,8 +12,9 @@ imagebind.category_retrieval
     Share of pictures whose closest sound, its own left out, has their label.
 synchformer.matched_*, dubbed_*
     Error of the offset (and share within one class) on pairs shifted by known offsets, every class equally
-    often: with the clip's own sound, and with the sound of another label at the same event times, which is
-    what a generated sound for another prompt must be judged as.
+    likely (an answer that is always 0 would be 0.499 s off, a random one 0.666 s): with the clip's own sound,
+    and with the sound of another label at the same event times, which is what a generated sound for another
+    prompt must be judged as.
 synchformer.desync_true_seconds
     DeSync of the clips' own sound, which is 0 by construction.
 """
@@ -29,8 +30,8 @@ from cafa.errors import InputError
 from cafa.seeds import seed_for
 from metrics.desync import desync
 from metrics.encoders.micro_judges import MicroJudges
-from metrics.encoders.micro_synchformer import MEL_STEP, WINDOW
-from metrics.judges.batches import draw_shifts
+from metrics.encoders.micro_synchformer import MEL_STEP, window
+from metrics.judges.batches import draw_pairs
 from metrics.judges.clips import Clips
 from metrics.judges.settings import MEASURES
 
@@ -87,18 +88,18 @@ def shifted_errors(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None
     errors = []
     for row, clip_id in enumerate(clips.clip_ids):
         generator = Generator().manual_seed(seed_for(seed, "shifts", clip_id))
-        video, sound, target = draw_shifts(clips.frames.shape[0], 1, SHIFTS, generator)
+        starts, sound_starts, target = draw_pairs(clips.frames.shape[0], SHIFTS, generator)
         if dub is None:
-            mel = clips.sounds([row])[0]
+            mel = clips.sounds([row])
         else:
-            others = [label for target, label in enumerate(clips.labels) if target != clips.targets[row]]
-            mel = torch.from_numpy(dub(row, others[seed_for(seed, "dub", clip_id) % len(others)]))
-        at = int(video)
-        windows = [mel[MEL_STEP * start : MEL_STEP * (start + WINDOW)] for start in sound[0].tolist()]
+            others = [label for at, label in enumerate(clips.labels) if at != clips.targets[row]]
+            mel = torch.from_numpy(dub(row, others[seed_for(seed, "dub", clip_id) % len(others)]))[None]
+        frames = clips.pictures([row])
+        pictures = torch.cat([window(frames, at) for at in starts.tolist()])
+        sounds = torch.cat([window(mel, at, MEL_STEP) for at in sound_starts.tolist()])
         with torch.inference_mode():
-            seen = model.see(clips.pictures([row])[:, at : at + WINDOW].to(judges.device)).expand(SHIFTS, -1, -1)
-            found = model.compare(seen, model.hear(torch.stack(windows).to(judges.device))).argmax(-1).cpu()
-        errors.append((grid[found] - grid[target[0]]).abs().numpy())
+            found = model(pictures.to(judges.device), sounds.to(judges.device)).argmax(-1).cpu()
+        errors.append((grid[found] - grid[target]).abs().numpy())
     return np.stack(errors)
 
 

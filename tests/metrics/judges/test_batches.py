@@ -4,32 +4,43 @@ import torch
 from cafa.errors import InputError
 from metrics.encoders.micro_synchformer import GRID, MEL_STEP, WINDOW
 from metrics.judges.augmentation import Augmentation
-from metrics.judges.batches import BATCHES, SHIFTS, draw_shifts
+from metrics.judges.batches import BATCHES, SHIFTS, draw_pairs, draw_shifts
 from metrics.judges.settings import judge_settings
 
 OFF = dict.fromkeys(Augmentation.model_fields, 0)
 
 
-def test_shifts_stay_in_the_clip_and_mean_what_their_class_says():
-    video, sound, target = draw_shifts(80, 2000, 4, torch.Generator().manual_seed(0))
+def test_pairs_stay_in_the_clip_and_mean_what_their_class_says():
+    video, sound, target = draw_pairs(80, 5000, torch.Generator().manual_seed(0))
     assert int(video.min()) == int(sound.min()) == 0
     assert int(video.max()) == int(sound.max()) == 80 - WINDOW
     # An event in both windows is later in the sound's, by the offset, where that window starts earlier.
-    offset = (video[:, None] - sound) * 0.04
-    assert torch.allclose(offset, torch.tensor(GRID)[target], atol=1e-6)
-    assert set(target.flatten().tolist()) == set(range(len(GRID)))
+    assert torch.allclose((video - sound) * 0.04, torch.tensor(GRID)[target], atol=1e-6)
 
 
-def test_shifts_of_one_pair_differ():
-    target = draw_shifts(80, 50, 4, torch.Generator().manual_seed(0))[2]
-    assert all(len(set(row)) == 4 for row in target.tolist())
+def test_every_offset_of_a_pair_is_equally_likely():
+    target = draw_pairs(80, 50_000, torch.Generator().manual_seed(0))[2]
+    share = torch.bincount(target, minlength=len(GRID)) / len(target)
+    assert torch.allclose(share, torch.full_like(share, 1 / 25), atol=0.005)
+
+
+def test_weights_make_every_offset_of_several_windows_equally_likely():
+    video, sound, target, weight = draw_shifts(80, 50_000, 2, torch.Generator().manual_seed(0))
+    assert torch.allclose((video[:, None] - sound) * 0.04, torch.tensor(GRID)[target], atol=1e-6)
+    assert int(sound.min()) == 0
+    assert int(sound.max()) == 80 - WINDOW
+    assert float(weight.mean()) == pytest.approx(1, abs=0.02)
+    share = torch.zeros(len(GRID)).index_add(0, target.flatten(), weight.flatten()) / target.numel()
+    assert torch.allclose(share, torch.full_like(share, 1 / 25), atol=0.004)
+    unweighted = torch.bincount(target.flatten(), minlength=25) / target.numel()
+    assert unweighted[12] > 2 * unweighted[0]
 
 
 def test_synchformer_windows_are_cut_where_the_classes_say(toy):
     settings = judge_settings("synchformer", {"loop": {"batch_size": 3}, "augmentation": OFF})
     silence = float(toy.clips.mel["clip000"].min()) - 1
     make_batch, _ = BATCHES["synchformer"](toy.clips, settings, silence)
-    pictures, sounds, target = make_batch(0, torch.Generator().manual_seed(2))
+    pictures, sounds, target, _ = make_batch(0, torch.Generator().manual_seed(2))
     assert pictures.shape == (3, WINDOW, 16, 16, 3)
     assert sounds.shape == (3 * SHIFTS, MEL_STEP * WINDOW, 16)
     # The toy's flashes and bursts: shifted by its offset, one curve explains the other.
