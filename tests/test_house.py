@@ -13,8 +13,8 @@ MAX_LINES, MAX_FUNCTION_LINES = 400, 65
 
 #: what `metrics` may use of `cafa`: files and words, never a model of the generator
 METRICS_MAY_IMPORT = {
-    "cafa.checkpoint", "cafa.errors", "cafa.files", "cafa.ledger", "cafa.media", "cafa.progress", "cafa.provenance",
-    "cafa.seeds", "cafa.shards", "cafa.store", "cafa.training.loop",
+    "cafa.checkpoint", "cafa.errors", "cafa.files", "cafa.journal", "cafa.ledger", "cafa.manifest", "cafa.media",
+    "cafa.progress", "cafa.provenance", "cafa.seeds", "cafa.shards", "cafa.store", "cafa.training.loop",
 }  # fmt: skip
 #: what `cafa` outside its command line may use of `metrics`: the visual encoder that both need has one owner
 CAFA_MAY_IMPORT = {"metrics", "metrics.encoders"}

@@ -230,11 +230,12 @@ def published_values(wildcards):
 
 
 def table_settings(wildcards):
-    """Settings of a table as JSON."""
+    """Settings of a table as JSON; a configuration laid over another may have fewer rows, and the same descriptions."""
     entry = {
         key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
     }
-    return json.dumps({**entry, "bootstrap": config["bootstrap"]}, sort_keys=True)
+    rows = {name: line for name, line in entry.get("descriptions", {}).items() if name in entry["systems"]}
+    return json.dumps({**entry, "descriptions": rows, "bootstrap": config["bootstrap"]}, sort_keys=True)
 
 
 def table_card_extra(wildcards):
