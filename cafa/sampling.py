@@ -61,6 +61,17 @@ def sample_latents(
         return sample_dpmpp_3m_sde(model, draw() * sigmas[0], sigmas, lambda step: draw(), defaults.eta)
 
 
+def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:
+    """The velocity under autocast; the sampler around it stays in float32."""
+    kind = torch.bfloat16 if device.type == "cpu" else torch.float16
+
+    def halved(x: Tensor, time: Tensor) -> Tensor:
+        with torch.autocast(device.type, kind):
+            return velocity(x, time).float()
+
+    return halved
+
+
 def finish(waveform: np.ndarray, samples: int, setting: WindowSetting) -> np.ndarray:
     """Normalise, cut and convert one window.
 
@@ -96,6 +107,7 @@ def generate_windows(
     negative: Tensor | None = None,
     setting: WindowSetting = OURS,
     defaults: SamplingDefaults | None = None,
+    half: bool = False,
 ) -> list[np.ndarray]:
     """Sound for a batch of (caption, video).
 
@@ -117,6 +129,8 @@ def generate_windows(
     setting : WindowSetting
     defaults : SamplingDefaults, optional
         Steps, guidance and asymmetric scale; by default the backbone's.
+    half : bool
+        Run the denoiser under autocast (float16 on a GPU, as the published code does; bfloat16 on a CPU).
 
     Returns
     -------
@@ -130,6 +144,8 @@ def generate_windows(
     given = {"text": len(text), "seeds": len(seeds)} | ({} if features is None else {"features": len(features)})
     if len(set(given.values())) > 1:
         raise InputError(f"numbers of items differ: {given}")
+    if setting.published_guidance and backbone.name != "stable_audio_open":
+        raise InputError(f"the published setting is that of CAFA on stable_audio_open, not of {backbone.name}")
     if (adapter is None) != (features is None):
         raise InputError("an adapter needs video features, and features need an adapter")
     how = defaults or backbone.defaults
@@ -146,11 +162,12 @@ def generate_windows(
     if adapter is None or features is None:
         velocity = text_velocity(backbone.denoiser, told, how.guidance_scale, against)
     else:
-        # The published treatment exists for Stable Audio alone.
         guided: Any = published_velocity if setting.published_guidance else adapter_velocity
         velocity = guided(
             backbone.denoiser, adapter, told, features.to(parameter), how.guidance_scale, how.asymmetric_scale, against
         )
     shape = (backbone.latent_channels, latents)
+    if half:
+        velocity = in_half_precision(velocity, parameter.device)
     decoded = backbone.decode_audio(sample_latents(velocity, seeds, shape, how, parameter.device))
     return [finish(waveform.cpu().numpy(), samples, setting) for waveform in decoded]

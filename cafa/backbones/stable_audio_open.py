@@ -60,7 +60,6 @@ class StableAudioOpen:
         text_source: str | Path = T5_BASE.name,
         download: bool = False,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
         sha256: Mapping[str, str] | None = None,
     ) -> "StableAudioOpen":
         """Load from a local folder or a hub id.
@@ -74,8 +73,8 @@ class StableAudioOpen:
             T5 for the original layout, which does not hold it; a folder or a hub id.
         download : bool
             Ask the hub for what is not in the local cache.
-        device, dtype
-            Of denoiser and autoencoder; T5 is kept in float32.
+        device : torch.device or str
+            Weights are float32; 16 bits are a matter of sampling (:func:`cafa.sampling.generate_windows`).
         sha256 : mapping, optional
             Known digests by file name, to be checked.
 
@@ -86,10 +85,10 @@ class StableAudioOpen:
         """
         folder = locate(source, STABLE_AUDIO_OPEN, download)
         if (folder / "model_index.json").is_file():
-            denoiser, autoencoder, files = _from_diffusers(folder, dtype)
+            denoiser, autoencoder, files = _from_diffusers(folder)
             text = T5Text.load(folder / "text_encoder", folder / "tokenizer", TEXT_LENGTH, device)
         elif (folder / SINGLE_FILE[0]).is_file():
-            denoiser, autoencoder, files = _from_single_file(folder, dtype)
+            denoiser, autoencoder, files = _from_single_file(folder)
             words = locate(text_source, T5_BASE, download)
             text = T5Text.load(words, words, TEXT_LENGTH, device)
         else:
@@ -120,9 +119,12 @@ class StableAudioOpen:
         return self.audio.decode(latents)
 
 
-def _from_diffusers(folder: Path, dtype: torch.dtype) -> tuple[StableAudioBackbone, AutoencoderOobleck, list[Path]]:
+def _from_diffusers(folder: Path) -> tuple[StableAudioBackbone, AutoencoderOobleck, list[Path]]:
     files = require(folder, DIFFUSERS_WEIGHTS, STABLE_AUDIO_OPEN)
-    arguments: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": dtype}
+    # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
+    arguments: dict[str, Any] = {
+        "local_files_only": True, "use_safetensors": True, "torch_dtype": torch.float32, "low_cpu_mem_usage": False,
+    }  # fmt: skip
     dit = StableAudioDiTModel.from_pretrained(folder / "transformer", **arguments)
     projection = StableAudioProjectionModel.from_pretrained(folder / "projection_model", **arguments)
     config: Any = dit.config
@@ -144,19 +146,19 @@ def _from_diffusers(folder: Path, dtype: torch.dtype) -> tuple[StableAudioBackbo
     return denoiser, autoencoder, files
 
 
-def _from_single_file(folder: Path, dtype: torch.dtype) -> tuple[StableAudioBackbone, AutoencoderOobleck, list[Path]]:
+def _from_single_file(folder: Path) -> tuple[StableAudioBackbone, AutoencoderOobleck, list[Path]]:
     config, weights_file = require(folder, SINGLE_FILE, STABLE_AUDIO_OPEN)
     settings, sizes = model_sizes(read_json(config))
     weights = read_published(weights_file)
     with torch.device("meta"):
         denoiser, autoencoder = StableAudioBackbone(settings), AutoencoderOobleck(**sizes)
-    assign(denoiser, weights.backbone, dtype, weights_file)
-    assign(autoencoder, weights.autoencoder, dtype, weights_file)
+    assign(denoiser, weights.backbone, weights_file)
+    assign(autoencoder, weights.autoencoder, weights_file)
     return denoiser, autoencoder, [weights_file]
 
 
-def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, file: Path) -> None:
-    """Put tensors into a network on the ``meta`` device, strictly and without a second copy.
+def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Put tensors into a network on the ``meta`` device, strictly, as float32 and without a second copy.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], dtype: torch
         If a name or a shape does not fit.
     """
     try:
-        network.load_state_dict({name: value.to(dtype) for name, value in tensors.items()}, strict=True, assign=True)
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True, assign=True)
     except RuntimeError as error:
         raise WeightsError(f"{file} does not fit {type(network).__name__}: {error}") from error
 
@@ -212,5 +214,5 @@ def load_published_adapter(file: str | Path, backbone: StableAudioSettings) -> t
     hint_dim, feature_dim = weights.adapter["hint.linear2.weight"].shape
     with torch.device("meta"):
         adapter = Adapter(backbone, AdapterSettings(feature_dim=feature_dim, hint_dim=hint_dim))
-    assign(adapter, weights.adapter, torch.float32, Path(file))
+    assign(adapter, weights.adapter, Path(file))
     return adapter.requires_grad_(False).eval(), weights

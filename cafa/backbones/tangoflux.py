@@ -59,7 +59,6 @@ class TangoFlux:
         text_source: str | Path = FLAN_T5_LARGE.name,
         download: bool = False,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
         sha256: Mapping[str, str] | None = None,
     ) -> "TangoFlux":
         """Load from a local folder or a hub id.
@@ -72,8 +71,8 @@ class TangoFlux:
             Folder or hub id of the T5 encoder; its weights are replaced by those in ``tangoflux.safetensors``, if any.
         download : bool
             Ask the hub for what is not in the local cache.
-        device, dtype
-            Of denoiser and autoencoder; T5 is kept in float32.
+        device : torch.device or str
+            Weights are float32; 16 bits are a matter of sampling (:func:`cafa.sampling.generate_windows`).
         sha256 : mapping, optional
             Known digests by file name, to be checked.
 
@@ -94,8 +93,8 @@ class TangoFlux:
         with torch.device("meta"):
             denoiser = TangoFluxDenoiser(settings)
             autoencoder = AutoencoderOobleck(**autoencoder_sizes(autoencoder_weights, autoencoder_file))
-        assign(denoiser, denoiser_weights, dtype, weights_file)
-        assign(autoencoder, autoencoder_weights, dtype, autoencoder_file)
+        assign(denoiser, denoiser_weights, weights_file)
+        assign(autoencoder, autoencoder_weights, autoencoder_file)
         identity = {"weights_sha256": checked_sha256([weights_file, autoencoder_file], sha256 or {})}
         return cls(denoiser.to(device), OobleckAudio(autoencoder.to(device)), text, identity)
 

@@ -108,6 +108,19 @@ def test_window_is_the_one_the_adapter_was_trained_with(
     assert seen == [24, 16, 24]
 
 
+def test_half_precision_is_close(backbone: StableAudioOpen, adapter: Adapter, text: Tensor, video: Tensor):
+    how = replace(backbone.defaults, **FAST)
+    full, half = (
+        generate_windows(
+            backbone, text[:2], SECONDS, [0, 1], adapter=adapter, features=video[:2], defaults=how, half=half
+        )
+        for half in (False, True)
+    )
+    for exact, close in zip(full, half, strict=True):
+        assert close.dtype == np.float32
+        assert 0 < np.abs(exact - close).max() < 0.2
+
+
 def test_negative_prompt_changes_the_sound(backbone: StableAudioOpen, text: Tensor):
     how = replace(backbone.defaults, **FAST)
     (plain,) = generate_windows(backbone, text[:1], SECONDS, [0], defaults=how)

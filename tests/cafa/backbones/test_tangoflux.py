@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cafa.backbones.tangoflux_denoiser import TangoFluxConditioning, TangoFluxDe
 from cafa.errors import InputError, WeightsError
 from cafa.guidance import adapter_velocity, text_velocity
 from cafa.samplers import per_item_noise, sample_euler
+from cafa.sampling import OFFICIAL, generate_windows
 from cafa.schedules import flow_times
 
 SMALL = TangoFluxSettings(
@@ -191,6 +193,16 @@ def test_a_clip_does_not_depend_on_its_batch(backbone: TangoFlux, trained: Tango
     for item in range(7):
         difference = (generate([item])[0] - together[item]).abs().max() / together[item].abs().max()
         assert difference <= 1e-5
+
+
+def test_windows_are_generated_our_way_only(backbone: TangoFlux, trained: TangoFluxAdapter):
+    text, how = backbone.encode_text(["a dog barks"]), replace(backbone.defaults, steps=3)
+    given = {"adapter": trained, "features": torch.randn(1, 16, 6), "defaults": how}
+    (sound,) = generate_windows(backbone, text, 100 / 44100, [0], **given)
+    assert sound.shape == (2, 100)
+    assert abs(sound).max() == pytest.approx(1)
+    with pytest.raises(InputError, match="not of tangoflux"):
+        generate_windows(backbone, text, 100 / 44100, [0], setting=OFFICIAL, **given)
 
 
 def test_text_encoder_of_the_checkpoint_is_used(backbone: TangoFlux, layouts: dict[str, Path]):

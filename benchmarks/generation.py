@@ -1,0 +1,165 @@
+"""Time per clip of generation: ours against the published code's way of working, as ratios within one run.
+
+The published way: every clip by itself; the models loaded again for each; 1024 latents of which 10 s are kept; the
+null text's cross-attention computed. Ours, switched on one after the other: models loaded once; that cross-attention
+skipped; clips in batches; and a window of 216 latents, which needs an adapter that was trained at that length (no
+published one was). On a CPU the processor's time is counted, so that other programs do not disturb the ratios; on a
+GPU the clock's.
+
+Run on a CPU, reduced size, about two minutes::
+
+    python -m benchmarks.generation
+
+On a GPU at full size with random weights (not run: no GPU at hand)::
+
+    python -m benchmarks.generation --size full --device cuda --steps 50 --clips 16 --batch 16 --half
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from diffusers import AutoencoderOobleck
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
+
+from cafa.adapter import Adapter, AdapterSettings
+from cafa.backbones.official import PublishedWeights
+from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
+from cafa.backbones.stable_audio_open import StableAudioOpen, load_published_adapter, write_published
+from cafa.files import write_json
+from cafa.sampling import OFFICIAL, OURS, generate_windows
+
+SECONDS = 10.0
+FEATURES = 216
+SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "reduced": (
+        {"blocks": 3, "heads": 4, "key_value_heads": 4, "text_dim": 256},
+        {"encoder_hidden_size": 4, "decoder_channels": 4},
+        {"d_model": 256, "d_ff": 512, "num_layers": 2, "num_heads": 4},
+    ),
+    "full": ({}, {}, {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}),
+}
+
+
+def write_models(folder: Path, size: str) -> StableAudioSettings:
+    """Write a backbone with its encoders, and an adapter, with random weights."""
+    denoiser, autoencoder, text = SIZES[size]
+    settings = StableAudioSettings(**denoiser)
+    torch.manual_seed(0)
+    backbone = StableAudioBackbone(settings)
+    adapter = Adapter(settings, AdapterSettings())
+    adapter.copy_backbone(backbone)
+    write_published(folder / "adapter.safetensors", PublishedWeights(adapter=adapter.state_dict()))
+    del adapter
+    backbone.dit.save_pretrained(folder / "transformer")
+    backbone.projection.save_pretrained(folder / "projection_model")
+    AutoencoderOobleck(**autoencoder).save_pretrained(folder / "vae")
+    T5EncoderModel(T5Config(vocab_size=32128, d_kv=64, **text)).save_pretrained(folder / "text_encoder")
+    words = Tokenizer(WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>").save_pretrained(
+        folder / "tokenizer"
+    )
+    (folder / "model_index.json").write_text("{}")
+    return settings
+
+
+class Loaded:
+    """Models from disk, and the two ways of using them."""
+
+    def __init__(self, folder: Path, settings: StableAudioSettings, device: str, half: bool) -> None:
+        self.backbone, self.half = StableAudioOpen.load(folder, device=device), half
+        self.adapter = load_published_adapter(folder / "adapter.safetensors", settings)[0].to(device)
+
+    def generate(self, clips: list[int], latents: int, published: bool, steps: int) -> None:
+        """Sound for clips; the numbers are seeds."""
+        text = self.backbone.encode_text([f"sound {number}" for number in clips])
+        features = torch.randn(len(clips), FEATURES, 768, generator=torch.Generator().manual_seed(0))
+        setting = (OFFICIAL if published else OURS).model_copy(update={"latents": latents})
+        how = replace(self.backbone.defaults, steps=steps)
+        generate_windows(
+            self.backbone, text, SECONDS, clips, adapter=self.adapter, features=features, setting=setting,
+            defaults=how, half=self.half,
+        )  # fmt: skip
+
+
+def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, float | None]:
+    """Least seconds of several runs (of the processor on a CPU), and peak memory in GB where the device counts it."""
+    cuda = device.startswith("cuda")
+    clock = time.perf_counter if cuda else time.process_time
+    if cuda:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    least = float("inf")
+    for _ in range(repeats):
+        start = clock()
+        work()
+        if cuda:
+            torch.cuda.synchronize()
+        least = min(least, clock() - start)
+    return least, torch.cuda.max_memory_allocated() / 1e9 if cuda else None
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--size", type=click.Choice(list(SIZES)), default="reduced", help="reduced, or Stable Audio Open's")
+@click.option("--device", default="cpu", help="torch device")
+@click.option("--half", is_flag=True, help="denoiser in 16 bits")
+@click.option("--steps", default=4, help="sampling steps per clip")
+@click.option("--clips", default=2, help="clips per way")
+@click.option("--batch", default=2, help="clips per batch in our way")
+@click.option("--repeats", default=2, help="runs of each way, of which the fastest counts")
+@click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
+def main(
+    size: str, device: str, half: bool, steps: int, clips: int, batch: int, repeats: int, output: Path | None
+) -> None:
+    """Print seconds per clip of each way, and how many times faster it is than the published one."""
+    numbers = list(range(clips))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = write_models(folder, size)
+
+        def reloading() -> None:
+            for number in numbers:
+                Loaded(folder, settings, device, half).generate([number], 1024, True, steps)
+
+        kept = Loaded(folder, settings, device, half)
+        kept.generate([0], 1024, True, 2)  # warm up
+
+        def with_models_kept(published: bool, latents: int, together: int) -> Callable[[], None]:
+            def work() -> None:
+                for first in range(0, clips, together):
+                    kept.generate(numbers[first : first + together], latents, published, steps)
+
+            return work
+
+        ways: dict[str, Callable[[], None]] = {
+            "published: models loaded per clip, 1024 latents": reloading,
+            "models loaded once": with_models_kept(True, 1024, 1),
+            "+ null cross-attention skipped": with_models_kept(False, 1024, 1),
+            f"+ batches of {batch}": with_models_kept(False, 1024, batch),
+            "+ 216 latents (adapter trained so)": with_models_kept(False, FEATURES, batch),
+        }
+        rows = {way: timed(work, device, repeats) for way, work in ways.items()}
+    slowest = next(iter(rows.values()))[0]
+    click.echo(f"{'way':<50}{'s per clip':>11}{'clips per hour':>16}{'times faster':>14}{'peak GB':>9}")
+    for way, (seconds, memory) in rows.items():
+        peak = "-" if memory is None else f"{memory:.1f}"
+        click.echo(
+            f"{way:<50}{seconds / clips:>11.2f}{3600 * clips / seconds:>16.0f}{slowest / seconds:>14.2f}{peak:>9}"
+        )
+    if output is not None:
+        figures = {way: {"seconds_per_clip": value / clips, "peak_gb": memory} for way, (value, memory) in rows.items()}
+        about = {"size": size, "device": device, "half": half, "steps": steps, "clips": clips, "batch": batch}
+        write_json(output, {"settings": about, "threads": torch.get_num_threads(), "ways": figures})
+
+
+if __name__ == "__main__":
+    main()
