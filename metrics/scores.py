@@ -56,14 +56,14 @@ class Truth:
     classifier
         Of the clips' own sound: embedding, logits.
     imagebind
-        Of the clips' picture: video.
+        Of the clips' picture: video; None where no metric is to be made of it.
     text
-        The CLAP judge's embedding of every caption.
+        The CLAP judge's embedding of every caption; None likewise.
     """
 
     classifier: Embeddings
-    imagebind: Embeddings
-    text: Embeddings
+    imagebind: Embeddings | None
+    text: Embeddings | None
 
 
 def read_truth(folder: str | Path, text: str | Path) -> Truth:
@@ -153,8 +153,9 @@ def score_system(
     prompts : pandas.DataFrame
         clip_id, caption_id, protocol, caption, own_caption.
     generated : dict of str to Embeddings
-        By judge, as from :func:`read_generated`.
+        By judge, as from :func:`read_generated`. Metrics of judges that are left out are not computed.
     truth : Truth
+        Of the same judges.
     index : pandas.DataFrame, optional
         See :func:`expected_rows`.
 
@@ -173,38 +174,45 @@ def score_system(
     rows = expected_rows(prompts, index).reset_index(drop=True)
     if rows.empty:
         raise MissingClipError(f"system {system} has no sample that could be scored: its index says why")
-    grid = generated["synchformer"].grid
-    if grid is None:
-        raise InputError(f"{generated['synchformer'].source}: the metadata hold no `grid` of offsets in seconds")
+    parts = _pair_scores(system, rows, generated, truth)
+    if "clap" in generated:
+        parts += _text_scores(system, rows, generated["clap"], truth.text)
+    order = ["protocol", "clip_id", "caption_id", "metric"]
+    return pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True)
 
-    for judge, of_clips in (("clap", truth.text), ("classifier", truth.classifier), ("imagebind", truth.imagebind)):
-        same_judge(generated[judge], of_clips)
 
-    sound = generated["clap"].take(rows, "embedding")
-    prompt = truth.text.take(rows, "embedding")
-    offsets = desync(
-        generated["synchformer"].take(rows, "logits_first"),
-        generated["synchformer"].take(rows, "logits_last"),
-        grid,
-    )
-    values: dict[str, np.ndarray] = {
-        "CLAP": cosine_similarity(sound, prompt),
-        "KL": kl_divergence(truth.classifier.take(rows, "logits"), generated["classifier"].take(rows, "logits")),
-        "IB": cosine_similarity(truth.imagebind.take(rows, "video"), generated["imagebind"].take(rows, "embedding")),
-        "DeSync": offsets.seconds,
-        "DeSync_windows": offsets.windows.astype(np.float64),
-    }
-    parts = [_part(system, rows, metric, value) for metric, value in values.items()]
+def _pair_scores(system: str, rows: pd.DataFrame, generated: dict[str, Embeddings], truth: Truth) -> list[pd.DataFrame]:
+    """Metrics of a sound and its clip: KL, IB, DeSync."""
+    same_judge(generated["classifier"], truth.classifier)
+    logits = generated["classifier"].take(rows, "logits")
+    values = {"KL": kl_divergence(truth.classifier.take(rows, "logits"), logits)}
+    if "imagebind" in generated:
+        same_judge(generated["imagebind"], truth.imagebind)
+        video = truth.imagebind.take(rows, "video")
+        values["IB"] = cosine_similarity(video, generated["imagebind"].take(rows, "embedding"))
+    if "synchformer" in generated:
+        judge = generated["synchformer"]
+        if judge.grid is None:
+            raise InputError(f"{judge.source}: the metadata hold no `grid` of offsets in seconds")
+        offsets = desync(judge.take(rows, "logits_first"), judge.take(rows, "logits_last"), judge.grid)
+        values["DeSync"] = offsets.seconds
+        values["DeSync_windows"] = offsets.windows.astype(np.float64)
+    return [_part(system, rows, metric, value) for metric, value in values.items()]
 
+
+def _text_scores(system: str, rows: pd.DataFrame, judge: Embeddings, text: Embeddings) -> list[pd.DataFrame]:
+    """Metrics of a sound and captions: CLAP, and Acc where the prompt is not the clip's own caption."""
+    same_judge(judge, text)
+    sound, prompt = judge.take(rows, "embedding"), text.take(rows, "embedding")
+    parts = [_part(system, rows, "CLAP", cosine_similarity(sound, prompt))]
     other = np.flatnonzero(rows["caption"] != rows["own_caption"])
     if len(other):
         asked = rows.iloc[other]
-        own = truth.text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
+        own = text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
         accuracy = prompt_accuracy(sound[other], prompt[other], own)
         parts.append(_part(system, asked, "Acc", accuracy.correct.astype(np.float64)))
         parts.append(_part(system, asked, "Acc_margin", accuracy.margin))
-    order = ["protocol", "clip_id", "caption_id", "metric"]
-    return pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True)
+    return parts
 
 
 def _part(system: str, rows: pd.DataFrame, metric: str, values: np.ndarray) -> pd.DataFrame:

@@ -1,0 +1,78 @@
+"""Embeddings that are finished, on disk: an interrupted evaluation continues, and nothing old is ever taken for new."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cafa.errors import ClipError
+from cafa.files import whole
+from cafa.journal import Journal
+
+
+class EmbeddingCache:
+    """Arrays by item.
+
+    An item counts as finished if the journal holds it for the very bytes it was made from, and its file of arrays is
+    there whole. The journal is valid for one `key`: other judges, lengths or code begin afresh.
+
+    Parameters
+    ----------
+    folder : path
+        Of the journal and the arrays.
+    key : str
+        Digest of everything but the items' own files.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder / key[:16]
+        self._journal = Journal(self.folder / "journal", key)
+
+    def __enter__(self) -> "EmbeddingCache":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._journal.close()
+
+    def _file(self, item: str) -> Path:
+        return self.folder / f"{hashlib.sha256(item.encode()).hexdigest()[:40]}.npz"
+
+    def finished(self, item: str, source: str) -> bool:
+        """Whether the item is done, with success or not, for the bytes whose digest is `source`."""
+        record = self._journal.done.get(item)
+        if record is None or not source or record["source"] != source:
+            return False
+        file = self._file(item)
+        return "reason" in record or (file.is_file() and file.stat().st_size == record["size"])
+
+    def facts(self, item: str) -> dict[str, Any]:
+        """What was recorded of a finished item.
+
+        Raises
+        ------
+        ClipError
+            If it failed.
+        """
+        record = self._journal.done[item]
+        if "reason" in record:
+            raise ClipError(record["reason"], record["detail"])
+        return record["facts"]
+
+    def arrays(self, item: str) -> dict[str, np.ndarray]:
+        """Arrays of an item that succeeded."""
+        self.facts(item)
+        with np.load(self._file(item), allow_pickle=False) as content:
+            return dict(content)
+
+    def put(self, item: str, source: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+        """Store arrays, then record the item."""
+        file = self._file(item)
+        with whole(file) as temporary:
+            np.savez(temporary, **arrays)
+        self._journal.add(item, {"source": source, "size": file.stat().st_size, "facts": dict(facts)})
+
+    def put_failure(self, item: str, source: str, error: ClipError) -> None:
+        """Record that an item cannot be made from these bytes; other bytes are tried again."""
+        self._journal.add(item, {"source": source, "reason": error.reason, "detail": error.detail})

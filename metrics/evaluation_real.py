@@ -1,0 +1,255 @@
+"""The published judges of an evaluation: PANNs, LAION-CLAP, ImageBind and Synchformer."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import torch
+
+from cafa.errors import InputError, WeightsError
+from cafa.files import sha256_file
+from metrics.encoders import imagebind, synchformer
+from metrics.encoders.clap import ClapAudioEncoder, ClapNetwork, ClapTextEncoder, load_clap
+from metrics.encoders.clap_text import LARGEST_COSINE, UNRELATED, load_tokenizer
+from metrics.encoders.frames import resize_short_side
+from metrics.encoders.imagebind import ImageBindAudioEncoder, ImageBindVisionEncoder
+from metrics.encoders.imagebind_network import PAIR
+from metrics.encoders.panns import PannsEncoder
+from metrics.encoders.synchformer import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
+from metrics.encoders.synchformer_offset import WINDOW_SEGMENTS, offset_grid
+from metrics.encoders.synchformer_visual import DESYNC_STRIDE, FRAME_SIZE, SEGMENT_FRAMES
+from metrics.encoders.weights import WeightSource, require_file
+from metrics.evaluation_judges import SEEING, Columns, Heard
+from metrics.evaluation_media import decode_whole_sound, fill_up, sample_frames
+
+#: judge -> names in config/weights.tsv
+WEIGHTS_OF: dict[str, tuple[str, ...]] = {
+    "classifier": ("panns_cnn14_16k",),
+    "clap": ("laion_clap", "roberta_vocab", "roberta_merges"),
+    "imagebind": ("imagebind_huge",),
+    "synchformer": ("synchformer",),
+}
+IB_RATE, SYNC_RATE = Fraction(1, 2), Fraction(25)
+#: AudioSet's classes that a foley system should not make unasked.
+LEAKS = {"Speech": 0, "Music": 137}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """SHA-256 of a judge's weights."""
+
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class RealEncoders:
+    """The published networks; None where no metric asks for one."""
+
+    panns: PannsEncoder
+    clap_audio: ClapAudioEncoder | None = None
+    clap_text: ClapTextEncoder | None = None
+    imagebind_audio: ImageBindAudioEncoder | None = None
+    imagebind_vision: ImageBindVisionEncoder | None = None
+    synchformer_audio: SynchformerAudioEncoder | None = None
+    synchformer_video: SynchformerVideoEncoder | None = None
+    synchformer_offset: SynchformerJudge | None = None
+
+
+class RealJudges:
+    """PANNs, LAION-CLAP, ImageBind and Synchformer.
+
+    Parameters
+    ----------
+    encoders : RealEncoders
+    seconds : float
+        Length that is scored, from the beginning of each file.
+    whole_file_for_imagebind : bool
+        ImageBind hears the whole file, whatever its length, as in av-benchmark.
+
+    Raises
+    ------
+    InputError
+        If a judge cannot judge sounds of that length.
+    """
+
+    kind = "real"
+    leaks = LEAKS
+
+    def __init__(self, encoders: RealEncoders, seconds: float, *, whole_file_for_imagebind: bool = False) -> None:
+        self.encoders, self.seconds = encoders, seconds
+        self.whole_file_for_imagebind = whole_file_for_imagebind
+        self.grid = [round(float(offset), 6) for offset in offset_grid()]
+        #: Encoders of sound by judge.
+        self.listeners = {
+            judge: encoder
+            for judge, encoder in (
+                ("classifier", encoders.panns),
+                ("clap", encoders.clap_audio),
+                ("imagebind", encoders.imagebind_audio),
+                ("synchformer", encoders.synchformer_audio),
+            )
+            if encoder is not None
+        }
+        self.judges = {judge: Identity(encoder.weights_sha256) for judge, encoder in self.listeners.items()}
+        self.sees = bool(SEEING & set(self.judges))
+        self.settings = {"seconds": seconds, "imagebind_hears": "whole file" if whole_file_for_imagebind else seconds}
+        self.frame_counts = self._frame_counts()
+
+    def _frame_counts(self) -> dict[Fraction, int]:
+        counts: dict[Fraction, int] = {}
+        if "imagebind" in self.judges:
+            counts[IB_RATE] = int(IB_RATE * Fraction(self.seconds))
+            if counts[IB_RATE] < PAIR:
+                raise InputError(f"IB needs at least {PAIR / IB_RATE} s (two frames), got {self.seconds:g} s")
+        if "synchformer" in self.judges:
+            counts[SYNC_RATE] = int(SYNC_RATE * Fraction(self.seconds).limit_denominator(1000))
+            if counts[SYNC_RATE] < (least := SEGMENT_FRAMES + (WINDOW_SEGMENTS - 1) * DESYNC_STRIDE):
+                raise InputError(f"DeSync needs at least {float(least / SYNC_RATE)} s, got {self.seconds:g} s")
+        return counts
+
+    @property
+    def check(self) -> dict[str, Any]:
+        """The published networks by name and checksum; CLAP's text tower is measured."""
+        names = {judge: encoder.name for judge, encoder in self.listeners.items()}
+        verdicts: dict[str, Any] = {
+            judge: {"weights_sha256": identity.weights_sha256, "network": names[judge], "measures": {}, "good": True}
+            for judge, identity in self.judges.items()
+        }
+        if "clap" in verdicts:
+            cosines = (text := self.read(UNRELATED)) @ text.T
+            largest = float(cosines[~np.eye(len(text), dtype=bool)].max())
+            verdicts["clap"]["measures"]["largest_cosine_of_unrelated_captions"] = {
+                "value": largest, "threshold": LARGEST_COSINE, "direction": "<=", "good": largest <= LARGEST_COSINE,
+            }  # fmt: skip
+        return {"judges": verdicts, "good": True}
+
+    def look(self, path: Path) -> Columns:
+        """Embedding for ImageBind and features for Synchformer, from one decoding."""
+        frames = sample_frames(path, self.frame_counts, _short_side)
+        seen: Columns = {}
+        if self.encoders.imagebind_vision is not None:
+            seen["imagebind_video"] = self.encoders.imagebind_vision.embed([frames[IB_RATE]])[0]
+        if self.encoders.synchformer_video is not None:
+            seen["synchformer_video"] = self.encoders.synchformer_video.embed([frames[SYNC_RATE]])[0]
+        return seen
+
+    def hear(self, path: Path, judges: Collection[str]) -> Heard:
+        """Decode once; every judge then takes its own rate, channels and length."""
+        decoded, rate = decode_whole_sound(path)
+        samples = fill_up(decoded, rate, self.seconds)
+        added = (samples.shape[1] - decoded.shape[1]) / rate
+        whole = {"imagebind"} if self.whole_file_for_imagebind else set()
+        arrays = {
+            judge: self.listeners[judge].prepare(samples, rate, None if judge in whole else self.seconds)
+            for judge in judges
+        }
+        return Heard(arrays, rate, f"{added:.3f} s of silence appended" if added else "")
+
+    def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
+        """Columns of `judges`."""
+        found: dict[str, Columns] = {}
+        for judge in judges:
+            sounds = [one.arrays[judge] for one in heard]
+            if judge == "classifier":
+                embedding, logits = self.encoders.panns.embed_with_logits(sounds)
+                found[judge] = {"embedding": embedding, "logits": logits}
+            elif judge == "synchformer":
+                found[judge] = self._offsets(self.listeners[judge].embed(sounds), seen)
+            else:
+                found[judge] = {"embedding": self.listeners[judge].embed(sounds)}
+        return found
+
+    def _offsets(self, audio: np.ndarray, seen: Sequence[Columns]) -> Columns:
+        assert self.encoders.synchformer_offset is not None
+        video = np.stack([one["synchformer_video"] for one in seen])
+        first, last = self.encoders.synchformer_offset.window_logits(video, audio)
+        return {"logits_first": first, "logits_last": last}
+
+    def read(self, captions: Sequence[str]) -> np.ndarray:
+        """CLAP's unit vectors (captions, 512)."""
+        if self.encoders.clap_text is None:
+            raise InputError("no metric asked for CLAP, so its text tower was not loaded")
+        return self.encoders.clap_text.embed(list(captions))
+
+
+def _short_side(frame: np.ndarray) -> np.ndarray:
+    """Both judges begin by bringing the short side to 224: done once, frame by frame, the result is the same."""
+    small = resize_short_side(torch.from_numpy(frame).permute(2, 0, 1)[None], FRAME_SIZE)
+    return small[0].permute(1, 2, 0).numpy()
+
+
+def weights_path(folder: Path, source: WeightSource) -> Path:
+    """Where a file of ``config/weights.tsv`` is expected: its published name, or ``<name>.safetensors``."""
+    converted = folder / f"{source.name}.safetensors"
+    return converted if converted.is_file() else folder / unquote(PurePosixPath(urlsplit(source.url).path).name)
+
+
+def load_real(
+    folder: Path,
+    sources: Mapping[str, WeightSource],
+    judges: Collection[str],
+    seconds: float,
+    *,
+    whole_file_for_imagebind: bool = False,
+    device: str = "cpu",
+    unverified: bool = False,
+) -> RealJudges:
+    """Load the published networks from a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Holds the files of ``config/weights.tsv`` under their published names.
+    sources : mapping of str to WeightSource
+        Rows of that table.
+    judges : collection of str
+        Those that are needed.
+    seconds, whole_file_for_imagebind
+        As in :class:`RealJudges`.
+    device : str
+    unverified : bool
+        Accept files for which the table holds no SHA-256; those found are on the protocol card.
+
+    Raises
+    ------
+    WeightsError
+        If files are missing (all of them are named, with what to download), or are not what the table says.
+    """
+    names = [name for judge in WEIGHTS_OF if judge in judges for name in WEIGHTS_OF[judge]]
+    paths = {name: weights_path(folder, sources[name]) for name in names}
+    missing = []
+    for name in names:
+        if not paths[name].is_file():
+            try:
+                require_file(paths[name], sources[name])
+            except WeightsError as error:
+                missing.append(str(error))
+    if missing:
+        raise WeightsError("\n".join(missing))
+    given: dict[str, Any] = {"device": device}
+    how = {"unverified": unverified}
+    panns = PannsEncoder.from_file(paths["panns_cnn14_16k"], sources["panns_cnn14_16k"], device=device, **how)
+    encoders: dict[str, Any] = {"panns": panns}
+    if "clap" in judges:
+        checkpoint = load_clap(paths["laion_clap"], sources["laion_clap"], **how)
+        network = ClapNetwork.from_tensors(checkpoint.tensors, **given)
+        tokenizer = load_tokenizer(paths["roberta_vocab"], paths["roberta_merges"])
+        encoders["clap_audio"] = ClapAudioEncoder(network, checkpoint.sha256)
+        encoders["clap_text"] = ClapTextEncoder(network, tokenizer, checkpoint.sha256)
+    if "imagebind" in judges:
+        checkpoint = imagebind.load_imagebind(paths["imagebind_huge"], sources["imagebind_huge"], **how)
+        encoders["imagebind_audio"] = ImageBindAudioEncoder.from_checkpoint(checkpoint, **given)
+        encoders["imagebind_vision"] = ImageBindVisionEncoder.from_checkpoint(checkpoint, **given)
+    if "synchformer" in judges:
+        checkpoint = synchformer.load_synchformer(paths["synchformer"], sources["synchformer"], **how)
+        encoders["synchformer_audio"] = SynchformerAudioEncoder.from_checkpoint(checkpoint, **given)
+        encoders["synchformer_video"] = SynchformerVideoEncoder.from_checkpoint(checkpoint, **given)
+        encoders["synchformer_offset"] = SynchformerJudge.from_checkpoint(checkpoint, **given)
+    panel = RealJudges(RealEncoders(**encoders), seconds, whole_file_for_imagebind=whole_file_for_imagebind)
+    if "clap" in judges:
+        panel.settings |= {name: sha256_file(paths[name]) for name in ("roberta_vocab", "roberta_merges")}
+    return panel
