@@ -65,6 +65,7 @@ def test_video_features_equal_the_published_ones(folder: Path):
     assert_ok(rows_of(folder, "avclip"), 3)
 
 
+@pytest.mark.slow  # the small one takes the same path in a second
 def test_full_size_autoencoder_equals_the_published_one(folder: Path):
     assert_ok(rows_of(folder, "full_vae"), 4)
 
