@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics.encoders.micro_blocks import FrameTower, pictures_of
+from metrics.encoders.micro_blocks import pictures_of
 
 #: Video frames (25 per second) of a window, 2 s.
 WINDOW = 50
@@ -46,7 +46,11 @@ class MicroSynchformer(nn.Module):
         self.register_buffer("silence", torch.tensor(float(silence)))
         width = HEADS * HEAD_WIDTH
         # Each frame comes with its change since the frame before: events are changes.
-        self.frames = FrameTower(HIDDEN, 6, (16, 32, 64), size)
+        self.frames = nn.Sequential(
+            nn.Conv2d(6, 32, 5, 4, 2), nn.ReLU(),
+            nn.Conv2d(32, 64, 3, 2, 1), nn.GroupNorm(8, 64), nn.ReLU(),
+            nn.Flatten(), nn.Linear(64 * (size // 8) ** 2, HIDDEN), nn.ReLU(),
+        )  # fmt: skip
         self.video = nn.Sequential(_temporal(HIDDEN, HIDDEN), _temporal(HIDDEN, HIDDEN), nn.Conv1d(HIDDEN, width, 1))
         self.sound = nn.Sequential(
             _temporal(bands, HIDDEN),
@@ -64,8 +68,8 @@ class MicroSynchformer(nn.Module):
         """Vectors ``(windows, 50, 48)`` of uint8 frames ``(windows, 50, size, size, 3)``."""
         pictures = pictures_of(frames)
         change = functional.pad(3 * pictures.diff(dim=1), (0, 0, 0, 0, 0, 0, 1, 0))
-        steps = functional.relu(self.frames(torch.cat([pictures, change], dim=2)))
-        return self.video(steps.mT).mT
+        both = torch.cat([pictures, change], dim=2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return self.video(self.frames(both).unflatten(0, frames.shape[:2]).mT).mT
 
     def hear(self, mel: Tensor) -> Tensor:
         """Vectors ``(windows, 50, 48)`` of log-mel ``(windows, 100, bands)``."""

@@ -16,7 +16,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "clap": {"loop": {"steps": 200, "batch_size": 24, "learning_rate": 2e-3, "warmup_steps": 10}},
     "imagebind": {"loop": {"steps": 180, "batch_size": 24, "learning_rate": 2e-3, "warmup_steps": 10}},
     "synchformer": {
-        "loop": {"steps": 350, "batch_size": 8, "learning_rate": 2e-3, "warmup_steps": 10, "weight_decay": 0.02}
+        "loop": {
+            "steps": 450,
+            "batch_size": 8,
+            "learning_rate": 2e-3,
+            "warmup_steps": 10,
+            "weight_decay": 0.02,
+            "ema_decay": 0.98,
+        }
     },
 }
 
