@@ -16,7 +16,7 @@ COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml
 
 
 def snakemake(folder: Path, *arguments: str, change: dict[str, Any] | None = None) -> str:
-    """Run Snakemake on a copy of the project, with a change of its configuration; its output, or an assertion with it."""
+    """Run Snakemake on a copy of the project, its configuration changed; the output, or an assertion with it."""
     configs = ["config/test.yaml"]
     if change:
         (folder / "change.yaml").write_text(yaml.safe_dump(change))
