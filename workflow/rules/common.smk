@@ -1,6 +1,5 @@
 """Configuration, names of files, and the small functions that rules share. No rules here."""
 
-import fcntl
 import json
 import os
 import shlex
@@ -35,8 +34,10 @@ pathvars:
 # The command line of the same installation as Snakemake, whatever PATH says; one thread per process, so that
 # no bit depends on --cores. OMP_NUM_THREADS is set again because torch reads it when it is imported. Large tensors stay
 # with the process between training steps instead of being mapped anew each time (a fifth of the CPU time of AV-CLIP).
+# Each job holds a shared lock, by which a later run knows of jobs that outlived their own.
 shell.prefix(
     "set -euo pipefail; "
+    f"exec 9>>{shlex.quote(RESULTS)}/.jobs.lock; if command -v flock >/dev/null; then flock --shared 9 || true; fi; "
     f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
     "OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
     "MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; "
@@ -69,36 +70,9 @@ def check_names():
                 )
 
 
-def take_run_lock():
-    """Allow one run at a time per results folder, for as long as this process lives.
-
-    The kernel lets go of the lock when the process ends, however it ends: nothing has to be unlocked after a kill.
-    Snakemake's own lock, which has to be, is off in the profiles. The descriptor is left open on purpose.
-    """
-    os.makedirs(RESULTS, exist_ok=True)
-    lock = os.open(f"{RESULTS}/.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(lock, 200).decode()
-        raise WorkflowError(f"another run is writing to {RESULTS} ({holder}): wait for it, or stop it") from None
-    os.ftruncate(lock, 0)
-    os.write(lock, f"process {os.getpid()} on {os.uname().nodename}".encode())
-
-
 def dataset_of(table):
     """Data set that a table is made from."""
     return config["tables"][table].get("dataset", config["evaluate"])
-
-
-def tables_of(dataset):
-    """Names of the tables made from a data set."""
-    return [table for table in config["tables"] if dataset_of(table) == dataset]
-
-
-def systems_of(dataset):
-    """Every system that a table of the data set names, once, in the order of the tables."""
-    return list(dict.fromkeys(name for table in tables_of(dataset) for name in config["tables"][table]["systems"]))
 
 
 def targets():
