@@ -1,0 +1,274 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cafa.checkpoint import save_model
+from cafa.cli.evaluate import named_folders
+from cafa.errors import InputError, WeightsError
+from cafa.media.mel import MelSettings
+from metrics.divergence import kl_divergence
+from metrics.encoders.clap import ClapAudioEncoder, ClapNetwork, ClapTextEncoder, clap_config, front_end_tables
+from metrics.encoders.clap_text import KNOWN_IDS, UNRELATED, tokenise
+from metrics.encoders.imagebind import ImageBindAudioEncoder, ImageBindVisionEncoder
+from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
+from metrics.encoders.micro_judges import CLASSES, build_judge
+from metrics.encoders.panns import Cnn14, PannsEncoder, published_shapes
+from metrics.encoders.panns import front_end_tables as panns_tables
+from metrics.encoders.synchformer import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
+from metrics.encoders.synchformer_audio import SynchformerAudio
+from metrics.encoders.synchformer_offset import SynchformerOffset
+from metrics.encoders.synchformer_visual import SynchformerVisual
+from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
+from metrics.evaluation_files import read_pairs
+from metrics.evaluation_media import decode_whole_sound
+from metrics.evaluation_real import RealEncoders, RealJudges
+from metrics.frechet import frechet_distance
+from metrics.parity_weights import deterministic_tensors, fill
+from metrics.tables import BootstrapSettings
+from tests.evaluation_clips import write_video, write_wav
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def cafa() -> Run:
+    from click.testing import CliRunner
+
+    from cafa.cli import cli
+
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(cli, ["evaluate", *map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten clips and a system, half a second of sound each, the clips' own in stereo."""
+    names = [f"clip{number}" for number in range(10)]
+    for number, name in enumerate(names):
+        write_wav(tmp_path / "reference" / f"{name}.wav", number, 0.5, rate=44100, channels=2)
+        write_wav(tmp_path / "ours" / f"{name}.wav", 100 + number, 0.5)
+    frame = pd.DataFrame({"clip_id": names, "caption": [f"sound {number}" for number in range(10)]})
+    frame.to_csv(tmp_path / "prompts.csv", index=False)
+    return tmp_path
+
+
+def options(folder: Path) -> list[object]:
+    return [
+        "--reference", folder / "reference", "--samples", folder / "ours", "--prompts", folder / "prompts.csv",
+        "--output", folder / "out", "--resamples", 100,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def panns_weights() -> dict[str, torch.Tensor]:
+    return deterministic_tensors(published_shapes(16000), gain=2.0) | panns_tables(16000)
+
+
+def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights: dict[str, torch.Tensor]):
+    """PANNs from a file of the published name and layout: FAD, KAD, KL and IS are those of its arrays."""
+    weights = folder / "weights" / "Cnn14_16k_mAP=0.438.pth"
+    weights.parent.mkdir()
+    torch.save({"model": panns_weights}, weights)
+    chosen = [word for name in ("FAD", "KAD", "KL", "IS") for word in ("--metric", name)]
+    arguments = [*options(folder), *chosen, "--weights", weights.parent, "--seconds", 0.45]
+    with pytest.raises(WeightsError, match="weights panns_cnn14_16k: no SHA-256 is recorded"):
+        cafa(*arguments)
+    assert "| ours |" in cafa(*arguments, "--unverified")
+    judge = PannsEncoder(Cnn14.from_tensors(panns_weights, 16000), 16000, "0" * 64)
+    arrays = {}
+    for part in ("reference", "ours"):
+        files = [decode_whole_sound(folder / part / f"clip{number}.wav") for number in range(10)]
+        arrays[part] = judge.embed_with_logits([judge.prepare(*file, 0.45) for file in files])
+    found = pd.read_csv(folder / "out" / "table.csv").loc[0]
+    assert found["FAD"] == pytest.approx(frechet_distance(arrays["ours"][0], arrays["reference"][0]).value, rel=1e-3)
+    divergence = kl_divergence(arrays["reference"][1], arrays["ours"][1])
+    clips = pd.read_parquet(folder / "out" / "clips.parquet")
+    np.testing.assert_allclose(clips["KL"], divergence, rtol=1e-3)
+    card = json.loads((folder / "out" / "table.card.json").read_text())
+    assert card["judges"]["classifier"]["network"] == "panns_cnn14_16k"
+    assert card["judges"]["classifier"]["weights_sha256"] != "0" * 64
+    assert card["seconds_scored"] == [0.45]
+    assert set(card["extra"]["mean_probability"]["ours"]) == {"Speech", "Music"}
+
+
+def test_all_missing_weights_are_named_with_what_to_download(folder: Path, cafa: Run):
+    with pytest.raises(WeightsError) as error:
+        cafa(*options(folder), "--weights", folder / "empty")
+    lines = str(error.value).split("\n")
+    assert [line.split()[1] for line in lines] == [
+        "panns_cnn14_16k", "laion_clap", "roberta_vocab", "roberta_merges", "imagebind_huge", "synchformer",
+    ]  # fmt: skip
+    assert lines[0] == (
+        "weights panns_cnn14_16k not found: download https://zenodo.org/record/3987831/files/Cnn14_16k_mAP%3D0.438.pth "
+        "(licence: see https://zenodo.org/record/3987831) and put the file at "
+        f"{folder}/empty/Cnn14_16k_mAP=0.438.pth"
+    )
+
+
+class Letters:
+    """A tokenizer of letters that knows the known sentences."""
+
+    def __call__(self, text: str | list[str], **kwargs: object) -> dict:
+        if isinstance(text, str):
+            return {"input_ids": KNOWN_IDS[text]}
+        ids = [[0, *[3 + ord(letter) for letter in one][:75], 2] for one in text]
+        return {
+            "input_ids": [one + [1] * (77 - len(one)) for one in ids],
+            "attention_mask": [[1] * len(one) + [0] * (77 - len(one)) for one in ids],
+        }
+
+
+def tiny_clap() -> ClapNetwork:
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    audio = {"patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1] * 4, "num_attention_heads": [1, 2, 4, 8]}
+    network = fill(ClapNetwork(clap_config(text=text, audio=audio)), gain=6.0)
+    for name, table in front_end_tables().items():
+        network.get_parameter(f"log_mel.{name.removeprefix('audio_branch.')}").data.copy_(table)
+    seen: list[torch.Tensor] = []
+    hook = network.model.text_projection.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    network.embed_text(*tokenise(Letters(), UNRELATED))
+    hook.remove()
+    # Weights by formula put all captions on one side; a tower that tells them apart is what the judge demands.
+    network.model.text_projection.linear2.bias.data -= seen[0].mean(0)
+    return network
+
+
+@pytest.fixture(scope="module")
+def narrow_judges(panns_weights: dict[str, torch.Tensor]) -> RealEncoders:
+    """The published architectures, narrow: every line of the path is the one that published weights take."""
+    clap, sha = tiny_clap(), [str(number) * 64 for number in range(4)]
+    ib, sync = {"width": 24, "depth": 1, "heads": 3, "embedding": 16}, {"width": 24, "depth": 1, "heads": 3}
+    return RealEncoders(
+        panns=PannsEncoder(Cnn14.from_tensors(panns_weights, 16000), 16000, sha[0]),
+        clap_audio=ClapAudioEncoder(clap, sha[1]),
+        clap_text=ClapTextEncoder(clap, Letters(), sha[1]),
+        imagebind_audio=ImageBindAudioEncoder(fill(ImageBindAudio(**ib), gain=2.0), sha[2]),
+        imagebind_vision=ImageBindVisionEncoder(fill(ImageBindVision(**ib), gain=2.0), sha[2]),
+        synchformer_audio=SynchformerAudioEncoder(fill(SynchformerAudio(**sync), gain=2.0), sha[3]),
+        synchformer_video=SynchformerVideoEncoder(fill(SynchformerVisual(**sync), gain=2.0), sha[3]),
+        synchformer_offset=SynchformerJudge(fill(SynchformerOffset(**sync), gain=2.0), sha[3]),
+    )
+
+
+def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: Path, narrow_judges: RealEncoders):
+    names = ["GT_playing_drum_kit1", "GT_playing_drum_kit2"]
+    for number, name in enumerate(names):
+        write_video(tmp_path / "reference" / f"{name}.mp4", number, 4.8)
+        write_wav(tmp_path / "ours" / f"{name}.wav", 100 + number, 4.8, channels=1 + number)
+    frame = pd.DataFrame({"clip_id": names, "caption": ["dog", "cat"], "own_caption": ["a drum", "drums"]})
+    frame.to_csv(tmp_path / "prompts.csv", index=False)
+    pairs = read_pairs(tmp_path / "prompts.csv", tmp_path / "reference", {"ours": tmp_path / "ours"})
+    settings = EvaluationSettings(
+        metrics=default_metrics(pairs.prompts), inception_splits=1, bootstrap=BootstrapSettings(resamples=100)
+    )
+    panel = RealJudges(narrow_judges, 4.8)
+    evaluate(pairs, panel, settings, tmp_path / "out", {})
+    clips = pd.read_parquet(tmp_path / "out" / "clips.parquet")
+    for metric in ("KL", "IB", "CLAP", "Acc", "Acc_margin", "DeSync"):
+        assert clips[metric].notna().all(), metric
+    assert (clips["DeSync_windows"] == 1).all()
+    path = tmp_path / "ours" / f"{names[0]}.wav"
+    sound = narrow_judges.clap_audio.prepare(*decode_whole_sound(path), 4.8)
+    expected = narrow_judges.clap_audio.embed([sound])[0] @ narrow_judges.clap_text.embed(["dog"])[0]
+    assert clips["CLAP"][0] == pytest.approx(float(expected), abs=1e-6)
+    found = pd.read_csv(tmp_path / "out" / "table.csv").loc[0]
+    assert found[["FAD", "KAD", "IS"]].notna().all()
+    card = json.loads((tmp_path / "out" / "table.card.json").read_text())
+    assert card["notes"]["DeSync_rows_of_one_window"] == 2
+    assert "largest_cosine_of_unrelated_captions" in card["judges"]["clap"]["measures"]
+
+
+def test_lengths_that_a_judge_cannot_judge_are_refused(narrow_judges: RealEncoders):
+    with pytest.raises(InputError, match=r"DeSync needs at least 4\.8 s, got 4\.7 s"):
+        RealJudges(narrow_judges, 4.7)
+    with pytest.raises(InputError, match="IB needs at least 4 s"):
+        RealJudges(narrow_judges, 3.9)
+    whole = RealJudges(narrow_judges, 5.0, whole_file_for_imagebind=True)
+    assert whole.settings == {"seconds": 5.0, "imagebind_hears": "whole file"}
+
+
+def test_imagebind_hears_the_whole_file_where_that_is_asked_for(tmp_path: Path, narrow_judges: RealEncoders):
+    path = write_wav(tmp_path / "a.wav", 1, 6.0)
+    for whole, samples in ((True, 96000), (False, 80000)):
+        panel = RealJudges(narrow_judges, 5.0, whole_file_for_imagebind=whole)
+        heard = panel.hear(path, list(panel.judges))
+        assert heard.arrays["imagebind"].shape == (1, samples)
+        assert heard.arrays["classifier"].shape == (80000,)
+        assert heard.arrays["clap"].shape == (240000,)
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained judges of the miniature, and a verdict that calls them good."""
+    folder, mel = tmp_path_factory.mktemp("judges"), MelSettings()
+    torch.manual_seed(0)
+    verdicts = {}
+    for name in CLASSES:
+        sizes: dict[str, object] = {"bands": mel.bins, "silence": -4.0}
+        sizes |= (
+            {"classes": 3} if name == "classifier" else {"size": 32} if name in ("imagebind", "synchformer") else {}
+        )
+        card = {
+            "kind": name, "architecture": sizes,
+            "mel": {"name": "log_mel", "seconds": 2.4, **mel.model_dump()},
+            "frames": {"name": "frames", "seconds": 2.4, "frame_rate": 25, "frame_size": 32},
+        }  # fmt: skip
+        save_model(folder / name, build_judge(name, sizes).state_dict(), card)
+        sha256 = json.loads((folder / name / "card.json").read_text())["weights_sha256"]
+        verdicts[name] = {"weights_sha256": sha256, "measures": {}, "good": True}
+    (folder / "judges.json").write_text(json.dumps({"judges": verdicts, "good": True}))
+    return folder
+
+
+def test_miniature_judges(tmp_path: Path, cafa: Run, miniature: Path):
+    names = ["one", "two", "three"]
+    for number, name in enumerate(names):
+        write_video(tmp_path / "reference" / f"{name}.mp4", number, 2.4)
+        write_wav(tmp_path / "ours" / f"{name}.wav", 100 + number, 2.4)
+        write_wav(tmp_path / "theirs" / f"{name}.wav", 200 + number, 2.4)
+    frame = pd.DataFrame({"clip_id": names, "caption": ["a dog", "a cat", "rain"], "own_caption": ["drums"] * 3})
+    frame.to_csv(tmp_path / "prompts.csv", index=False)
+    arguments = [
+        *options(tmp_path), "--samples", f"theirs={tmp_path}/theirs", "--judges", "miniature", "--weights", miniature,
+        "--check", miniature / "judges.json", "--inception-splits", 1,
+    ]  # fmt: skip
+    printed = cafa(*arguments)
+    assert "Judged by the small judges of the rendered world" in printed
+    table = pd.read_csv(tmp_path / "out" / "table.csv").set_index("system")
+    assert list(table.index) == ["ours", "theirs"]
+    columns = ["FAD", "KAD", "KL", "IS", "IB", "CLAP", "Acc", "Acc_margin", "DeSync"]
+    assert table[columns].notna().all().all()
+    differences = pd.read_csv(tmp_path / "out" / "table.differences.csv")
+    assert differences["metric"].tolist() == columns
+    with pytest.raises(InputError, match=r"trained on 2\.4 s and score that length, not 8 s"):
+        cafa(*arguments, "--seconds", 8)
+
+
+def test_miniature_judges_that_nobody_checked_are_refused(folder: Path, cafa: Run, miniature: Path):
+    arguments = [*options(folder), "--judges", "miniature", "--weights", miniature, "--check"]
+    with pytest.raises(InputError, match="no verdict on the judges at"):
+        cafa(*arguments, folder / "none.json")
+    verdict = json.loads((miniature / "judges.json").read_text())
+    verdict["judges"]["classifier"]["weights_sha256"] = "f" * 64
+    (folder / "other.json").write_text(json.dumps(verdict))
+    with pytest.raises(InputError, match="is not the one that was checked"):
+        cafa(*arguments, folder / "other.json")
+    verdict["good"] = False
+    (folder / "bad.json").write_text(json.dumps(verdict))
+    with pytest.raises(InputError, match="judges that are not good enough"):
+        cafa(*arguments, folder / "bad.json")
+
+
+def test_systems_have_different_names():
+    assert named_folders(("a/one", "two=a/one")) == {"one": Path("a/one"), "two": Path("a/one")}
+    with pytest.raises(InputError, match="two systems are called 'one': name them"):
+        named_folders(("a/one", "b/one"))
