@@ -17,9 +17,9 @@ from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone
 from cafa.errors import InputError
 from cafa.features.mel_autoencoder import MelAutoencoder
 from cafa.guidance import adapter_velocity, joint_velocity, text_velocity
-from cafa.samplers import per_item_noise, sample_dpmpp_3m_sde
-from cafa.schedules import Velocity, denoiser_of_velocity, polyexponential_sigmas
-from cafa.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem, Sampling
+from cafa.samplers import per_item_noise, sample_stable_audio
+from cafa.schedules import Velocity
+from cafa.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem
 from cafa.trained import load_adapter, load_backbone, load_joint
 
 
@@ -42,16 +42,6 @@ class Request:
     video: np.ndarray | None
     seed: int
     negative: np.ndarray | None = None
-
-
-def sample_latents(
-    velocity: Velocity, seeds: Sequence[int], shape: tuple[int, int], sampling: Sampling, device: torch.device
-) -> Tensor:
-    """Sample latents (B, C, T) with noise per item."""
-    sigmas = polyexponential_sigmas(sampling.steps, sampling.sigma_min, sampling.sigma_max).to(device)
-    draw = per_item_noise(seeds, shape, device)
-    x = draw() * sigmas[0]
-    return sample_dpmpp_3m_sde(denoiser_of_velocity(velocity), x, sigmas, lambda step: draw(), sampling.eta)
 
 
 class Generator:
@@ -136,7 +126,8 @@ class Generator:
         channels, length = self._backbone.settings.latent_channels, self._backbone.settings.latents
         seeds = [request.seed for request in requests]
         velocity = self._velocity(conditioning, video, negative)
-        x = sample_latents(velocity, seeds, (channels, length), self.system.sampling, self.device)
+        how = self.system.sampling.model_dump(exclude={"guidance_scale"})
+        x = sample_stable_audio(velocity, per_item_noise(seeds, (channels, length), self.device), **how)
         return x.transpose(1, 2).float().cpu().numpy()
 
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:

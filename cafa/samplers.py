@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from cafa.schedules import Denoised, Velocity
+from cafa.schedules import Denoised, Velocity, denoiser_of_velocity, polyexponential_sigmas
 
 Noise = Callable[[int], Tensor]
 
@@ -95,3 +95,23 @@ def sample_euler(velocity: Velocity, x: Tensor, times: Tensor) -> Tensor:
     for time, following in pairwise(times):
         x = x + (following - time) * velocity(x, time.expand(x.shape[0]))
     return x
+
+
+def sample_stable_audio(
+    velocity: Velocity, draw: Callable[[], Tensor], *, steps: int, sigma_min: float, sigma_max: float, eta: float
+) -> Tensor:
+    """Sample a model of the velocity as Stable Audio is sampled: dpmpp-3m-sde over log-linear noise levels.
+
+    Parameters
+    ----------
+    velocity : callable (x, t) -> v
+    draw : callable () -> Tensor
+        Unit noise of the batch's shape: first the start, then what is injected (:func:`per_item_noise`).
+    steps, sigma_min, sigma_max
+        See :func:`cafa.schedules.polyexponential_sigmas`.
+    eta : float
+        See :func:`sample_dpmpp_3m_sde`.
+    """
+    noise = draw()
+    sigmas = polyexponential_sigmas(steps, sigma_min, sigma_max).to(noise.device)
+    return sample_dpmpp_3m_sde(denoiser_of_velocity(velocity), noise * sigmas[0], sigmas, lambda step: draw(), eta)

@@ -26,8 +26,8 @@ from torch import Tensor
 from cafa.backbones.interface import Backbone, SamplingDefaults
 from cafa.errors import InputError
 from cafa.guidance import adapter_velocity, published_velocity, text_velocity
-from cafa.samplers import per_item_noise, sample_dpmpp_3m_sde, sample_euler
-from cafa.schedules import Velocity, denoiser_of_velocity, flow_times, polyexponential_sigmas
+from cafa.samplers import per_item_noise, sample_euler, sample_stable_audio
+from cafa.schedules import Velocity, flow_times
 
 
 class WindowSetting(BaseModel):
@@ -56,9 +56,8 @@ def sample_latents(
     with torch.inference_mode():
         if defaults.sampler == "euler":
             return sample_euler(velocity, draw(), flow_times(defaults.steps).to(device))
-        sigmas = polyexponential_sigmas(defaults.steps, defaults.sigma_min, defaults.sigma_max).to(device)
-        model = denoiser_of_velocity(velocity)
-        return sample_dpmpp_3m_sde(model, draw() * sigmas[0], sigmas, lambda step: draw(), defaults.eta)
+        levels = {"sigma_min": defaults.sigma_min, "sigma_max": defaults.sigma_max}
+        return sample_stable_audio(velocity, draw, steps=defaults.steps, eta=defaults.eta, **levels)
 
 
 def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:
