@@ -173,7 +173,7 @@ rule train_judge:
         loss="<results>/models/judges/{judge}/loss.parquet",
     log:
         "<logs>/train_judge/{judge}.log",
-    priority: 50
+    priority: 65
     conda:
         "../../environment.yml"
     threads: 1
