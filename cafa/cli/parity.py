@@ -58,3 +58,23 @@ def evaluators(folder: Path, only: tuple[str, ...]) -> None:
     from metrics.parity import check_evaluators
 
     report(check_evaluators(folder, only))
+
+
+@command.command()
+@click.option(
+    "--folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="what the published packages left (workflow/scripts/witness.py)",
+)  # fmt: skip
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="csv to write")
+def witnesses(folder: Path, output: Path) -> None:
+    """Judges beside the published packages, on the same clips and weights."""
+    from metrics.witnesses import write_parity
+
+    rows = write_parity(folder, output)
+    for row in rows:
+        click.echo(
+            f"{row.package:<24}{row.version:<8}{row.quantity:<22}{row.ours:>14.6g}{row.theirs:>14.6g}"
+            f"{row.max_difference:>11.2e}  {'ok' if row.ok else 'FAIL'}"
+        )
+    if not all(row.ok for row in rows):
+        sys.exit(1)

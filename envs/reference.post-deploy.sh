@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Without their own requirements: laion-clap asks for numpy<2 and runs with 2.3.
+set -euo pipefail
+python -m pip install --no-deps laion-clap==1.1.7 panns-inference==0.1.1 frechet-audio-distance==0.3.4

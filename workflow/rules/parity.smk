@@ -1,0 +1,45 @@
+# The published packages as witnesses: on the same clips and weights, what do they answer, and what do we?
+
+
+rule ask_witnesses:
+    output:
+        answers="<results>/parity/answers.npz",
+        about="<results>/parity/about.json",
+    log:
+        "<logs>/ask_witnesses.log",
+    conda:
+        "../../envs/reference.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(6000),
+        runtime=60,
+    params:
+        folder=below("parity"),
+        script=f"{workflow.basedir}/workflow/scripts/witness.py",
+        root=workflow.basedir,
+        code=code_digest("metrics.parity_weights", "metrics.parity_inputs"),
+    shell:
+        # PATH begins with our own environment, so theirs is named in full: by conda, or in REFERENCE_PYTHON.
+        "PYTHONPATH={params.root:q} ${{REFERENCE_PYTHON:-${{CONDA_PREFIX:?set it, or use --sdm conda}}/bin/python}}"
+        " {params.script:q} --folder {params.folder:q} ${{WITNESS_ARGUMENTS---offline}} 2>&1 | tee {log:q}"
+
+
+rule compare_witnesses:
+    input:
+        answers="<results>/parity/answers.npz",
+        about="<results>/parity/about.json",
+    output:
+        "<results>/parity.csv",
+    log:
+        "<logs>/compare_witnesses.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(4000),
+        runtime=30,
+    params:
+        folder=below("parity"),
+        code=code_digest("metrics.witnesses"),
+    shell:
+        "cafa parity witnesses --folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
