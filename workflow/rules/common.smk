@@ -78,7 +78,7 @@ def dataset_of(table):
 def targets():
     """What a run is for: every table with its card, the figure, and the page of examples."""
     files = [f"{TABLES}/{table}.{end}" for table in config["tables"] for end in ("csv", "md", "card.json")]
-    return [*files, *([f"{TABLES}/figure.svg"] if config["figure"] else []), f"{TABLES}/examples.html"]
+    return [*files, *([f"{TABLES}/figure4.svg"] if config["figure"] else []), f"{TABLES}/examples.html"]
 
 
 def setting(value):

@@ -52,7 +52,7 @@ rule draw_figure:
     input:
         table=figure_table,
     output:
-        report("<tables>/figure.svg", caption="../report/figure4.rst", category="Figure"),
+        report("<tables>/figure4.svg", caption="../report/figure4.rst", category="Figure"),
     log:
         "<logs>/draw_figure.log",
     priority: 90
