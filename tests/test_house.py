@@ -16,8 +16,9 @@ METRICS_MAY_IMPORT = {
     "cafa.checkpoint", "cafa.errors", "cafa.files", "cafa.journal", "cafa.ledger", "cafa.manifest", "cafa.media",
     "cafa.progress", "cafa.provenance", "cafa.seeds", "cafa.shards", "cafa.store", "cafa.training.loop",
 }  # fmt: skip
-#: what `cafa` outside its command line may use of `metrics`: the visual encoder that both need has one owner
-CAFA_MAY_IMPORT = {"metrics", "metrics.encoders"}
+#: what `cafa` outside its command line may use of `metrics`: the visual encoder that both need has one owner, and the
+#: proofs of equality of both libraries have one kind of row and one rule of weights
+CAFA_MAY_IMPORT = {"metrics", "metrics.encoders", "metrics.parity", "metrics.parity_weights"}
 WORKFLOW_PACKAGES = {"snakemake", "workflow"}
 
 
