@@ -35,6 +35,10 @@ INDEX_SCHEMA = pa.schema(
 )  # fmt: skip
 
 
+#: Largest magnitude that a file of 16 bits holds on both sides.
+FULL_SCALE = 32767 / 32768
+
+
 class PromptRow(NamedTuple):
     """One row of a prompt set."""
 
@@ -125,6 +129,17 @@ def read_rows(prompts: pd.DataFrame) -> list[PromptRow]:
     return [PromptRow(*values) for values in zip(*columns, strict=True)]
 
 
+def within_full_scale(sound: np.ndarray) -> tuple[np.ndarray, str]:
+    """Scale a sound whose peak passes full scale (decoded and resampled real sound does), and say so.
+
+    Scaling keeps the sound as it is but for its level; clipping would not.
+    """
+    peak = float(np.abs(sound).max(initial=0.0))
+    if peak <= FULL_SCALE:
+        return sound, ""
+    return sound * (FULL_SCALE / peak), f"scaled by {FULL_SCALE / peak:.4f}: its peak was {peak:.4f} of full scale"
+
+
 def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence[int], folder: Path) -> list[Any]:
     records = []
     for row, seed, sound in zip(rows, seeds, source.sounds(rows), strict=True):
@@ -133,9 +148,10 @@ def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence
             records.append({**record, "status": sound.reason, "detail": sound.detail})
             continue
         path = folder / row.file_name
+        sound, detail = within_full_scale(sound)
         write_sound(path, sound, source.sample_rate)
         seconds = len(sound) / source.sample_rate
-        records.append({**record, "file": path.name, "seconds": seconds, "sha256": sha256_file(path), "detail": ""})
+        records.append({**record, "file": path.name, "seconds": seconds, "sha256": sha256_file(path), "detail": detail})
     return records
 
 
@@ -171,6 +187,9 @@ def make_samples(
     key : str
         Digest of everything the samples depend on; a journal of another key is discarded.
     """
+    names = [row.file_name for row in rows]  # refused before anything is made, if an id is no plain name
+    if len(set(names)) < len(names):
+        raise InputError("a prompt set must not name the same clip, caption and protocol twice")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     batches = batches_of_shard(rows, batch_size, *shard)
