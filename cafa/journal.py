@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,12 @@ class Journal:
 
     def add(self, item_id: str, record: Any) -> None:
         """Record a finished item (JSON-serialisable `record`)."""
-        self.done[item_id] = record
-        self._file.write(json.dumps((item_id, record)) + "\n")
+        self.add_all({item_id: record})
+
+    def add_all(self, records: Mapping[str, Any]) -> None:
+        """Record finished items; on disk when this returns, and after a kill before that some of them may be."""
+        self.done.update(records)
+        self._file.write("".join(json.dumps(entry) + "\n" for entry in records.items()))
         self._file.flush()
         os.fsync(self._file.fileno())
 
