@@ -1,14 +1,23 @@
-"""Loading of the generator's trained models, frozen."""
+"""Loading of the generator's models, frozen."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cafa.adapter import Adapter, AdapterSettings
+from cafa.adapter_tangoflux import TangoFluxAdapter
 from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
+from cafa.backbones.stable_audio_open import load_published_adapter
+from cafa.backbones.tangoflux_denoiser import TangoFluxDenoiser
 from cafa.checkpoint import load_model
+from cafa.errors import InputError
 from cafa.joint import JointModel
 
 BACKBONE, ADAPTER, JOINT = "stable_audio_backbone", "adapter", "joint"
+#: a published backbone may be stored in 16 bits beside the adapter
+SAME = {"rtol": 1e-3, "atol": 1e-5}
 
 
 def load_backbone(folder: str | Path) -> tuple[StableAudioBackbone, dict[str, Any]]:
@@ -19,12 +28,57 @@ def load_backbone(folder: str | Path) -> tuple[StableAudioBackbone, dict[str, An
     return backbone.eval().requires_grad_(False), card
 
 
-def load_adapter(folder: str | Path, backbone: StableAudioBackbone) -> tuple[Adapter, dict[str, Any]]:
-    """The adapter of a model folder, and its card."""
+def adapter_for(
+    denoiser: StableAudioBackbone | TangoFluxDenoiser, settings: AdapterSettings
+) -> Adapter | TangoFluxAdapter:
+    """An untrained adapter of the form that a denoiser takes."""
+    if isinstance(denoiser, TangoFluxDenoiser):
+        return TangoFluxAdapter(denoiser.settings, settings)
+    return Adapter(denoiser.settings, settings)
+
+
+def load_adapter(
+    folder: str | Path, denoiser: StableAudioBackbone | TangoFluxDenoiser
+) -> tuple[Adapter | TangoFluxAdapter, dict[str, Any]]:
+    """The adapter of a model folder, and its card.
+
+    Raises
+    ------
+    InputError
+        If it is of another size, or for another kind of denoiser.
+    """
     weights, card = load_model(folder, ADAPTER)
-    adapter = Adapter(backbone.settings, AdapterSettings.model_validate(card["settings"]["model"]))
-    adapter.load_state_dict(weights)
+    with torch.device("meta"):
+        adapter = adapter_for(denoiser, AdapterSettings.model_validate(card["settings"]["model"]))
+    try:
+        adapter.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise InputError(f"the adapter in {folder} does not fit this {type(denoiser).__name__}: {error}") from error
     return adapter.eval().requires_grad_(False), card
+
+
+def load_registered_adapter(card: Mapping[str, Any], denoiser: StableAudioBackbone) -> Adapter:
+    """The adapter of a registered published checkpoint.
+
+    Such a checkpoint may hold the backbone that the adapter was trained on, which must then be `denoiser`.
+
+    Raises
+    ------
+    InputError
+        If its backbone is another.
+    WeightsError
+        If the file is not the registered one, or the adapter has another size.
+    """
+    file = Path(card["places"]["file"])
+    adapter, held = load_published_adapter(file, denoiser.settings, card["files"][file.name])
+    mine = denoiser.state_dict()
+    for name, weight in held.backbone.items():
+        if name not in mine or not torch.allclose(mine[name].cpu(), weight.float(), **SAME):
+            raise InputError(
+                f"{file} holds the backbone that its adapter was trained on, and {name} differs from the given "
+                "backbone's: register the backbone it belongs to"
+            )
+    return adapter
 
 
 def load_joint(folder: str | Path) -> tuple[JointModel, dict[str, Any]]:

@@ -37,6 +37,30 @@ class SamplingDefaults:
     eta: float = 1.0
 
 
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What later stages must know of a pretrained model without loading it.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hertz of the sound.
+    channels : int
+        Of the sound.
+    samples_per_latent : int
+    latent_shape : (int, int)
+        Channels of a latent, and latents of the window that the model was trained with.
+    text_shape : (int, int)
+        States of a caption and their width.
+    """
+
+    sample_rate: int
+    channels: int
+    samples_per_latent: int
+    latent_shape: tuple[int, int]
+    text_shape: tuple[int, int]
+
+
 class Told(Protocol):
     """What a denoiser is told, apart from the video; the content is the backbone's own."""
 
@@ -90,7 +114,10 @@ class Backbone(Protocol):
     name : str
         ``stable_audio_open`` or ``tangoflux``.
     identity : dict
-        Names and SHA-256 of the weights: what caches and run cards are stamped with.
+        ``name``, ``files`` (SHA-256 by name) and ``weights_sha256`` (one digest of all).
+    encoders : dict of str to dict
+        Identities of the text encoder (``text``) and of the autoencoder (``latents``): what the features that they
+        make are stamped with.
     sample_rate : int
         Hertz of the sound.
     samples_per_latent : int
@@ -107,6 +134,7 @@ class Backbone(Protocol):
 
     name: str
     identity: dict[str, Any]
+    encoders: dict[str, dict[str, Any]]
     sample_rate: int
     samples_per_latent: int
     latent_channels: int

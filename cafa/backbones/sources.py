@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cafa.errors import WeightsError
-from cafa.files import sha256_file
+from cafa.files import digest_of, sha256_file
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,55 @@ FLAN_T5_LARGE = Release(
 CLIP_LARGE = Release(
     "openai/clip-vit-large-patch14", "MIT", "https://huggingface.co/openai/clip-vit-large-patch14", False,
     ("config.json", "model.safetensors", "preprocessor_config.json"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A published model that is one file.
+
+    Parameters
+    ----------
+    name : str
+    licence : str
+    url : str
+    """
+
+    name: str
+    licence: str
+    url: str
+
+
+SYNCHFORMER = PublishedFile(
+    "Synchformer (experiment 24-01-04T16-39-21)", "MIT",
+    "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/synchformer_state_dict.pth",
+)  # fmt: skip
+CAFA_AVCLIP = PublishedFile(
+    "CAFA with AV-CLIP", "not stated; derived from Stable Audio Open 1.0 (Stability AI Community License)",
+    "https://huggingface.co/MichaelFinkelson/CAFA-avclip/resolve/main/CAFA_avclip.safetensors",
+)  # fmt: skip
+
+
+def require_published(path: str | Path, published: PublishedFile) -> Path:
+    """The file, if it is there.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing, with what to do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"there is no file {path}: {published.name} is published at {published.url} (licence: "
+            f"{published.licence}): download it and put it there, or name the file you have"
+        )
+    return path
+
+
+#: files that a tokenizer may consist of
+TOKENIZER_FILES = (
+    "added_tokens.json", "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json",
 )  # fmt: skip
 
 
@@ -123,26 +172,55 @@ def require(folder: Path, names: Sequence[str], release: Release) -> list[Path]:
     return [folder / name for name in names]
 
 
-def checked_sha256(files: Sequence[Path], expected: Mapping[str, str]) -> dict[str, str]:
-    """SHA-256 of weights files by file name below their model's folder.
+def require_text_encoder(encoder: Path, tokenizer: Path, release: Release, prefix: str) -> dict[str, Path]:
+    """Files of a text encoder with its tokenizer, by name.
 
     Parameters
     ----------
-    files : sequence of Path
+    encoder, tokenizer : Path
+        Their folders; may be one.
+    release : Release
+        For the message when something is missing.
+    prefix : str
+        Put before each name, such as ``text/``; empty to name the files by their folders.
+    """
+    files = {
+        f"{prefix or f'{encoder.name}/'}{path.name}": path
+        for path in require(encoder, ("config.json", "model.safetensors"), release)
+    }
+    words = sorted(path for path in tokenizer.glob("*") if path.name in TOKENIZER_FILES)
+    if not words:
+        raise WeightsError(f"{tokenizer} holds no tokenizer ({', '.join(TOKENIZER_FILES)}). "
+                           + how_to_get(release, tokenizer))  # fmt: skip
+    return files | {f"{prefix or f'{tokenizer.name}/'}{path.name}": path for path in words}
+
+
+def checked_sha256(files: Sequence[Path] | Mapping[str, Path], expected: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of files by name.
+
+    Parameters
+    ----------
+    files : sequence of Path, or mapping of str to Path
+        A sequence is named by the files' own names.
     expected : mapping of str to str
-        Digests that are known, by file name; a file that is not listed is recorded, not checked.
+        Digests that are known, by name; a file that is not listed is recorded, not checked.
 
     Raises
     ------
     WeightsError
         If a file is not the one expected.
     """
+    named = files if isinstance(files, Mapping) else {file.name: file for file in files}
     found = {}
-    for file in files:
-        name = "/".join(file.parts[-2:]) if file.parent.name in {"transformer", "vae"} else file.name
+    for name, file in named.items():
         found[name] = sha256_file(file)
         if expected.get(name, found[name]) != found[name]:
             raise WeightsError(
                 f"{file} has SHA-256 {found[name]}, expected {expected[name]}: delete it and download it again"
             )
     return found
+
+
+def part_digest(digests: Mapping[str, str], *prefixes: str) -> str:
+    """One digest of the files whose names begin with one of `prefixes`."""
+    return digest_of({name: digest for name, digest in digests.items() if name.startswith(prefixes)})

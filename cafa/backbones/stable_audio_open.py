@@ -7,25 +7,42 @@ from typing import Any
 import torch
 from diffusers import AutoencoderOobleck, StableAudioDiTModel
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import T5Config
 
 from cafa.adapter import Adapter, AdapterSettings
 from cafa.backbones.audio import OobleckAudio
-from cafa.backbones.interface import SamplingDefaults
-from cafa.backbones.official import PublishedWeights, from_published, to_published
+from cafa.backbones.interface import BackboneFacts, SamplingDefaults
+from cafa.backbones.official import AUTOENCODER, PublishedWeights, from_published, to_published
 from cafa.backbones.official_config import model_sizes
-from cafa.backbones.sources import STABLE_AUDIO_OPEN, T5_BASE, checked_sha256, how_to_get, locate, require
+from cafa.backbones.sources import (
+    CAFA_AVCLIP,
+    STABLE_AUDIO_OPEN,
+    T5_BASE,
+    checked_sha256,
+    how_to_get,
+    locate,
+    part_digest,
+    require,
+    require_published,
+    require_text_encoder,
+)
 from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone, StableAudioSettings
 from cafa.errors import WeightsError
 from cafa.features.text_t5 import T5Text
-from cafa.files import read_json, whole
+from cafa.files import digest_of, read_json, whole
 
 TEXT_LENGTH = 128
+PARTS = ("transformer", "projection_model", "vae")
 DIFFUSERS_WEIGHTS = tuple(
-    f"{part}/diffusion_pytorch_model.safetensors" for part in ("transformer", "projection_model", "vae")
+    f"{part}/{name}" for part in PARTS for name in ("config.json", "diffusion_pytorch_model.safetensors")
 )
 SINGLE_FILE = ("model_config.json", "model.safetensors")
+#: beginnings of the names of a part's files, by layout
+TEXT_FILES = ("text_encoder/", "tokenizer/", "text/")
+AUDIO_FILES = ("vae/", *SINGLE_FILE)
 
 
 class StableAudioOpen:
@@ -36,19 +53,20 @@ class StableAudioOpen:
     denoiser : StableAudioBackbone
     audio : OobleckAudio
     text : T5Text
-    identity : dict
-        Names and SHA-256 of the weights.
+    digests : mapping of str to str
+        SHA-256 of the files by name.
     """
 
     name = "stable_audio_open"
     defaults = SamplingDefaults("dpmpp_3m_sde")
 
     def __init__(
-        self, denoiser: StableAudioBackbone, audio: OobleckAudio, text: T5Text, identity: dict[str, Any]
+        self, denoiser: StableAudioBackbone, audio: OobleckAudio, text: T5Text, digests: Mapping[str, str]
     ) -> None:
         self.denoiser = denoiser.requires_grad_(False).eval()
         self.audio, self.text = audio, text
-        self.identity = {"name": self.name, **identity}
+        self.identity = {"name": self.name, "files": dict(digests), "weights_sha256": digest_of(dict(digests))}
+        self.encoders = encoders_of(digests)
         self.sample_rate, self.samples_per_latent = audio.sample_rate, audio.samples_per_latent
         self.latent_channels, self.latents = denoiser.settings.latent_channels, denoiser.settings.latents
 
@@ -83,21 +101,14 @@ class StableAudioOpen:
         WeightsError
             If something is missing or is not what it should be; says what to do.
         """
-        folder = locate(source, STABLE_AUDIO_OPEN, download)
-        if (folder / "model_index.json").is_file():
-            denoiser, autoencoder, files = _from_diffusers(folder)
-            text = T5Text.load(folder / "text_encoder", folder / "tokenizer", TEXT_LENGTH, device)
-        elif (folder / SINGLE_FILE[0]).is_file():
-            denoiser, autoencoder, files = _from_single_file(folder)
-            words = locate(text_source, T5_BASE, download)
-            text = T5Text.load(words, words, TEXT_LENGTH, device)
+        files = files_of(source, text_source, download)
+        digests = checked_sha256(files, sha256 or {})
+        if "model_index.json" in files:
+            denoiser, autoencoder = _from_diffusers(files)
         else:
-            raise WeightsError(
-                f"{folder} holds neither model_index.json (diffusers' layout) nor model_config.json (original layout). "
-                + how_to_get(STABLE_AUDIO_OPEN, folder)
-            )
-        identity = {"weights_sha256": checked_sha256(files, sha256 or {})}
-        return cls(denoiser.to(device), OobleckAudio(autoencoder.to(device)), text, identity)
+            denoiser, autoencoder = _from_single_file(files)
+        text = load_text(files, device)
+        return cls(denoiser.to(device), OobleckAudio(autoencoder.to(device)), text, digests)
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """States of T5, (B, 128, 768), zero at padded positions."""
@@ -107,7 +118,7 @@ class StableAudioOpen:
         """Conditioning from text states and total seconds (B,); the sound starts at second 0."""
         parameter = next(self.denoiser.parameters())
         seconds = seconds.to(parameter.device)
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: training an adapter keeps these for its backward pass
             return self.denoiser.condition(text.to(parameter), torch.zeros_like(seconds), seconds)
 
     def encode_audio(self, waveform: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
@@ -119,14 +130,97 @@ class StableAudioOpen:
         return self.audio.decode(latents)
 
 
-def _from_diffusers(folder: Path) -> tuple[StableAudioBackbone, AutoencoderOobleck, list[Path]]:
-    files = require(folder, DIFFUSERS_WEIGHTS, STABLE_AUDIO_OPEN)
+def files_of(source: str | Path, text_source: str | Path = T5_BASE.name, download: bool = False) -> dict[str, Path]:
+    """Every file that the model is made of, by name; those of the original layout's text encoder below ``text/``.
+
+    Raises
+    ------
+    WeightsError
+        If one is missing; see :meth:`StableAudioOpen.load`.
+    """
+    folder = locate(source, STABLE_AUDIO_OPEN, download)
+    if (folder / "model_index.json").is_file():
+        names = ("model_index.json", *DIFFUSERS_WEIGHTS)
+        files = dict(zip(names, require(folder, names, STABLE_AUDIO_OPEN), strict=True))
+        return files | require_text_encoder(folder / "text_encoder", folder / "tokenizer", STABLE_AUDIO_OPEN, "")
+    if (folder / SINGLE_FILE[0]).is_file():
+        files = dict(zip(SINGLE_FILE, require(folder, SINGLE_FILE, STABLE_AUDIO_OPEN), strict=True))
+        words = locate(text_source, T5_BASE, download)
+        return files | require_text_encoder(words, words, T5_BASE, "text/")
+    raise WeightsError(
+        f"{folder} holds neither model_index.json (diffusers' layout) nor model_config.json (original layout). "
+        + how_to_get(STABLE_AUDIO_OPEN, folder)
+    )
+
+
+def encoders_of(digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Identities of the text encoder and of the autoencoder, as stored with the features that they make.
+
+    Parameters
+    ----------
+    digests : mapping of str to str
+        SHA-256 of all files by name.
+    """
+    text, audio = part_digest(digests, *TEXT_FILES), part_digest(digests, *AUDIO_FILES)
+    return {
+        "text": {"name": "t5", "weights_sha256": text, "length": TEXT_LENGTH},
+        "latents": {"name": "oobleck", "weights_sha256": audio, "posterior": "sampled"},
+    }
+
+
+def facts_of(files: Mapping[str, Path]) -> BackboneFacts:
+    """Sizes of the model from its configuration files; no weights are read."""
+    if "model_index.json" in files:
+        with torch.device("meta"):
+            dit: Any = StableAudioDiTModel.from_config(read_json(files["transformer/config.json"])).config
+            autoencoder = AutoencoderOobleck.from_config(read_json(files["vae/config.json"]))
+        latent_channels, latents, text_dim = dit.in_channels, dit.sample_size, dit.cross_attention_dim
+        words = files["text_encoder/config.json"]
+    else:
+        settings, sizes = model_sizes(read_json(files["model_config.json"]))
+        with torch.device("meta"):
+            autoencoder = AutoencoderOobleck(**sizes)
+        latent_channels, latents, text_dim = settings.latent_channels, settings.latents, settings.text_dim
+        words = files["text/config.json"]
+    if (found := T5Config.from_json_file(words).d_model) != text_dim:
+        raise WeightsError(f"{words} is of a text encoder of width {found}, the denoiser takes {text_dim}")
+    audio = OobleckAudio(autoencoder)
+    return BackboneFacts(
+        audio.sample_rate, audio.channels, audio.samples_per_latent, (latent_channels, latents), (TEXT_LENGTH, text_dim)
+    )
+
+
+def load_text(files: Mapping[str, Path], device: torch.device | str = "cpu") -> T5Text:
+    """The text encoder alone."""
+    encoder, tokenizer = ("text_encoder/", "tokenizer/") if "model_index.json" in files else ("text/", "text/")
+    words = next(path for name, path in files.items() if name.startswith(tokenizer) and "token" in path.name)
+    return T5Text.load(files[f"{encoder}config.json"].parent, words.parent, TEXT_LENGTH, device)
+
+
+def load_audio(files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
+    """The autoencoder alone."""
+    if "model_index.json" in files:
+        autoencoder = _pretrained(AutoencoderOobleck, files["vae/config.json"])
+    else:
+        with safe_open(files["model.safetensors"], "pt") as stored:
+            names = [name for name in stored.keys() if name.startswith(AUTOENCODER)]  # noqa: SIM118
+            weights = from_published({name: stored.get_tensor(name) for name in names})
+        with torch.device("meta"):
+            autoencoder = AutoencoderOobleck(**model_sizes(read_json(files["model_config.json"]))[1])
+        assign(autoencoder, weights.autoencoder, files["model.safetensors"])
+    return OobleckAudio(autoencoder.to(device))
+
+
+def _pretrained(kind: Any, config: Path) -> Any:
     # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
-    arguments: dict[str, Any] = {
-        "local_files_only": True, "use_safetensors": True, "torch_dtype": torch.float32, "low_cpu_mem_usage": False,
-    }  # fmt: skip
-    dit = StableAudioDiTModel.from_pretrained(folder / "transformer", **arguments)
-    projection = StableAudioProjectionModel.from_pretrained(folder / "projection_model", **arguments)
+    return kind.from_pretrained(
+        config.parent, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
+    )
+
+
+def _from_diffusers(files: Mapping[str, Path]) -> tuple[StableAudioBackbone, AutoencoderOobleck]:
+    dit = _pretrained(StableAudioDiTModel, files["transformer/config.json"])
+    projection = _pretrained(StableAudioProjectionModel, files["projection_model/config.json"])
     config: Any = dit.config
     settings = StableAudioSettings(
         latent_channels=config.in_channels,
@@ -142,19 +236,18 @@ def _from_diffusers(folder: Path) -> tuple[StableAudioBackbone, AutoencoderOoble
     with torch.device("meta"):
         denoiser = StableAudioBackbone(settings)
     denoiser.dit, denoiser.projection = dit, projection
-    autoencoder = AutoencoderOobleck.from_pretrained(folder / "vae", **arguments)
-    return denoiser, autoencoder, files
+    return denoiser, _pretrained(AutoencoderOobleck, files["vae/config.json"])
 
 
-def _from_single_file(folder: Path) -> tuple[StableAudioBackbone, AutoencoderOobleck, list[Path]]:
-    config, weights_file = require(folder, SINGLE_FILE, STABLE_AUDIO_OPEN)
-    settings, sizes = model_sizes(read_json(config))
+def _from_single_file(files: Mapping[str, Path]) -> tuple[StableAudioBackbone, AutoencoderOobleck]:
+    weights_file = files["model.safetensors"]
+    settings, sizes = model_sizes(read_json(files["model_config.json"]))
     weights = read_published(weights_file)
     with torch.device("meta"):
         denoiser, autoencoder = StableAudioBackbone(settings), AutoencoderOobleck(**sizes)
     assign(denoiser, weights.backbone, weights_file)
     assign(autoencoder, weights.autoencoder, weights_file)
-    return denoiser, autoencoder, [weights_file]
+    return denoiser, autoencoder
 
 
 def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
@@ -193,8 +286,18 @@ def write_published(file: str | Path, weights: PublishedWeights, rotary_dim: int
         save_file({name: value.contiguous() for name, value in to_published(weights, rotary_dim).items()}, temporary)
 
 
-def load_published_adapter(file: str | Path, backbone: StableAudioSettings) -> tuple[Adapter, PublishedWeights]:
+def load_published_adapter(
+    file: str | Path, backbone: StableAudioSettings, sha256: str | None = None
+) -> tuple[Adapter, PublishedWeights]:
     """The adapter of a published checkpoint such as ``CAFA_avclip.safetensors``.
+
+    Parameters
+    ----------
+    file : path
+    backbone : StableAudioSettings
+        Size of the backbone that it belongs to.
+    sha256 : str, optional
+        Digest that the file must have.
 
     Returns
     -------
@@ -206,8 +309,11 @@ def load_published_adapter(file: str | Path, backbone: StableAudioSettings) -> t
     Raises
     ------
     WeightsError
-        If the file holds no adapter, or one of another size.
+        If the file is not the one of `sha256`, holds no adapter, or one of another size.
     """
+    file = require_published(file, CAFA_AVCLIP)
+    if sha256 is not None:
+        checked_sha256([file], {file.name: sha256})
     weights = read_published(file)
     if not weights.adapter:
         raise WeightsError(f"{file} holds no adapter (no names below model.model.controlnet.)")

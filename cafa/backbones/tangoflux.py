@@ -6,22 +6,34 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderOobleck
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import T5Config
 
 from cafa.backbones.audio import OobleckAudio
-from cafa.backbones.interface import SamplingDefaults
-from cafa.backbones.sources import FLAN_T5_LARGE, TANGOFLUX, checked_sha256, locate, require
+from cafa.backbones.interface import BackboneFacts, SamplingDefaults
+from cafa.backbones.sources import (
+    FLAN_T5_LARGE,
+    TANGOFLUX,
+    checked_sha256,
+    locate,
+    part_digest,
+    require,
+    require_text_encoder,
+)
 from cafa.backbones.stable_audio_open import assign
 from cafa.backbones.tangoflux_denoiser import TangoFluxConditioning, TangoFluxDenoiser, TangoFluxSettings
 from cafa.errors import WeightsError
 from cafa.features.text_t5 import T5Text
-from cafa.files import read_json
+from cafa.files import digest_of, read_json
 
 TEXT_LENGTH = 64
 # Published prefix -> ours. The first is spelled as in the published checkpoint.
 PREFIXES = {"duration_emebdder.": "duration.", "fc.": "pool.", "transformer.": "transformer."}
 TEXT_ENCODER = "text_encoder."
+#: beginnings of the names of a part's files; tangoflux.safetensors may hold the text encoder's own weights
+TEXT_FILES, AUDIO_FILES = ("text/", "tangoflux.safetensors"), ("vae.safetensors",)
 
 
 class TangoFlux:
@@ -32,19 +44,20 @@ class TangoFlux:
     denoiser : TangoFluxDenoiser
     audio : OobleckAudio
     text : T5Text
-    identity : dict
-        Names and SHA-256 of the weights.
+    digests : mapping of str to str
+        SHA-256 of the files by name.
     """
 
     name = "tangoflux"
     defaults = SamplingDefaults("euler", guidance_scale=4.5)
 
     def __init__(
-        self, denoiser: TangoFluxDenoiser, audio: OobleckAudio, text: T5Text, identity: dict[str, Any]
+        self, denoiser: TangoFluxDenoiser, audio: OobleckAudio, text: T5Text, digests: Mapping[str, str]
     ) -> None:
         self.denoiser = denoiser.requires_grad_(False).eval()
         self.audio, self.text = audio, text
-        self.identity = {"name": self.name, **identity}
+        self.identity = {"name": self.name, "files": dict(digests), "weights_sha256": digest_of(dict(digests))}
+        self.encoders = encoders_of(digests)
         self.sample_rate, self.samples_per_latent = audio.sample_rate, audio.samples_per_latent
         self.latent_channels, self.latents = denoiser.settings.latent_channels, denoiser.settings.latents
         # The empty caption as the published code encodes it: padded, and the padding is not zeroed.
@@ -81,22 +94,14 @@ class TangoFlux:
         WeightsError
             If something is missing or is not what it should be; says what to do.
         """
-        folder = locate(source, TANGOFLUX, download)
-        config, weights_file, autoencoder_file = require(folder, TANGOFLUX.patterns, TANGOFLUX)
-        words = locate(text_source, FLAN_T5_LARGE, download)
-        text = T5Text.load(words, words, TEXT_LENGTH, device)
-        denoiser_weights, text_weights = split_weights(load_file(weights_file))
-        if text_weights:
-            replace_text_weights(text, text_weights, weights_file)
-        settings = settings_from_config(read_json(config), text.encoder.config.d_model)
-        autoencoder_weights = load_file(autoencoder_file)
+        files = files_of(source, text_source, download)
+        digests = checked_sha256(files, sha256 or {})
+        text, weights_file = load_text(files, device), files["tangoflux.safetensors"]
+        settings = settings_from_config(read_json(files["config.json"]), text.encoder.config.d_model)
         with torch.device("meta"):
             denoiser = TangoFluxDenoiser(settings)
-            autoencoder = AutoencoderOobleck(**autoencoder_sizes(autoencoder_weights, autoencoder_file))
-        assign(denoiser, denoiser_weights, weights_file)
-        assign(autoencoder, autoencoder_weights, autoencoder_file)
-        identity = {"weights_sha256": checked_sha256([weights_file, autoencoder_file], sha256 or {})}
-        return cls(denoiser.to(device), OobleckAudio(autoencoder.to(device)), text, identity)
+        assign(denoiser, split_weights(load_file(weights_file))[0], weights_file)
+        return cls(denoiser.to(device), load_audio(files, device), text, digests)
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """States of flan-T5, (B, 64, 1024), zero at padded positions (which the denoiser never sees)."""
@@ -112,7 +117,7 @@ class TangoFlux:
         text, seconds = text.to(parameter), seconds.to(parameter.device)
         nothing = self._null_states.to(parameter).expand(len(text), -1, -1)
         real = self._null_mask.to(parameter.device).expand(len(text), -1)
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: training an adapter keeps these for its backward pass
             null = self.denoiser.condition(nothing, present, seconds, pooled_from=real)
             told = self.denoiser.condition(text, present, seconds)
         return TangoFluxConditioning(told.context, told.present, told.pooled, null)
@@ -124,6 +129,75 @@ class TangoFlux:
     def decode_audio(self, latents: Tensor) -> Tensor:
         """Sound (B, 2, T * 2048) of latents (B, 64, T)."""
         return self.audio.decode(latents)
+
+
+def files_of(
+    source: str | Path, text_source: str | Path = FLAN_T5_LARGE.name, download: bool = False
+) -> dict[str, Path]:
+    """Every file that the model is made of, by name; those of the text encoder below ``text/``.
+
+    Raises
+    ------
+    WeightsError
+        If one is missing; see :meth:`TangoFlux.load`.
+    """
+    folder = locate(source, TANGOFLUX, download)
+    files = dict(zip(TANGOFLUX.patterns, require(folder, TANGOFLUX.patterns, TANGOFLUX), strict=True))
+    words = locate(text_source, FLAN_T5_LARGE, download)
+    return files | require_text_encoder(words, words, FLAN_T5_LARGE, "text/")
+
+
+def encoders_of(digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Identities of the text encoder and of the autoencoder, as stored with the features that they make.
+
+    Parameters
+    ----------
+    digests : mapping of str to str
+        SHA-256 of all files by name.
+    """
+    text, audio = part_digest(digests, *TEXT_FILES), part_digest(digests, *AUDIO_FILES)
+    return {
+        "text": {"name": "flan_t5", "weights_sha256": text, "length": TEXT_LENGTH},
+        "latents": {"name": "oobleck", "weights_sha256": audio, "posterior": "sampled"},
+    }
+
+
+def facts_of(files: Mapping[str, Path]) -> BackboneFacts:
+    """Sizes of the model from its configuration files and the names of its weights; no weights are read."""
+    settings = settings_from_config(
+        read_json(files["config.json"]), T5Config.from_json_file(files["text/config.json"]).d_model
+    )
+    file = files["vae.safetensors"]
+    with safe_open(file, "pt") as stored:
+        shapes = {name: torch.empty(stored.get_slice(name).get_shape(), device="meta") for name in stored.keys()}  # noqa: SIM118
+    with torch.device("meta"):
+        audio = OobleckAudio(AutoencoderOobleck(**autoencoder_sizes(shapes, file)))
+    return BackboneFacts(
+        audio.sample_rate, audio.channels, audio.samples_per_latent,
+        (settings.latent_channels, settings.latents), (TEXT_LENGTH, settings.text_dim),
+    )  # fmt: skip
+
+
+def load_text(files: Mapping[str, Path], device: torch.device | str = "cpu") -> T5Text:
+    """The text encoder alone."""
+    words, weights_file = files["text/config.json"].parent, files["tangoflux.safetensors"]
+    text = T5Text.load(words, words, TEXT_LENGTH, device)
+    with safe_open(weights_file, "pt") as stored:
+        names = [name for name in stored.keys() if name.startswith(TEXT_ENCODER)]  # noqa: SIM118
+        weights = {name.removeprefix(TEXT_ENCODER): stored.get_tensor(name) for name in names}
+    if weights:
+        replace_text_weights(text, weights, weights_file)
+    return text
+
+
+def load_audio(files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
+    """The autoencoder alone."""
+    file = files["vae.safetensors"]
+    weights = load_file(file)
+    with torch.device("meta"):
+        autoencoder = AutoencoderOobleck(**autoencoder_sizes(weights, file))
+    assign(autoencoder, weights, file)
+    return OobleckAudio(autoencoder.to(device))
 
 
 def split_weights(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -19,6 +19,7 @@ VERBS = {
     "world": "world",
     "features": "features",
     "prompts": "prompts",
+    "models": "models",
     "train": "train",
     "samples": "samples",
     "judges": "judges",

@@ -142,9 +142,11 @@ def test_missing_weights_say_what_to_do(layouts: dict[str, Path], tmp_path: Path
 
 
 def test_known_digests_are_checked(loaded: dict[str, StableAudioOpen], layouts: dict[str, Path]):
-    found = loaded["original"].identity["weights_sha256"]["model.safetensors"]
+    found = loaded["original"].identity["files"]["model.safetensors"]
     assert found == sha256_file(layouts["original"] / "model.safetensors")
-    assert len(loaded["diffusers"].identity["weights_sha256"]) == 3
+    assert {"vae/config.json", "text_encoder/model.safetensors", "tokenizer/tokenizer.json"} < set(
+        loaded["diffusers"].identity["files"]
+    )
     with pytest.raises(WeightsError, match="expected 000"):
         checked_sha256([layouts["original"] / "model.safetensors"], {"model.safetensors": "0" * 64})
 

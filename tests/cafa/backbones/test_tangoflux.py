@@ -1,11 +1,9 @@
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderOobleck
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -19,39 +17,16 @@ from cafa.guidance import adapter_velocity, text_velocity
 from cafa.samplers import per_item_noise, sample_euler
 from cafa.sampling import OFFICIAL, generate_windows
 from cafa.schedules import flow_times
+from tests.tiny_pretrained import make_tangoflux, tangoflux_settings
 
-SMALL = TangoFluxSettings(
-    latent_channels=4, latents=24, double_blocks=1, single_blocks=2, heads=2, head_dim=16, rotary_axes=(4, 6, 6),
-    text_dim=32, joint_dim=32,
-)  # fmt: skip
+SMALL = tangoflux_settings()
 CLOSE = {"rtol": 0, "atol": 2e-5}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, layouts: dict[str, Path]) -> Path:
     """The published files of a tiny TangoFlux."""
-    root = tmp_path_factory.mktemp("tangoflux")
-    torch.manual_seed(20)
-    ours = TangoFluxDenoiser(SMALL).state_dict()
-    theirs = {"duration.": "duration_emebdder.", "pool.": "fc.", "transformer.": "transformer."}
-    published = {}
-    for name, value in ours.items():
-        prefix = name.split(".")[0] + "."
-        published[theirs[prefix] + name.removeprefix(prefix)] = torch.randn(value.shape) * 0.2
-    for name, value in load_file(layouts["t5"] / "model.safetensors").items():
-        published[f"text_encoder.{name}"] = value * 1.5
-    save_file(published, root / "tangoflux.safetensors")
-    autoencoder = AutoencoderOobleck(
-        encoder_hidden_size=8, downsampling_ratios=[2, 4], channel_multiples=[1, 2], decoder_channels=8,
-        decoder_input_channels=4,
-    )  # fmt: skip
-    save_file(autoencoder.state_dict(), root / "vae.safetensors")
-    config = {
-        "in_channels": 4, "audio_seq_len": 24, "num_layers": 1, "num_single_layers": 2, "num_attention_heads": 2,
-        "attention_head_dim": 16, "joint_attention_dim": 32, "max_duration": 30, "axes_dims_rope": [4, 6, 6],
-    }  # fmt: skip
-    (root / "config.json").write_text(json.dumps(config))
-    return root
+    return make_tangoflux(tmp_path_factory.mktemp("tangoflux"), layouts["t5"])
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +183,7 @@ def test_windows_are_generated_our_way_only(backbone: TangoFlux, trained: TangoF
 def test_text_encoder_of_the_checkpoint_is_used(backbone: TangoFlux, layouts: dict[str, Path]):
     given = load_file(layouts["t5"] / "model.safetensors")["shared.weight"]
     assert torch.equal(backbone.text.encoder.shared.weight, given * 1.5)
-    assert set(backbone.identity["weights_sha256"]) == {"tangoflux.safetensors", "vae.safetensors"}
+    assert {"tangoflux.safetensors", "vae.safetensors", "text/model.safetensors"} < set(backbone.identity["files"])
 
 
 def test_foreign_and_missing_files_are_refused(folder: Path, layouts: dict[str, Path], tmp_path: Path):

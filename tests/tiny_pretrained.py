@@ -1,0 +1,227 @@
+"""Tiny pretrained models on disk, in every published layout, with weights that are the same every time.
+
+Two geometries: ``SHORT`` (8 samples per latent, 24 latents) for tests of the models themselves, and ``REAL`` (the
+published 2048 samples per latent, 256 latents = 11.9 s) for tests that go from clips to sounds.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderOobleck
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, PreTrainedTokenizerFast, T5Config
+from transformers import T5EncoderModel as T5
+
+from cafa.adapter import Adapter, AdapterSettings
+from cafa.backbones.official import PublishedWeights
+from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
+from cafa.backbones.stable_audio_open import write_published
+from cafa.backbones.tangoflux_denoiser import TangoFluxDenoiser, TangoFluxSettings
+from metrics.encoders.synchformer_visual import SynchformerVisual
+
+WORDS = ("<pad>", "</s>", "<unk>", "a", "dog", "barks", "loud", "music")
+LATENT_CHANNELS, TEXT_DIM = 4, 32
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a tiny autoencoder divides time."""
+
+    strides: tuple[int, ...]
+    multiples: tuple[int, ...]
+    latents: int
+
+    @property
+    def samples_per_latent(self) -> int:
+        return int(torch.tensor(self.strides).prod())
+
+
+SHORT = Geometry((2, 4), (1, 2), 24)
+REAL = Geometry((2, 4, 4, 8, 8), (1, 1, 1, 1, 1), 256)
+
+
+def seeded(seed: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function's random numbers its own."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorate
+
+
+def stable_audio_settings(geometry: Geometry = SHORT) -> StableAudioSettings:
+    """Size of the tiny Stable Audio denoiser."""
+    return StableAudioSettings(
+        latent_channels=LATENT_CHANNELS, latents=geometry.latents, blocks=2, heads=2, head_dim=32, key_value_heads=1,
+        text_dim=TEXT_DIM, time_dim=256,
+    )  # fmt: skip
+
+
+def tangoflux_settings(geometry: Geometry = SHORT) -> TangoFluxSettings:
+    """Size of the tiny TangoFlux denoiser."""
+    return TangoFluxSettings(
+        latent_channels=LATENT_CHANNELS, latents=geometry.latents, double_blocks=1, single_blocks=2, heads=2,
+        head_dim=16, rotary_axes=(4, 6, 6), text_dim=TEXT_DIM, joint_dim=TEXT_DIM,
+    )  # fmt: skip
+
+
+def small_autoencoder(geometry: Geometry = SHORT) -> AutoencoderOobleck:
+    """The tiny autoencoder."""
+    return AutoencoderOobleck(
+        encoder_hidden_size=8, downsampling_ratios=list(geometry.strides), channel_multiples=list(geometry.multiples),
+        decoder_channels=8, decoder_input_channels=LATENT_CHANNELS,
+    )  # fmt: skip
+
+
+@seeded(10)
+def make_text_encoder(encoder: Path, tokenizer: Path, width: int = TEXT_DIM, words: Sequence[str] = WORDS) -> None:
+    """T5 with a tokenizer of whole words; any other word is unknown."""
+    config = T5Config(vocab_size=len(words), d_model=width, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
+    T5(config).save_pretrained(encoder)
+    known = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    known.pre_tokenizer = Whitespace()
+    known.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=known, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(tokenizer)
+
+
+@seeded(11)
+def stable_audio_parts(geometry: Geometry = SHORT) -> tuple[StableAudioBackbone, AutoencoderOobleck]:
+    """Denoiser and autoencoder of the tiny Stable Audio Open."""
+    backbone, autoencoder = StableAudioBackbone(stable_audio_settings(geometry)), small_autoencoder(geometry)
+    for parameter in autoencoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return backbone, autoencoder
+
+
+def make_stable_audio_open(folder: Path, geometry: Geometry = SHORT, words: Sequence[str] = WORDS) -> Path:
+    """Stable Audio Open in diffusers' layout."""
+    backbone, autoencoder = stable_audio_parts(geometry)
+    for part, module in (
+        ("transformer", backbone.dit),
+        ("projection_model", backbone.projection),
+        ("vae", autoencoder),
+    ):
+        module.save_pretrained(folder / part)
+    make_text_encoder(folder / "text_encoder", folder / "tokenizer", words=words)
+    (folder / "model_index.json").write_text("{}")
+    return folder
+
+
+def make_stable_audio_original(folder: Path, geometry: Geometry = SHORT) -> Path:
+    """The same model in the original layout, which holds no text encoder."""
+    backbone, autoencoder = stable_audio_parts(geometry)
+    parts = PublishedWeights(backbone=backbone.state_dict(), autoencoder=autoencoder.state_dict())
+    write_published(folder / "model.safetensors", parts)
+    (folder / "model_config.json").write_text(json.dumps(model_config(geometry)))
+    return folder
+
+
+@seeded(12)
+def make_published_adapter(
+    file: Path, geometry: Geometry = SHORT, feature_dim: int = 768, with_backbone: bool = False
+) -> Path:
+    """An adapter of the tiny Stable Audio Open under its published names, alone or with its backbone."""
+    adapter = Adapter(stable_audio_settings(geometry), AdapterSettings(feature_dim=feature_dim))
+    for parameter in adapter.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    parts = PublishedWeights(adapter=adapter.state_dict())
+    if with_backbone:
+        parts.backbone = dict(stable_audio_parts(geometry)[0].state_dict())
+    write_published(file, parts)
+    return file
+
+
+@seeded(20)
+def make_tangoflux(folder: Path, text: Path, geometry: Geometry = SHORT) -> Path:
+    """TangoFlux as published; `text` is the folder of its T5, whose weights the checkpoint replaces."""
+    folder.mkdir(parents=True, exist_ok=True)
+    theirs = {"duration.": "duration_emebdder.", "pool.": "fc.", "transformer.": "transformer."}
+    published = {}
+    for name, value in TangoFluxDenoiser(tangoflux_settings(geometry)).state_dict().items():
+        prefix = name.split(".")[0] + "."
+        published[theirs[prefix] + name.removeprefix(prefix)] = torch.randn(value.shape) * 0.2
+    for name, value in load_file(text / "model.safetensors").items():
+        published[f"text_encoder.{name}"] = value * 1.5
+    save_file(published, folder / "tangoflux.safetensors")
+    save_file(small_autoencoder(geometry).state_dict(), folder / "vae.safetensors")
+    config = {
+        "in_channels": LATENT_CHANNELS, "audio_seq_len": geometry.latents, "num_layers": 1, "num_single_layers": 2,
+        "num_attention_heads": 2, "attention_head_dim": 16, "joint_attention_dim": TEXT_DIM, "max_duration": 30,
+        "axes_dims_rope": [4, 6, 6],
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@seeded(30)
+def make_synchformer(file: Path, width: int = 8) -> Path:
+    """The visual tower of Synchformer with one block, as safetensors under its published names."""
+    network = SynchformerVisual(width=width, depth=1, heads=max(1, width // 64), patch=56)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    save_file(network.state_dict(), file)
+    return file
+
+
+@seeded(40)
+def make_clip(folder: Path, width: int = 8) -> Path:
+    """CLIP's image tower in transformers' layout."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPVisionConfig(**sizes, image_size=28, patch_size=14, projection_dim=width)
+    CLIPVisionModelWithProjection(config).save_pretrained(folder)
+    return folder
+
+
+def model_config(geometry: Geometry = SHORT) -> dict[str, Any]:
+    """A model_config.json of stable-audio-tools for the tiny model."""
+    sizes = {"channels": 8, "c_mults": list(geometry.multiples), "strides": list(geometry.strides)}
+    ratio = geometry.samples_per_latent
+    return {
+        "sample_size": geometry.latents * ratio,
+        "sample_rate": 44100,
+        "audio_channels": 2,
+        "model": {
+            "pretransform": {
+                "config": {
+                    "encoder": {"config": {**sizes, "latent_dim": 2 * LATENT_CHANNELS}},
+                    "decoder": {"config": {**sizes, "latent_dim": LATENT_CHANNELS, "final_tanh": False}},
+                    "downsampling_ratio": ratio,
+                }
+            },
+            "conditioning": {
+                "configs": [
+                    {"id": "prompt", "type": "t5", "config": {}},
+                    {"id": "seconds_start", "type": "number", "config": {"min_val": 0, "max_val": 512}},
+                    {"id": "seconds_total", "type": "number", "config": {"min_val": 0, "max_val": 512}},
+                ]
+            },
+            "diffusion": {
+                "config": {
+                    "io_channels": LATENT_CHANNELS,
+                    "embed_dim": 64,
+                    "depth": 2,
+                    "num_heads": 2,
+                    "cond_token_dim": TEXT_DIM,
+                    "global_cond_dim": 2 * TEXT_DIM,
+                    "project_cond_tokens": False,
+                }
+            },
+        },
+    }
