@@ -39,6 +39,8 @@ from torch import nn
 CONSTANT = re.compile(
     r"(stft\.conv_(real|imag)\.weight|melW|attn_mask|(^|\.)mask|logit_scale(_a|_t)?|(^|\.)window|(^|\.)fb)$"
 )
+#: Gain of the golden arrays of the judges, and of the witnesses.
+GAIN = 2.0
 TOKENS = ("cls_token", "pos_embed", "temp_embed", "st_embed", "pos_emb")
 
 # Standard deviation of the sum of four uniform 16-bit integers, rounded; fixed by definition.

@@ -2,9 +2,10 @@
 
 The packages run in an environment of their own (``workflow/scripts/witness.py``) and leave a folder: the weights that
 they used, their clips, and what they answered. This module gives our answers to the same and writes the comparison.
+A package that could not be asked has a row that says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,18 @@ from scipy.special import expit
 from cafa.errors import InputError
 from cafa.files import read_json, whole
 from metrics.encoders.clap import ClapNetwork, load_clap
+from metrics.encoders.imagebind import load_imagebind
+from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
 from metrics.encoders.panns import PannsEncoder
+from metrics.encoders.synchformer import load_synchformer
+from metrics.encoders.synchformer_audio import SynchformerAudio
+from metrics.encoders.synchformer_offset import SynchformerOffset
+from metrics.encoders.synchformer_visual import SynchformerVisual
 from metrics.encoders.weights import WeightSource
 from metrics.frechet import frechet_distance
-from metrics.parity_inputs import waves
 
 PANNS, CLAP = "Cnn14_16k_mAP=0.438.pth", "music_speech_audioset_epoch_15_esc_89.98.pt"
+IMAGEBIND, SYNCHFORMER = "imagebind_huge.pth", "synchformer_state_dict.pth"
 #: Largest difference allowed; that of a distance is relative to its value.
 TOLERANCES = {
     "panns.embedding": 1e-4,
@@ -32,7 +39,14 @@ TOLERANCES = {
     "clap.audio": 1e-5,
     "clap.text": 1e-5,
     "clap.cosine": 1e-5,
+    "imagebind.audio": 1e-4,
+    "imagebind.vision": 1e-4,
+    "synchformer.video": 1e-4,
+    "synchformer.audio": 1e-4,
+    "synchformer.offsets": 1e-4,
 }
+
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -42,9 +56,9 @@ class WitnessRow:
     Attributes
     ----------
     quantity
-        ``<package>.<what>``.
+        ``<package>.<what>``; ``<package>`` alone where it could not be asked.
     package, version
-        Of the witness.
+        Of the witness; of a repository, its commit.
     size
         Number of values.
     ours, theirs
@@ -54,7 +68,9 @@ class WitnessRow:
     tolerance
         Largest that is allowed.
     ok
-        Whether it holds.
+        ``yes``, ``no``, or ``not compared``.
+    note
+        What was compared, what had to be replaced so that the package could be imported, or why it was not asked.
     """
 
     quantity: str
@@ -65,35 +81,104 @@ class WitnessRow:
     theirs: float
     max_difference: float
     tolerance: float
-    ok: bool
+    ok: str
+    note: str
 
 
 def _source(name: str) -> WeightSource:
     return WeightSource(name, "", None, "", "", "")
 
 
-def our_answers(folder: Path, about: dict[str, Any], theirs: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Our values of everything that the packages answered, from their weights files and their clips."""
-    seconds = float(about["seconds"])
-    panns = PannsEncoder.from_file(folder / "weights" / PANNS, _source("panns_cnn14_16k"), unverified=True)
-    embedding, logits = panns.embed_with_logits(waves(3, 16000, seconds))
-    yield "panns.embedding", embedding
-    yield "panns.probabilities", expit(logits)
-    if "fad.score" in theirs:
-        sets = []
-        for name in ("reference", "generated"):
-            files = sorted((folder / "clips" / name).glob("*.wav"))
-            sets.append(panns.embed([soundfile.read(file, dtype="float32")[0] for file in files]))
-        yield "fad.score", np.asarray(frechet_distance(sets[1], sets[0]).value)
-    if "clap.audio" in theirs:
-        checkpoint = load_clap(folder / "weights" / CLAP, _source("laion_clap"), unverified=True)
-        network = ClapNetwork.from_tensors(checkpoint.tensors)
+def _panns(folder: Path) -> PannsEncoder:
+    return PannsEncoder.from_file(folder / "weights" / PANNS, _source("panns_cnn14_16k"), unverified=True)
+
+
+def answer_panns(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Cnn14, from the waveform."""
+    embedding, logits = _panns(folder).embed_with_logits(inputs["sound"])
+    return {"embedding": embedding, "probabilities": expit(logits)}
+
+
+def answer_fad(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Frechet distance of two folders of wavs."""
+    panns, sets = _panns(folder), []
+    for name in ("generated", "reference"):
+        files = sorted((folder / "clips" / name).glob("*.wav"))
+        sets.append(panns.embed([soundfile.read(file, dtype="float32")[0] for file in files]))
+    return {"score": np.asarray(frechet_distance(*sets).value)}
+
+
+def answer_clap(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Both towers of LAION-CLAP, from the waveform and from token ids."""
+    checkpoint = load_clap(folder / "weights" / CLAP, _source("laion_clap"), unverified=True)
+    network = ClapNetwork.from_tensors(checkpoint.tensors)
+    with torch.inference_mode():
+        sound = network.embed_audio(torch.from_numpy(inputs["sound"])).numpy()
+        text = network.embed_text(torch.from_numpy(inputs["ids"]), torch.from_numpy(inputs["mask"])).numpy()
+    return {"audio": sound, "text": text, "cosine": text @ sound.T}
+
+
+def answer_imagebind(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Both towers of ImageBind, from log-mels (clips, pieces, 1, 128, 204) and pairs of frames."""
+    file = folder / "weights" / IMAGEBIND
+    tensors = load_imagebind(file, _source("imagebind_huge"), unverified=True).tensors
+    mel, frames = torch.from_numpy(inputs["mel"])[:, :, 0], torch.from_numpy(inputs["frames"])
+    found = {}
+    for name, tower, clips in (("audio", ImageBindAudio, mel), ("vision", ImageBindVision, frames)):
         with torch.inference_mode():
-            sound = network.embed_audio(torch.from_numpy(waves(3, 48000, seconds))).numpy()
-            text = network.embed_text(*(torch.from_numpy(theirs[f"input.{part}"]) for part in ("ids", "mask"))).numpy()
-        yield "clap.audio", sound
-        yield "clap.text", text
-        yield "clap.cosine", text @ sound.T
+            pieces = tower.from_tensors(tensors)(clips.flatten(0, 1))
+        found[name] = pieces.unflatten(0, clips.shape[:2]).mean(1).numpy()
+    return found
+
+
+def answer_synchformer(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Both encoders of Synchformer, and its offset head."""
+    file = folder / "weights" / SYNCHFORMER
+    tensors = load_synchformer(file, _source("synchformer"), unverified=True).tensors
+    given = {name: torch.from_numpy(value) for name, value in inputs.items()}
+    with torch.inference_mode():
+        seen = SynchformerVisual.from_tensors(tensors)(given["frames"])
+        mel = given["mel"]
+        heard = SynchformerAudio.from_tensors(tensors).afeat_extractor(mel.flatten(0, 2)).unflatten(0, mel.shape[:2])
+        offsets = SynchformerOffset.from_tensors(tensors)(given["video"], given["audio"])
+    return {"video": seen.numpy(), "audio": heard.numpy(), "offsets": offsets.numpy()}
+
+
+#: Our answers by witness, from the folder and its inputs.
+ANSWERS: dict[str, Callable[[Path, Arrays], dict[str, np.ndarray]]] = {
+    "panns": answer_panns,
+    "fad": answer_fad,
+    "clap": answer_clap,
+    "imagebind": answer_imagebind,
+    "synchformer": answer_synchformer,
+}
+
+
+def _below(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+
+
+def _compare(witness: str, about: Mapping[str, Any], ours: Arrays, theirs: Arrays) -> list[WitnessRow]:
+    if theirs.keys() != ours.keys():
+        raise InputError(f"{witness}: answers that only one side has: {sorted(theirs.keys() ^ ours.keys())}")
+    replaced = f"; not importable, so replaced by stand-ins: {' '.join(about['replaced'])}" if about["replaced"] else ""
+    rows = []
+    for name, values in ours.items():
+        other = theirs[name].astype(np.float64)
+        if other.shape != values.shape:
+            raise InputError(
+                f"{witness}.{name}: the package answered an array of shape {other.shape}, ours has {values.shape}"
+            )
+        difference = float(np.abs(values - other).max())
+        limit = TOLERANCES[f"{witness}.{name}"] * (max(1.0, abs(float(other))) if other.ndim == 0 else 1.0)
+        rows.append(
+            WitnessRow(
+                f"{witness}.{name}", about["package"], about["version"], values.size, float(values.mean()),
+                float(other.mean()), difference, limit, "yes" if difference <= limit else "no",
+                about["note"] + replaced,
+            )
+        )  # fmt: skip
+    return rows
 
 
 def compare_with_witnesses(folder: Path) -> list[WitnessRow]:
@@ -106,27 +191,16 @@ def compare_with_witnesses(folder: Path) -> list[WitnessRow]:
     """
     if not (folder / "answers.npz").is_file():
         raise InputError(f"{folder} holds no answers.npz: run workflow/scripts/witness.py in envs/reference.yaml first")
-    about = read_json(folder / "about.json")
     with np.load(folder / "answers.npz", allow_pickle=False) as content:
-        theirs = dict(content)
-    ours = dict(our_answers(folder, about, theirs))
-    answered = {name for name in theirs if not name.startswith("input.")}
-    if answered != ours.keys():
-        raise InputError(f"answers that only one side has: {sorted(answered ^ ours.keys())}")
-    rows = []
-    for name, values in ours.items():
-        witness = name.split(".")[0]
-        other = theirs[name].astype(np.float64)
-        if other.shape != values.shape:
-            raise InputError(f"{name}: the package answered an array of shape {other.shape}, ours has {values.shape}")
-        difference = float(np.abs(values - other).max())
-        limit = TOLERANCES[name] * (max(1.0, abs(float(other))) if other.ndim == 0 else 1.0)
-        rows.append(
-            WitnessRow(
-                name, about["packages"][witness], about["versions"][witness], values.size, float(values.mean()),
-                float(other.mean()), difference, limit, difference <= limit,
-            )
-        )  # fmt: skip
+        given = dict(content)
+    rows: list[WitnessRow] = []
+    for witness, about in read_json(folder / "about.json")["witnesses"].items():
+        if about["absent"]:
+            nothing = float("nan")
+            rows.append(WitnessRow(witness, about["package"], "", 0, *[nothing] * 4, "not compared", about["absent"]))
+            continue
+        ours = ANSWERS[witness](folder, _below(given, f"input.{witness}."))
+        rows += _compare(witness, about, ours, _below(given, f"{witness}."))
     return rows
 
 
@@ -135,8 +209,6 @@ def write_parity(folder: Path, output: Path) -> list[WitnessRow]:
     rows = compare_with_witnesses(folder)
     about = read_json(folder / "about.json")
     conditions = f"torch {about['torch']}, numpy {about['numpy']}; weights: {about['weights']}"
-    if about["empty_modules"]:
-        conditions += f"; not importable, so replaced by empty modules: {' '.join(about['empty_modules'])}"
     with whole(output) as temporary:
         pd.DataFrame([vars(row) | {"witness_ran_with": conditions} for row in rows]).to_csv(
             temporary, index=False, lineterminator="\n", float_format="%.8g"

@@ -7,47 +7,73 @@ import pytest
 
 from cafa.errors import InputError
 from metrics import witnesses
-from metrics.witnesses import write_parity
+from metrics.witnesses import ANSWERS, TOLERANCES, write_parity
 
 ENVS = Path(__file__).resolve().parents[2] / "envs"
 
 
-def leave(folder: Path, **answers: np.ndarray) -> None:
+def leave(folder: Path, absent: str = "", **answers: np.ndarray) -> None:
     """What the published packages would leave."""
     np.savez(folder / "answers.npz", **{name.replace("__", "."): values for name, values in answers.items()})
+    packages = {"panns": ("panns-inference", "0.1.1"), "fad": ("frechet-audio-distance", "0.3.4")}
     about = {
-        "packages": {"panns": "panns-inference", "fad": "frechet-audio-distance"}, "torch": "2", "numpy": "2",
-        "versions": {"panns": "0.1.1", "fad": "0.3.4"}, "weights": "by rule", "empty_modules": ["encodec"],
-        "seconds": 1,
+        "torch": "2", "numpy": "2", "weights": "by rule",
+        "witnesses": {
+            name: {"package": package, "version": version, "absent": "", "note": "from the waveform",
+                   "replaced": ["encodec"] * (name == "fad")}
+            for name, (package, version) in packages.items()
+        },
     }  # fmt: skip
+    if absent:
+        about["witnesses"]["clap"] = {"package": "laion-clap", "version": "", "absent": absent, "note": ""}
     (folder / "about.json").write_text(json.dumps(about))
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, **answers: dict[str, np.ndarray]) -> None:
+    for name, values in answers.items():
+        monkeypatch.setitem(witnesses.ANSWERS, name, lambda folder, inputs, values=values: values)
 
 
 def test_differences_are_written_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     embedding = np.linspace(0, 1, 12).reshape(3, 4)
-    leave(tmp_path, panns__embedding=embedding + 2e-4, fad__score=np.asarray(2000.0), input__ids=np.arange(3))
-    ours = [("panns.embedding", embedding), ("fad.score", np.asarray(2000.01))]
-    monkeypatch.setattr(witnesses, "our_answers", lambda folder, about, theirs: iter(ours))
+    leave(tmp_path, panns__embedding=embedding + 2e-4, fad__score=np.asarray(2000.0), input__panns__sound=np.arange(3))
+    answer(monkeypatch, panns={"embedding": embedding}, fad={"score": np.asarray(2000.01)})
     rows = write_parity(tmp_path, tmp_path / "parity.csv")
-    assert [row.ok for row in rows] == [False, True]  # a distance is judged relative to its value
+    assert [row.ok for row in rows] == ["no", "yes"]  # a distance is judged relative to its value
     table = pd.read_csv(tmp_path / "parity.csv").set_index("quantity")
     assert table.loc["panns.embedding", "max_difference"] == pytest.approx(2e-4)
     assert table.loc["fad.score", ["ours", "theirs"]].tolist() == [2000.01, 2000.0]
     assert table.loc["fad.score", "package"] == "frechet-audio-distance"
-    assert table["witness_ran_with"].str.contains("replaced by empty modules: encodec").all()
+    assert table.loc["fad.score", "note"].endswith("replaced by stand-ins: encodec")
+    assert table.loc["panns.embedding", "note"] == "from the waveform"
+
+
+def test_a_package_that_cannot_be_asked_has_a_row_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    leave(tmp_path, "cannot be imported: ImportError: no", panns__embedding=np.ones(2), fad__score=np.asarray(1.0))
+    answer(monkeypatch, panns={"embedding": np.ones(2)}, fad={"score": np.asarray(1.0)})
+    write_parity(tmp_path, tmp_path / "parity.csv")
+    table = pd.read_csv(tmp_path / "parity.csv").set_index("quantity")
+    assert table.loc["clap", ["package", "ok", "note"]].tolist() == [
+        "laion-clap", "not compared", "cannot be imported: ImportError: no",
+    ]  # fmt: skip
+    assert np.isnan(table.loc["clap", "max_difference"])
 
 
 def test_answers_that_cannot_be_compared_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(InputError, match=r"holds no answers\.npz: run workflow/scripts/witness\.py"):
         write_parity(tmp_path, tmp_path / "parity.csv")
+    answer(monkeypatch, panns={"embedding": np.zeros((3, 4))})
     leave(tmp_path, panns__embedding=np.zeros((3, 4)), panns__other=np.zeros(2))
-    monkeypatch.setattr(witnesses, "our_answers", lambda *_: iter([("panns.embedding", np.zeros((3, 4)))]))
-    with pytest.raises(InputError, match=r"only one side has: \['panns\.other'\]"):
+    with pytest.raises(InputError, match=r"panns: answers that only one side has: \['other'\]"):
         write_parity(tmp_path, tmp_path / "parity.csv")
     leave(tmp_path, panns__embedding=np.zeros((3, 5)))
     with pytest.raises(InputError, match=r"shape \(3, 5\), ours has \(3, 4\)"):
         write_parity(tmp_path, tmp_path / "parity.csv")
     assert not (tmp_path / "parity.csv").exists()
+
+
+def test_every_witness_is_answered_and_judged():
+    assert {name.split(".")[0] for name in TOLERANCES} == set(ANSWERS)
 
 
 def test_conda_and_pip_install_the_same():

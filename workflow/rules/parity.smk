@@ -1,7 +1,12 @@
 # The published packages as witnesses: on the same clips and weights, what do they answer, and what do we?
 
 
+WITNESS_SCRIPTS = ("witness", "witness_packages", "witness_repositories", "witness_standins")
+
+
 rule ask_witnesses:
+    input:
+        scripts=expand("{root}/workflow/scripts/{name}.py", root=workflow.basedir, name=WITNESS_SCRIPTS),
     output:
         answers="<results>/parity/answers.npz",
         about="<results>/parity/about.json",
@@ -15,13 +20,12 @@ rule ask_witnesses:
         runtime=60,
     params:
         folder=below("parity"),
-        script=f"{workflow.basedir}/workflow/scripts/witness.py",
         root=workflow.basedir,
         code=code_digest("metrics.parity_weights", "metrics.parity_inputs"),
     shell:
         # PATH begins with our own environment, so theirs is named in full: by conda, or in REFERENCE_PYTHON.
         "PYTHONPATH={params.root:q} ${{REFERENCE_PYTHON:-${{CONDA_PREFIX:?set it, or use --sdm conda}}/bin/python}}"
-        " {params.script:q} --folder {params.folder:q} ${{WITNESS_ARGUMENTS---offline}} 2>&1 | tee {log:q}"
+        " {input.scripts[0]:q} --folder {params.folder:q} ${{WITNESS_ARGUMENTS---offline}} 2>&1 | tee {log:q}"
 
 
 rule compare_witnesses:
