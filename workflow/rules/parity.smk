@@ -1,12 +1,21 @@
 # The published packages as witnesses: on the same clips and weights, what do they answer, and what do we?
 
 
-WITNESS_SCRIPTS = ("witness", "witness_packages", "witness_repositories", "witness_standins")
+WITNESS_SCRIPTS = (
+    "witness",
+    "witness_packages",
+    "witness_repositories",
+    "witness_standins",
+)
 
 
 rule ask_witnesses:
     input:
-        scripts=expand("{root}/workflow/scripts/{name}.py", root=workflow.basedir, name=WITNESS_SCRIPTS),
+        scripts=expand(
+            "{root}/workflow/scripts/{name}.py",
+            root=workflow.basedir,
+            name=WITNESS_SCRIPTS,
+        ),
     output:
         answers="<results>/parity/answers.npz",
         about="<results>/parity/about.json",
