@@ -40,6 +40,8 @@ class FeatureFormat:
         How clips were read for the encoder (window, padding): stored; rows are reused only where it is the same.
     trimmed : bool
         Zeros at the end of the first axis are not stored, and come back on reading (text states are mostly padding).
+    code : str
+        Digest of the code that made the file: stored, not compared on reading.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class FeatureFormat:
     encoder: dict[str, Any]
     settings: dict[str, Any] = field(default_factory=dict)
     trimmed: bool = False
+    code: str = ""
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class FeatureFormat:
         return {
             "kind": self.kind, "shape": list(self.shape), "dtype": self.dtype, "encoder": self.encoder,
             "encoder_digest": digest_of(self.encoder), "settings": self.settings, "trimmed": self.trimmed,
+            "code": self.code,
         }  # fmt: skip
 
     @classmethod
@@ -234,6 +238,8 @@ class FeatureStore:
     ----------
     kind, shape, dtype, encoder, encoder_digest, settings
         As written; `settings` are those of the first file.
+    about : dict
+        All metadata of the first file.
     """
 
     def __init__(self, paths: Sequence[str | Path], encoder_digest: str | None = None) -> None:
@@ -262,7 +268,7 @@ class FeatureStore:
                 ids.append(np.array(batch.column(0).cast(pa.binary()).to_pylist(), dtype="S"))
                 owners.append(number)
         assert first is not None
-        self._format = first
+        self._format, self.about = first, first.about
         self.kind, self.dtype, self.shape = first.kind, np.dtype(first.dtype), first.shape
         self.encoder, self.encoder_digest, self.settings = first.encoder, first.about["encoder_digest"], first.settings
         if encoder_digest is not None and self.encoder_digest != encoder_digest:
@@ -320,10 +326,28 @@ class FeatureStore:
         batch, row = self._place(clip_id)
         return self._format.unpack(row_data(batch, row))
 
+    def stored(self, clip_id: str) -> bytes:
+        """Bytes of a clip's array as the file holds them, copied.
+
+        Raises
+        ------
+        InputError
+            If they are not those that were written.
+        """
+        batch, row = self._place(clip_id)
+        data = bytes(row_data(batch, row))
+        if zlib.crc32(data) != batch.column(2)[row].as_py():
+            raise InputError(f"{self.kind} of clip {clip_id} in {self.paths[0]} is damaged: make the file again")
+        return data
+
     def source_of(self, clip_id: str) -> str | None:
         """SHA-256 of the file that a clip's array was made from, where it is known."""
         batch, row = self._place(clip_id)
         return batch.column(1)[row].as_py()
+
+    def sources(self) -> dict[str, str | None]:
+        """:meth:`source_of` every clip."""
+        return {clip_id: self.source_of(clip_id) for clip_id in self.clip_ids}
 
     def stack(self, clip_ids: Sequence[str]) -> np.ndarray:
         """Arrays of several clips, copied, shape (len(clip_ids), *shape)."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder, settings_option, shard_option, threads_option
+from cafa.cli.options import device_option, files, folder, settings_option, shard_option, threads_option
 from cafa.errors import InputError
 
 
@@ -14,24 +14,65 @@ def command() -> None:
 
 
 @command.command()
+@click.argument("kind", type=click.Choice(["latents", "av_clip", "clip"]))
+@folder("--model", help="folder of the registered model: a backbone for latents, else an encoder of video")
+@click.option("--manifest", required=True, help="manifest of the data set")
+@folder("--clips", help="folder of normalised clips of the shard")
+@click.option("--ingest-ledger", required=True, help="ledger of ingest of the shard")
+@shard_option
+@settings_option("cafa.features.encode.EncodeSettings")
+@files("--reuse", required=False, help="feature file of another run, or folder of such, whose equal rows are copied")
+@device_option
+@threads_option
+@click.option("--output", required=True, help="feature file to write")
+@click.option("--ledger", required=True, help="ledger to write")
+def encode(
+    kind: str, model: Path, manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str,
+    reuse: tuple[str, ...], device: str, output: str, ledger: str,
+) -> None:  # fmt: skip
+    """Features of a pretrained encoder, from normalised clips; continues after a kill."""
+    from cafa.features.encode import EncodeSettings, encode_shard
+    from cafa.features.encoding import pretrained_encoding
+    from cafa.manifest import read_manifest
+
+    parsed = EncodeSettings.model_validate_json(settings)
+    encoding = pretrained_encoding(kind, model, clips, parsed, device)
+    counts = encode_shard(
+        encoding, read_manifest(manifest), ingest_ledger, shard, {kind: output}, ledger, settings=parsed, reuse=reuse
+    )
+    _say(counts)
+
+
+@command.command()
 @click.option("--manifest", required=True, help="manifest of the data set")
 @folder("--clips", help="folder of normalised clips of the shard")
 @click.option("--ingest-ledger", required=True, help="ledger of ingest of the shard")
 @shard_option
 @settings_option("cafa.features.from_media.MediaSettings")
+@click.option("--workers", default=0, type=click.IntRange(0), help="processes that decode; 0: this one")
+@files("--reuse", required=False, help="feature file of another run, or folder of such, whose equal rows are copied")
 @click.option("--frames", required=True, help="feature file of frames to write")
 @click.option("--mel", required=True, help="feature file of log-mels to write")
 @click.option("--ledger", required=True, help="ledger to write")
 def media(
-    manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str, frames: str, mel: str,
-    ledger: str,
+    manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str, workers: int,
+    reuse: tuple[str, ...], frames: str, mel: str, ledger: str,
 ) -> None:  # fmt: skip
-    """Frames and log-mels of normalised clips, decoded once."""
-    from cafa.features.from_media import MediaSettings, write_media_features
+    """Frames and log-mels of normalised clips, decoded once; continues after a kill."""
+    from cafa.features.encode import EncodeSettings, encode_shard
+    from cafa.features.from_media import MediaSettings, media_encoding
     from cafa.manifest import read_manifest
 
-    parsed = MediaSettings.model_validate_json(settings)
-    write_media_features(read_manifest(manifest), clips, ingest_ledger, shard, parsed, frames, mel, ledger)
+    encoding = media_encoding(clips, MediaSettings.model_validate_json(settings))
+    counts = encode_shard(
+        encoding, read_manifest(manifest), ingest_ledger, shard, {"frames": frames, "mel": mel}, ledger,
+        settings=EncodeSettings(workers=workers), reuse=reuse,
+    )  # fmt: skip
+    _say(counts)
+
+
+def _say(counts: dict[str, int]) -> None:
+    click.echo(", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no clip in this shard")
 
 
 @command.command()
@@ -49,7 +90,9 @@ def latents(mel: str, autoencoder: Path, output: str) -> None:
         raise InputError(f"{mel} was made by {store.encoder}, the autoencoder wants {settings.mel}")
     shape = (store.shape[0] // settings.fold, settings.channels)
     arrays = ((clip_id, model.encode(array)) for clip_id, array in store)
-    write_features(output, arrays, kind="latents", shape=shape, dtype="float16", encoder=model.encoder)
+    write_features(
+        output, arrays, kind="latents", shape=shape, dtype="float16", encoder=model.encoder, sources=store.sources()
+    )
 
 
 @command.command("av-clip")
@@ -65,20 +108,66 @@ def av_clip(frames: str, model: Path, output: str) -> None:
     encoder, store = AVClipEncoder(model), FeatureStore([frames])
     shape = (store.shape[0], encoder.settings.dim)
     arrays = ((clip_id, encoder.encode(array)) for clip_id, array in store)
-    write_features(output, arrays, kind="av_clip", shape=shape, dtype="float16", encoder=encoder.encoder)
+    write_features(
+        output, arrays, kind="av_clip", shape=shape, dtype="float16", encoder=encoder.encoder, sources=store.sources()
+    )
 
 
 @command.command()
 @files("--manifest", required=False, help="manifests whose captions to encode")
 @files("--prompts", required=False, help="prompt sets whose captions to encode")
-@settings_option("cafa.features.text.TextSettings")
+@click.option("--settings", help="JSON object, fields of cafa.features.text.TextSettings: the miniature's encoder")
+@click.option("--model", type=click.Path(path_type=Path), help="folder of a registered backbone: its text encoder")
+@shard_option
+@click.option("--batch-size", default=32, type=click.IntRange(1), help="captions per pass of a pretrained encoder")
+@device_option
+@threads_option
 @click.option("--output", required=True, help="feature file to write")
-def text(manifest: tuple[str, ...], prompts: tuple[str, ...], settings: str, output: str) -> None:
-    """Text states of captions."""
+def text(
+    manifest: tuple[str, ...], prompts: tuple[str, ...], settings: str | None, model: Path | None,
+    shard: tuple[int, int], batch_size: int, device: str, output: str,
+) -> None:  # fmt: skip
+    """Text states of captions, which are dealt to shards by the hash of their text."""
     from cafa.features.text import TextSettings, write_text_features
     from cafa.manifest import read_manifest
     from cafa.prompts import read_prompts
 
     captions = [caption for path in manifest for caption in read_manifest(path)["caption"]]
     captions += [caption for path in prompts for caption in read_prompts(path)["caption"]]
-    write_text_features(output, captions, TextSettings.model_validate_json(settings))
+    if (settings is None) == (model is None):
+        raise InputError("give either --settings (the miniature's encoder) or --model (a registered backbone)")
+    if model is None:
+        count = write_text_features(output, captions, TextSettings.model_validate_json(settings), shard=shard)
+    else:
+        from cafa.features.text_states import write_text_states
+        from cafa.pretrained import open_text, read_card
+
+        card, encoder = read_card(model), open_text(model, device)
+        count = write_text_states(
+            output, captions, encoder, card["encoders"]["text"], tuple(card["facts"]["text_shape"]), shard=shard,
+            batch_size=batch_size,
+        )  # fmt: skip
+    click.echo(f"{count} captions")
+
+
+@command.command()
+@click.argument("file", nargs=-1, required=True)
+@files("--ledger", required=False, help="ledgers of the stage: every clip that is ok is in a file, and no other")
+@click.option("--manifest", help="manifest: every clip of its shard is in the ledgers")
+@shard_option
+@click.option("--clips", type=click.Path(path_type=Path), help="folder of normalised clips (of the shard, or above)")
+def verify(
+    file: tuple[str, ...], ledger: tuple[str, ...], manifest: str | None, shard: tuple[int, int], clips: Path | None
+) -> None:
+    """Check feature files as a whole; exits with 1 if something is wrong."""
+    from cafa.features.verify import verify_features
+    from cafa.manifest import read_manifest
+
+    asked = None if manifest is None else read_manifest(manifest)["clip_id"]
+    report = verify_features(file, ledgers=ledger, asked=asked, shard=shard, clips=clips)
+    for line in report.lines:
+        click.echo(line)
+    for fault in report.faults[:50]:
+        click.echo(f"fault: {fault}", err=True)
+    if report.faults:
+        raise InputError(f"{len(report.faults)} faults in {len(file)} files: make the files named above again")

@@ -17,8 +17,8 @@ from transformers import CLIPVisionModelWithProjection
 
 from cafa.backbones.sources import CLIP_LARGE, checked_sha256, locate, require
 from cafa.errors import InputError
-from cafa.features.synchformer import FRAMES, SECONDS, TOKENS, black_padded
-from cafa.media.frames import read_frames
+from cafa.features.reading import FrameReader
+from cafa.features.synchformer import FRAMES, SECONDS, TOKENS
 
 EVERY = 5  # of 25 frames per second
 INTERPOLATED = 200
@@ -87,10 +87,9 @@ class ClipFeatures:
         network = CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         return cls(network, checked_sha256(files[:1], {}), **options)
 
-    def read(self, path: str | Path, seconds: float = SECONDS) -> np.ndarray:
-        """Frames of a normalised clip at 5 per second, uint8 (50, size, size, 3); black after `seconds`."""
-        frames = read_frames(path, seconds=min(seconds, SECONDS), size=(self.size, self.size))
-        return black_padded(frames, FRAMES)[::EVERY]
+    def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:
+        """What reads the normalised clips of a folder for :meth:`encode`: 5 frames per second, squashed."""
+        return FrameReader(folder, (self.size, self.size), SECONDS, EVERY, seconds, pad_short)
 
     def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Features (B, 216, D), float32, of B clips of frames, uint8 (50, size, size, 3)."""

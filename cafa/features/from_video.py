@@ -1,17 +1,14 @@
-"""Video features of a shard of normalised clips, batched, to the feature store."""
+"""Video features of normalised clips: AV-CLIP and CLIP at full size."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 
-from cafa.errors import ClipError
-from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
-from cafa.progress import progress
-from cafa.shards import shard_of
-from cafa.store import write_features
+from cafa.features.encode import EncodeSettings, Encoding
+from cafa.features.reading import FrameReader
+from cafa.provenance import code_digest
+from cafa.store import FeatureFormat
 
 
 class VideoEncoder(Protocol):
@@ -21,8 +18,8 @@ class VideoEncoder(Protocol):
     shape: tuple[int, int]
     encoder: dict[str, Any]
 
-    def read(self, path: Path, seconds: float) -> np.ndarray:
-        """What the encoder is given of a normalised clip; `seconds` is what the clip must hold."""
+    def reader(self, folder: Path, seconds: float, pad_short: bool) -> FrameReader:
+        """What reads the normalised clips of a folder for :meth:`encode`; `seconds` of each are used."""
         ...
 
     def encode(self, clips: list[np.ndarray]) -> np.ndarray:
@@ -30,72 +27,24 @@ class VideoEncoder(Protocol):
         ...
 
 
-def write_video_features(
-    encoder: VideoEncoder,
-    manifest: pd.DataFrame,
-    clips: str | Path,
-    ingest_ledger: str | Path,
-    shard: tuple[int, int],
-    output: str | Path,
-    ledger: str | Path,
-    *,
-    batch_size: int = 4,
-    pad_short: bool = False,
-) -> None:
-    """Write the features of a shard, float16, and the stage's ledger: one row per clip, whatever became of it.
+def video_encoding(encoder: VideoEncoder, clips: str | Path, settings: EncodeSettings) -> Encoding:
+    """Features of a video encoder, float16.
 
     Parameters
     ----------
     encoder : VideoEncoder
-    manifest : DataFrame
-        Columns ``clip_id`` and, for `pad_short`, ``duration`` in seconds.
     clips : path
         Folder of normalised clips of the shard.
-    ingest_ledger : path
-        Clips that ingest refused are not read.
-    shard : (int, int)
-        Number and count.
-    output, ledger : path
-        Files to write.
-    batch_size : int
-        Clips in memory at once.
-    pad_short : bool
-        Fill clips under 10 s with black frames, as the published code does; otherwise they end in the ledger.
+    settings : EncodeSettings
+        An encoder is always given its own window (10 s); what a clip, or `seconds`, does not fill is black.
     """
-    stage = f"features {encoder.kind}"
-    status = read_ledgers([ingest_ledger]).set_index("clip_id")["status"]
-    mine = manifest[[shard_of(clip_id, shard[1]) == shard[0] for clip_id in manifest["clip_id"]]]
-    durations = mine.set_index("clip_id")["duration"] if pad_short else pd.Series(dtype=float)
-    rows: list[dict[str, Any]] = []
-
-    def readable() -> Iterator[tuple[str, np.ndarray]]:
-        for clip_id in progress(sorted(mine["clip_id"]), stage, len(mine)):
-            if status.get(clip_id) != OK:
-                rows.append(ledger_row(clip_id, stage, "missing_feature", f"ingest: {status.get(clip_id, 'no row')}"))
-                continue
-            try:
-                yield clip_id, encoder.read(Path(clips) / f"{clip_id}.mp4", float(durations.get(clip_id, 10.0)))
-            except ClipError as error:
-                rows.append(ledger_row(clip_id, stage, error.reason, error.detail))
-
-    def features() -> Iterator[tuple[str, np.ndarray]]:
-        for group in batches(readable(), batch_size):
-            encoded = encoder.encode([frames for _, frames in group])
-            for (clip_id, _), array in zip(group, encoded, strict=True):
-                rows.append(ledger_row(clip_id, stage))
-                yield clip_id, array
-
-    write_features(output, features(), kind=encoder.kind, shape=encoder.shape, dtype="float16", encoder=encoder.encoder)
-    write_ledger(ledger, rows)
-
-
-def batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    """Groups of `size` items in order; the last may be smaller."""
-    group: list[Any] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
+    how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
+    code = code_digest(__name__, type(encoder).__module__)
+    form = FeatureFormat(encoder.kind, encoder.shape, "float16", encoder.encoder, how, code=code)
+    return Encoding(
+        stage=f"features {encoder.kind}",
+        formats={encoder.kind: form},
+        sources={encoder.kind: "video_sha256"},
+        read=encoder.reader(Path(clips), settings.seconds, settings.pad_short),
+        encode=lambda _, frames: [{encoder.kind: array} for array in encoder.encode(frames)],
+    )

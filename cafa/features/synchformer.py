@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cafa.errors import InputError
-from cafa.media.frames import read_frames
+from cafa.features.reading import FrameReader
 from metrics.encoders.frames import centre_crop
 from metrics.encoders.synchformer_visual import (
     CONDITIONING_STRIDE,
@@ -31,13 +31,6 @@ SQUASHED = (256, 256)
 FRAMES = 250
 SEGMENTS = 27
 TOKENS = 216
-
-
-def black_padded(frames: np.ndarray, count: int) -> np.ndarray:
-    """Frames of a short clip followed by black ones, as the published code treats clips under 10 s."""
-    if len(frames) > count:
-        raise InputError(f"{len(frames)} frames do not fit a window of {count}")
-    return np.concatenate([frames, np.zeros((count - len(frames), *frames.shape[1:]), frames.dtype)])
 
 
 class SynchformerFeatures:
@@ -100,21 +93,9 @@ class SynchformerFeatures:
         checkpoint = load_checkpoint(path, source, key=key, unverified=unverified)
         return cls(SynchformerVisual.from_tensors(checkpoint.tensors), checkpoint.sha256, **options)
 
-    def read(self, path: str | Path, seconds: float = SECONDS) -> np.ndarray:
-        """Frames of a normalised clip, uint8 (250, 256, 256, 3).
-
-        Parameters
-        ----------
-        path : path
-        seconds : float
-            How much the clip holds; under 10 s the rest is black.
-
-        Raises
-        ------
-        ClipError
-            ``short`` if it holds less, or another reason of reading.
-        """
-        return black_padded(read_frames(path, seconds=min(seconds, SECONDS), size=SQUASHED), FRAMES)
+    def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:
+        """What reads the normalised clips of a folder for :meth:`encode`: frames, uint8 (250, 256, 256, 3)."""
+        return FrameReader(folder, SQUASHED, SECONDS, 1, seconds, pad_short)
 
     def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Features (B, 216, 768), float32, of B clips of frames, uint8 (250, 256, 256, 3).

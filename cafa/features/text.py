@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.errors import InputError
 from cafa.seeds import seed_for
+from cafa.shards import shard_of
 from cafa.store import write_features
 
 
@@ -70,8 +71,18 @@ def text_states(caption: str, settings: TextSettings) -> np.ndarray:
     return states
 
 
-def write_text_features(path: str | Path, captions: Iterable[str], settings: TextSettings) -> int:
-    """Write the states of all different captions to a feature store; returns their number."""
-    arrays = ((text_id(caption), text_states(caption, settings)) for caption in sorted(set(captions)))
-    shape = (settings.words, settings.dim)
-    return write_features(path, arrays, kind="text", shape=shape, dtype="float16", encoder=settings.encoder())
+def captions_of_shard(captions: Iterable[str], shard: tuple[int, int]) -> dict[str, str]:
+    """Different captions of a shard by their :func:`text_id`, in its order: dealt by its hash."""
+    by_id = {text_id(caption): caption for caption in set(captions)}
+    return {key: by_id[key] for key in sorted(by_id) if shard_of(key, shard[1]) == shard[0]}
+
+
+def write_text_features(
+    path: str | Path, captions: Iterable[str], settings: TextSettings, *, shard: tuple[int, int] = (0, 1)
+) -> int:
+    """Write the states of all different captions of a shard to a feature store; returns their number."""
+    arrays = ((key, text_states(text, settings)) for key, text in captions_of_shard(captions, shard).items())
+    return write_features(
+        path, arrays, kind="text", shape=(settings.words, settings.dim), dtype="float16", encoder=settings.encoder(),
+        trimmed=True,
+    )  # fmt: skip

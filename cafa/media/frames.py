@@ -13,7 +13,12 @@ from cafa.media.container import open_media
 
 
 def read_frames(
-    path: str | Path, *, seconds: float, size: tuple[int, int] | None = None, decoder: str | None = None
+    path: str | Path,
+    *,
+    seconds: float,
+    size: tuple[int, int] | None = None,
+    every: int = 1,
+    decoder: str | None = None,
 ) -> np.ndarray:
     """Read the first frames of a clip that :func:`cafa.media.normalise.normalise_clip` wrote.
 
@@ -27,13 +32,15 @@ def read_frames(
         How much to read.
     size : (int, int), optional
         Height and width; area-resized (squashed, not cropped). None: as stored.
+    every : int
+        Keep frames 0, `every`, 2 * `every`...; the others are decoded, since later ones need them, and dropped.
     decoder : {"decord", "pyav"}, optional
         By default decord where its wheel is installed, else PyAV; both give equal frames.
 
     Returns
     -------
     np.ndarray
-        RGB, uint8, shape (n, height, width, 3), ``n = frame_count(seconds)``.
+        RGB, uint8, shape (n, height, width, 3), ``n = ceil(frame_count(seconds) / every)``.
 
     Raises
     ------
@@ -48,11 +55,12 @@ def read_frames(
     for picture in {"decord": _decord, "pyav": _pyav}[decoder](path):
         if count == wanted:
             break
-        if size is not None and picture.shape[:2] != size:
-            picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-        if frames is None:
-            frames = np.empty((wanted, *picture.shape), np.uint8)
-        frames[count] = picture
+        if count % every == 0:
+            if size is not None and picture.shape[:2] != size:
+                picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+            if frames is None:
+                frames = np.empty((-(-wanted // every), *picture.shape), np.uint8)
+            frames[count // every] = picture
         count += 1
     if frames is None or count < wanted:
         raise ClipError("short", f"{path}: {count} frames, {wanted} wanted ({seconds} s at {FRAME_RATE}/s)")

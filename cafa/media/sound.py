@@ -177,6 +177,19 @@ def read_sound(path: str | Path, *, sample_rate: int, seconds: float | None = No
         ``missing_file``, ``corrupt``... ; ``short`` if less than 0.98 of `seconds` is there (up to
         that, the rest is silence).
     """
+    return read_channels(path, sample_rate=sample_rate, seconds=seconds, mono=True)[0]
+
+
+def read_channels(
+    path: str | Path, *, sample_rate: int, seconds: float | None = None, mono: bool = False
+) -> np.ndarray:
+    """Read a file's sound with its channels; as :func:`read_sound` otherwise.
+
+    Returns
+    -------
+    np.ndarray
+        float32, shape (channels, samples); one channel if `mono`.
+    """
     path = Path(path)
     if path.suffix.lower() in SUBTYPES and path.is_file() and path.stat().st_size > 0:
         try:
@@ -190,15 +203,17 @@ def read_sound(path: str | Path, *, sample_rate: int, seconds: float | None = No
             window = None if seconds is None else Fraction(seconds).limit_denominator(10**6)
             sound = decode_sound(media, Fraction(0), window)
         data, rate = to_float(sound.samples), sound.sample_rate
-    mono = np.ascontiguousarray(data.mean(axis=0, dtype=np.float32))
-    if rate != sample_rate:
-        mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
+    if mono:
+        data = data.mean(axis=0, dtype=np.float32)[None]
+    if rate != sample_rate:  # one channel at a time, as mono sound is
+        data = np.stack([soxr.resample(np.ascontiguousarray(c), rate, sample_rate, quality="HQ") for c in data])
     if seconds is None:
-        return mono
+        return data
     wanted = round(seconds * sample_rate)
-    if len(mono) < ENOUGH * wanted:
-        raise ClipError("short", f"{path}: {len(mono) / sample_rate:.3f} s of sound, {seconds:.3f} s wanted")
-    return np.pad(mono[:wanted], (0, max(wanted - len(mono), 0)))
+    have = data.shape[1]
+    if have < ENOUGH * wanted:
+        raise ClipError("short", f"{path}: {have / sample_rate:.3f} s of sound, {seconds:.3f} s wanted")
+    return np.pad(data[:, :wanted], ((0, 0), (0, max(wanted - have, 0))))
 
 
 def write_sound(

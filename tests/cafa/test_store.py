@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from cafa.errors import InputError, MissingClipError
-from cafa.store import FeatureStore, write_features
+from cafa.store import FeatureStore, open_features, write_features
 
 ENCODER = {"name": "test", "weights": "abc", "settings": {"k": 1}}
 
@@ -93,3 +94,59 @@ def test_shards_must_agree(tmp_path: Path) -> None:
         FeatureStore([other], encoder_digest=digest)
     with pytest.raises(InputError, match="at least one file"):
         FeatureStore([])
+
+
+def test_zeros_at_the_end_are_not_stored(tmp_path: Path) -> None:
+    arrays = arrays_of("a", "b", "c")
+    arrays["a"][2:] = 0
+    arrays["b"][:] = 0
+    arrays["c"][1] = 0  # inside: stored
+    path = write(tmp_path / "t.arrow", arrays, trimmed=True)
+    store = FeatureStore([path])
+    for clip_id, array in arrays.items():
+        assert np.array_equal(store[clip_id], array.astype(np.float16))
+        with pytest.raises(ValueError, match="read-only"):
+            store[clip_id][0, 0] = 1
+    assert [len(store.stored(clip_id)) for clip_id in "abc"] == [2 * 3 * 2, 0, 5 * 3 * 2]
+
+
+def test_rows_are_spread_over_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cafa.store.BATCH_BYTES", 100)
+    arrays = arrays_of(*(f"clip{k}" for k in range(12)))
+    digests = {clip_id: f"sha of {clip_id}" for clip_id in arrays}
+    path = write(tmp_path / "f.arrow", arrays, sources=digests)
+    assert len(open_features(path)[1]) == 3
+    store = FeatureStore([path])
+    assert all(np.array_equal(store[clip_id], array.astype(np.float16)) for clip_id, array in arrays.items())
+    assert store.sources() == digests
+
+
+def test_reading_takes_no_memory(tmp_path: Path) -> None:
+    """Arrays are pages of the file, not copies."""
+    path = write(tmp_path / "f.arrow", {"a": np.zeros((1000, 1000))}, shape=(1000, 1000))
+    before = pa.total_allocated_bytes()
+    store = FeatureStore([path])
+    assert store["a"].nbytes == 2_000_000
+    assert pa.total_allocated_bytes() - before < 10_000
+
+
+def test_ids_of_any_length_are_told_apart(tmp_path: Path) -> None:
+    store = FeatureStore([write(tmp_path / "f.arrow", arrays_of("ab", "abc"))])
+    assert [name in store for name in ("ab", "abc", "a", "abcd", "", 7)] == [True, True, False, False, False, False]
+    with pytest.raises(InputError, match="would be twice"):
+        write_features(
+            tmp_path / "g.arrow", [("a", np.zeros(1)), ("a", np.zeros(1))], kind="k", shape=(1,), dtype="float32",
+            encoder={},
+        )  # fmt: skip
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.arrow").write_text("no")
+    with pytest.raises(InputError, match="is not a feature file"):
+        FeatureStore([tmp_path / "text.arrow"])
+    with pytest.raises(InputError, match="is not a feature file"):
+        FeatureStore([tmp_path / "none.arrow"])
+    with pa.OSFile(str(tmp_path / "other.arrow"), "wb") as sink, pa.ipc.new_file(sink, pa.schema([("a", pa.int8())])):
+        pass
+    with pytest.raises(InputError, match="no metadata of ours"):
+        FeatureStore([tmp_path / "other.arrow"])

@@ -1,3 +1,4 @@
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from cafa.errors import ClipError, InputError, WeightsError
 from cafa.features.clip_frames import ClipFeatures, along_latents
-from cafa.features.from_video import write_video_features
-from cafa.features.synchformer import SynchformerFeatures, black_padded
+from cafa.features.encode import EncodeSettings, encode_shard
+from cafa.features.from_video import video_encoding
+from cafa.features.reading import Clip, black_padded
+from cafa.features.synchformer import SynchformerFeatures
 from cafa.files import sha256_file
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.media.frames import read_frames
 from cafa.store import FeatureStore
 from metrics.encoders.synchformer_visual import SynchformerVisual
 from metrics.encoders.weights import WeightSource
@@ -153,14 +157,19 @@ def test_features_of_a_shard_account_for_every_clip(synchformer: SynchformerFeat
     clips.mkdir()
     for clip_id, count in (("whole", 250), ("brief", 40)):
         write_mp4(clips / f"{clip_id}.mp4", pictures(3, count)[:, :96, :128])
-    manifest = pd.DataFrame({"clip_id": ["whole", "brief", "refused", "gone"], "duration": [10.0, 1.6, 10.0, 10.0]})
-    rows = [ledger_row(name, "ingest") for name in ("whole", "brief", "gone")]
+    manifest = pd.DataFrame({"clip_id": ["whole", "brief", "refused", "gone"]})
+    facts = {"whole": 10.0, "brief": 1.6, "gone": 10.0}
+    rows = [
+        ledger_row(name, "ingest", detail=json.dumps({"seconds": s, "video_sha256": name, "sound_sha256": name}))
+        for name, s in facts.items()
+    ]
     write_ledger(tmp_path / "ingest.parquet", [*rows, ledger_row("refused", "ingest", "corrupt", "no picture")])
 
-    def statuses(**options: bool) -> dict[str, str]:
-        write_video_features(
-            synchformer, manifest, clips, tmp_path / "ingest.parquet", (0, 1), tmp_path / "out.arrow",
-            tmp_path / "ledger.parquet", batch_size=2, **options,
+    def statuses(**options: object) -> dict[str, str]:
+        settings = EncodeSettings(batch_size=2, workers=0, **options)
+        encode_shard(
+            video_encoding(synchformer, clips, settings), manifest, tmp_path / "ingest.parquet", (0, 1),
+            {"av_clip": tmp_path / "out.arrow"}, tmp_path / "ledger.parquet", settings=settings,
         )  # fmt: skip
         return dict(read_ledgers([tmp_path / "ledger.parquet"])[["clip_id", "status"]].to_numpy())
 
@@ -170,13 +179,25 @@ def test_features_of_a_shard_account_for_every_clip(synchformer: SynchformerFeat
     store = FeatureStore([tmp_path / "out.arrow"])
     assert store.clip_ids == ["brief", "whole"]
     assert (store.kind, store.shape, store.encoder) == ("av_clip", (216, 8), synchformer.encoder)
-    padded = synchformer.read(clips / "brief.mp4", 1.6)
+    assert store.settings == {"seconds": 10.0, "pad_short": True}
+    padded = synchformer.reader(clips, pad_short=True)(Clip("brief", 1.6, "", ""))
     assert padded.shape == (250, 256, 256, 3)
     assert padded[:40].any(axis=(1, 2, 3)).all()
     assert not padded[40:].any()
     np.testing.assert_allclose(store["brief"], synchformer.encode([padded])[0], atol=2e-3)
     with pytest.raises(ClipError, match="short"):
-        synchformer.read(clips / "brief.mp4")
+        synchformer.reader(clips)(Clip("brief", 1.6, "", ""))
+
+
+def test_clip_is_given_every_fifth_frame(clip_folder: Path, tmp_path: Path):
+    encoder = ClipFeatures.load(clip_folder)
+    write_mp4(tmp_path / "c.mp4", pictures(2)[:, :96, :128])
+    frames = encoder.reader(tmp_path)(Clip("c", 10.0, "", ""))
+    assert np.array_equal(frames, read_frames(tmp_path / "c.mp4", seconds=10, size=(32, 32))[::5])
+    brief = encoder.reader(tmp_path, pad_short=True)(Clip("c", 1.0, "", ""))
+    assert np.array_equal(brief[:5], frames[:5])
+    assert brief.shape == frames.shape
+    assert not brief[5:].any()
 
 
 def test_safetensors_of_the_visual_tower_are_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

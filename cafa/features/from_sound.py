@@ -1,0 +1,66 @@
+"""Latents of normalised clips: the frozen autoencoder of a pretrained backbone."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from cafa.features.encode import EncodeSettings, Encoding
+from cafa.features.reading import Clip, SoundReader
+from cafa.provenance import code_digest
+from cafa.seeds import seed_for
+from cafa.store import FeatureFormat
+
+KIND = "latents"
+
+
+class AudioEncoder(Protocol):
+    """A frozen autoencoder: :class:`cafa.backbones.audio.OobleckAudio`."""
+
+    sample_rate: int
+    samples_per_latent: int
+    latent_channels: int
+    channels: int
+
+    def encode(self, waveform: torch.Tensor, seeds: list[int]) -> torch.Tensor:
+        """Latents (B, C, T) of sound (B, channels, N), drawn from the posterior."""
+        ...
+
+
+def latents_encoding(
+    audio: AudioEncoder, identity: dict[str, Any], clips: str | Path, settings: EncodeSettings
+) -> Encoding:
+    """Latents, float16 (T, C), one draw from the posterior per clip, as the published training caches them.
+
+    Parameters
+    ----------
+    audio : AudioEncoder
+    identity : dict
+        What the features are stamped with.
+    clips : path
+        Folder of normalised clips of the shard.
+    settings : EncodeSettings
+        10 s are 216 latents: the sound is followed by silence up to a whole number of latents.
+    """
+    samples = round(settings.seconds * audio.sample_rate)
+    shape = (-(-samples // audio.samples_per_latent), audio.latent_channels)
+    how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
+    code = code_digest(__name__, "cafa.backbones.audio")
+
+    def encode(mine: list[Clip], sounds: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        # One clip per pass: convolutions are chosen by the size of the batch, and with them the last bits.
+        found = [
+            audio.encode(torch.from_numpy(np.array(sound))[None], [seed_for(0, KIND, clip.clip_id)])
+            for clip, sound in zip(mine, sounds, strict=True)
+        ]
+        return [{KIND: latents[0].T.float().cpu().numpy()} for latents in found]
+
+    reader = SoundReader(Path(clips), audio.sample_rate, audio.channels, settings.seconds, settings.pad_short)
+    return Encoding(
+        stage=f"features {KIND}",
+        formats={KIND: FeatureFormat(KIND, shape, "float16", identity, how, code=code)},
+        sources={KIND: "sound_sha256"},
+        read=reader,
+        encode=encode,
+    )
