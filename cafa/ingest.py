@@ -1,49 +1,165 @@
 """Ingest: normalise the clips of a shard, with a ledger row for each."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cafa.errors import ClipError, InputError
 from cafa.files import digest_of, sha256_file
 from cafa.journal import Journal
-from cafa.ledger import OK, REASONS, ledger_row, write_ledger
+from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.manifest import check_clip_id, is_remote, local_path
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.progress import progress
 from cafa.provenance import code_digest
 from cafa.shards import shard_of
+from cafa.workers import outcomes
 
 STAGE = "ingest"
 JOURNAL = ".journal"
 SUFFIXES = (".mp4", ".flac")
 
 
+@dataclass(frozen=True)
+class Raw:
+    """Where a clip's raw file is.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute.
+    start : float
+        Seconds, inside the file, at which the clip begins.
+    sha256 : str, optional
+        Of the file, where it is known.
+    """
+
+    path: Path
+    start: float
+    sha256: str | None = None
+
+
+class RootFolder:
+    """Raw files named by the manifest's ``uri``, relative to a folder."""
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = Path(root)
+
+    def find(self, row: Mapping[str, Any]) -> Raw:
+        """Raw file of a row of the manifest.
+
+        Raises
+        ------
+        ClipError
+            ``missing_file`` or ``bad_path``.
+        """
+        if is_remote(row["uri"]):
+            raise ClipError(
+                "missing_file", f"{row['uri']} is remote: fetch it, and name the local file in the manifest"
+            )
+        return Raw(local_path(self._root, row["uri"]), float(row["start"]))
+
+
+class Fetched:
+    """Raw files where the fetch stage put or found them.
+
+    Parameters
+    ----------
+    table : path
+        Parquet: clip_id, path (absolute), start (seconds inside the file), sha256 or null.
+    ledger : path, optional
+        Of the fetch stage: why other clips are not there.
+    """
+
+    COLUMNS = ("clip_id", "path", "start", "sha256")
+
+    def __init__(self, table: str | Path, ledger: str | Path | None = None) -> None:
+        try:
+            rows = pq.read_table(table, partitioning=None, columns=list(self.COLUMNS)).to_pylist()
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise InputError(f"{table} is not a table of fetched files: {error}") from error
+        self._files = {r["clip_id"]: Raw(Path(r["path"]), float(r["start"]), r["sha256"]) for r in rows}
+        self._why: dict[str, tuple[str, str]] = {}
+        if ledger is not None:
+            fetch = read_ledgers([ledger])
+            self._why = {c: (s, d) for c, s, d in zip(fetch["clip_id"], fetch["status"], fetch["detail"], strict=True)}
+
+    def find(self, row: Mapping[str, Any]) -> Raw:
+        """Raw file of a row of the manifest.
+
+        Raises
+        ------
+        ClipError
+            ``missing_file``, or what the fetch stage's ledger says.
+        """
+        clip_id = row["clip_id"]
+        if clip_id in self._files:
+            return self._files[clip_id]
+        status, detail = self._why.get(clip_id, ("missing_file", "no row in the table of fetched files"))
+        raise ClipError("missing_file" if status == OK else status, f"fetch: {detail}")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A clip to normalise; `given` is what its result depends on."""
+
+    clip_id: str
+    source: Path
+    start: float
+    duration: float | None
+    given: list[Any]
+
+
+@dataclass(frozen=True)
+class _Normalise:
+    """Normalises one clip into a folder; runs in worker processes."""
+
+    folder: Path
+    settings: NormaliseSettings
+
+    def __call__(self, work: _Work) -> str:
+        facts = normalise_clip(
+            work.source,
+            start=work.start,
+            duration=work.duration,
+            settings=self.settings,
+            video_output=self.folder / f"{work.clip_id}.mp4",
+            sound_output=self.folder / f"{work.clip_id}.flac",
+        )
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+
+
 def ingest_shard(
     manifest: pd.DataFrame,
-    root: str | Path,
+    raw: RootFolder | Fetched,
     *,
     shard: int,
     shards: int,
     settings: NormaliseSettings,
     output_folder: str | Path,
     ledger: str | Path,
+    workers: int = 0,
+    seconds_per_clip: float = 300.0,
 ) -> dict[str, int]:
     """Normalise the clips of one shard into ``<clip_id>.mp4`` and ``<clip_id>.flac``.
 
     What is already there from an earlier run with the same settings, code, manifest row and source
     file is kept, so an interrupted run continues and a longer manifest costs its new clips only.
-    Files of clips that are no longer asked for, or have become bad, are removed.
+    Files of clips that are no longer asked for, or have become bad, are removed. The result is the same
+    bytes for any number of workers.
 
     Parameters
     ----------
     manifest : pd.DataFrame
         From :func:`cafa.manifest.read_manifest`.
-    root : str or Path
-        Folder that local URIs are relative to.
+    raw : RootFolder or Fetched
+        Where raw files are.
     shard, shards : int
         Index and count.
     settings : NormaliseSettings
@@ -51,7 +167,12 @@ def ingest_shard(
     output_folder : str or Path
         Folder of this shard alone.
     ledger : str or Path
-        Ledger to write; its ``detail`` is a JSON object of facts where the status is ``ok``.
+        Ledger to write; its ``detail`` is a JSON object of facts where the status is ``ok``, with the
+        SHA-256 of both files (``video_sha256``, ``sound_sha256``).
+    workers : int
+        Processes. 0: in this one, without a limit of time.
+    seconds_per_clip : float
+        Clock time after which a clip is given up (``unreadable``).
 
     Returns
     -------
@@ -65,60 +186,47 @@ def ingest_shard(
     """
     folder = Path(output_folder)
     _check_folder(folder)
-    rows = [row for row in manifest.to_dict("records") if shard_of(row["clip_id"], shards) == shard]
+    mine = manifest[[shard_of(clip_id, shards) == shard for clip_id in manifest["clip_id"]]].to_dict("records")
     key = digest_of({"settings": settings.model_dump(), "code": code_digest("cafa.ingest")})
-    outcomes: list[dict[str, Any]] = []
+    results: dict[str, tuple[str, str]] = {}
     with Journal(folder / JOURNAL, key) as journal:
-        for row in progress(rows, f"ingest {shard}/{shards}", len(rows)):
-            status, detail = _ingest(row, Path(root), folder, settings, journal)
-            outcomes.append(ledger_row(row["clip_id"], STAGE, status, detail, row["line"]))
-    _remove_others(folder, (row["clip_id"] for row in outcomes if row["status"] == OK))
-    write_ledger(ledger, outcomes)
-    statuses = [row["status"] for row in outcomes]
+        left = []
+        for row in mine:
+            known = _known(row, raw, folder, journal)
+            if isinstance(known, _Work):
+                left.append(known)
+            else:
+                results[row["clip_id"]] = known
+        done = outcomes(_Normalise(folder, settings), left, workers=workers, seconds=seconds_per_clip)
+        for work, result in progress(done, f"ingest {shard}/{shards}", len(mine), start=len(results)):
+            status, detail = (result.reason, result.detail) if isinstance(result, ClipError) else (OK, result)
+            results[work.clip_id] = status, detail
+            if status == OK or not REASONS[status][0]:  # else trying again can help: not recorded as done
+                journal.add(work.clip_id, {"given": work.given, "status": status, "detail": detail})
+    rows = [ledger_row(row["clip_id"], STAGE, *results[row["clip_id"]], line=row["line"]) for row in mine]
+    _remove_others(folder, (row["clip_id"] for row in rows if row["status"] == OK))
+    write_ledger(ledger, rows)
+    statuses = [row["status"] for row in rows]
     return {status: statuses.count(status) for status in sorted(set(statuses))}
 
 
-def _ingest(
-    row: dict[str, Any], root: Path, folder: Path, settings: NormaliseSettings, journal: Journal
-) -> tuple[str, str]:
-    """Status and detail of one clip, its files in place where the status is ``ok``."""
+def _known(row: dict[str, Any], raw: RootFolder | Fetched, folder: Path, journal: Journal) -> tuple[str, str] | _Work:
+    """Status and detail of a clip that is done or has no file; else what to do."""
     clip_id = check_clip_id(row["clip_id"])
-    outputs = {"video_sha256": folder / f"{clip_id}.mp4", "sound_sha256": folder / f"{clip_id}.flac"}
     try:
-        source = _source(root, row["uri"])
+        file = raw.find(row)
+        if not file.path.is_file():
+            raise ClipError("missing_file", f"no file at {file.path}")
     except ClipError as error:
         return error.reason, error.detail
-    state = source.stat()
+    state = file.path.stat()
     duration = None if pd.isna(row["duration"]) else float(row["duration"])
-    given = [row["uri"], float(row["start"]), duration, state.st_size, state.st_mtime_ns]
+    given = [str(file.path), file.start, duration, state.st_size, state.st_mtime_ns, file.sha256]
     done = journal.done.get(clip_id)
+    outputs = {"video_sha256": folder / f"{clip_id}.mp4", "sound_sha256": folder / f"{clip_id}.flac"}
     if done is not None and done["given"] == given and _stands(done, outputs):
         return done["status"], done["detail"]
-    try:
-        facts = normalise_clip(
-            source,
-            start=float(row["start"]),
-            duration=duration,
-            settings=settings,
-            video_output=outputs["video_sha256"],
-            sound_output=outputs["sound_sha256"],
-        )
-        status, detail = OK, json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    except ClipError as error:
-        status, detail = error.reason, error.detail
-        if REASONS[status][0]:  # trying again can help: not recorded as done
-            return status, detail
-    journal.add(clip_id, {"given": given, "status": status, "detail": detail})
-    return status, detail
-
-
-def _source(root: Path, uri: str) -> Path:
-    if is_remote(uri):
-        raise ClipError("missing_file", f"{uri} is remote: fetch it, and name the local file in the manifest")
-    path = local_path(root, uri)
-    if not path.is_file():
-        raise ClipError("missing_file", f"no file at {path}")
-    return path
+    return _Work(clip_id, file.path, file.start, duration, given)
 
 
 def _stands(done: dict[str, Any], outputs: dict[str, Path]) -> bool:
@@ -141,7 +249,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _remove_others(folder: Path, clip_ids: Iterable[str]) -> None:
-    """Remove media files of other clips, and what an interrupted run left half written."""
+    """Remove media files of other clips, and what killed runs and workers left half written."""
     wanted = {f"{clip_id}{suffix}" for clip_id in clip_ids for suffix in SUFFIXES}
     for path in folder.iterdir():
         if path.suffix in SUFFIXES and path.name not in wanted:

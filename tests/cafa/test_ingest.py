@@ -15,8 +15,8 @@ from cafa import ingest
 from cafa.cli import cli
 from cafa.errors import ClipError, InputError
 from cafa.files import sha256_file
-from cafa.ingest import ingest_shard
-from cafa.ledger import read_ledgers
+from cafa.ingest import Fetched, RootFolder, ingest_shard
+from cafa.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.manifest import build_manifest, read_manifest
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings
@@ -65,7 +65,7 @@ def run(manifest: pd.DataFrame, tmp_path: Path, shard: int = 0, shards: int = 1,
     output = tmp_path / "clips" / str(shard)
     counts = ingest_shard(
         manifest,
-        tmp_path / "root",
+        RootFolder(tmp_path / "root"),
         shard=shard,
         shards=shards,
         settings=SETTINGS.model_copy(update=settings),
@@ -228,3 +228,61 @@ def test_commands_in_a_row(data_set: Callable, one_clip: Path, tmp_path: Path) -
         assert result.exit_code == 0
         assert expected in result.output
     assert list(pd.read_parquet(prompts)["clip_id"]) == ["a"]
+
+
+def test_workers_change_no_bit(data_set: Callable, one_clip: Path, tmp_path: Path) -> None:
+    good = one_clip.read_bytes()
+    manifest = data_set({"a": good, "b": b"text", "c": None, "d": good[: len(good) // 2], "e": good, "f": good})
+    contents = []
+    for workers in (0, 1, 3):
+        folder = tmp_path / f"with{workers}"
+        ingest_shard(
+            manifest, RootFolder(tmp_path / "root"), shard=0, shards=1, settings=SETTINGS, output_folder=folder,
+            ledger=folder / "ledger.parquet", workers=workers,
+        )  # fmt: skip
+        ledger = read_ledgers([folder / "ledger.parquet"]).drop(columns="time")
+        media = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in ingest.SUFFIXES}
+        contents.append((ledger.to_csv(), media))
+    assert contents[0] == contents[1] == contents[2]
+    assert sorted(contents[0][1]) == [f"{name}.{end}" for name in "aef" for end in ("flac", "mp4")]
+
+
+def test_files_of_the_fetch_stage(data_set: Callable, one_clip: Path, tmp_path: Path, normalised: list[str]) -> None:
+    manifest = data_set(dict.fromkeys("abcde"))
+    (tmp_path / "raw").mkdir()
+    for name in ("first", "second"):
+        (tmp_path / "raw" / f"{name}.mp4").write_bytes(one_clip.read_bytes())
+    rows = [("a", "first", 0.0), ("b", "second", 0.2), ("e", "gone", 0.0)]
+    pd.DataFrame(
+        [{"clip_id": c, "path": str(tmp_path / "raw" / f"{f}.mp4"), "source": "folder", "start": s, "sha256": None}
+         for c, f, s in rows]
+    ).to_parquet(tmp_path / "fetched.parquet")  # fmt: skip
+    write_ledger(
+        tmp_path / "fetch.parquet",
+        [
+            ledger_row("a", "fetch"),
+            ledger_row("b", "fetch"),
+            ledger_row("c", "fetch", "unreadable", "as the site said"),
+        ],
+    )
+
+    def ingested(**options: object) -> pd.DataFrame:
+        raw = Fetched(tmp_path / "fetched.parquet", **options)
+        ingest_shard(
+            manifest, raw, shard=0, shards=1, settings=SETTINGS, output_folder=tmp_path / "out",
+            ledger=tmp_path / "ledger.parquet",
+        )  # fmt: skip
+        return read_ledgers([tmp_path / "ledger.parquet"]).set_index("clip_id")
+
+    ledger = ingested(ledger=tmp_path / "fetch.parquet")
+    assert ledger["status"].to_dict() == {
+        "a": "ok", "b": "ok", "c": "unreadable", "d": "missing_file", "e": "missing_file",
+    }  # fmt: skip
+    assert ledger.at["c", "detail"] == "fetch: as the site said"
+    assert normalised == ["first", "second"]
+    a, b = (json.loads(ledger.at[name, "detail"]) for name in "ab")
+    assert a["video_sha256"] != b["video_sha256"]  # it begins 0.2 s later
+    assert ingested()["status"].to_dict()["c"] == "missing_file"
+    assert normalised == ["first", "second"]
+    with pytest.raises(InputError, match="not a table of fetched files"):
+        Fetched(tmp_path / "none.parquet")
