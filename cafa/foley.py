@@ -12,22 +12,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from cafa.checkpoint import CARD
-from cafa.errors import InputError, WeightsError
-from cafa.features.av_clip import AVClipEncoder
-from cafa.features.text import TextSettings, text_states
-from cafa.generation import Generator, Request
-from cafa.media import FRAME_RATE
-from cafa.media.frames import read_frames
+from cafa.errors import InputError
+from cafa.foley_encoders import Encoders, MiniatureEncoders, PretrainedEncoders, frames_of_windows, require_models
+from cafa.generation import Generator, Request, open_generator
+from cafa.media import FRAME_RATE, frame_count
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.sound import write_sound
 from cafa.progress import progress
 from cafa.seeds import seed_for
 from cafa.systems import AdapterSystem
-
-#: Frames of the square that the miniature's encoder sees.
-FRAME_SIZE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +32,7 @@ class Dub:
     ----------
     prompt : str
     seed : int
-    waveform : ndarray, float32 (samples,)
+    waveform : ndarray, float32 (samples,) or (channels, samples)
         As long as the video.
     sample_rate : int
     video : bytes
@@ -81,25 +75,25 @@ def join_windows(sounds: Sequence[np.ndarray], starts: Sequence[int], length: in
 
     Parameters
     ----------
-    sounds : sequence of ndarray, (samples,)
+    sounds : sequence of ndarray, (..., samples)
         Of equal length.
     starts : sequence of int
         First sample of each, ascending.
     length : int
         Samples of the result; what lies beyond is cut.
     """
-    joined = np.zeros(max(length, starts[-1] + len(sounds[-1])), np.float32)
+    size = sounds[0].shape[-1]
+    joined = np.zeros((*sounds[0].shape[:-1], max(length, starts[-1] + size)), np.float32)
     end = 0
     for sound, start in zip(sounds, starts, strict=True):
         common = max(0, end - start)
         # Two independent sounds add in power: sine and cosine keep the level through the fade.
         phase = (np.arange(common, dtype=np.float32) + 0.5) / max(common, 1) * (np.pi / 2)
-        joined[start : start + common] *= np.cos(phase)
-        joined[start : start + common] += sound[:common] * np.sin(phase)
-        joined[start + common : start + len(sound)] = sound[common:]
-        end = start + len(sound)
-    joined = joined[:length]
-    return joined / max(1.0, float(np.abs(joined).max(initial=0.0)) / 0.99)
+        joined[..., start : start + common] *= np.cos(phase)
+        joined[..., start : start + common] += sound[..., :common] * np.sin(phase)
+        joined[..., start + common : start + size] = sound[..., common:]
+        end = start + size
+    return joined[..., :length]
 
 
 class FoleyArtist:
@@ -108,31 +102,32 @@ class FoleyArtist:
     Parameters
     ----------
     models : path
-        Folder of model folders (autoencoder, av_clip, backbone, adapter), as the workflow trains them.
+        Folder of model folders: ``backbone``, ``adapter``, ``av_clip`` and, for CAFA-C, ``clip``; those of the
+        miniature, which has an ``autoencoder`` besides, or registered ones (:mod:`cafa.pretrained`).
     system : AdapterSystem, optional
-        Guidance and sampler; see :class:`cafa.systems.AdapterSystem`.
+        Guidance, sampler and names of the folders; see :class:`cafa.systems.AdapterSystem`.
     device : str
 
     Raises
     ------
     WeightsError
         If the models are not there; says how to get them.
+    InputError
+        If they do not belong together.
     """
 
     def __init__(
         self, models: str | Path = "results/models", system: AdapterSystem | None = None, device: str = "cpu"
     ) -> None:
-        models = Path(models)
-        missing = [n for n in ("autoencoder", "av_clip", "backbone", "adapter") if not (models / n / CARD).is_file()]
-        if missing:
-            raise WeightsError(
-                f"no models in {models} (missing: {', '.join(missing)}): `make table1` trains the miniature's in about "
-                "ten minutes; or name another folder with --models"
-            )
-        self.generator = Generator(system or AdapterSystem(), models, device)
-        self.encoder = AVClipEncoder(models / "av_clip")
-        settings = self.generator.text_shape
-        self.text = TextSettings(words=settings[0], dim=settings[1])
+        models, system = Path(models), system or AdapterSystem()
+        require_models(models, [system.backbone, system.adapter, "av_clip"])
+        self.generator = open_generator(system, models, device)
+        self._one_window = system.sampling.preset == "official"
+        self.encoders: Encoders
+        if isinstance(self.generator, Generator):
+            self.encoders = MiniatureEncoders(models, self.generator)
+        else:
+            self.encoders = PretrainedEncoders(models, self.generator, device)
         self.window = round(self.generator.seconds * FRAME_RATE)
 
     def generate(
@@ -168,38 +163,39 @@ class FoleyArtist:
         overlap = round(overlap_seconds * FRAME_RATE)
         if not 0 < overlap <= self.window // 2:
             raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
-        texts = [text_states(prompt, self.text) for prompt in prompts]
-        negative = None if negative_prompt is None else text_states(negative_prompt, self.text)
-        picture, frames = self._read(video)
-        starts = window_starts(len(frames), self.window, overlap)
-        features = [self._features(frames, start) for start in starts]
+        texts = [self.encoders.text(prompt) for prompt in prompts]
+        negative = None if negative_prompt is None else self.encoders.text(negative_prompt)
+        picture, frames, starts, features = self._see(video, overlap)
         dubs = []
         jobs = [(p, t, s) for p, t in zip(prompts, texts, strict=True) for s in seeds]
         for prompt, text, seed in progress(jobs, "generate", len(jobs)):
             sounds = []
             for number, video_features in enumerate(features):
                 request = Request(text, video_features, seed_for(seed, prompt, number), negative)
-                sounds += self.generator.generate([request])
-            dubs.append(Dub(prompt, seed, self._join(sounds, starts, len(frames)), self.generator.sample_rate, picture))
+                sounds += self.generator.pieces([request])
+            dubs.append(Dub(prompt, seed, self._join(sounds, starts, frames), self.generator.sample_rate, picture))
         return dubs
 
-    def _read(self, video: str | Path) -> tuple[bytes, np.ndarray]:
-        """The normalised picture, and its frames at the encoder's size."""
+    def _see(self, video: str | Path, overlap: int) -> tuple[bytes, int, list[int], list[np.ndarray]]:
+        """The normalised picture, its number of frames, first frames of its windows, and their features."""
         settings = NormaliseSettings(minimum_seconds=0.2, short_side=720)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "picture.mp4"
             facts = normalise_clip(
                 video, start=0.0, duration=None, settings=settings, video_output=path, sound_output=None
             )
-            return path.read_bytes(), read_frames(path, seconds=facts["seconds"], size=(FRAME_SIZE, FRAME_SIZE))
-
-    def _features(self, frames: np.ndarray, start: int) -> np.ndarray:
-        piece = frames[start : start + self.window]
-        # A video shorter than the window: the last frame stands still.
-        held = np.repeat(piece[-1:], self.window - len(piece), axis=0)
-        return self.encoder.encode(np.concatenate([piece, held]))
+            frames = frame_count(facts["seconds"])
+            starts = window_starts(frames, self.window, overlap)
+            if self._one_window and len(starts) > 1:
+                raise InputError(
+                    f"the official preset makes {self.generator.seconds:g} s at most, the video has "
+                    f"{frames / FRAME_RATE:.2f} s: use ours, or a part of the video"
+                )
+            windows = frames_of_windows(path, starts, self.window, self.encoders.sizes)
+            features = [self.encoders.video(window, self.window) for window in progress(windows, "see", len(starts))]
+            return path.read_bytes(), frames, starts, features
 
     def _join(self, sounds: Sequence[np.ndarray], starts: Sequence[int], frames: int) -> np.ndarray:
         rate = self.generator.sample_rate
         samples = [round(start * rate / FRAME_RATE) for start in starts]
-        return join_windows(sounds, samples, round(frames * rate / FRAME_RATE))
+        return self.generator.level(join_windows(sounds, samples, round(frames * rate / FRAME_RATE)))

@@ -5,22 +5,27 @@ resume changes it beyond rounding (1e-5), and the same batch gives the same bits
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cafa.backbones.interface import SamplingDefaults
 from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone
 from cafa.errors import InputError
 from cafa.features.mel_autoencoder import MelAutoencoder
 from cafa.guidance import adapter_velocity, joint_velocity, text_velocity
-from cafa.samplers import per_item_noise, sample_stable_audio
+from cafa.pretrained import is_registered
+from cafa.sampling import in_half_precision, resolved, sample_latents
 from cafa.schedules import Velocity
 from cafa.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem
 from cafa.trained import load_adapter, load_backbone, load_joint
+
+#: How the miniature is sampled unless told otherwise.
+MINIATURE = SamplingDefaults("dpmpp_3m_sde", steps=16, guidance_scale=3.0, sigma_min=0.05, sigma_max=80.0)
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,9 @@ class Request:
     ----------
     text : ndarray, (L, text_dim)
         Text states of the caption.
-    video : ndarray, (F, feature_dim), or None
-        Video features; None only for a text-only system.
+    video : ndarray, (F, width), or None
+        Video features, those of several kinds side by side in the order of the generator's ``video_kinds``; None only
+        for a text-only system.
     seed : int
     negative : ndarray, (L, text_dim), optional
         Text states of a negative prompt, which then takes the place of the null text.
@@ -44,8 +50,46 @@ class Request:
     negative: np.ndarray | None = None
 
 
-class Generator:
+class SoundGenerator(Protocol):
     """A system's models, loaded once.
+
+    Attributes
+    ----------
+    inputs : dict of str to str
+        Encoder digests that the features of requests must have: ``text`` and every kind of video features.
+    video_kinds : tuple of str
+        Kinds of video features in the order in which they lie side by side; empty for a text-only system.
+    identity : dict
+        SHA-256 of everything that sounds depend on.
+    seconds : float
+        Length of what is generated.
+    sample_rate : int
+    text_shape : (int, int)
+        States of a caption and their width.
+    """
+
+    inputs: dict[str, str]
+    video_kinds: tuple[str, ...]
+    identity: dict[str, Any]
+    seconds: float
+    sample_rate: int
+    text_shape: tuple[int, int]
+
+    def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """Waveforms of a batch, each float32 (samples,) or (channels, samples), within full scale."""
+        ...
+
+    def pieces(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """The same for windows that will be joined: their level is not yet set."""
+        ...
+
+    def level(self, sound: np.ndarray) -> np.ndarray:
+        """Set the level of joined windows, as that of one window is set."""
+        ...
+
+
+def open_generator(system: GenerativeSystem, models: str | Path, device: str = "cpu") -> SoundGenerator:
+    """Load a system's models, whether they were trained here or registered.
 
     Parameters
     ----------
@@ -53,28 +97,41 @@ class Generator:
     models : path
         Folder of model folders.
     device : str
+    """
+    if not isinstance(system, JointSystem) and is_registered(Path(models) / system.backbone):
+        from cafa.generation_pretrained import PretrainedGenerator
 
-    Attributes
+        return PretrainedGenerator(system, models, device)
+    return Generator(system, models, device)
+
+
+class Generator:
+    """The models of a system that was trained here from nothing (:class:`SoundGenerator`); sound is mono.
+
+    Parameters
     ----------
-    inputs : dict of str to str
-        Encoder digests that the features of requests must have (``text``, ``video``).
-    seconds : float
-        Length of what is generated.
-    sample_rate : int
+    system : GenerativeSystem
+    models : path
+        Folder of model folders.
+    device : str
     """
 
     def __init__(self, system: GenerativeSystem, models: str | Path, device: str = "cpu") -> None:
         models = Path(models)
         self.system, self.device = system, torch.device(device)
+        _refuse_settings_of_pretrained(system)
         self.autoencoder = MelAutoencoder.load(models / "autoencoder")
+        self.identity = {"autoencoder": self.autoencoder.encoder["weights_sha256"]}
         self._adapter = self._joint = None
         if isinstance(system, JointSystem):
             self._joint, card = load_joint(models / system.joint)
             self._joint.to(self.device)
             self._backbone: StableAudioBackbone = self._joint.backbone
+            self.identity["joint"] = card["weights_sha256"]
         else:
             self._backbone, card = load_backbone(models / system.backbone)
             self._backbone.to(self.device)
+            self.identity["backbone"] = card["weights_sha256"]
             if isinstance(system, AdapterSystem):
                 self._adapter, adapter_card = load_adapter(models / system.adapter, self._backbone)
                 self._adapter.to(self.device)
@@ -84,50 +141,40 @@ class Generator:
                         "again, or name the backbone it belongs to"
                     )
                 card = adapter_card
-        self.inputs: dict[str, str] = card["inputs"]
+                self.identity["adapter"] = card["weights_sha256"]
+        sees = not isinstance(system, BackboneSystem)
+        self.video_kinds: tuple[str, ...] = tuple(card["video_kinds"]) if sees else ()
+        self.inputs: dict[str, str] = {kind: card["inputs"][kind] for kind in ("text", *self.video_kinds)}
         self.seconds: float = card["settings"]["seconds"]
         self.sample_rate = self.autoencoder.settings.mel.sample_rate
-        #: (words, width) of the text states
         self.text_shape: tuple[int, int] = tuple(card["text_shape"])
-        self.needs_video = not isinstance(system, BackboneSystem)
+        self.how = resolved(system.sampling, MINIATURE, getattr(system, "asymmetric_scale", None))
+        self.identity["how"] = asdict(self.how)
 
     def _velocity(self, conditioning: Conditioning, video: Tensor | None, negative: Conditioning | None) -> Velocity:
-        system, scale = self.system, self.system.sampling.guidance_scale
-        if isinstance(system, BackboneSystem):
+        scale = self.how.guidance_scale
+        if video is None:
             return text_velocity(self._backbone, conditioning, scale, negative)
-        assert video is not None
-        if isinstance(system, JointSystem):
-            assert self._joint is not None
+        if self._joint is not None:
             return joint_velocity(self._joint, conditioning, video, scale, negative)
         assert self._adapter is not None
-        return adapter_velocity(
-            self._backbone, self._adapter, conditioning, video, scale, system.asymmetric_scale, negative
-        )
+        gamma = self.how.asymmetric_scale
+        return adapter_velocity(self._backbone, self._adapter, conditioning, video, scale, gamma, negative)
 
-    def _condition(self, texts: Sequence[np.ndarray]) -> Conditioning:
-        zero = torch.zeros(len(texts), device=self.device)
-        return self._backbone.condition(_stack(texts, self.device), zero, zero + self.seconds)
+    def _condition(self, text: Tensor) -> Conditioning:
+        zero = torch.zeros(len(text), device=self.device)
+        return self._backbone.condition(text, zero, zero + self.seconds)
 
     @torch.inference_mode()
     def latents(self, requests: Sequence[Request]) -> np.ndarray:
         """Latents of a batch, float32 (B, T, C)."""
-        conditioning = self._condition([request.text for request in requests])
-        negative = None
-        negatives = [request.negative for request in requests if request.negative is not None]
-        if negatives:
-            if len(negatives) < len(requests):
-                raise InputError("either every request of a batch has a negative prompt, or none has")
-            negative = self._condition(negatives)
-        video = None
-        if self.needs_video:
-            if any(request.video is None for request in requests):
-                raise InputError(f"a system of kind {self.system.kind!r} needs video features for every item")
-            video = _stack([request.video for request in requests], self.device)
-        channels, length = self._backbone.settings.latent_channels, self._backbone.settings.latents
-        seeds = [request.seed for request in requests]
-        velocity = self._velocity(conditioning, video, negative)
-        how = self.system.sampling.model_dump(exclude={"guidance_scale"})
-        x = sample_stable_audio(velocity, per_item_noise(seeds, (channels, length), self.device), **how)
+        text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
+        against = None if negative is None else self._condition(negative)
+        velocity = self._velocity(self._condition(text), video, against)
+        if self.system.sampling.half:
+            velocity = in_half_precision(velocity, self.device)
+        shape = (self._backbone.settings.latent_channels, self._backbone.settings.latents)
+        x = sample_latents(velocity, [request.seed for request in requests], shape, self.how, self.device)
         return x.transpose(1, 2).float().cpu().numpy()
 
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
@@ -135,6 +182,44 @@ class Generator:
         latents = self.latents(requests)
         return [self.autoencoder.decode(z, request.seed) for z, request in zip(latents, requests, strict=True)]
 
+    def pieces(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """See :class:`SoundGenerator`; the miniature's autoencoder keeps the level."""
+        return self.generate(requests)
 
-def _stack(arrays: Sequence[Any], device: torch.device) -> Tensor:
+    def level(self, sound: np.ndarray) -> np.ndarray:
+        """See :class:`SoundGenerator`."""
+        return sound / max(1.0, float(np.abs(sound).max(initial=0.0)) / 0.99)
+
+
+def _refuse_settings_of_pretrained(system: GenerativeSystem) -> None:
+    sampling = system.sampling
+    if sampling.preset != "ours" or sampling.latents is not None or sampling.seconds is not None:
+        raise InputError(
+            "the settings `preset: official`, `latents` and `seconds` are for pretrained backbones: a model that was "
+            "trained here from nothing knows the window it was trained with"
+        )
+
+
+def stacked(
+    requests: Sequence[Request], needs_video: bool, device: torch.device
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Text states, video features and text states of negative prompts of a batch, float32.
+
+    Raises
+    ------
+    InputError
+        If only some requests have a negative prompt, or one lacks video features that the system needs.
+    """
+    negatives = [request.negative for request in requests if request.negative is not None]
+    if negatives and len(negatives) < len(requests):
+        raise InputError("either every request of a batch has a negative prompt, or none has")
+    videos = [request.video for request in requests if request.video is not None]
+    if needs_video and len(videos) < len(requests):
+        raise InputError("a system that sees needs video features for every item")
+    text = _stack([request.text for request in requests], device)
+    video = _stack(videos, device) if needs_video else None
+    return text, video, _stack(negatives, device) if negatives else None
+
+
+def _stack(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
     return torch.from_numpy(np.stack(arrays).astype(np.float32)).to(device)

@@ -109,7 +109,7 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     Returns
     -------
     dict
-        The card.
+        The card, as stored.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
         **found.more,
     }
     write_json(Path(output) / CARD, card)
-    return card
+    return read_card(output)
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:

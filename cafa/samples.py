@@ -62,7 +62,7 @@ class SoundSource(Protocol):
     sample_rate: int
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
-        """Mono waveform of each row, or why there is none."""
+        """Waveform of each row, (samples,) or (channels, samples), or why there is none."""
 
 
 @dataclass
@@ -150,7 +150,7 @@ def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence
         path = folder / row.file_name
         sound, detail = within_full_scale(sound)
         write_sound(path, sound, source.sample_rate)
-        seconds = len(sound) / source.sample_rate
+        seconds = sound.shape[-1] / source.sample_rate
         records.append({**record, "file": path.name, "seconds": seconds, "sha256": sha256_file(path), "detail": detail})
     return records
 

@@ -7,6 +7,7 @@ latents                  1024 (47.55 s), most of them discarded      those the a
 seconds_total            10, whatever the length                     the length that is wanted
 null text                cross-attention computed, to add zero       skipped (equal to rounding)
 without guidance         adapter at half strength in half the batch  adapter at full strength
+decoding                 of the whole window                         of what is kept
 peak normalisation       over the whole window, discarded part too   over what is kept
 samples                  int16, truncated toward zero                float32
 =======================  ==========================================  ==========================================
@@ -16,6 +17,7 @@ that draws it, and is not reproduced.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +30,7 @@ from cafa.errors import InputError
 from cafa.guidance import adapter_velocity, published_velocity, text_velocity
 from cafa.samplers import per_item_noise, sample_euler, sample_stable_audio
 from cafa.schedules import Velocity, flow_times
+from cafa.systems import Sampling
 
 
 class WindowSetting(BaseModel):
@@ -38,14 +41,27 @@ class WindowSetting(BaseModel):
     latents: int | None = Field(None, gt=0, description="latents; null = those the adapter was trained with")
     seconds_total: float | None = Field(None, gt=0, description="length the model is told; null = what is wanted")
     published_guidance: bool = Field(False, description="the published treatment of null text and of no guidance")
-    peak: Literal["kept", "window"] = Field("kept", description="what the peak is measured over")
+    peak: Literal["kept", "window", "none"] = Field(
+        "kept", description="what the peak is measured over; none = the level stays as decoded"
+    )
     samples: Literal["float32", "int16"] = Field("float32", description="type of the samples")
 
 
+#: Latents decoded beyond what is kept: more than the decoder of the published autoencoder sees to either side.
+MARGIN = 16
 OURS = WindowSetting()
 OFFICIAL = WindowSetting(
     latents=1024, seconds_total=10.0, published_guidance=True, peak="window", samples="int16"
 )  # fmt: skip
+
+
+def resolved(sampling: Sampling, defaults: SamplingDefaults, asymmetric_scale: float | None = None) -> SamplingDefaults:
+    """How a system is sampled: its own settings over a backbone's defaults."""
+    names = ("steps", "sigma_min", "sigma_max", "eta", "guidance_scale")
+    given = {name: value for name in names if (value := getattr(sampling, name)) is not None}
+    if asymmetric_scale is not None:
+        given["asymmetric_scale"] = asymmetric_scale
+    return replace(defaults, **given)
 
 
 def sample_latents(
@@ -85,10 +101,12 @@ def finish(waveform: np.ndarray, samples: int, setting: WindowSetting) -> np.nda
     Returns
     -------
     ndarray, (channels, samples)
-        float32 in [-1, 1], or int16.
+        float32, in [-1, 1] unless the level stays as decoded; or int16.
     """
     if waveform.shape[1] < samples:
         raise InputError(f"the window holds {waveform.shape[1]} samples, {samples} are wanted: use more latents")
+    if setting.peak == "none":
+        return waveform[:, :samples]
     measured = waveform if setting.peak == "window" else waveform[:, :samples]
     scaled = np.clip(waveform[:, :samples] / (np.abs(measured).max() + np.float32(1e-8)), -1, 1)
     # astype truncates toward zero, as the published code does
@@ -168,5 +186,8 @@ def generate_windows(
     shape = (backbone.latent_channels, latents)
     if half:
         velocity = in_half_precision(velocity, parameter.device)
-    decoded = backbone.decode_audio(sample_latents(velocity, seeds, shape, how, parameter.device))
+    sampled = sample_latents(velocity, seeds, shape, how, parameter.device)
+    needed = latents if setting.peak == "window" else -(-samples // backbone.samples_per_latent) + MARGIN
+    # One item at a time: a window of 1024 latents takes a gigabyte for each of the decoder's widest layers.
+    decoded = (backbone.decode_audio(item[None, :, :needed])[0] for item in sampled)
     return [finish(waveform.cpu().numpy(), samples, setting) for waveform in decoded]

@@ -9,7 +9,7 @@ import numpy as np
 
 from cafa.errors import ClipError, InputError
 from cafa.features.text import text_id
-from cafa.generation import Generator, Request
+from cafa.generation import Request, SoundGenerator, open_generator
 from cafa.samples import PromptRow
 from cafa.seeds import seed_for
 from cafa.store import FeatureStore
@@ -22,24 +22,24 @@ class GeneratedSounds:
 
     Parameters
     ----------
-    generator : Generator
+    generator : SoundGenerator
     text : FeatureStore
         Text states of all captions.
-    video : FeatureStore or None
-        Video features; None for a text-only system.
+    video : dict of str to FeatureStore
+        Video features by kind: those that the generator wants.
     seed : int
         Base seed.
     """
 
-    generator: Generator
+    generator: SoundGenerator
     text: FeatureStore
-    video: FeatureStore | None
+    video: dict[str, FeatureStore]
     seed: int
 
     def __post_init__(self) -> None:
         self.sample_rate = self.generator.sample_rate
-        for name, store in (("text", self.text), ("video", self.video)):
-            if store is not None and store.encoder_digest != self.generator.inputs[name]:
+        for name, store in {"text": self.text, **self.video}.items():
+            if store.encoder_digest != self.generator.inputs[name]:
                 raise InputError(
                     f"{name} features of encoder {store.encoder} do not belong to the model, which was trained with "
                     f"digest {self.generator.inputs[name][:12]}: make the features again, or train again"
@@ -47,18 +47,22 @@ class GeneratedSounds:
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
         """See :class:`cafa.samples.SoundSource`."""
-        have = [row for row in rows if self.video is None or row.clip_id in self.video]
+        lacking = {row.clip_id: [k for k, store in self.video.items() if row.clip_id not in store] for row in rows}
+        have = [row for row in rows if not lacking[row.clip_id]]
         made = iter(self.generator.generate([self._request(row) for row in have]) if have else [])
-        missing = ClipError("missing_feature", "no video features for the clip")
-        return [missing if self.video is not None and row.clip_id not in self.video else next(made) for row in rows]
+        return [
+            ClipError("missing_feature", f"no {' and no '.join(kinds)} features for the clip") if kinds else next(made)
+            for kinds in (lacking[row.clip_id] for row in rows)
+        ]
 
     def _request(self, row: PromptRow) -> Request:
-        video = self.video[row.clip_id] if self.video is not None else None
+        arrays = [self.video[kind][row.clip_id] for kind in self.generator.video_kinds]
+        video = np.concatenate(arrays, axis=1) if arrays else None
         return Request(self.text[text_id(row.caption)], video, seed_for(self.seed, row.clip_id, row.caption_id))
 
 
 def open_generated(
-    system: GenerativeSystem, models: str | Path, features: str | Path, clip_shards: int, seed: int, device: str
+    system: GenerativeSystem, models: str | Path, features: str | Path, shards: tuple[int, int], seed: int, device: str
 ) -> GeneratedSounds:
     """Load a system's models and open the features it needs.
 
@@ -68,22 +72,23 @@ def open_generated(
     models : path
         Folder of model folders.
     features : path
-        Folder of the data set's features (``text.arrow``, ``av_clip/<shard>.arrow``).
-    clip_shards : int
-        Shards of the data set.
+        Folder of the data set's features (``text/<shard>.arrow``, ``av_clip/<shard>.arrow``...).
+    shards : (int, int)
+        Shards of the data set's clips, and of its text states.
     seed : int
         Base seed.
     device : str
     """
-    features = Path(features)
-    generator = Generator(system, models, device)
-    video = None
-    if generator.needs_video:
-        video = FeatureStore([features / "av_clip" / f"{shard}.arrow" for shard in range(clip_shards)])
-    return GeneratedSounds(generator, FeatureStore([features / "text.arrow"]), video, seed)
+    features, (clip_shards, text_shards) = Path(features), shards
+
+    def opened(kind: str, count: int) -> FeatureStore:
+        return FeatureStore([features / kind / f"{shard}.arrow" for shard in range(count)])
+
+    generator = open_generator(system, models, device)
+    video = {kind: opened(kind, clip_shards) for kind in generator.video_kinds}
+    return GeneratedSounds(generator, opened("text", text_shards), video, seed)
 
 
-def describe(source: Any) -> dict[str, Any]:
+def describe(source: GeneratedSounds) -> dict[str, Any]:
     """What a generated source depends on, for the key of its journal."""
-    video = source.video.encoder_digest if source.video is not None else None
-    return {"inputs": source.generator.inputs, "text": source.text.encoder_digest, "video": video}
+    return {"models": source.generator.identity, "inputs": source.generator.inputs}

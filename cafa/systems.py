@@ -10,19 +10,41 @@ class _System(BaseModel):
 
 
 class Sampling(BaseModel):
-    """How a model is sampled: dpmpp-3m-sde over log-linear noise levels."""
+    """How a model is sampled. What is not given is the backbone's own: Stable Audio Open's 50 steps of dpmpp-3m-sde
+    from noise level 500 to 0.5 at guidance 7, TangoFlux's 50 Euler steps at guidance 4.5."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(50, gt=1, description="sampling steps (model calls)")
-    sigma_min: float = Field(0.5, gt=0, description="lowest noise level before 0")
-    sigma_max: float = Field(500.0, gt=0, description="highest noise level")
-    eta: float = Field(1.0, ge=0, description="share of injected noise; 0 = deterministic")
-    guidance_scale: float = Field(7.0, ge=0, description="classifier-free guidance; 1 = none")
+    preset: Literal["ours", "official"] = Field(
+        "ours",
+        description="official = exactly as the published CAFA code works: 1024 latents, told 10 s, peak over the whole "
+        "window before the cut, half strength without guidance for half of a batch",
+    )
+    steps: int | None = Field(None, gt=1, description="sampling steps (model calls); null = the backbone's")
+    sigma_min: float | None = Field(None, gt=0, description="lowest noise level before 0; null = the backbone's")
+    sigma_max: float | None = Field(None, gt=0, description="highest noise level; null = the backbone's")
+    eta: float | None = Field(None, ge=0, description="injected noise; 0 = deterministic; null = the backbone's")
+    guidance_scale: float | None = Field(
+        None, ge=0, description="classifier-free guidance; 1 = none; null = the backbone's"
+    )
+    latents: int | None = Field(
+        None,
+        gt=0,
+        description="latents of the window of a pretrained backbone; null = those the adapter was trained with",
+    )
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        description="length of the sound of a pretrained backbone; null = the adapter's, 10 for a published one",
+    )
+    half: bool = Field(False, description="run the denoiser in 16 bits (float16 on a GPU, bfloat16 on a CPU)")
 
 
 class AdapterSystem(_System):
-    """The backbone with an adapter (CAFA)."""
+    """A backbone with an adapter: CAFA and its variants, whichever models the folders hold.
+
+    The encoders of the video are the model folders ``av_clip`` and, for CAFA-C, ``clip``.
+    """
 
     kind: Literal["adapter"] = "adapter"
     sampling: Sampling = Field(default_factory=Sampling, description="sampler and guidance")

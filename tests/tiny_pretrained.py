@@ -26,6 +26,10 @@ from cafa.backbones.official import PublishedWeights
 from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
 from cafa.backbones.stable_audio_open import write_published
 from cafa.backbones.tangoflux_denoiser import TangoFluxDenoiser, TangoFluxSettings
+from cafa.checkpoint import save_model
+from cafa.files import digest_of
+from cafa.pretrained import open_backbone, parse_pretrained, read_card, register
+from cafa.trained import ADAPTER, adapter_for
 from metrics.encoders.synchformer_visual import SynchformerVisual
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "dog", "barks", "loud", "music")
@@ -187,6 +191,63 @@ def make_clip(folder: Path, width: int = 8) -> Path:
     config = CLIPVisionConfig(**sizes, image_size=28, patch_size=14, projection_dim=width)
     CLIPVisionModelWithProjection(config).save_pretrained(folder)
     return folder
+
+
+def make_registered(root: Path, geometry: Geometry = SHORT, words: Sequence[str] = WORDS) -> Path:
+    """Everything, registered below ``models/``: backbone, tangoflux, av_clip, clip, adapter_published."""
+    make_text_encoder(root / "t5", root / "t5", words=words)
+    models = {
+        "backbone": {
+            "kind": "stable_audio_open",
+            "source": str(make_stable_audio_open(root / "stable_audio_open", geometry, words)),
+        },
+        "tangoflux": {
+            "kind": "tangoflux",
+            "source": str(make_tangoflux(root / "published_tangoflux", root / "t5", geometry)),
+            "text_source": str(root / "t5"),
+        },
+        "av_clip": {
+            "kind": "synchformer",
+            "file": str(make_synchformer(root / "synchformer.safetensors")),
+            "segments_per_pass": 27,
+        },
+        "clip": {"kind": "clip", "source": str(make_clip(root / "published_clip"))},
+        "adapter_published": {
+            "kind": "cafa_adapter",
+            "file": str(make_published_adapter(root / "CAFA_avclip.safetensors", geometry, feature_dim=8)),
+        },
+    }
+    for name, settings in models.items():
+        register(parse_pretrained(json.dumps(settings)), root / "models" / name)
+    return root / "models"
+
+
+@seeded(50)
+def make_trained_adapter(
+    models: Path, name: str, backbone: str = "backbone", kinds: Sequence[str] = ("av_clip",), seconds: float = 10.0,
+    latents: int | None = None,
+) -> Path:  # fmt: skip
+    """The folder of an adapter as training leaves it, with random weights, for a registered backbone."""
+    card = read_card(models / backbone)
+    settings = AdapterSettings(feature_dim=8, clip_dim=8 if "clip" in kinds else 0, hint_dim=12, latents=latents)
+    adapter = adapter_for(open_backbone(models / backbone).denoiser, settings)
+    for parameter in adapter.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    encoders = {"text": card["encoders"]["text"], "latents": card["encoders"]["latents"]}
+    encoders |= {kind: read_card(models / kind)["encoders"][kind] for kind in kinds}
+    save_model(
+        models / name,
+        adapter.state_dict(),
+        {
+            "kind": ADAPTER,
+            "settings": {"model": settings.model_dump(), "seconds": seconds},
+            "inputs": {kind: digest_of(encoder) for kind, encoder in encoders.items()},
+            "video_kinds": list(kinds),
+            "text_shape": card["facts"]["text_shape"],
+            "backbone_sha256": card["weights_sha256"],
+        },
+    )
+    return models / name
 
 
 def model_config(geometry: Geometry = SHORT) -> dict[str, Any]:

@@ -126,6 +126,8 @@ class Backbone(Protocol):
         C.
     latents : int
         Latents of the window that the backbone was trained with.
+    text_shape : (int, int)
+        States of a caption and their width.
     defaults : SamplingDefaults
         How it is sampled.
     denoiser : Denoiser
@@ -139,6 +141,7 @@ class Backbone(Protocol):
     samples_per_latent: int
     latent_channels: int
     latents: int
+    text_shape: tuple[int, int]
     defaults: SamplingDefaults
     denoiser: Any
 

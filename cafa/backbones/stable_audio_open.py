@@ -69,6 +69,7 @@ class StableAudioOpen:
         self.encoders = encoders_of(digests)
         self.sample_rate, self.samples_per_latent = audio.sample_rate, audio.samples_per_latent
         self.latent_channels, self.latents = denoiser.settings.latent_channels, denoiser.settings.latents
+        self.text_shape = (TEXT_LENGTH, denoiser.settings.text_dim)
 
     @classmethod
     def load(

@@ -60,6 +60,7 @@ class TangoFlux:
         self.encoders = encoders_of(digests)
         self.sample_rate, self.samples_per_latent = audio.sample_rate, audio.samples_per_latent
         self.latent_channels, self.latents = denoiser.settings.latent_channels, denoiser.settings.latents
+        self.text_shape = (TEXT_LENGTH, denoiser.settings.text_dim)
         # The empty caption as the published code encodes it: padded, and the padding is not zeroed.
         self._null_states, mask = text.encode_padded([""])
         self._null_mask = mask.bool()

@@ -17,23 +17,31 @@ from cafa.cli.options import device_option, threads_option
     "--gamma", type=click.FloatRange(0), default=0.5,
     help="strength of the video: the lower, the stronger; 1 = plain guidance",
 )  # fmt: skip
-@click.option("--guidance-scale", type=click.FloatRange(0), default=3.0, help="strength of the text; 1 = no guidance")
-@click.option("--steps", type=click.IntRange(2), default=16, help="sampling steps")
+@click.option(
+    "--guidance-scale", type=click.FloatRange(0), default=None,
+    help="strength of the text; 1 = no guidance  [default: the backbone's own]",
+)  # fmt: skip
+@click.option("--steps", type=click.IntRange(2), default=None, help="sampling steps  [default: the backbone's own]")
+@click.option("--half", is_flag=True, help="16 bits: faster on a GPU")
 @click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
 @click.option("--models", type=click.Path(path_type=Path), default="results/models", help="folder of models")
+@click.option("--backbone", default="backbone", help="folder of the backbone below --models")
+@click.option("--adapter", default="adapter", help="folder of the adapter below --models")
 @click.option("--output-folder", type=click.Path(path_type=Path), default=".", help="where the files go")
 @threads_option
 @device_option
 def command(
     video: Path, prompts: tuple[str, ...], seeds: tuple[int, ...], negative_prompt: str | None, gamma: float,
-    guidance_scale: float, steps: int, overlap: float, models: Path, output_folder: Path, device: str,
+    guidance_scale: float | None, steps: int | None, half: bool, overlap: float, models: Path, backbone: str,
+    adapter: str, output_folder: Path, device: str,
 ) -> None:  # fmt: skip
     """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed."""
     from cafa.foley import FoleyArtist
     from cafa.systems import AdapterSystem, Sampling
 
-    sampling = Sampling(steps=steps, guidance_scale=guidance_scale)
-    artist = FoleyArtist(models, AdapterSystem(sampling=sampling, asymmetric_scale=gamma), device)
+    sampling = Sampling(steps=steps, guidance_scale=guidance_scale, half=half)
+    system = AdapterSystem(sampling=sampling, asymmetric_scale=gamma, backbone=backbone, adapter=adapter)
+    artist = FoleyArtist(models, system, device)
     dubs = artist.generate(video, prompts, seeds=seeds, negative_prompt=negative_prompt, overlap_seconds=overlap)
     for dub in dubs:
         name = f"{video.stem}--{re.sub(r'[^a-z0-9]+', '_', dub.prompt.lower())[:60].strip('_')}--{dub.seed}"

@@ -1,0 +1,209 @@
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from huggingface_hub.errors import GatedRepoError
+from pydantic import ValidationError
+
+from cafa.backbones.interface import Backbone
+from cafa.cli.models import register as register_command
+from cafa.errors import InputError, WeightsError
+from cafa.files import digest_of, sha256_file
+from cafa.pretrained import (
+    encoder_digest,
+    open_adapter,
+    open_audio,
+    open_backbone,
+    open_features,
+    open_text,
+    parse_pretrained,
+    read_card,
+    register,
+)
+from tests.tiny_pretrained import (
+    make_published_adapter,
+    make_registered,
+    make_stable_audio_original,
+    make_trained_adapter,
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("registered")
+    make_registered(root)
+    return root
+
+
+def put(output: Path, **settings) -> dict:
+    return register(parse_pretrained(json.dumps(settings)), output)
+
+
+@pytest.mark.parametrize(("name", "text_length"), [("backbone", 128), ("tangoflux", 64)])
+def test_a_card_says_what_the_opened_backbone_is(root: Path, name: str, text_length: int):
+    card, backbone = read_card(root / "models" / name), open_backbone(root / "models" / name)
+    assert isinstance(backbone, Backbone)
+    assert (card["kind"], card["model"]) == ("pretrained", backbone.name)
+    facts = card["facts"]
+    assert facts["latent_shape"] == [backbone.latent_channels, backbone.latents] == [4, 24]
+    assert facts["text_shape"] == list(backbone.text_shape) == [text_length, 32]
+    assert (facts["sample_rate"], facts["samples_per_latent"]) == (backbone.sample_rate, backbone.samples_per_latent)
+    assert card["encoders"] == backbone.encoders
+    assert card["weights_sha256"] == backbone.identity["weights_sha256"] == digest_of(card["files"])
+    captions = ["a dog barks", "music"]
+    assert torch.equal(open_text(root / "models" / name).encode(captions), backbone.encode_text(captions))
+    sound = torch.rand(1, 2, 64) - 0.5
+    audio = open_audio(root / "models" / name)
+    assert audio.channels == facts["channels"] == 2
+    assert torch.equal(audio.encode(sound, [3]), backbone.encode_audio(sound, [3]))
+
+
+def test_the_original_layout_is_registered_too(root: Path, tmp_path: Path):
+    folder = make_stable_audio_original(tmp_path / "original")
+    card = put(tmp_path / "m", kind="stable_audio_open", source=str(folder), text_source=str(root / "t5"))
+    assert card["facts"] == read_card(root / "models/backbone")["facts"]
+    assert set(card["places"]) == {"source", "text_source"}
+    x = torch.randn(1, 4, 24)
+    one, other = open_audio(tmp_path / "m"), open_audio(root / "models/backbone")
+    assert torch.equal(one.decode(x), other.decode(x))
+    assert open_backbone(tmp_path / "m").encoders == card["encoders"]
+
+
+@pytest.mark.parametrize(("name", "shape"), [("av_clip", (250, 256, 256, 3)), ("clip", (50, 28, 28, 3))])
+def test_encoders_of_video_carry_the_identity_of_their_card(root: Path, name: str, shape: tuple[int, ...]):
+    card, encoder = read_card(root / "models" / name), open_features(root / "models" / name)
+    assert encoder.kind == name
+    assert digest_of(encoder.encoder) == encoder_digest(card, name)
+    assert list(encoder.shape) == card["facts"]["feature_shape"] == [216, 8]
+    frames = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    features = encoder.encode([frames])
+    assert features.shape == (1, 216, 8)
+    assert features.std() > 0.01
+
+
+def test_half_precision_is_another_encoder(root: Path, tmp_path: Path):
+    file = str(root / "synchformer.safetensors")
+    card = put(tmp_path, kind="synchformer", file=file, half=True)
+    assert encoder_digest(card, "av_clip") != encoder_digest(read_card(root / "models/av_clip"), "av_clip")
+    assert card["weights_sha256"] == read_card(root / "models/av_clip")["weights_sha256"]
+
+
+def test_a_published_adapter_is_opened_on_its_backbone_only(root: Path, tmp_path: Path):
+    backbone = open_backbone(root / "models/backbone")
+    adapter, card = open_adapter(root / "models/adapter_published", backbone)
+    assert card["facts"]["adapter"] == {"feature_dim": adapter.settings.feature_dim, "hint_dim": 1024}
+    with pytest.raises(InputError, match="for stable_audio_open, not for tangoflux"):
+        open_adapter(root / "models/adapter_published", open_backbone(root / "models/tangoflux"))
+    whole = make_published_adapter(tmp_path / "whole.safetensors", feature_dim=8, with_backbone=True)
+    put(tmp_path / "whole", kind="cafa_adapter", file=str(whole))
+    open_adapter(tmp_path / "whole", backbone)
+    with torch.no_grad():
+        backbone.denoiser.dit.proj_in.weight += 0.1
+    with pytest.raises(InputError, match=r"dit\.proj_in\.weight differs"):
+        open_adapter(tmp_path / "whole", backbone)
+
+
+def test_a_trained_adapter_is_opened_on_its_backbone_only(root: Path, tmp_path: Path):
+    models = root / "models"
+    make_trained_adapter(models, "adapter_t")
+    make_trained_adapter(models, "adapter_tf", "tangoflux")
+    backbone, tangoflux = open_backbone(models / "backbone"), open_backbone(models / "tangoflux")
+    assert type(open_adapter(models / "adapter_tf", tangoflux)[0]).__name__ == "TangoFluxAdapter"
+    open_adapter(models / "adapter_t", backbone)
+    with pytest.raises(InputError, match="trained on another backbone than this tangoflux"):
+        open_adapter(models / "adapter_t", tangoflux)
+    with pytest.raises(WeightsError, match="holds 'adapter', wanted a registered model"):
+        open_backbone(models / "adapter_t")
+
+
+def test_wrong_checksums_are_refused(root: Path, tmp_path: Path):
+    source = str(root / "stable_audio_open")
+    name = "vae/diffusion_pytorch_model.safetensors"
+    with pytest.raises(WeightsError, match="expected 000"):
+        put(tmp_path, kind="stable_audio_open", source=source, sha256={name: "0" * 64})
+    assert not (tmp_path / "card.json").exists()
+    right = {name: sha256_file(Path(source) / name)}
+    assert put(tmp_path, kind="stable_audio_open", source=source, sha256=right)["files"][name] == right[name]
+    with pytest.raises(InputError, match=r"sha256 names \['vae'\]"):
+        put(tmp_path, kind="stable_audio_open", source=source, sha256={"vae": "0" * 64})
+    with pytest.raises(ValidationError, match="extra"):
+        put(tmp_path, kind="stable_audio_open", sources="x")
+
+
+def test_files_that_changed_after_registering_are_refused(root: Path, tmp_path: Path):
+    shutil.copytree(root / "stable_audio_open", tmp_path / "sao")
+    put(tmp_path / "m", kind="stable_audio_open", source=str(tmp_path / "sao"))
+    for file, opening in (
+        ("tokenizer/tokenizer.json", open_text),
+        ("vae/config.json", open_audio),
+        ("transformer/config.json", open_backbone),
+    ):
+        with open(tmp_path / "sao" / file, "a") as stream:
+            stream.write(" ")
+        with pytest.raises(WeightsError, match=rf"{file} has SHA-256"):
+            opening(tmp_path / "m")
+    adapter = make_published_adapter(tmp_path / "CAFA_avclip.safetensors", feature_dim=8)
+    put(tmp_path / "a", kind="cafa_adapter", file=str(adapter))
+    make_published_adapter(adapter, feature_dim=9)
+    with pytest.raises(WeightsError, match="delete it and download it again"):
+        open_adapter(tmp_path / "a", open_backbone(root / "models/backbone"))
+
+
+def test_a_table_of_weights_is_asked_for_digests(root: Path, tmp_path: Path):
+    table = tmp_path / "weights.tsv"
+    file = root / "synchformer.safetensors"
+    vae = (
+        "https://huggingface.co/stabilityai/stable-audio-open-1.0/resolve/main/vae/diffusion_pytorch_model.safetensors"
+    )
+
+    def write(tower: str, autoencoder: str) -> None:
+        rows = [("tower", f"https://x/{file.name}", tower), ("vae", vae, autoencoder)]
+        lines = ["name\turl\tsha256\tlicence\tused_by\tnote"]
+        table.write_text("\n".join([*lines, *(f"{n}\t{u}\t{d}\tMIT\tcafa\t" for n, u, d in rows), ""]))
+
+    def run(output: str, **settings):
+        arguments = ["--settings", json.dumps(settings), "--weights-table", str(table), "--output", tmp_path / output]
+        return CliRunner().invoke(register_command, list(map(str, arguments)))
+
+    write(sha256_file(file), "0" * 64)
+    found = run("tower", kind="synchformer", file=str(file))
+    assert found.exit_code == 0
+    assert "synchformer: 1 files" in found.output
+    refused = run("sao", kind="stable_audio_open", source=str(root / "stable_audio_open"))
+    assert isinstance(refused.exception, WeightsError)
+    assert "expected 000" in str(refused.exception)
+    write("0" * 64, "")
+    assert "expected 000" in str(run("tower", kind="synchformer", file=str(file)).exception)
+
+
+def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(WeightsError, match=r"no file nowhere\.pth: .*MMAudio/releases.*download it"):
+        put(tmp_path, kind="synchformer", file="nowhere.pth")
+    with pytest.raises(WeightsError, match=r"CAFA-avclip/resolve/main/CAFA_avclip\.safetensors"):
+        put(tmp_path, kind="cafa_adapter", file="nowhere.safetensors")
+    with pytest.raises(WeightsError, match="can run code"):
+        put(tmp_path, kind="cafa_adapter", file=__file__)
+    with pytest.raises(WeightsError, match="holds no adapter"):
+        put(tmp_path, kind="cafa_adapter", file=str(root / "synchformer.safetensors"))
+    with pytest.raises(WeightsError, match=r"cafa models register --settings JSON --output"):
+        open_backbone(tmp_path / "nothing")
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip/config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"lacks model\.safetensors.*openai/clip-vit-large-patch14"):
+        put(tmp_path, kind="clip", source=str(tmp_path / "clip"))
+    shutil.copytree(root / "stable_audio_open", tmp_path / "part")
+    shutil.rmtree(tmp_path / "part/tokenizer")
+    with pytest.raises(WeightsError, match="holds no tokenizer"):
+        put(tmp_path, kind="stable_audio_open", source=str(tmp_path / "part"))
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise GatedRepoError("gated", response=httpx.Response(403, request=httpx.Request("GET", "https://x")))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(WeightsError, match=r"no access.*accept the licence first, then run `hf download"):
+        put(tmp_path, kind="stable_audio_open", download=True)
