@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -14,24 +14,77 @@ from cafa.files import whole
 
 OK = "ok"
 
-#: reason -> (can trying again help, what it means)
-REASONS: dict[str, tuple[bool, str]] = {
-    "bad_id": (False, "clip_id is not [A-Za-z0-9._-]{1,80}, or starts with a dot"),
-    "duplicate_id": (False, "clip_id was already used by an earlier row"),
-    "bad_path": (False, "path leaves the folder that was given"),
-    "bad_row": (False, "a required field is missing or cannot be parsed"),
-    "missing_file": (True, "the file is not there"),
-    "unreadable": (True, "the file is there but cannot be read (permissions, disk)"),
-    "not_in_manifest": (True, "a list asks for a clip that the manifest does not have"),
-    "empty_file": (False, "the file has zero bytes"),
-    "not_media": (False, "the file is not a video or sound container"),
-    "corrupt": (False, "the container opens but decoding fails"),
-    "truncated": (False, "the container promises more than it holds"),
-    "no_video": (False, "no video stream"),
-    "no_audio": (False, "no sound stream"),
-    "short": (False, "less video or sound than was asked for"),
-    "missing_feature": (True, "an earlier stage has no array for the clip"),
-    "missing_sample": (True, "no generated file for the clip and caption"),
+#: Classes of reasons. Gone: from the web, for everybody. Not for us: there, but not for this address or account.
+#: Retry: the next run asks again. Unknown: an answer that no rule knows; asked again, too. Unusable: what was given
+#: cannot be used.
+GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE = "gone", "not_for_us", "retry", "unknown", "unusable"
+CLASSES = (GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE)
+
+
+class Reason(NamedTuple):
+    """Why a clip is not `ok`: can trying again help, what it means, and its class."""
+
+    retriable: bool
+    meaning: str
+    kind: str
+
+
+def _reasons(kind: str, **meanings: str) -> dict[str, Reason]:
+    return {name: Reason(kind in (RETRY, UNKNOWN), meaning, kind) for name, meaning in meanings.items()}
+
+
+#: reason -> :class:`Reason`
+REASONS: dict[str, Reason] = {
+    **_reasons(
+        UNUSABLE,
+        bad_id="clip_id is not [A-Za-z0-9._-]{1,80}, or starts with a dot; or no id of a video",
+        duplicate_id="clip_id was already used by an earlier row",
+        bad_path="path leaves the folder that was given",
+        bad_row="a required field is missing or cannot be parsed",
+        no_label="no list gives the clip's label",
+        not_selected="the data set's settings leave the clip out",
+        empty_file="the file has zero bytes",
+        not_media="the file is not a video or sound container",
+        corrupt="the container opens but decoding fails",
+        truncated="the container promises more than it holds",
+        no_video="no video stream",
+        no_audio="no sound stream",
+        short="less video or sound than was asked for",
+        too_large="more bytes than the settings allow",
+        ambiguous="several files could be the clip's",
+        no_source="none of the sources serves such a clip",
+    ),
+    **_reasons(
+        RETRY,
+        missing_file="the file is not there",
+        unreadable="the file is there but cannot be read (permissions, disk)",
+        not_in_manifest="a list asks for a clip that the manifest does not have",
+        missing_feature="an earlier stage has no array for the clip",
+        missing_sample="no generated file for the clip and caption",
+        network="no connection, a time-out, a download cut short, or an error of the server",
+        checksum="the bytes that came are not those that were promised",
+        rate_limited="the server says that it was asked too often",
+        bot_check="the server wants proof that no program is asking: slow down, or give cookies",
+        no_formats="the page was read, but no media could be had from it (often cured by a newer yt-dlp)",
+    ),
+    **_reasons(
+        GONE,
+        unavailable="the site says that the video is unavailable",
+        private="made private by its uploader",
+        removed="removed by its uploader, or for violating the site's rules",
+        account_terminated="its uploader's account is closed",
+        copyright="blocked or removed by a claim of copyright",
+        not_found="the mirror has no such file",
+        gone_unverified="asked on several days, always with an answer that no rule knows",
+    ),
+    **_reasons(
+        NOT_FOR_US,
+        geo_blocked="not offered in this country",
+        members_only="for paying members of the channel",
+        age_restricted="only for accounts of adults: give cookies of one",
+        forbidden="the server refuses this address or account",
+    ),
+    **_reasons(UNKNOWN, unknown="an answer that no rule knows; its text is kept"),
 }
 
 SCHEMA = pa.schema(
@@ -65,7 +118,7 @@ def ledger_row(clip_id: str, stage: str, status: str = OK, detail: str = "", lin
     """
     if status != OK and status not in REASONS:
         raise InputError(f"ledger status must be 'ok' or one of {sorted(REASONS)}, got {status!r}")
-    retriable = REASONS[status][0] if status != OK else False
+    retriable = REASONS[status].retriable if status != OK else False
     return {
         "clip_id": clip_id,
         "stage": stage,
@@ -101,3 +154,31 @@ def read_ledgers(paths: Iterable[str | Path]) -> pd.DataFrame:
             raise InputError(f"{path} is not a ledger: columns {table.schema.names}, expected {SCHEMA.names}")
         tables.append(table.cast(SCHEMA))
     return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()).to_pandas()
+
+
+def class_of(status: str) -> str:
+    """Class of a status: ``"ok"`` or one of :data:`CLASSES`."""
+    return OK if status == OK else REASONS[status].kind
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the rows of ledgers.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        From :func:`read_ledgers`.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row for every stage and status: stage, status, class, clips, retriable, meaning; in the order of the
+        stages' names, and within a stage ok first, then by falling count.
+    """
+    counts = rows.groupby(["stage", "status"]).size().reset_index(name="clips")
+    counts["class"] = counts["status"].map(class_of)
+    counts["retriable"] = counts["status"].map(lambda status: status != OK and REASONS[status].retriable)
+    counts["meaning"] = counts["status"].map(lambda status: "" if status == OK else REASONS[status].meaning)
+    order = counts.assign(_bad=counts["status"] != OK, _fewer=-counts["clips"])
+    ordered = order.sort_values(["stage", "_bad", "_fewer", "status"]).reset_index(drop=True)
+    return ordered[["stage", "status", "class", "clips", "retriable", "meaning"]]

@@ -3,9 +3,9 @@
 import csv
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +15,7 @@ from cafa.errors import ClipError, InputError
 from cafa.files import whole
 from cafa.ledger import ledger_row, write_ledger
 
+STAGE = "manifest"
 SPLITS = ("train", "validation", "test")
 
 SCHEMA = pa.schema(
@@ -124,30 +125,78 @@ def build_manifest(
         if name not in SCHEMA.names or name == "line":
             raise InputError(f"a manifest has no column {name!r}; it has {', '.join(SCHEMA.names[:-1])}")
     fills = DEFAULTS | given
+
+    def candidates() -> Iterator[Candidate]:
+        for line, raw in read_rows(source):
+            names = {columns.get(name, name) for name in raw}
+            missing = [name for name in REQUIRED if name not in names and name not in fills]
+            missing += [name for name in columns if name not in raw]
+            if missing:
+                raise InputError(
+                    f"{source} has no column {', '.join(map(repr, missing))}; it has {', '.join(raw)}: "
+                    "rename with --column THEIRS=OURS or fill with --default OURS=VALUE"
+                )
+            kept = [name for name in raw if name in columns or name not in columns.values()]
+            text = {columns.get(name, name): raw[name].strip() for name in kept}
+            yield Candidate(line, filled(text, fills), f"line {line}")
+
+    return write_manifest(candidates(), root, output, refused)
+
+
+class Candidate(NamedTuple):
+    """A row that may become a clip.
+
+    Attributes
+    ----------
+    line : int
+        In its table.
+    fields : mapping of str to str
+        Of :data:`SCHEMA`; the key ``""`` says what is wrong with the row.
+    place : str
+        Where the row stands, for a person.
+    problem : ClipError or None
+        Why the row is refused, where that is already known.
+    """
+
+    line: int
+    fields: Mapping[str, str]
+    place: str
+    problem: ClipError | None = None
+
+
+def write_manifest(
+    candidates: Iterable[Candidate], root: str | Path, output: str | Path, refused: str | Path
+) -> tuple[int, int]:
+    """Validate rows; write the manifest of the good ones, and a ledger of the others.
+
+    Parameters
+    ----------
+    candidates : iterable of Candidate
+        In the order of the manifest; of two rows with one id the first is kept.
+    root : str or Path
+        Folder that local URIs are relative to.
+    output, refused : str or Path
+        Manifest and ledger to write.
+
+    Returns
+    -------
+    (int, int)
+        Rows accepted and rows refused.
+    """
     accepted: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    seen: dict[str, int] = {}
-    for line, raw in read_rows(source):
-        names = {columns.get(name, name) for name in raw}
-        missing = [name for name in REQUIRED if name not in names and name not in fills]
-        missing += [name for name in columns if name not in raw]
-        if missing:
-            raise InputError(
-                f"{source} has no column {', '.join(map(repr, missing))}; it has {', '.join(raw)}: "
-                "rename with --column THEIRS=OURS or fill with --default OURS=VALUE"
-            )
-        kept = [name for name in raw if name in columns or name not in columns.values()]
-        text = {columns.get(name, name): raw[name].strip() for name in kept}
+    bad: list[dict[str, Any]] = []
+    seen: dict[str, str] = {}
+    for line, fields, place, problem in candidates:
         try:
-            row = _checked_row(_filled(text, fills), Path(root), seen, line)
+            if problem is not None:
+                raise problem
+            accepted.append(_checked_row(fields, Path(root), seen, line, place))
         except ClipError as error:
-            rows.append(ledger_row(text.get("clip_id", ""), "manifest", error.reason, error.detail, line))
-        else:
-            accepted.append(row)
-    write_ledger(refused, rows)
+            bad.append(ledger_row(fields.get("clip_id", ""), STAGE, error.reason, error.detail, line))
+    write_ledger(refused, bad)
     with whole(output) as temporary:
         pq.write_table(pa.Table.from_pylist(accepted, schema=SCHEMA), temporary)
-    return len(accepted), len(rows)
+    return len(accepted), len(bad)
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
@@ -167,10 +216,21 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     return table.cast(SCHEMA).to_pandas()
 
 
-def read_rows(source: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    source: str | Path, columns: Sequence[str] | None = None, delimiter: str | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv, tsv or parquet table as text, each with its line (1 is the header).
 
     A row of a csv whose number of fields is wrong has the key ``""`` (holding what is wrong).
+
+    Parameters
+    ----------
+    source : str or Path
+        The table.
+    columns : sequence of str, optional
+        Names of the columns of a csv or tsv that has no header.
+    delimiter : str, optional
+        Of a text table; by default that of its suffix.
 
     Raises
     ------
@@ -178,7 +238,7 @@ def read_rows(source: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
         If the file is missing, of another type, empty, or has a quote that is never closed.
     """
     source = Path(source)
-    delimiter = {".csv": ",", ".tsv": "\t"}.get(source.suffix.lower())
+    delimiter = delimiter or {".csv": ",", ".tsv": "\t"}.get(source.suffix.lower())
     if not source.is_file():
         raise InputError(f"no table at {source}")
     if source.suffix.lower() == ".parquet":
@@ -191,8 +251,9 @@ def read_rows(source: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
     # utf-8-sig: spreadsheets write a byte order mark. A byte that is not UTF-8 spoils its row only.
     with source.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
+        line = 1
         try:
-            header = [name.strip() for name in next(reader, [])]
+            header = list(columns) if columns else [name.strip() for name in next(reader, [])]
             if not header or len(set(header)) < len(header):
                 raise InputError(f"{source}: the first line must name each column once, got {header}")
             line = reader.line_num + 1
@@ -200,7 +261,8 @@ def read_rows(source: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
                 if fields:
                     row = dict(zip(header, fields + [""] * len(header), strict=False))
                     if len(fields) != len(header):
-                        row[""] = f"{len(fields)} fields, the header has {len(header)}"
+                        expected = f"{len(header)} are expected" if columns else f"the header has {len(header)}"
+                        row[""] = f"{len(fields)} fields, {expected}"
                     yield line, row
                 line = reader.line_num + 1
         except csv.Error as error:
@@ -211,7 +273,7 @@ def _is_null(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _filled(text: dict[str, str], fills: Mapping[str, str]) -> dict[str, str]:
+def filled(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
     """Fill absent and empty fields; a default may name fields that the source or another default gave."""
     row = {name: value for name, value in text.items() if value}
     waiting = {name: fill for name, fill in fills.items() if name not in row}
@@ -224,7 +286,7 @@ def _filled(text: dict[str, str], fills: Mapping[str, str]) -> dict[str, str]:
     return row
 
 
-def _checked_row(row: dict[str, str], root: Path, seen: dict[str, int], line: int) -> dict[str, Any]:
+def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line: int, place: str) -> dict[str, Any]:
     if "" in row:
         raise ClipError("bad_row", row[""])
     spoiled = [name for name in SCHEMA.names if "\N{REPLACEMENT CHARACTER}" in row.get(name, "")]
@@ -234,8 +296,8 @@ def _checked_row(row: dict[str, str], root: Path, seen: dict[str, int], line: in
     if not CLIP_ID.fullmatch(clip_id):
         raise ClipError("bad_id", f"{clip_id!r} is not 1 to 80 of A-Z a-z 0-9 . _ -, or starts with a dot")
     if clip_id in seen:
-        raise ClipError("duplicate_id", f"{clip_id} is already in line {seen[clip_id]}")
-    seen[clip_id] = line
+        raise ClipError("duplicate_id", f"{clip_id} is already in {seen[clip_id]}")
+    seen[clip_id] = place
     for name in (*REQUIRED, "caption"):
         if not row.get(name):
             raise ClipError("bad_row", f"{name} is empty")
@@ -251,7 +313,7 @@ def _checked_row(row: dict[str, str], root: Path, seen: dict[str, int], line: in
     return {name: numbers[name] if name in numbers else row[name] for name in SCHEMA.names}
 
 
-def _seconds(row: dict[str, str], name: str) -> float:
+def _seconds(row: Mapping[str, str], name: str) -> float:
     try:
         value = float(row[name])
     except ValueError:

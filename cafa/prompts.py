@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cafa.errors import InputError
 from cafa.files import whole
 from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
-from cafa.manifest import check_clip_id, read_rows
+from cafa.manifest import filled
+from cafa.prompt_lists import check_sum, read_conflicts, read_list
 from cafa.seeds import seed_for
 
 STAGE = "prompts"
-MATCHED, CROSS = "matched", "cross"
+MATCHED, CROSS, SOUND_OF_LABEL = "matched", "cross", "sound_of_label"
 #: Caption id of a clip's own caption.
 OWN = "own"
 
@@ -32,11 +33,21 @@ KEY = ["protocol", "clip_id", "caption_id"]
 
 
 class ProtocolSettings(BaseModel):
-    """Which clips a protocol takes."""
+    """Which clips a protocol takes, and how their captions are worded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     clips_per_label: int | None = Field(None, ge=1, description="clips of each label; null: all of them")
+    caption: str | None = Field(
+        None, description="wording of all captions, own and other, with {label} and {caption}; null: the manifest's"
+    )
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> "ProtocolSettings":
+        names = re.findall(r"\{(.*?)\}", self.caption or "")
+        if self.caption is not None and (not names or set(names) - {"label", "caption"}):
+            raise ValueError(f"caption must name {{label}} or {{caption}} and nothing else, got {self.caption!r}")
+        return self
 
 
 class CrossSettings(ProtocolSettings):
@@ -47,22 +58,55 @@ class CrossSettings(ProtocolSettings):
     )
 
 
+class SoundOfLabelSettings(ProtocolSettings):
+    """Which clips take the wording that FoleyCrafter was evaluated with."""
+
+    caption: str | None = Field("The sound of {label}", description="wording, with {label} and {caption}")
+
+
+class ConflictSettings(BaseModel):
+    """VGGSound-TVC: captions that disagree with the video more and more (protocols ``tvc_L0`` to ``tvc_L3``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path = Field(description="its table, conflict_dataset_full.tsv")
+    sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$", description="of the file; null: not checked")
+    levels: tuple[Literal["L0", "L1_subject", "L1_action", "L2", "L3"], ...] = Field(
+        ("L0", "L1_subject", "L1_action", "L2", "L3"), min_length=1, description="levels to make prompts of"
+    )
+
+
 class PromptSettings(BaseModel):
     """Which prompts to make: by protocol, or read from a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     matched: ProtocolSettings | None = Field(None, description="each clip with its own caption")
-    cross: CrossSettings | None = Field(None, description="each clip with captions of other labels")
-    file: Path | None = Field(
-        None, description="csv: clip_id, caption, and label and protocol (default: the clip's own label, 'file')"
+    sound_of_label: SoundOfLabelSettings | None = Field(
+        None, description="each clip with 'The sound of <label>', as FoleyCrafter was evaluated"
     )
+    cross: CrossSettings | None = Field(None, description="each clip with captions of other labels")
+    tvc: ConflictSettings | None = Field(None, description="conflict levels of VGGSound-TVC")
+    file: Path | None = Field(
+        None,
+        description="published set, csv: clip_id, caption, and caption_id, label, own_label, own_caption and protocol "
+        "(default: made from the caption, the clip's own label and caption, 'file')",
+    )
+    sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$", description="of `file`; null: not checked")
 
     @model_validator(mode="after")
     def _one_way(self) -> "PromptSettings":
-        if (self.file is None) == (self.matched is None and self.cross is None):
-            raise ValueError("give either `file`, or at least one of `matched` and `cross`")
+        made = (self.matched, self.sound_of_label, self.cross, self.tvc)
+        if (self.file is None) == all(part is None for part in made):
+            raise ValueError("give either `file`, or at least one of `matched`, `sound_of_label`, `cross` and `tvc`")
+        if self.sha256 is not None and self.file is None:
+            raise ValueError("`sha256` is that of `file`, which is not given")
         return self
+
+    @property
+    def makes_own(self) -> bool:
+        """Whether prompts are made for the test clips, not only read."""
+        return any(part is not None for part in (self.matched, self.sound_of_label, self.cross))
 
 
 def make_prompts(
@@ -98,30 +142,48 @@ def make_prompts(
     InputError
         If a ledger lacks a clip, the file of prompts is not usable, or no prompt remains.
     """
-    asked = manifest if settings.file is not None else manifest[manifest["split"] == "test"]
-    listed = [] if settings.file is None else _read_list(settings.file)
+    listed = _listed(settings)
+    asked = manifest[(manifest["split"] == "test") & settings.makes_own]
     if listed:
-        asked = manifest[manifest["clip_id"].isin([row["clip_id"] for row in listed])]
+        named = {row["clip_id"] for row in listed}
+        asked = manifest[manifest["clip_id"].isin(named | set(asked["clip_id"]))]
     out = excluded_clips(asked, ledgers)
-    known = set(manifest["clip_id"])
-    for row in listed:
-        if row["clip_id"] not in known and row["clip_id"] not in {entry["clip_id"] for entry in out}:
-            detail = f"{settings.file} asks for it"
-            out.append(ledger_row(row["clip_id"], STAGE, "not_in_manifest", detail, row["line"]))
+    out += _absent(listed, set(manifest["clip_id"]), settings)
     usable = asked[~asked["clip_id"].isin([row["clip_id"] for row in out])]
-    prompts: list[dict[str, str]] = []
-    if settings.matched is not None:
-        prompts += matched_prompts(usable, settings.matched.clips_per_label, seed)
-    if settings.cross is not None:
-        prompts += cross_prompts(usable, asked, settings.cross, seed)
+    prompts = _made(usable[usable["split"] == "test"], asked[asked["split"] == "test"], settings, seed)
     prompts += _listed_prompts(listed, usable)
     write_ledger(excluded, out)
     if not prompts:
         raise InputError(f"no prompt remains: {len(asked)} clips asked for, {len(out)} excluded (see {excluded})")
     table = pd.DataFrame(prompts).sort_values(KEY)
+    twice = table[table.duplicated(KEY)]
+    if len(twice):
+        row = twice.iloc[0]
+        raise InputError(f"clip {row.clip_id}, caption id {row.caption_id}, protocol {row.protocol}: asked for twice")
     with whole(output) as temporary:
         pq.write_table(pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False), temporary)
     return {str(name): int(count) for name, count in table["protocol"].value_counts().sort_index().items()}
+
+
+def _made(usable: pd.DataFrame, asked: pd.DataFrame, settings: PromptSettings, seed: int) -> list[dict[str, str]]:
+    """Prompts of the protocols that are made here."""
+    prompts: list[dict[str, str]] = []
+    if (part := settings.matched) is not None:
+        prompts += matched_prompts(worded(usable, part.caption), part.clips_per_label, seed)
+    if (sound := settings.sound_of_label) is not None:
+        rows = matched_prompts(worded(usable, sound.caption), sound.clips_per_label, seed)
+        prompts += [row | {"protocol": SOUND_OF_LABEL} for row in rows]
+    if (cross := settings.cross) is not None:
+        prompts += cross_prompts(worded(usable, cross.caption), worded(asked, cross.caption), cross, seed)
+    return prompts
+
+
+def worded(rows: pd.DataFrame, wording: str | None) -> pd.DataFrame:
+    """Manifest rows with captions of a wording such as ``The sound of {label}``; None leaves them."""
+    if wording is None:
+        return rows
+    captions = [filled(row, {"worded": wording})["worded"] for row in rows[["label", "caption"]].to_dict("records")]
+    return rows.assign(caption=captions)
 
 
 def read_prompts(path: str | Path) -> pd.DataFrame:
@@ -244,34 +306,37 @@ def _prompt(row: Any, caption_id: str, caption: str, label: str, protocol: str) 
     }
 
 
-def _read_list(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    seen: dict[tuple[str, ...], int] = {}
-    for line, row in read_rows(path):
-        problem = row.get("") or next((f"{name} is empty" for name in ("clip_id", "caption") if not row.get(name)), "")
-        if problem:
-            raise InputError(f"{path}, line {line}: {problem}")
-        row = {name: value.strip() for name, value in row.items()} | {"line": line}
-        row["protocol"] = row.get("protocol") or "file"
-        check_clip_id(row["protocol"])
-        key = (row["clip_id"], row["caption"], row["protocol"])
-        if key in seen:
-            raise InputError(f"{path}, line {line}: the same clip, caption and protocol as in line {seen[key]}")
-        seen[key] = line
-        rows.append(row)
-    if not rows:
-        raise InputError(f"{path} holds no prompt")
-    return rows
+def _listed(settings: PromptSettings) -> list[dict[str, Any]]:
+    """Rows of the published sets."""
+    if settings.file is not None:
+        check_sum(settings.file, settings.sha256)
+        return read_list(settings.file)
+    if settings.tvc is not None:
+        check_sum(settings.tvc.file, settings.tvc.sha256)
+        return read_conflicts(settings.tvc.file, settings.tvc.levels)
+    return []
+
+
+def _absent(listed: Sequence[dict[str, Any]], known: set[str], settings: PromptSettings) -> list[dict[str, Any]]:
+    """Ledger rows of clips that a published set asks for and the manifest does not have, one for each."""
+    source = settings.file or (settings.tvc.file if settings.tvc else None)
+    absent = {row["clip_id"]: row["line"] for row in reversed(listed) if row["clip_id"] not in known}
+    return [
+        ledger_row(clip_id, STAGE, "not_in_manifest", f"{source} asks for it", line)
+        for clip_id, line in reversed(absent.items())
+    ]
 
 
 def _listed_prompts(listed: Sequence[dict[str, Any]], usable: pd.DataFrame) -> list[dict[str, str]]:
     clips = {row.clip_id: row for row in usable.itertuples()}
-    names = caption_ids(row["caption"] for row in listed)
+    names = caption_ids(row["caption"] for row in listed if not row["caption_id"])
     prompts = []
     for row in listed:
         clip = clips.get(row["clip_id"])
-        if clip is not None:
-            own = row["protocol"] == MATCHED and row["caption"] == clip.caption
-            caption_id = OWN if own else names[row["caption"]]
-            prompts.append(_prompt(clip, caption_id, row["caption"], row.get("label") or clip.label, row["protocol"]))
+        if clip is None:
+            continue
+        own = row["protocol"] == MATCHED and row["caption"] == clip.caption
+        caption_id = row["caption_id"] or (OWN if own else names[row["caption"]])
+        prompt = _prompt(clip, caption_id, row["caption"], row["label"] or clip.label, row["protocol"])
+        prompts.append(prompt | {name: row[name] for name in ("own_label", "own_caption") if row[name]})
     return prompts

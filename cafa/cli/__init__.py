@@ -14,7 +14,9 @@ from cafa.errors import CafaError
 
 #: verb -> module of `cafa.cli` that defines a command (or group) called `command`
 VERBS = {
+    "dataset": "dataset",
     "manifest": "manifest",
+    "fetch": "fetch",
     "ingest": "ingest",
     "world": "world",
     "features": "features",

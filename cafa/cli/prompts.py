@@ -12,11 +12,17 @@ from cafa.cli.options import files, seed_option, settings_option
 @seed_option
 @click.option("--output", required=True, help="prompt set to write")
 @click.option("--excluded", required=True, help="ledger of clips that cannot be used, to write")
-def command(manifest: str, ledger: tuple[str, ...], settings: str, seed: int, output: str, excluded: str) -> None:
+@click.option("--csv", "published", help="the set as csv to write as well, to publish: others give it as `file`")
+def command(
+    manifest: str, ledger: tuple[str, ...], settings: str, seed: int, output: str, excluded: str, published: str | None
+) -> None:
     """Make the prompt set of a data set's test clips."""
     from cafa.manifest import read_manifest
-    from cafa.prompts import PromptSettings, make_prompts
+    from cafa.prompt_lists import publish
+    from cafa.prompts import PromptSettings, make_prompts, read_prompts
 
     parsed = PromptSettings.model_validate_json(settings)
     counts = make_prompts(read_manifest(manifest), ledger, parsed, seed, output, excluded)
     click.echo(", ".join(f"{count} {protocol}" for protocol, count in counts.items()))
+    if published is not None:
+        click.echo(f"{published}: SHA-256 {publish(read_prompts(output), published)}")

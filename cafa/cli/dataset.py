@@ -1,0 +1,24 @@
+"""`cafa dataset`: published data sets."""
+
+import click
+
+from cafa.cli.options import settings_option
+
+
+@click.group()
+def command() -> None:
+    """Published data sets: from their lists to validated manifests."""
+
+
+@command.command()
+@click.argument("kind", type=click.Choice(["vggsound", "visualsound", "vggsound_sparse"]))
+@settings_option("cafa.datasets.build.PublishedSettings")
+@click.option("--output", required=True, help="manifest to write; its card is written beside it")
+@click.option("--refused", required=True, help="ledger of refused rows to write")
+def build(kind: str, settings: str, output: str, refused: str) -> None:
+    """Manifest of a published data set; refused rows are named with line and reason."""
+    from cafa.datasets.build import KINDS, build_dataset
+
+    by_split, rejected = build_dataset(kind, KINDS[kind].model_validate_json(settings), output, refused)
+    counts = ", ".join(f"{count} {split}" for split, count in by_split.items())
+    click.echo(f"{sum(by_split.values())} clips accepted ({counts}), {rejected} rows refused")

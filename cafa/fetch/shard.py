@@ -1,0 +1,207 @@
+"""Fetch the raw files of a shard's clips, with a ledger row for each."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cafa.errors import ClipError
+from cafa.fetch.clips import Clip, ClipSource, Found
+from cafa.fetch.download import new_client
+from cafa.fetch.politeness import Gate
+from cafa.fetch.records import KEY, STAGE, holds, journal_of, record_of, still_there
+from cafa.fetch.settings import FetchSettings, FolderSource, MirrorSource, YouTubeSource
+from cafa.fetch.sources import Folder, Mirror
+from cafa.fetch.table import write_fetched
+from cafa.fetch.youtube import OpenDownloader, YouTube
+from cafa.files import digest_of, sha256_file
+from cafa.journal import Journal
+from cafa.ledger import GONE, NOT_FOR_US, OK, REASONS, RETRY, UNKNOWN, UNUSABLE, ledger_row, write_ledger
+from cafa.progress import progress
+from cafa.shards import shard_of
+
+#: Of several answers, the one that leaves most hope is the clip's; that a source does not have it says least.
+_HOPE = {RETRY: 0, UNKNOWN: 1, NOT_FOR_US: 2, GONE: 3, UNUSABLE: 4}
+_SAYS_LITTLE = {"not_found": 5, "missing_file": 6, "no_source": 7}
+
+
+def fetch_shard(
+    manifest: pd.DataFrame,
+    settings: FetchSettings,
+    *,
+    shard: int,
+    shards: int,
+    folder: str | Path,
+    output: str | Path,
+    ledger: str | Path,
+    downloader: tuple[OpenDownloader, str] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> dict[str, int]:
+    """Find or download the file of each clip of a shard.
+
+    A journal beside the ledger keeps what was found and what is gone for good: the same command run again asks only
+    for the rest. Folders are looked into each time, the web is not asked twice for what came or is gone.
+
+    Parameters
+    ----------
+    manifest : pd.DataFrame
+        From :func:`cafa.manifest.read_manifest`.
+    settings : FetchSettings
+        Sources and pace.
+    shard, shards : int
+        Index and count.
+    folder : str or Path
+        Folder of raw files, the same for all shards: downloads go to ``<folder>/<shard>/<clip_id>.mp4``.
+    output : str or Path
+        Table of where the files are (:mod:`cafa.fetch.table`).
+    ledger : str or Path
+        Ledger to write; its ``detail`` holds every source's answer.
+    downloader, sleep, clock
+        Given by tests.
+
+    Returns
+    -------
+    dict of str to int
+        Number of clips by status.
+
+    Raises
+    ------
+    FetchStoppedError
+        If the site objects several times in a row; what has come is kept.
+    InputError
+        If a folder, a list of checksums or cookies are not there.
+    """
+    rows = [row for row in manifest.to_dict("records") if shard_of(row["clip_id"], shards) == shard]
+    place = Path(folder) / str(shard)
+    with ExitStack() as stack:
+        gate = Gate(settings.politeness.state or Path(folder) / "politeness.json", settings.politeness, clock, sleep)
+        sources = _open_sources(settings, place, gate, downloader, sleep, stack)
+        journal = stack.enter_context(Journal(journal_of(ledger), KEY))
+        job = _Job(settings, sources, place, journal, datetime.fromtimestamp(clock(), UTC).date().isoformat())
+        outcomes = dict(progress(job.run(rows), f"fetch {shard}/{shards}", len(rows)))
+    records = [(row, outcomes[row["clip_id"]]) for row in rows]
+    write_fetched(output, ({"clip_id": row["clip_id"], **r["found"]} for row, r in records if r["status"] == OK))
+    write_ledger(
+        ledger, [ledger_row(row["clip_id"], STAGE, r["status"], r["detail"], row["line"]) for row, r in records]
+    )
+    statuses = [record["status"] for _, record in records]
+    return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+
+def _open_sources(
+    settings: FetchSettings,
+    place: Path,
+    gate: Gate,
+    downloader: tuple[OpenDownloader, str] | None,
+    sleep: Callable[[float], None],
+    stack: ExitStack,
+) -> list[ClipSource]:
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.glob(".youtube-*"):  # of a job that was killed
+        shutil.rmtree(left)
+    for left in place.glob(".cookies-*"):
+        left.unlink()
+    sources: list[ClipSource] = []
+    for source in settings.sources:
+        if isinstance(source, FolderSource):
+            sources.append(Folder(source))
+        elif isinstance(source, MirrorSource):
+            client = stack.enter_context(new_client(source.http, settings.concurrency))
+            sources.append(Mirror(source, client, settings.maximum_bytes, sleep))
+        else:
+            youtube = YouTube(source, place, gate, settings.maximum_bytes, downloader)
+            stack.callback(youtube.close)
+            sources.append(youtube)
+    return sources
+
+
+def identity(settings: FetchSettings) -> str:
+    """Digest of where clips may come from: where it changes, what was gone is asked for again."""
+    parts: list[Any] = []
+    for source in settings.sources:
+        if isinstance(source, YouTubeSource):
+            parts.append({"kind": source.kind, "cookies": source.cookies is not None})
+        else:
+            parts.append(source.model_dump(mode="json", exclude={"http"}))
+        if isinstance(source, MirrorSource) and source.checksums is not None:
+            parts.append(sha256_file(source.checksums))
+    return digest_of(parts)
+
+
+class _Job:
+    """The clips of one shard, several at a time; the journal is written by one thread."""
+
+    def __init__(
+        self, settings: FetchSettings, sources: list[ClipSource], place: Path, journal: Journal, today: str
+    ) -> None:
+        self.settings, self.sources, self.place, self.journal, self.today = settings, sources, place, journal, today
+        self.identity = identity(settings)
+
+    def run(self, rows: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Record of each clip, as they come. An error stops the rest; what came until then is in the journal."""
+        waiting = iter(rows)
+        running: dict[Future[dict[str, Any]], str] = {}
+        errors: list[BaseException] = []
+        with ThreadPoolExecutor(self.settings.concurrency) as pool:
+            while True:
+                while not errors and len(running) < self.settings.concurrency:
+                    row = next(waiting, None)
+                    if row is None:
+                        break
+                    clip_id = row["clip_id"]
+                    running[pool.submit(self._outcome, row, self.journal.done.get(clip_id))] = clip_id
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    clip_id = running.pop(future)
+                    if (error := future.exception()) is not None:
+                        errors.append(error)
+                        continue
+                    record = future.result()
+                    if record != self.journal.done.get(clip_id):
+                        self.journal.add(clip_id, record)
+                    yield clip_id, record
+        if errors:
+            raise errors[0]
+
+    def _outcome(self, row: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+        asked = [row["uri"], float(row["start"]), None if pd.isna(row["duration"]) else float(row["duration"])]
+        if before is not None and before["asked"] != asked:
+            before = None
+        if before is not None and still_there(before):
+            return before
+        remembered = before is not None and holds(before, self.identity)
+        sources = [source for source in self.sources if source.local or not remembered]
+        found, answers = self._ask(Clip.of(row), sources)
+        if found is not None:
+            return record_of(asked, self.identity, found=found)
+        if remembered:
+            return before
+        status, detail = _judged(answers)
+        days = sorted({*(before or {}).get("days", []), self.today}) if status == "unknown" else []
+        if len(days) >= self.settings.unknown_days:
+            status, detail = "gone_unverified", f"asked on {', '.join(days)}; {detail}"
+        return record_of(asked, self.identity, status=status, detail=detail, days=days)
+
+    def _ask(self, clip: Clip, sources: list[ClipSource]) -> tuple[Found | None, list[tuple[str, str]]]:
+        target = self.place / f"{clip.clip_id}.mp4"
+        answers = []
+        for source in sources:
+            try:
+                return source.fetch(clip, target), answers
+            except ClipError as error:
+                answers.append((error.reason, f"{type(source).__name__.lower()}: {error.reason}: {error.detail}"))
+        return None, answers
+
+
+def _judged(answers: list[tuple[str, str]]) -> tuple[str, str]:
+    """Status and detail of a clip that no source gave."""
+    status = min((reason for reason, _ in answers), key=lambda name: _SAYS_LITTLE.get(name, _HOPE[REASONS[name].kind]))
+    return status, "; ".join(text for _, text in answers)
