@@ -8,7 +8,7 @@ import click
 from cafa.cli.options import device_option, files, folder, seed_option, settings_option, threads_option
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
-text_option = click.option("--text", required=True, help="feature file of text states")
+text_option = files("--text", help="feature file of text states")
 latents_option = files("--latents", help="feature file of latents")
 video_option = files("--video", help="feature file of video features")
 output_option = folder("--output", help="model folder to write")
@@ -19,10 +19,10 @@ def command() -> None:
     """Train a model of the generator; an interrupted run continues exactly."""
 
 
-def _stores(**paths: Any) -> dict[str, Any]:
+def _stores(**paths: tuple[str, ...]) -> dict[str, Any]:
     from cafa.store import FeatureStore
 
-    return {name: FeatureStore([value] if isinstance(value, str) else value) for name, value in paths.items()}
+    return {name: FeatureStore(value) for name, value in paths.items()}
 
 
 def _manifest(path: str) -> Any:
@@ -81,37 +81,50 @@ def av_clip(
 @threads_option
 @device_option
 def backbone(
-    latents: tuple[str, ...], text: str, manifest: str, settings: str, seed: int, output: Path, device: str
+    latents: tuple[str, ...], text: tuple[str, ...], manifest: str, settings: str, seed: int, output: Path, device: str
 ) -> None:
     """Train a text-to-audio backbone on sound and captions only."""
     from cafa.training.backbone import BackboneTraining, train_backbone
 
     parsed = BackboneTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text)
-    train_backbone(parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device)
+    train_backbone(
+        parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
+    )
 
 
 @command.command()
-@folder("--backbone", help="model folder of the frozen backbone")
+@folder("--backbone", help="model folder of the frozen backbone, trained or registered")
+@click.option("--start-from", type=click.Path(path_type=Path), help="adapter whose weights are the first: phase before")
 @latents_option
-@video_option
+@files("--video", help="feature file of video features (av_clip; for CAFA-C those of clip as well)")
 @text_option
 @manifest_option
 @settings_option("cafa.training.adapter.AdapterTraining")
 @seed_option
 @output_option
+@click.option("--processes", default=1, type=click.IntRange(1), help="processes of this machine, one per GPU")
 @threads_option
 @device_option
 def adapter(
-    backbone: Path, latents: tuple[str, ...], video: tuple[str, ...], text: str, manifest: str, settings: str,
-    seed: int, output: Path, device: str,
+    backbone: Path, start_from: Path | None, latents: tuple[str, ...], video: tuple[str, ...], text: tuple[str, ...],
+    manifest: str, settings: str, seed: int, output: Path, processes: int, device: str,
 ) -> None:  # fmt: skip
-    """Train an adapter on a frozen backbone."""
-    from cafa.training.adapter import AdapterTraining, train_adapter
+    """Train an adapter on a frozen backbone.
 
-    parsed = AdapterTraining.model_validate_json(settings)
-    stores = _stores(latents=latents, text=text, video=video)
-    train_adapter(parsed, _manifest(manifest), backbone, **stores, seed=seed, output=output, device=device)
+    Several processes share every batch and give the same result to rounding; they may also be started by torchrun or
+    `accelerate launch`, for several machines.
+    """
+    import torch
+
+    from cafa.training.adapter import AdapterTraining
+    from cafa.training.job import AdapterJob
+
+    job = AdapterJob(
+        AdapterTraining.model_validate_json(settings), backbone, output, start_from, manifest, latents, text, video,
+        seed, device, torch.get_num_threads(),
+    )  # fmt: skip
+    job.run_in(processes)
 
 
 @command.command()
@@ -125,7 +138,7 @@ def adapter(
 @threads_option
 @device_option
 def joint(
-    latents: tuple[str, ...], video: tuple[str, ...], text: str, manifest: str, settings: str, seed: int,
+    latents: tuple[str, ...], video: tuple[str, ...], text: tuple[str, ...], manifest: str, settings: str, seed: int,
     output: Path, device: str,
 ) -> None:  # fmt: skip
     """Train a joint model of video and text from scratch."""
@@ -133,4 +146,19 @@ def joint(
 
     parsed = JointTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text, video=video)
-    train_joint(parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device)
+    train_joint(
+        parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
+    )
+
+
+@command.command()
+@files("--card", help="card.json of a trained model")
+@click.option(
+    "--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, to print beside ours"
+)
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="table (.csv); .md is written beside it")
+def table(card: tuple[str, ...], published: Path | None, output: Path) -> None:
+    """What trainings cost: steps, hardware, batch, GPU hours (the paper's Table 5), from their cards."""
+    from cafa.training_table import write_training_table
+
+    write_training_table([Path(path) for path in card], published, output)

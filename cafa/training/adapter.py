@@ -1,53 +1,132 @@
-"""Training of an adapter on a frozen backbone."""
+"""Training of an adapter on a frozen backbone: CAFA, CAFA-C, CAFA-TF, and the miniature's, by the same code."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cafa.adapter import Adapter, AdapterSettings, adapted_velocity
+from cafa.adapter import AdapterSettings, adapted_velocity
 from cafa.errors import InputError
 from cafa.store import FeatureStore
-from cafa.trained import ADAPTER, load_backbone
+from cafa.trained import ADAPTER, adapter_for
 from cafa.training.diffusion import velocity_loss
-from cafa.training.generator import GeneratorTraining, check_inputs, condition_batch, seeded, train_generator
+from cafa.training.frozen import FrozenBackbone, open_frozen, open_start, store_in_bf16
+from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+from cafa.training.processes import ALONE, WHOLE, Processes, Share
+
+#: Order in which the kinds of video features lie side by side.
+VIDEO_KINDS = ("av_clip", "clip")
 
 
 class AdapterTraining(GeneratorTraining):
     """Settings of adapter training."""
 
     model: AdapterSettings = Field(description="size of the adapter's video input")
+    gradient_checkpointing: Literal["none", "adapter", "all"] = Field(
+        "none", description="blocks that are run again in the backward pass to save memory; all = the backbone's too"
+    )
 
 
 def train_adapter(
     settings: AdapterTraining, manifest: pd.DataFrame, backbone_folder: str | Path, latents: FeatureStore,
-    text: FeatureStore, video: FeatureStore, *, seed: int, output: str | Path, device: str = "cpu",
+    text: FeatureStore, video: Sequence[FeatureStore], *, seed: int, output: str | Path, device: str = "cpu",
+    start_from: str | Path | None = None, dataset: str = "", processes: Processes = ALONE,
 ) -> None:  # fmt: skip
-    """Train an adapter on a frozen backbone; it starts as a copy of the backbone's blocks.
+    """Train an adapter on a frozen backbone; it starts as a copy of the backbone's blocks, or from another adapter.
+
+    Parameters
+    ----------
+    settings : AdapterTraining
+    manifest : DataFrame
+    backbone_folder : path
+        Of a trained or a registered backbone.
+    latents, text : FeatureStore
+    video : sequence of FeatureStore
+        One per kind: AV-CLIP, and CLIP for CAFA-C.
+    seed : int
+    output : path
+        Model folder.
+    device : str
+    start_from : path, optional
+        Model folder of the adapter whose weights (their moving average, if it has one) are the first; the phase before.
+    dataset : str
+        Name of the data set, for the card.
+    processes : Processes
 
     Raises
     ------
     InputError
-        If latents or text states are not of the encoders that the backbone was trained with.
+        If latents or text states are not of the encoders that the backbone was trained with, video features do not
+        fit, or the adapter to start from is another.
     """
-    backbone, card = load_backbone(backbone_folder)
-    check_inputs(card, {"latents": latents, "text": text})
-    if video.shape[1] != settings.model.feature_dim:
-        raise InputError(f"video features {video.shape} do not fit the adapter's feature_dim {settings.model}")
-    backbone.to(device)
-    adapter = seeded(seed, lambda: Adapter(backbone.settings, settings.model))
-    adapter.copy_backbone(backbone)
+    where = processes.device(device)
+    frozen = open_frozen(backbone_folder, where)
+    frozen.check(latents, text, settings.model.latents)
+    video = in_order(video, settings.model)
+    if settings.loop.bf16:
+        store_in_bf16(frozen)
+    adapter = seeded(seed, lambda: adapter_for(frozen.denoiser, settings.model))
+    adapter.copy_backbone(frozen.denoiser)
+    extra: dict[str, Any] = {"backbone_sha256": frozen.weights_sha256, "backbone_model": frozen.name, "phases": []}
+    if start_from is not None:
+        extra |= start(adapter, start_from, frozen, video)
+    adapter.gradient_checkpointing = settings.gradient_checkpointing != "none"
+    frozen.denoiser.gradient_checkpointing = settings.gradient_checkpointing == "all"
 
-    def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        conditioning = condition_batch(backbone, batch, settings, generator)
-        velocity = lambda z, t: adapted_velocity(backbone, model, z, t, conditioning, batch["video"])  # noqa: E731
-        return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
+    def loss(
+        model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator, share: Share = WHOLE
+    ) -> dict[str, Tensor]:
+        conditioning = condition_batch(frozen.condition, batch, settings, generator, share)
+        velocity = lambda z, t: adapted_velocity(frozen.denoiser, model, z, t, conditioning, batch["video"])  # noqa: E731
+        value = velocity_loss(velocity, batch["latents"], settings.objective, generator, path=frozen.path, share=share)
+        return {"loss": value}
 
-    stores = {"latents": latents, "text": text, "video": video}
-    extra = {"backbone_sha256": card["weights_sha256"]}
     train_generator(
-        ADAPTER, adapter, loss, settings, manifest, stores, seed=seed, output=output, device=device,
-        code="cafa.training.adapter", extra=extra,
+        ADAPTER, adapter, loss, settings, manifest, latents, text, video, seed=seed, output=output, device=device,
+        code="cafa.training.adapter", extra=extra, dataset=dataset, processes=processes,
     )  # fmt: skip
+
+
+def in_order(video: Sequence[FeatureStore], settings: AdapterSettings) -> list[FeatureStore]:
+    """Stores of video features in the order of :data:`VIDEO_KINDS`; refused if they do not fit the adapter."""
+    kinds = [store.kind for store in video]
+    wanted = list(VIDEO_KINDS if settings.clip_dim else VIDEO_KINDS[:1])
+    widths = {"av_clip": settings.feature_dim, "clip": settings.clip_dim}
+    if sorted(kinds) != sorted(wanted):
+        raise InputError(
+            f"the adapter takes video features of kind {' and '.join(wanted)} (clip_dim is {settings.clip_dim}), "
+            f"given are {' and '.join(kinds)}"
+        )
+    for store in video:
+        if len(store.shape) != 2 or store.shape[1] != widths[store.kind]:
+            raise InputError(
+                f"{store.kind} features {store.shape} do not fit the adapter's width {widths[store.kind]}: feature_dim "
+                f"and clip_dim of {settings}"
+            )
+    if len({store.shape[0] for store in video}) > 1:
+        raise InputError(f"video features of several lengths cannot be joined: {[store.shape for store in video]}")
+    return sorted(video, key=lambda store: wanted.index(store.kind))
+
+
+def start(
+    adapter: nn.Module, folder: str | Path, frozen: FrozenBackbone, video: Sequence[FeatureStore]
+) -> dict[str, Any]:
+    """Give `adapter` the weights of another one; returns what the card says of it."""
+    first, card = open_start(folder, frozen)
+    for store in video:
+        known = card.get("inputs", {}).get(store.kind, store.encoder_digest)
+        if known != store.encoder_digest:
+            raise InputError(
+                f"{store.kind} features were made by encoder {store.encoder} (digest {store.encoder_digest[:12]}), but "
+                f"the adapter in {folder} was trained with digest {known[:12]}: make the features with that encoder"
+            )
+    try:
+        adapter.load_state_dict(first.state_dict())
+    except RuntimeError as error:
+        raise InputError(f"the adapter in {folder} is of another size than the settings say: {error}") from error
+    before = card.get("phases") or [{"data": card.get("model", "unknown"), "steps": None}]
+    return {"start": {"weights_sha256": card["weights_sha256"]}, "phases": before}

@@ -23,7 +23,7 @@ class BackboneTraining(GeneratorTraining):
 
 def train_backbone(
     settings: BackboneTraining, manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, *,
-    seed: int, output: str | Path, device: str = "cpu",
+    seed: int, output: str | Path, device: str = "cpu", dataset: str = "",
 ) -> None:  # fmt: skip
     """Train a text-to-audio backbone on sound and captions only."""
     if latents.shape[1] != settings.model.latent_channels or text.shape[1] != settings.model.text_dim:
@@ -34,12 +34,12 @@ def train_backbone(
     model = seeded(seed, lambda: StableAudioBackbone(settings.model))
 
     def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        conditioning = condition_batch(model, batch, settings, generator)
+        condition = lambda text, seconds: model.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
+        conditioning = condition_batch(condition, batch, settings, generator)
         velocity = lambda z, t: model(z, t, conditioning)  # noqa: E731
         return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
 
-    stores = {"latents": latents, "text": text}
     train_generator(
-        BACKBONE, model, loss, settings, manifest, stores, seed=seed, output=output, device=device,
-        code="cafa.training.backbone",
+        BACKBONE, model, loss, settings, manifest, latents, text, [], seed=seed, output=output, device=device,
+        code="cafa.training.backbone", dataset=dataset,
     )  # fmt: skip

@@ -1,6 +1,8 @@
 """Batches from cached features, in an order that depends on the seed alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +55,8 @@ def clips_with_features(manifest: pd.DataFrame, split: str, stores: Sequence[Fea
         If none is left.
     """
     rows = manifest[manifest["split"] == split].sort_values("clip_id")
-    rows = rows[[all(clip in store for store in stores) for clip in rows["clip_id"]]]
+    for store in stores:
+        rows = rows[rows["clip_id"].isin(store.clip_ids)]
     if rows.empty:
         raise MissingClipError(f"no clip of split {split!r} has all features: see the ledgers of the stages before")
     return rows.reset_index(drop=True)
@@ -69,23 +72,71 @@ class FeatureBatches:
     latents : FeatureStore
     text : FeatureStore
         Keyed by :func:`cafa.features.text.text_id` of the caption.
-    video : FeatureStore, optional
+    video : sequence of FeatureStore
+        Laid side by side, feature by feature, in this order (CAFA-C: AV-CLIP, then CLIP).
+
+    Raises
+    ------
+    MissingClipError
+        If a caption has no text states.
     """
 
     def __init__(
-        self, rows: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: FeatureStore | None = None
+        self, rows: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore] = ()
     ) -> None:
         self.clip_ids = rows["clip_id"].tolist()
         self.text_ids = [text_id(caption) for caption in rows["caption"]]
-        self.latents, self.text, self.video = latents, text, video
+        self.latents, self.text, self.video = latents, text, list(video)
+        if untold := set(self.text_ids).difference(text.clip_ids):
+            example = next(caption for caption in rows["caption"] if text_id(caption) in untold)
+            raise MissingClipError(
+                f"{len(untold)} captions have no text states, for example {example!r}: encode the captions of this "
+                "manifest, and name every file of them"
+            )
 
     def __call__(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """Float32 tensors: latents (B, C, T), text (B, L, D) and, if there is a video store, video (B, F, D)."""
+        """Float32 tensors: latents (B, C, T), text (B, L, D) and, if there are video stores, video (B, F, D)."""
         clips = [self.clip_ids[p] for p in positions]
         arrays = {
             "latents": self.latents.stack(clips).transpose(0, 2, 1),
             "text": self.text.stack([self.text_ids[p] for p in positions]),
         }
-        if self.video is not None:
-            arrays["video"] = self.video.stack(clips)
+        if self.video:
+            arrays["video"] = np.concatenate([store.stack(clips) for store in self.video], axis=-1)
         return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+
+
+class ReadAhead:
+    """Batches by number, of which the next ones are read in a thread before they are asked for.
+
+    Parameters
+    ----------
+    read : callable (index) -> batch
+        Depends on nothing but the index; called by one thread at a time.
+    ahead : int
+        Batches to have ready; 0 reads when asked.
+    stop : int
+        Number of batches of the run; none is read beyond it.
+    """
+
+    def __init__(self, read: Callable[[int], Any], ahead: int, stop: int) -> None:
+        self._read, self._ahead, self._stop = read, ahead, stop
+        self._pool = ThreadPoolExecutor(1, "read_ahead") if ahead else None
+        self._waiting: dict[int, Future[Any]] = {}
+
+    def __call__(self, index: int) -> Any:
+        """Batch number `index`; what its reading raised is raised here."""
+        if self._pool is None:
+            return self._read(index)
+        wanted = range(index, max(index + 1, min(index + 1 + self._ahead, self._stop)))
+        for old in self._waiting.keys() - set(wanted):
+            self._waiting.pop(old).cancel()
+        for number in wanted:
+            if number not in self._waiting:
+                self._waiting[number] = self._pool.submit(self._read, number)
+        return self._waiting.pop(index).result()
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)

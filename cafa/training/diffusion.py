@@ -1,4 +1,8 @@
-"""The training objective of Stable Audio: velocity prediction with caption dropout."""
+"""The training objective: velocity prediction with caption dropout, on the path of Stable Audio or of TangoFlux.
+
+Both predict dz/dt up to a factor: along the cosine path z_t = alpha z + sigma n of Stable Audio, v = alpha n - sigma z;
+along the straight path z_t = (1 - t) z + t n of a rectified flow (TangoFlux), v = n - z.
+"""
 
 from typing import Literal
 
@@ -7,7 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from cafa.backbones.stable_audio import Conditioning
+from cafa.backbones.tangoflux_denoiser import TangoFluxConditioning
+from cafa.errors import InputError
 from cafa.schedules import Velocity, alpha_sigma
+from cafa.training.processes import WHOLE, Share
+
+FlowPath = Literal["cosine", "straight"]
 
 
 class DiffusionSettings(BaseModel):
@@ -46,13 +55,33 @@ def keep_mask(share_dropped: float, count: int, generator: torch.Generator) -> T
     return (torch.rand(count, generator=generator) >= share_dropped).float()
 
 
-def drop_text(conditioning: Conditioning, keep: Tensor) -> Conditioning:
-    """Replace the whole text sequence of dropped items by zeros; timing stays."""
-    return Conditioning(conditioning.context * keep.view(-1, 1, 1), conditioning.timing)
+def drop_text(conditioning: Conditioning | TangoFluxConditioning, keep: Tensor) -> Conditioning | TangoFluxConditioning:
+    """Give dropped items (`keep` 0) the backbone's null text.
+
+    Stable Audio: the whole text sequence is zero, its timing tokens too; the timing embedding stays. TangoFlux: the
+    encoded empty caption takes the place of the caption.
+    """
+    if isinstance(conditioning, Conditioning):
+        return Conditioning(conditioning.context * keep.view(-1, 1, 1), conditioning.timing)
+    null = conditioning.null
+    if null is None:
+        raise InputError("captions cannot be dropped: this conditioning does not hold that of the empty caption")
+    kept = keep.bool().unsqueeze(-1)
+    return TangoFluxConditioning(
+        torch.where(kept.unsqueeze(-1), conditioning.context, null.context),
+        torch.where(kept, conditioning.present, null.present),
+        torch.where(kept, conditioning.pooled, null.pooled),
+    )
 
 
 def velocity_loss(
-    velocity: Velocity, latents: Tensor, settings: DiffusionSettings, generator: torch.Generator
+    velocity: Velocity,
+    latents: Tensor,
+    settings: DiffusionSettings,
+    generator: torch.Generator,
+    *,
+    path: FlowPath = "cosine",
+    share: Share = WHOLE,
 ) -> Tensor:
     """Mean squared error of the velocity.
 
@@ -60,10 +89,22 @@ def velocity_loss(
     ----------
     velocity : callable (z_t, t) -> v
     latents : Tensor, (B, C, T)
-        z; z_t = alpha z + sigma n, v = alpha n - sigma z.
+        z, of this process's share of the batch.
+    settings : DiffusionSettings
+    generator : torch.Generator
+        On the CPU; draws for the whole batch.
+    path : str
+        ``cosine`` (Stable Audio) or ``straight`` (TangoFlux).
+    share : Share
     """
-    time = draw_times(settings, len(latents), generator).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-    alpha, sigma = (part.view(-1, 1, 1) for part in alpha_sigma(time))
-    predicted = velocity(alpha * latents + sigma * noise, time)
-    return torch.mean((predicted.float() - (alpha * noise - sigma * latents)) ** 2)
+    whole = len(latents) * share.count
+    time = share.of(draw_times(settings, whole, generator)).to(latents.device)
+    noise = share.of(torch.randn((whole, *latents.shape[1:]), generator=generator)).to(latents.device)
+    if path == "straight":
+        amount = time.view(-1, 1, 1)
+        noisy, target = (1 - amount) * latents + amount * noise, noise - latents
+    else:
+        alpha, sigma = (part.view(-1, 1, 1) for part in alpha_sigma(time))
+        noisy, target = alpha * latents + sigma * noise, alpha * noise - sigma * latents
+    predicted = velocity(noisy, time)
+    return torch.mean((predicted.float() - target) ** 2)

@@ -1,6 +1,7 @@
 """What the trainings of backbone, adapter and joint model have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone
 from cafa.checkpoint import RESUME, save_model
 from cafa.errors import InputError
+from cafa.files import digest_of
 from cafa.provenance import code_digest
 from cafa.seeds import seed_for
 from cafa.store import FeatureStore
-from cafa.training.data import EpochOrder, FeatureBatches, clips_with_features
+from cafa.training.data import EpochOrder, FeatureBatches, ReadAhead, clips_with_features
 from cafa.training.diffusion import DiffusionSettings, drop_text, keep_mask
 from cafa.training.loop import LoopSettings, train
+from cafa.training.processes import ALONE, WHOLE, Processes, Share
+from cafa.training.run_card import hardware, phase
 
 
 class GeneratorTraining(BaseModel):
@@ -29,6 +32,8 @@ class GeneratorTraining(BaseModel):
     objective: DiffusionSettings = Field(default_factory=DiffusionSettings, description="what is learned")
     split: str = Field("train", description="split of the manifest to train on")
     seconds: float = Field(gt=0, description="length of a clip, told to the timing conditioners")
+    read_ahead: int = Field(2, ge=0, description="batches that a thread reads before they are asked for")
+    tensorboard: bool = Field(False, description="write loss curves for TensorBoard into the model folder")
 
 
 def seeded(seed: int, build: Callable[[], nn.Module]) -> Any:
@@ -39,21 +44,35 @@ def seeded(seed: int, build: Callable[[], nn.Module]) -> Any:
 
 
 def condition_batch(
-    backbone: StableAudioBackbone, batch: dict[str, Tensor], settings: GeneratorTraining, generator: torch.Generator
-) -> Conditioning:
-    """Conditioning of a batch, with captions dropped at random."""
-    count = len(batch["text"])
-    device = batch["text"].device
-    zero = torch.zeros(count, device=device)
-    conditioning = backbone.condition(batch["text"], zero, zero + settings.seconds)
-    keep = keep_mask(settings.objective.caption_dropout, count, generator).to(device)
-    return drop_text(conditioning, keep)
+    condition: Callable[[Tensor, Tensor], Any], batch: dict[str, Tensor], settings: GeneratorTraining,
+    generator: torch.Generator, share: Share = WHOLE,
+) -> Any:  # fmt: skip
+    """Conditioning of a batch, with captions dropped at random.
+
+    Parameters
+    ----------
+    condition : callable (text, seconds (B,)) -> conditioning
+        Of the backbone.
+    batch : dict of str to Tensor
+    settings : GeneratorTraining
+    generator : torch.Generator
+        Draws for the whole batch, of which `batch` is this process's share.
+    share : Share
+    """
+    text = batch["text"]
+    seconds = torch.full((len(text),), settings.seconds, device=text.device)
+    # The conditioners see seconds up to hundreds: 16 bits would not tell one from the next.
+    with torch.autocast(text.device.type, enabled=False):
+        conditioning = condition(text, seconds)
+    keep = keep_mask(settings.objective.caption_dropout, len(text) * share.count, generator)
+    return drop_text(conditioning, share.of(keep).to(text.device))
 
 
 def train_generator(
     kind: str, model: nn.Module, loss: Callable[..., dict[str, Tensor]], settings: GeneratorTraining,
-    manifest: pd.DataFrame, stores: dict[str, FeatureStore], *, seed: int, output: str | Path, device: str, code: str,
-    extra: dict[str, Any] | None = None,
+    manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore], *, seed: int,
+    output: str | Path, device: str, code: str, extra: dict[str, Any] | None = None, dataset: str = "",
+    processes: Processes = ALONE,
 ) -> None:  # fmt: skip
     """Train `model` on a split and write its folder.
 
@@ -63,12 +82,13 @@ def train_generator(
         Of the model folder.
     model : nn.Module
         Initialised; its parameters that require a gradient are trained.
-    loss : callable (model, batch, generator) -> dict
-        See :func:`cafa.training.loop.train`; the batch holds ``latents``, ``text`` and, if stored, ``video``.
+    loss : callable (model, batch, generator, share) -> dict
+        See :func:`cafa.training.loop.train`; the batch holds ``latents``, ``text`` and, if there are such, ``video``.
     settings : GeneratorTraining
     manifest : DataFrame
-    stores : dict of str to FeatureStore
-        ``latents``, ``text`` and, for models that see, ``video``.
+    latents, text : FeatureStore
+    video : sequence of FeatureStore
+        For models that see.
     seed : int
     output : path
         Model folder.
@@ -76,37 +96,64 @@ def train_generator(
     code : str
         Module whose digest goes on the card.
     extra : dict, optional
-        More for the card.
+        More for the card; ``phases`` are those before this one.
+    dataset : str
+        Name of the data set, for the card.
+    processes : Processes
+        Those that train together; the main one writes.
     """
-    output = Path(output)
-    rows = clips_with_features(manifest, settings.split, [stores[n] for n in ("latents", "video") if n in stores])
-    batches = FeatureBatches(rows, stores["latents"], stores["text"], stores.get("video"))
+    output, where, share = Path(output), processes.device(device), processes.share
+    if settings.loop.batch_size % share.count:
+        raise InputError(f"a batch of {settings.loop.batch_size} clips cannot be dealt to {share.count} processes")
+    rows = clips_with_features(manifest, settings.split, [latents, *video])
+    batches = FeatureBatches(rows, latents, text, video)
     order = EpochOrder(len(rows), settings.loop.batch_size, seed)
-    inputs = {name: store.encoder_digest for name, store in stores.items()}
-
-    def make_batch(index: int, generator: torch.Generator) -> dict[str, Tensor]:
-        return {name: tensor.to(device) for name, tensor in batches(order.batch(index)).items()}
-
+    reader = ReadAhead(
+        lambda index: on_host(batches(share.of(order.batch(index))), where), settings.read_ahead,
+        settings.loop.steps * settings.loop.accumulation,
+    )  # fmt: skip
     card = {
         "kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed, "clips": len(rows),
-        "inputs": inputs, "text_shape": list(stores["text"].shape), "code": code_digest(code),
-        **(extra or {}),
+        "data": {"name": dataset, "sha256": digest_of(rows[["clip_id", "caption"]].to_numpy().tolist())},
+        "inputs": {store.kind: store.encoder_digest for store in (latents, text, *video)}
+        | {"video": store.encoder_digest for store in video},
+        "video_kinds": [store.kind for store in video],
+        "text_shape": list(text.shape), "code": code_digest(code), **(extra or {}),
     }  # fmt: skip
-    trained = train(
-        model.to(device), make_batch, loss, settings.loop, seed=seed, resume_dir=output / RESUME,
-        key=[card, rows["clip_id"].tolist()], label=f"train {output.name}",
-    )  # fmt: skip
+    try:
+        trained = train(
+            model.to(where), lambda index, generator: on_device(reader(index), where),
+            loss if share.count == 1 else partial(loss, share=share), settings.loop, seed=seed,
+            resume_dir=output / RESUME, key=card, label=f"train {output.name}", processes=processes,
+            curves_dir=output / "tensorboard" if settings.tensorboard else None,
+        )  # fmt: skip
+    finally:
+        reader.close()
+    if not processes.main:
+        return
     weights = {**{name: tensor.cpu() for name, tensor in model.state_dict().items()}, **trained.weights}
     model.load_state_dict(weights)
-    validation = validation_loss(model, loss, settings, manifest, stores, seed, device)
-    card.update(validation, seconds=trained.seconds)
+    card.update(validation_loss(model, loss, settings, manifest, batches, seed, where))
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.stretches))
+    card["phases"] = [*card.get("phases", []), phase(card)]
     save_model(output, weights, card, trained.losses)
+
+
+def on_host(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A batch as it is best sent to the device from."""
+    return {name: tensor.pin_memory() for name, tensor in batch.items()} if device.type == "cuda" else batch
+
+
+def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A batch on the device; from pinned memory it is on its way while the device still works."""
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
 @torch.no_grad()
 def validation_loss(
     model: nn.Module, loss: Callable[..., dict[str, Tensor]], settings: GeneratorTraining, manifest: pd.DataFrame,
-    stores: dict[str, FeatureStore], seed: int, device: str,
+    trained_on: FeatureBatches, seed: int, device: torch.device,
 ) -> dict[str, float | int]:  # fmt: skip
     """Loss over the split ``validation`` with its own noise, for the card; empty if there is no such clip.
 
@@ -115,25 +162,13 @@ def validation_loss(
     held_out = manifest["split"] == "validation"
     if settings.split == "validation" or not held_out.any():
         return {}
-    rows = clips_with_features(manifest, "validation", [stores[n] for n in ("latents", "video") if n in stores])
-    batches = FeatureBatches(rows, stores["latents"], stores["text"], stores.get("video"))
+    rows = clips_with_features(manifest, "validation", [trained_on.latents, *trained_on.video])
+    batches = FeatureBatches(rows, trained_on.latents, trained_on.text, trained_on.video)
     generator = torch.Generator().manual_seed(seed_for(seed, "validation"))
     model.eval()
     total = 0.0
     for start in range(0, len(rows), settings.loop.batch_size):
         positions = list(range(start, min(start + settings.loop.batch_size, len(rows))))
-        batch = {name: tensor.to(device) for name, tensor in batches(positions).items()}
-        total += float(loss(model, batch, generator)["loss"]) * len(positions)
+        with settings.loop.autocast(device):
+            total += float(loss(model, on_device(batches(positions), device), generator)["loss"]) * len(positions)
     return {"validation_loss": total / len(rows), "validation_clips": len(rows)}
-
-
-def check_inputs(card: dict[str, Any], stores: dict[str, FeatureStore]) -> None:
-    """Refuse features that are not of the encoders a model was trained with."""
-    for name, store in stores.items():
-        wanted = card["inputs"][name]
-        if store.encoder_digest != wanted:
-            raise InputError(
-                f"{name} features were made by encoder {store.encoder} (digest {store.encoder_digest[:12]}), but the "
-                f"{card['kind']} was trained with digest {wanted[:12]}: make the features with that encoder, or train "
-                "again"
-            )

@@ -25,19 +25,20 @@ class JointTraining(GeneratorTraining):
 
 def train_joint(
     settings: JointTraining, manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: FeatureStore,
-    *, seed: int, output: str | Path, device: str = "cpu",
+    *, seed: int, output: str | Path, device: str = "cpu", dataset: str = "",
 ) -> None:  # fmt: skip
     """Train a joint model of video and text from scratch."""
     model = seeded(seed, lambda: JointModel(settings.model, settings.video))
 
     def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        conditioning = condition_batch(model.backbone, batch, settings, generator)
+        backbone = model.backbone
+        condition = lambda text, seconds: backbone.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
+        conditioning = condition_batch(condition, batch, settings, generator)
         keep = keep_mask(settings.objective.video_dropout, len(batch["video"]), generator).to(device)
         velocity = lambda z, t: model(z, t, conditioning, batch["video"], keep)  # noqa: E731
         return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
 
-    stores = {"latents": latents, "text": text, "video": video}
     train_generator(
-        JOINT, model, loss, settings, manifest, stores, seed=seed, output=output, device=device,
-        code="cafa.training.joint",
+        JOINT, model, loss, settings, manifest, latents, text, [video], seed=seed, output=output, device=device,
+        code="cafa.training.joint", dataset=dataset,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 All randomness of step k (batch, noise, dropout) is drawn from a seed made of (seed, k), so the state of a
 run is weights, optimiser, moving average and step; a run cut anywhere and resumed equals the uninterrupted
-run bit for bit on the same machine.
+run bit for bit on the same machine. Several processes share every batch (:mod:`cafa.training.processes`).
 """
 
 import math
@@ -22,6 +22,8 @@ from cafa.errors import CafaError
 from cafa.files import digest_of, whole
 from cafa.progress import progress
 from cafa.seeds import seed_for
+from cafa.training.curves import Curves
+from cafa.training.processes import ALONE, Processes
 
 STATE = "state.pt"
 
@@ -46,6 +48,10 @@ class LoopSettings(BaseModel):
     bf16: bool = Field(False, description="autocast the forward pass to bfloat16")
     save_every_seconds: float = Field(20.0, ge=0, description="how often the resume state is saved")
 
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Context of a forward pass."""
+        return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
     def factor(self, step: int) -> float:
         """Learning-rate factor of optimiser step `step` (from 0), in [0, 1]."""
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
@@ -59,15 +65,40 @@ class LoopSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Trained:
-    """Result of :func:`train`: the weights to use, losses by step, and seconds spent."""
+    """Result of :func:`train`.
+
+    Parameters
+    ----------
+    weights : dict of str to Tensor
+        The moving average if there is one, else the last weights; on the CPU. Of the main process only.
+    losses : DataFrame
+        One row per step.
+    seconds : float
+        Spent in steps that count: what a killed process did after its last saved state is not among them.
+    stretches : list of dict
+        Where they were spent: ``device`` (name), ``kind`` (``cpu``, ``cuda``), ``count`` of processes, ``seconds``.
+    """
 
     weights: dict[str, torch.Tensor]
     losses: pd.DataFrame
     seconds: float
+    stretches: list[dict[str, Any]]
 
 
 MakeBatch = Callable[[int, torch.Generator], Any]
 Loss = Callable[[nn.Module, Any, torch.Generator], dict[str, torch.Tensor]]
+
+
+class Objective(nn.Module):
+    """The loss as a module, so that several processes can average its gradient."""
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model, self._loss = model, loss
+
+    def forward(self, batch: Any, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """What `loss` gives."""
+        return self._loss(self.model, batch, generator)
 
 
 def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -81,46 +112,113 @@ def _state_weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {k: v for k, v in model.state_dict().items() if k in trainable or k in buffers}
 
 
-def _save_state(path: Path, state: dict[str, Any]) -> None:
-    with whole(path) as temporary:
-        torch.save(state, temporary)
+class _Run:
+    """A model in training with all that its resume state holds."""
+
+    def __init__(self, model: nn.Module, settings: LoopSettings, average: bool) -> None:
+        self.model, self.settings = model, settings
+        self.parameters = _trainable(model)
+        self.device = next(iter(self.parameters.values())).device
+        self.optimiser = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=settings.learning_rate,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+            fused=True if self.device.type == "cuda" else None,  # no temporary copies of all weights
+        )
+        self.average = {n: p.detach().clone() for n, p in self.parameters.items()} if average else {}
+        self.rows: list[dict[str, float]] = []
+        self.stretches: list[dict[str, Any]] = []
+        self.step = 0
+
+    def restore(self, path: Path, key: str) -> None:
+        """Go on from the state of an interrupted run of the same key; any other is ignored."""
+        if not path.exists():
+            return
+        # On a GPU the state is copied from the file page by page: processes need no memory of their own for it.
+        state = torch.load(path, weights_only=True, map_location="cpu", mmap=self.device.type == "cuda")
+        if state["key"] != key:
+            return
+        self.model.load_state_dict(state["model"], strict=False)
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average:
+            self.average = {n: t.to(self.device) for n, t in state["average"].items()}
+        self.rows, self.step, self.stretches = state["rows"], state["step"], state["stretches"]
+
+    def save(self, path: Path, key: str, stretches: list[dict[str, Any]]) -> None:
+        """Save the state whole or not at all."""
+        state = {
+            "key": key, "model": _state_weights(self.model), "optimiser": self.optimiser.state_dict(),
+            "average": self.average, "rows": self.rows, "step": self.step, "stretches": stretches,
+        }  # fmt: skip
+        with whole(path) as temporary:
+            torch.save(state, temporary)
+
+    def update(self, values: dict[str, float]) -> dict[str, float]:
+        """One optimiser step with the accumulated gradient; returns the row of the step."""
+        settings = self.settings
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * settings.factor(self.step)
+        if settings.gradient_clip is not None:
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), settings.gradient_clip)
+            values["gradient_norm"] = float(norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average and settings.ema_decay:
+            # Early on the average follows quickly: (1+k)/(10+k), then the configured decay.
+            decay = min(settings.ema_decay, (1 + self.step) / (10 + self.step))
+            weights = [p.detach() for p in self.parameters.values()]
+            torch._foreach_lerp_(list(self.average.values()), weights, 1 - decay)
+        row = {"step": self.step, **values}
+        self.rows.append(row)
+        self.step += 1
+        return row
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights to use, copied to the CPU."""
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in _state_weights(self.model).items()}
+        return {**weights, **{name: tensor.cpu().clone() for name, tensor in self.average.items()}}
 
 
-def _load_state(path: Path, key: str) -> dict[str, Any] | None:
-    """State of an interrupted run of the same key; any other is ignored."""
-    if not path.exists():
-        return None
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    return state if state["key"] == key else None
-
-
-def _one_step(
-    model: nn.Module,
-    make_batch: MakeBatch,
-    loss: Loss,
-    settings: LoopSettings,
-    seed: int,
-    step: int,
-    device: torch.device,
+def _gradient(
+    objective: nn.Module, make_batch: MakeBatch, run: _Run, seed: int, processes: Processes
 ) -> dict[str, float]:
     """Accumulate the gradient of one optimiser step; return the mean of each reported value."""
-    sums: dict[str, float] = {}
+    settings, parts = run.settings, []
     for part in range(settings.accumulation):
-        index = step * settings.accumulation + part
+        index = run.step * settings.accumulation + part
         generator = torch.Generator().manual_seed(seed_for(seed, "batch", index))
         torch.manual_seed(seed_for(seed, "dropout", index))
-        autocast: AbstractContextManager[Any] = (
-            torch.autocast(device.type, torch.bfloat16) if settings.bf16 else nullcontext()
-        )
         batch = make_batch(index, generator)
-        with autocast:
-            values = loss(model, batch, generator)
-        (values["loss"] / settings.accumulation).backward()
+        with processes.averaging(objective, now=part + 1 == settings.accumulation):
+            with settings.autocast(run.device):
+                values = objective(batch, generator)
+            (values["loss"] / settings.accumulation).backward()
+        parts.append({name: value.detach() for name, value in values.items()})
+    sums: dict[str, float] = {}
+    for values in parts:  # read only now: reading waits for the device
         for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach()) / settings.accumulation
+            sums[name] = sums.get(name, 0.0) + float(value) / settings.accumulation
+    sums = processes.mean(sums)
     if not math.isfinite(sums["loss"]):
-        raise CafaError(f"the loss became {sums['loss']} at step {step}: lower the learning rate")
+        raise CafaError(f"the loss became {sums['loss']} at step {run.step}: lower the learning rate")
     return sums
+
+
+class _Clock:
+    """Where the seconds of a run were spent, this process's included."""
+
+    def __init__(self, before: list[dict[str, Any]], device: torch.device, count: int) -> None:
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        self._before, self._begun = before, time.monotonic()
+        self._here = {"device": name, "kind": device.type, "count": count}
+
+    def stretches(self) -> list[dict[str, Any]]:
+        """All until now; those of the same devices are one."""
+        spent = time.monotonic() - self._begun
+        same = [entry for entry in self._before if self._here.items() <= entry.items()]
+        others = [entry for entry in self._before if entry not in same]
+        return [*others, {**self._here, "seconds": spent + sum(entry["seconds"] for entry in same)}]
 
 
 def train(
@@ -133,6 +231,8 @@ def train(
     resume_dir: str | Path,
     key: Any,
     label: str,
+    processes: Processes = ALONE,
+    curves_dir: str | Path | None = None,
 ) -> Trained:
     """Train the parameters of `model` that require a gradient.
 
@@ -141,7 +241,8 @@ def train(
     model : nn.Module
         Already initialised (deterministically) and on its device.
     make_batch : callable (index, generator) -> batch
-        Draws batch number `index`; all its randomness comes from `generator` (CPU).
+        Draws batch number `index`; all its randomness comes from `generator` (CPU). One of several processes returns
+        its share of the batch, and has drawn for the whole of it.
     loss : callable (model, batch, generator) -> dict
         Scalars; ``"loss"`` is minimised, the others are recorded. `generator` continues from `make_batch`.
     settings : LoopSettings
@@ -153,60 +254,37 @@ def train(
         Everything else that decides the result (data digests, code): a state of another key is ignored.
     label : str
         Name shown in the progress.
+    processes : Processes
+        Those that train together; a run may go on with another number of them.
+    curves_dir : path, optional
+        Where loss curves for TensorBoard go.
 
     Returns
     -------
     Trained
-        The moving average of the weights if `ema_decay` is set, else the last weights.
     """
-    run_key = digest_of([key, settings.model_dump(mode="json"), seed])
+    run_key = digest_of([key, settings.model_dump(mode="json", exclude={"save_every_seconds"}), seed])
     state_path = Path(resume_dir) / STATE
-    state = _load_state(state_path, run_key)
-    parameters = _trainable(model)
-    device = next(iter(parameters.values())).device
-    optimiser = torch.optim.AdamW(
-        parameters.values(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-    )
-    average = {n: p.detach().clone() for n, p in parameters.items()} if settings.ema_decay else {}
-    rows: list[dict[str, float]] = []
-    start, spent = 0, 0.0
-    if state is not None:
-        model.load_state_dict(state["model"], strict=False)
-        optimiser.load_state_dict(state["optimiser"])
-        average = {n: t.to(device) for n, t in state["average"].items()}
-        rows, start, spent = state["rows"], state["step"], state["seconds"]
+    run = _Run(model, settings, average=settings.ema_decay is not None and processes.main)
+    run.restore(state_path, run_key)
+    objective = processes.prepare(Objective(model, loss))
+    curves = Curves(curves_dir, run.rows) if curves_dir is not None and processes.main else None
     model.train()
-    begun = saved = time.monotonic()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for step in progress(range(start, settings.steps), label, settings.steps, start):
-            # ---------------------------------------------------------------- one optimiser step
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * settings.factor(step)
-            values = _one_step(model, make_batch, loss, settings, seed, step, device)
-            if settings.gradient_clip is not None:
-                norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.gradient_clip)
-                values["gradient_norm"] = float(norm)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            if settings.ema_decay:
-                # Early on the average follows quickly: (1+k)/(10+k), then the configured decay.
-                decay = min(settings.ema_decay, (1 + step) / (10 + step))
-                torch._foreach_lerp_(list(average.values()), [p.detach() for p in parameters.values()], 1 - decay)
-            # ------------------------------------------------------------------------------------
-            rows.append({"step": step, **values})
-            now = time.monotonic()
-            if now - saved >= settings.save_every_seconds and step + 1 < settings.steps:
-                saved = now
-                seconds = spent + now - begun
-                _save_state(
-                    state_path,
-                    {"key": run_key, "model": _state_weights(model), "optimiser": optimiser.state_dict(),
-                     "average": average, "rows": rows, "step": step + 1, "seconds": seconds},
-                )  # fmt: skip
+    clock, saved = _Clock(run.stretches, run.device, processes.share.count), time.monotonic()
+    steps = range(run.step, settings.steps)
+    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+        for _ in progress(steps, label, settings.steps, run.step) if processes.main else steps:
+            row = run.update(_gradient(objective, make_batch, run, seed, processes))
+            if curves is not None:
+                curves.add(row)
+            due = time.monotonic() - saved >= settings.save_every_seconds and run.step < settings.steps
+            if due and processes.main:
+                saved = time.monotonic()
+                run.save(state_path, run_key, clock.stretches())
+            processes.check()
+    if curves is not None:
+        curves.close()
     model.eval()
-    weights = {name: tensor.detach().cpu().clone() for name, tensor in _state_weights(model).items()}
-    weights.update({name: tensor.cpu().clone() for name, tensor in average.items()})
-    return Trained(weights, pd.DataFrame(rows), spent + time.monotonic() - begun)
+    stretches = clock.stretches()
+    seconds = sum(entry["seconds"] for entry in stretches)
+    return Trained(run.weights() if processes.main else {}, pd.DataFrame(run.rows), seconds, stretches)

@@ -66,7 +66,7 @@ class TinyWorld:
     def adapter(self, name: str = "adapter", **changes) -> Path:
         settings = AdapterTraining(loop=loop(**changes), seconds=SECONDS, model=VIDEO)
         train_adapter(
-            settings, self.manifest, self.folder / "backbone", self.latents, self.text, self.video, seed=1,
+            settings, self.manifest, self.folder / "backbone", self.latents, self.text, [self.video], seed=1,
             output=self.folder / name,
         )  # fmt: skip
         return self.folder / name
