@@ -18,6 +18,8 @@ class Metric:
         Which direction is better.
     of_sets
         True if it is defined for a set of clips only, False if every clip has a value and the table prints the mean.
+    judge
+        Of a metric of sets: the judge whose embeddings (or logits) it is made from.
     decimals
         In tables for people.
     unit
@@ -32,6 +34,7 @@ class Metric:
     decimals: int
     unit: str
     meaning: str
+    judge: str = "classifier"
 
     @property
     def arrow(self) -> str:
@@ -44,6 +47,9 @@ _ALL = (
            "sounds and of all real sounds of the data set: how natural the sounds are as a set"),
     Metric("KAD", "lower", True, 2, "", "kernel distance between the same two sets (100 x squared maximum mean "
            "discrepancy): as FAD, but without bias on small sets"),
+    Metric("FAD_CLAP", "lower", True, 4, "", "as FAD, on the sound embeddings of the text-audio judge (unit "
+           "vectors: values are small): a second opinion on how natural the sounds are", "clap"),
+    Metric("KAD_CLAP", "lower", True, 2, "", "as KAD, on the sound embeddings of the text-audio judge", "clap"),
     Metric("KL", "lower", False, 3, "nats", "divergence of the classifier's answer for the generated sound from "
            "its answer for the clip's real sound: is it the same kind of sound"),
     Metric("IS", "higher", True, 2, "", "inception score: is each sound one clear category, and are all "
@@ -58,6 +64,9 @@ _ALL = (
            "clip's own caption (difference of two cosines)"),
     Metric("DeSync", "lower", False, 3, "s", "seconds that picture and sound are apart, as a synchronisation "
            "judge hears it"),
+    Metric("Speech", "lower", False, 3, "", "probability that speech is heard. Speech that nobody asked for is a leak "
+           "of the training data: compare with the clips' own sound"),
+    Metric("Music", "lower", False, 3, "", "probability that music is heard; as Speech"),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

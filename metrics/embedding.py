@@ -1,14 +1,15 @@
 """Embedding sounds, pictures and captions with all judges, into one parquet file per judge.
 
-Columns are the keys and lists of float32; the schema's metadata name the judge, its weights' SHA-256 and, for the
-offset judge, ``grid``: the offsets in seconds that its classes stand for. :mod:`metrics.embeddings` reads them.
+Columns are the keys and lists of float32. The schema's metadata name the judge, its weights' SHA-256 and what it hears
+of a file (``hears``); of the offset judge ``grid``, the offsets in seconds that its classes stand for; of a classifier
+``leaks``, the classes that are reported for themselves. :mod:`metrics.embeddings` reads them.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -38,10 +39,23 @@ BATCH = 32
 CAPTIONS = 256
 
 
-def _schema(judges: MicroJudges, judge: str, key: Sequence[str], columns: Sequence[str]) -> pa.Schema:
+class Judges(Protocol):
+    """What files of embeddings say of the judges that made them; see :class:`metrics.evaluation_judges.Panel`."""
+
+    judges: Mapping[str, Any]
+    grid: Sequence[float]
+    hearing: Mapping[str, Any]
+    leaks: Mapping[str, int]
+
+
+def _schema(judges: Judges, judge: str, key: Sequence[str], columns: Sequence[str]) -> pa.Schema:
     metadata = {"judge": judge, "weights_sha256": judges.judges[judge].weights_sha256}
+    if tuple(key) != TEXT_KEY:
+        metadata["hears"] = json.dumps(judges.hearing, sort_keys=True)
     if judge == "synchformer":
         metadata["grid"] = json.dumps(judges.grid)
+    if judge == "classifier" and judges.leaks:
+        metadata["leaks"] = json.dumps(judges.leaks)
     fields = [(name, pa.string()) for name in key] + [(name, pa.list_(pa.float32())) for name in columns]
     return pa.schema(fields, metadata=metadata)
 
@@ -67,7 +81,7 @@ class Tables:
 
 @contextmanager
 def open_tables(
-    judges: MicroJudges, key: Sequence[str], paths: Mapping[str, Path], columns: Mapping[str, Sequence[str]]
+    judges: Judges, key: Sequence[str], paths: Mapping[str, Path], columns: Mapping[str, Sequence[str]]
 ) -> Iterator[Tables]:
     """Open one file per judge in `paths`; all appear when the block ends without an error, or none does."""
     with ExitStack() as stack:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,10 @@ class Embeddings:
         Offsets in seconds that a synchronisation judge's classes stand for.
     weights_sha256 : str, optional
         Of the judge that made them.
+    hearing : dict, optional
+        What the judge heard of a file: seconds...
+    leaks : dict of str to int, optional
+        Classes of a classifier that are reported for themselves, and their places among the logits.
     """
 
     def __init__(
@@ -69,8 +74,11 @@ class Embeddings:
         arrays: dict[str, np.ndarray],
         grid: list[float] | None = None,
         weights_sha256: str | None = None,
+        hearing: dict[str, Any] | None = None,
+        leaks: dict[str, int] | None = None,
     ) -> None:
         self.source, self.arrays, self.grid, self.weights_sha256 = source, arrays, grid, weights_sha256
+        self.hearing, self.leaks = hearing, leaks or {}
         self.key = tuple(keys.columns)
         self._index = pd.MultiIndex.from_frame(keys)
         if self._index.has_duplicates:
@@ -179,27 +187,27 @@ def read_embeddings(paths: Sequence[str | Path], key: Sequence[str], columns: Se
         if table.num_rows:
             tables.append(table.replace_schema_metadata(None))
         metadata = found.metadata or {}
-        judges.add((metadata.get(b"grid"), metadata.get(b"weights_sha256")))
+        judges.add(tuple(metadata.get(name) for name in (b"weights_sha256", b"grid", b"hears", b"leaks")))
     if len(judges) > 1:
-        raise InputError(f"{source}: the shards were made by different judges: embed them again")
+        raise InputError(f"{source}: the shards were made by different judges, or of other lengths: embed them again")
     if not tables:
         raise InputError(f"{source}: no rows")
     whole = pa.concat_tables(tables)
     arrays = {name: _matrix(whole.column(name), source, name) for name in columns}
-    grid, weights = judges.pop()
-    return Embeddings(
-        source,
-        whole.select(list(key)).to_pandas(),
-        arrays,
-        json.loads(grid) if grid else None,
-        weights.decode() if weights else None,
-    )
+    weights, *facts = judges.pop()
+    grid, hearing, leaks = (json.loads(fact) if fact else None for fact in facts)
+    keys = whole.select(list(key)).to_pandas()
+    return Embeddings(source, keys, arrays, grid, weights.decode() if weights else None, hearing, leaks)
 
 
 def same_judge(first: Embeddings, second: Embeddings) -> None:
-    """Raise `InputError` if two sets of embeddings, which are to be compared, come from different weights."""
+    """Raise `InputError` if two sets of embeddings, which are to be compared, are of other weights or other lengths."""
     if first.weights_sha256 != second.weights_sha256:
         raise InputError(
             f"{first.source} was made by another judge (weights {first.weights_sha256}) than {second.source} "
             f"(weights {second.weights_sha256}): embed the older of them again"
+        )
+    if None not in (first.hearing, second.hearing) and first.hearing != second.hearing:
+        raise InputError(
+            f"{first.source} was heard as {first.hearing}, {second.source} as {second.hearing}: embed both the same way"
         )

@@ -5,7 +5,7 @@ evaluation continues. Every sound that was asked for is either scored or listed 
 than allowed, no number is printed at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +24,9 @@ from metrics.evaluation_cache import EmbeddingCache
 from metrics.evaluation_embedding import Embedder, Outcome, SoundItem, write_generated, write_text, write_truth
 from metrics.evaluation_files import PROTOCOL, Pairs, RowKey
 from metrics.evaluation_judges import METRICS_OF, Panel
-from metrics.evaluation_report import leaks_of, write_categories, write_clips
+from metrics.evaluation_report import write_clips
 from metrics.report import TableInputs, TableOutputs, write_table
-from metrics.scores import SAMPLE_COLUMNS, Truth, score_system
+from metrics.scores import SAMPLE_COLUMNS, Truth, class_probabilities, score_system
 from metrics.tables import BootstrapSettings, Table, TableSettings
 
 REFERENCE, SHUFFLED = "reference", "shuffled"
@@ -34,6 +34,8 @@ CONTROLS = {
     REFERENCE: "the clips' own sound: what a perfect copy would score",
     SHUFFLED: "the own sound of another clip: real, but of the wrong clip",
 }
+#: Metrics that are the probability of a class.
+CLASSES = ("Speech", "Music")
 #: Lost sounds that an error names.
 NAMED = 20
 
@@ -47,6 +49,7 @@ class EvaluationSettings(BaseModel):
     max_loss: Annotated[float, Field(ge=0.0, lt=1.0, description="largest share of sounds that may be missing")] = 0.05
     controls: Annotated[bool, Field(description="add the clips' own sounds and shuffled ones as rows")] = False
     batch_size: Annotated[int, Field(ge=1, description="sounds that are judged together")] = 1
+    workers: Annotated[int, Field(ge=0, description="threads that decode ahead; without effect on any value")] = 1
     inception_splits: Annotated[int, Field(ge=1, description="parts of the inception score (peers: 10)")] = 10
     bootstrap: BootstrapSettings = BootstrapSettings(set_resamples=100)
 
@@ -58,10 +61,14 @@ class EvaluationSettings(BaseModel):
         return names
 
 
-def default_metrics(prompts: pd.DataFrame) -> tuple[str, ...]:
-    """Every metric that a list of prompts has what it takes for: Acc needs prompts unlike the clips' own captions."""
+def default_metrics(prompts: pd.DataFrame, classes: Collection[str]) -> tuple[str, ...]:
+    """Every metric that there is what it takes for.
+
+    Acc needs prompts unlike the clips' own captions; Speech and Music need a classifier with these `classes`.
+    """
     crossed = bool((prompts["caption"] != prompts["own_caption"]).all())
-    return tuple(name for name in METRICS if crossed or name not in ("Acc", "Acc_margin"))
+    lacking = {*(() if crossed else ("Acc", "Acc_margin")), *(set(CLASSES) - set(classes))}
+    return tuple(name for name in METRICS if name not in lacking)
 
 
 def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: Path, extra: Mapping[str, Any]) -> Table:
@@ -93,14 +100,15 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     _refuse_losses(_absent(pairs, samples, panel), settings.max_loss, output)
     with whole(output / "prompts.parquet") as temporary:
         pairs.prompts.to_parquet(temporary, index=False)
+    own_judges = _judges_of_reference(panel, settings)
     key = digest_of(
         [panel.kind, {name: judge.weights_sha256 for name, judge in panel.judges.items()}, panel.settings,
-         settings.batch_size, settings.controls, code_digest("metrics.evaluation_embedding", "metrics.evaluation_real")]
+         settings.batch_size, own_judges, code_digest("metrics.evaluation_embedding", "metrics.evaluation_real")]
     )  # fmt: skip
     with EmbeddingCache(output / "cache", key) as cache:
-        embedder = Embedder(panel, cache, settings.batch_size)
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
         embedder.look(pairs.pictures)
-        embedder.listen(own, list(panel.judges) if settings.controls else ["classifier"], "reference")
+        embedder.listen(own, own_judges, "reference")
         for system, items in samples.items():
             if system != REFERENCE:
                 unique = {item.name: item for item in items.values()}
@@ -110,7 +118,7 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
         _refuse_losses(indices, settings.max_loss, output)
         folder = output / "embeddings"
         good = [item for item in own if embedder.outcomes[item.name].status == OK]
-        write_truth(embedder, good, folder / "truth")
+        write_truth(embedder, good, folder / "truth", own_judges)
         for system, index in indices.items():
             ready = index[index["status"] == OK].to_dict("records")
             rows = [(row, samples[system][row["clip_id"], row["caption_id"]].name) for row in ready]
@@ -118,6 +126,14 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     if "clap" in panel.judges:
         write_text(panel, [*pairs.prompts["caption"], *pairs.prompts["own_caption"]], folder / "text.parquet")
     return _report(pairs, panel, settings, indices, output, extra)
+
+
+def _judges_of_reference(panel: Panel, settings: EvaluationSettings) -> list[str]:
+    """Judges that listen to the clips' own sounds: all if these are a row of the table, else those of the sets."""
+    if settings.controls:
+        return list(panel.judges)
+    needed = {"classifier", *(METRICS[name].judge for name in settings.metrics if METRICS[name].of_sets)}
+    return [judge for judge in panel.judges if judge in needed]
 
 
 def _with_controls(pairs: Pairs, settings: EvaluationSettings) -> dict[str, dict[RowKey, SoundItem]]:
@@ -160,6 +176,8 @@ def _check(pairs: Pairs, samples: Mapping[str, Any], panel: Panel, settings: Eva
     for judge, metrics in METRICS_OF.items():
         if (asked := set(metrics) & set(settings.metrics)) and judge not in panel.judges:
             raise InputError(f"{', '.join(sorted(asked))} needs the judge {judge}, which was not loaded")
+    if lacking := sorted(set(CLASSES) & set(settings.metrics) - set(panel.leaks)):
+        raise InputError(f"{', '.join(lacking)} need a classifier that knows these classes: leave them out")
     if "IS" in settings.metrics and n < settings.inception_splits:
         raise InputError(
             f"IS in {settings.inception_splits} splits needs at least as many sounds, got {n}: take fewer splits, or "
@@ -258,11 +276,10 @@ def _report(
         read("truth", "imagebind", CLIP_KEY, ("video",)) if "imagebind" in panel.judges else None,
         read_embeddings([folder / "text.parquet"], TEXT_KEY, ("embedding",)) if "clap" in panel.judges else None,
     )
-    scores, leaks = {}, {REFERENCE: leaks_of(truth.classifier, panel.leaks)}
+    scores = {}
     for system, index in indices.items():
         generated = {j: read(f"{system}/0", j, SAMPLE_KEY, SAMPLE_COLUMNS[j]) for j in panel.judges}
         scores[system] = score_system(system, pairs.prompts, generated, truth, index)
-        leaks[system] = leaks_of(generated["classifier"], panel.leaks)
         with whole(output / "scores" / f"{system}.parquet") as temporary:
             scores[system].to_parquet(temporary, index=False)
         with whole(output / "samples" / system / "0.parquet") as temporary:
@@ -272,15 +289,15 @@ def _report(
         [output / "scores" / f"{system}.parquet" for system in indices], folder, output / "prompts.parquet",
         output / "samples", output / "judges.json", [folder / "reference.ledger.parquet"],
     )  # fmt: skip
-    outputs = TableOutputs(*(output / f"table.{end}" for end in ("csv", "md", "card.json", "differences.csv")))
+    files = [output / f"table.{end}" for end in ("csv", "md", "card.json", "differences.csv")]
+    outputs = TableOutputs(*files, output / "categories.csv")
     facts = {"judges": panel.kind, **panel.settings, **extra}
     if panel.leaks:
-        names = list(panel.leaks)
-        means = {system: found[names].mean().round(4).to_dict() for system, found in leaks.items()}
-        facts["mean_probability"] = means
+        found = class_probabilities(truth.classifier.column("logits"), panel.leaks)
+        own = {name: round(float(values.mean()), 4) for name, values in found.items()}
+        facts["mean_probability_in_the_clips_own_sounds"] = own
     table = write_table("table", _table_settings(settings, panel, list(indices)), inputs, outputs, facts)
-    write_clips(output / "clips.parquet", pairs.prompts, indices, scores, leaks)
-    write_categories(output / "categories.csv", pairs.prompts, scores, table.settings.bootstrap)
+    write_clips(output / "clips.parquet", pairs.prompts, indices, scores)
     return table
 
 

@@ -1,7 +1,8 @@
 """The judges of an evaluation behind one face, and those of the miniature.
 
-A clip is looked at once (`look`), a file of sound is opened once for all judges (`hear`), and sounds are embedded
-together with what was seen of their clips (`listen`). The published networks are in :mod:`metrics.evaluation_real`.
+A clip's picture is decoded once (`see`) and embedded once (`look`), a file of sound is opened once for all judges
+(`hear`), and sounds are embedded together with what was seen of their clips (`listen`). `see` and `hear` use no network
+and may run ahead in threads. The published networks are in :mod:`metrics.evaluation_real`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,8 +22,8 @@ from metrics.evaluation_media import sample_frames
 
 #: judge -> metrics that are made of it
 METRICS_OF: dict[str, tuple[str, ...]] = {
-    "classifier": ("FAD", "KAD", "KL", "IS"),
-    "clap": ("CLAP", "Acc", "Acc_margin"),
+    "classifier": ("FAD", "KAD", "KL", "IS", "Speech", "Music"),
+    "clap": ("CLAP", "Acc", "Acc_margin", "FAD_CLAP", "KAD_CLAP"),
     "imagebind": ("IB",),
     "synchformer": ("DeSync",),
 }
@@ -67,6 +68,8 @@ class Panel(Protocol):
         Whether a judge looks at pictures.
     leaks
         Name -> index of classes of the classifier that are reported for themselves.
+    hearing
+        What is heard of a file: written into the embeddings, and compared where they meet.
     settings
         Everything else that embeddings depend on; JSON-serialisable.
     check
@@ -79,11 +82,16 @@ class Panel(Protocol):
     grid: Sequence[float]
     sees: bool
     leaks: Mapping[str, int]
+    hearing: Mapping[str, Any]
     settings: dict[str, Any]
     check: dict[str, Any]
 
-    def look(self, path: Path) -> Columns:
-        """What is kept of a clip's picture; key ``imagebind_video`` is its embedding."""
+    def see(self, path: Path) -> Any:
+        """Decode a clip's picture once, for all judges."""
+        ...
+
+    def look(self, frames: Any) -> Columns:
+        """What is kept of a clip's picture (from `see`); key ``imagebind_video`` is its embedding."""
         ...
 
     def hear(self, path: Path, judges: Collection[str]) -> Heard:
@@ -145,14 +153,18 @@ class MiniatureJudges:
         self._rate = Fraction(self._judges.frames["frame_rate"])
         self._count = round(self.seconds * self._rate)
         self.settings = {"mel": self._judges.mel, "frames": self._judges.frames}
+        self.hearing = {"seconds": self.seconds}
 
-    def look(self, path: Path) -> Columns:
-        """The picture as the judges see it, and ImageBind's embedding of it."""
+    def see(self, path: Path) -> np.ndarray:
+        """The picture as the judges see it."""
 
         def squash(frame: np.ndarray) -> np.ndarray:
             return cv2.resize(frame, (self._size, self._size), interpolation=cv2.INTER_AREA)
 
-        frames = sample_frames(path, {self._rate: self._count}, squash)[self._rate]
+        return sample_frames(path, {self._rate: self._count}, squash)[self._rate]
+
+    def look(self, frames: np.ndarray) -> Columns:
+        """The frames, and ImageBind's embedding of them."""
         return {"frames": frames, "imagebind_video": self._judges.embed_video(frames[None])[0]}
 
     def hear(self, path: Path, judges: Collection[str]) -> Heard:

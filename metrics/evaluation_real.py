@@ -3,36 +3,24 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
 
-from cafa.errors import InputError, WeightsError
+from cafa.errors import InputError
 from cafa.files import sha256_file
-from metrics.encoders import imagebind, synchformer
-from metrics.encoders.clap import ClapAudioEncoder, ClapNetwork, ClapTextEncoder, load_clap
-from metrics.encoders.clap_text import LARGEST_COSINE, UNRELATED, load_tokenizer
+from metrics.encoders.clap_text import LARGEST_COSINE, UNRELATED
 from metrics.encoders.frames import resize_short_side
-from metrics.encoders.imagebind import ImageBindAudioEncoder, ImageBindVisionEncoder
 from metrics.encoders.imagebind_network import PAIR
-from metrics.encoders.panns import PannsEncoder
-from metrics.encoders.synchformer import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
 from metrics.encoders.synchformer_offset import WINDOW_SEGMENTS, offset_grid
 from metrics.encoders.synchformer_visual import DESYNC_STRIDE, FRAME_SIZE, SEGMENT_FRAMES
-from metrics.encoders.weights import WeightSource, require_file
-from metrics.evaluation_judges import SEEING, Columns, Heard
+from metrics.encoders.weights import WeightSource
+from metrics.evaluation_judges import Columns, Heard
 from metrics.evaluation_media import decode_whole_sound, fill_up, sample_frames
+from metrics.judges.networks import RealEncoders, find_weights, load_encoders
 
-#: judge -> names in config/weights.tsv
-WEIGHTS_OF: dict[str, tuple[str, ...]] = {
-    "classifier": ("panns_cnn14_16k",),
-    "clap": ("laion_clap", "roberta_vocab", "roberta_merges"),
-    "imagebind": ("imagebind_huge",),
-    "synchformer": ("synchformer",),
-}
 IB_RATE, SYNC_RATE = Fraction(1, 2), Fraction(25)
 #: AudioSet's classes that a foley system should not make unasked.
 LEAKS = {"Speech": 0, "Music": 137}
@@ -45,26 +33,13 @@ class Identity:
     weights_sha256: str
 
 
-@dataclass(frozen=True)
-class RealEncoders:
-    """The published networks; None where no metric asks for one."""
-
-    panns: PannsEncoder
-    clap_audio: ClapAudioEncoder | None = None
-    clap_text: ClapTextEncoder | None = None
-    imagebind_audio: ImageBindAudioEncoder | None = None
-    imagebind_vision: ImageBindVisionEncoder | None = None
-    synchformer_audio: SynchformerAudioEncoder | None = None
-    synchformer_video: SynchformerVideoEncoder | None = None
-    synchformer_offset: SynchformerJudge | None = None
-
-
 class RealJudges:
     """PANNs, LAION-CLAP, ImageBind and Synchformer.
 
     Parameters
     ----------
     encoders : RealEncoders
+        Those that are needed; a judge without an encoder of sound (or of captions) is none of the panel.
     seconds : float
         Length that is scored, from the beginning of each file.
     whole_file_for_imagebind : bool
@@ -94,21 +69,28 @@ class RealJudges:
             )
             if encoder is not None
         }
-        self.judges = {judge: Identity(encoder.weights_sha256) for judge, encoder in self.listeners.items()}
-        self.sees = bool(SEEING & set(self.judges))
-        self.settings = {"seconds": seconds, "imagebind_hears": "whole file" if whole_file_for_imagebind else seconds}
+        known = {**self.listeners, **({"clap": encoders.clap_text} if encoders.clap_text is not None else {})}
+        self.judges = {judge: Identity(encoder.weights_sha256) for judge, encoder in known.items()}
+        self.hearing = {"seconds": seconds, "imagebind_hears": "whole file" if whole_file_for_imagebind else seconds}
+        self.settings: dict[str, Any] = dict(self.hearing)
         self.frame_counts = self._frame_counts()
+        self.sees = bool(self.frame_counts)
 
     def _frame_counts(self) -> dict[Fraction, int]:
+        """Frames of a clip's picture by rate; lengths that are too short for a judge of the panel are refused."""
         counts: dict[Fraction, int] = {}
         if "imagebind" in self.judges:
-            counts[IB_RATE] = int(IB_RATE * Fraction(self.seconds))
-            if counts[IB_RATE] < PAIR:
+            count = int(IB_RATE * Fraction(self.seconds))
+            if count < PAIR:
                 raise InputError(f"IB needs at least {PAIR / IB_RATE} s (two frames), got {self.seconds:g} s")
+            if self.encoders.imagebind_vision is not None:
+                counts[IB_RATE] = count
         if "synchformer" in self.judges:
-            counts[SYNC_RATE] = int(SYNC_RATE * Fraction(self.seconds).limit_denominator(1000))
-            if counts[SYNC_RATE] < (least := SEGMENT_FRAMES + (WINDOW_SEGMENTS - 1) * DESYNC_STRIDE):
+            count = int(SYNC_RATE * Fraction(self.seconds).limit_denominator(1000))
+            if count < (least := SEGMENT_FRAMES + (WINDOW_SEGMENTS - 1) * DESYNC_STRIDE):
                 raise InputError(f"DeSync needs at least {float(least / SYNC_RATE)} s, got {self.seconds:g} s")
+            if self.encoders.synchformer_video is not None:
+                counts[SYNC_RATE] = count
         return counts
 
     @property
@@ -127,9 +109,12 @@ class RealJudges:
             }  # fmt: skip
         return {"judges": verdicts, "good": True}
 
-    def look(self, path: Path) -> Columns:
-        """Embedding for ImageBind and features for Synchformer, from one decoding."""
-        frames = sample_frames(path, self.frame_counts, _short_side)
+    def see(self, path: Path) -> dict[Fraction, np.ndarray]:
+        """Frames for both judges that look, from one decoding."""
+        return sample_frames(path, self.frame_counts, _short_side)
+
+    def look(self, frames: Mapping[Fraction, np.ndarray]) -> Columns:
+        """Embedding for ImageBind and features for Synchformer."""
         seen: Columns = {}
         if self.encoders.imagebind_vision is not None:
             seen["imagebind_video"] = self.encoders.imagebind_vision.embed([frames[IB_RATE]])[0]
@@ -155,7 +140,7 @@ class RealJudges:
         for judge in judges:
             sounds = [one.arrays[judge] for one in heard]
             if judge == "classifier":
-                embedding, logits = self.encoders.panns.embed_with_logits(sounds)
+                embedding, logits = self.listeners[judge].embed_with_logits(sounds)
                 found[judge] = {"embedding": embedding, "logits": logits}
             elif judge == "synchformer":
                 found[judge] = self._offsets(self.listeners[judge].embed(sounds), seen)
@@ -180,12 +165,6 @@ def _short_side(frame: np.ndarray) -> np.ndarray:
     """Both judges begin by bringing the short side to 224: done once, frame by frame, the result is the same."""
     small = resize_short_side(torch.from_numpy(frame).permute(2, 0, 1)[None], FRAME_SIZE)
     return small[0].permute(1, 2, 0).numpy()
-
-
-def weights_path(folder: Path, source: WeightSource) -> Path:
-    """Where a file of ``config/weights.tsv`` is expected: its published name, or ``<name>.safetensors``."""
-    converted = folder / f"{source.name}.safetensors"
-    return converted if converted.is_file() else folder / unquote(PurePosixPath(urlsplit(source.url).path).name)
 
 
 def load_real(
@@ -219,37 +198,8 @@ def load_real(
     WeightsError
         If files are missing (all of them are named, with what to download), or are not what the table says.
     """
-    names = [name for judge in WEIGHTS_OF if judge in judges for name in WEIGHTS_OF[judge]]
-    paths = {name: weights_path(folder, sources[name]) for name in names}
-    missing = []
-    for name in names:
-        if not paths[name].is_file():
-            try:
-                require_file(paths[name], sources[name])
-            except WeightsError as error:
-                missing.append(str(error))
-    if missing:
-        raise WeightsError("\n".join(missing))
-    given: dict[str, Any] = {"device": device}
-    how = {"unverified": unverified}
-    panns = PannsEncoder.from_file(paths["panns_cnn14_16k"], sources["panns_cnn14_16k"], device=device, **how)
-    encoders: dict[str, Any] = {"panns": panns}
-    if "clap" in judges:
-        checkpoint = load_clap(paths["laion_clap"], sources["laion_clap"], **how)
-        network = ClapNetwork.from_tensors(checkpoint.tensors, **given)
-        tokenizer = load_tokenizer(paths["roberta_vocab"], paths["roberta_merges"])
-        encoders["clap_audio"] = ClapAudioEncoder(network, checkpoint.sha256)
-        encoders["clap_text"] = ClapTextEncoder(network, tokenizer, checkpoint.sha256)
-    if "imagebind" in judges:
-        checkpoint = imagebind.load_imagebind(paths["imagebind_huge"], sources["imagebind_huge"], **how)
-        encoders["imagebind_audio"] = ImageBindAudioEncoder.from_checkpoint(checkpoint, **given)
-        encoders["imagebind_vision"] = ImageBindVisionEncoder.from_checkpoint(checkpoint, **given)
-    if "synchformer" in judges:
-        checkpoint = synchformer.load_synchformer(paths["synchformer"], sources["synchformer"], **how)
-        encoders["synchformer_audio"] = SynchformerAudioEncoder.from_checkpoint(checkpoint, **given)
-        encoders["synchformer_video"] = SynchformerVideoEncoder.from_checkpoint(checkpoint, **given)
-        encoders["synchformer_offset"] = SynchformerJudge.from_checkpoint(checkpoint, **given)
-    panel = RealJudges(RealEncoders(**encoders), seconds, whole_file_for_imagebind=whole_file_for_imagebind)
-    if "clap" in judges:
-        panel.settings |= {name: sha256_file(paths[name]) for name in ("roberta_vocab", "roberta_merges")}
+    paths = find_weights(folder, sources, judges)
+    encoders = load_encoders(paths, sources, judges, device=device, unverified=unverified)
+    panel = RealJudges(encoders, seconds, whole_file_for_imagebind=whole_file_for_imagebind)
+    panel.settings |= {name: sha256_file(path) for name, path in paths.items() if name.startswith("roberta_")}
     return panel

@@ -99,7 +99,12 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
         cross = float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
     # Equal sets give a rounding error of either sign; a distance has none.
     value = max(0.0, float(offset @ offset + total - 2.0 * cross))
-    return FrechetDistance(value, len(x), len(y), max(0, dimensions - min(len(x), len(y)) + 1))
+    return FrechetDistance(value, len(x), len(y), rank_deficiency(x, y))
+
+
+def rank_deficiency(generated: np.ndarray, reference: np.ndarray) -> int:
+    """Dimensions minus the largest rank that the covariance of the smaller of two sets (n, d) can have; at least 0."""
+    return max(0, generated.shape[1] - min(len(generated), len(reference)) + 1)
 
 
 def frechet_replicates(generated: ArrayLike, reference: ArrayLike, counts: np.ndarray) -> np.ndarray:

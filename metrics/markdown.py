@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from metrics.catalogue import METRICS
-from metrics.tables import Table, differences_frame
+from metrics.tables import FRECHET, KERNEL, Table, differences_frame
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> list[str]:
@@ -85,15 +85,15 @@ def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
     if "IS_splits" in notes:
         splits = notes["IS_splits"]
         lines.append(f"* IS: {splits} splits, shuffled with seed {notes['IS_seed']}" if splits > 1 else "* IS: 1 split")
-    if "KAD_bandwidth" in notes:
-        lines.append(
-            f"* KAD: Gaussian kernel, bandwidth {notes['KAD_bandwidth']:g} (median distance of the real sounds)"
-        )
-    if notes.get("FAD_rank_deficiency"):
-        lines.append(
-            f"* FAD: {notes['FAD_rank_deficiency']} more dimensions than the smaller set can fill: much of the value "
-            "is noise of the sample; read KAD"
-        )
+    for metric in KERNEL:
+        if width := notes.get(f"{metric}_bandwidth"):
+            lines.append(f"* {metric}: Gaussian kernel, bandwidth {width:g} (median distance of the real sounds)")
+    for metric in FRECHET:
+        if lacking := notes.get(f"{metric}_rank_deficiency"):
+            lines.append(
+                f"* {metric}: {lacking} more dimensions than the smaller set can fill: much of the value is noise of "
+                "the sample; read KAD"
+            )
     if "Acc_ties" in notes:
         ties = [f"{system} {count}" for system, count in notes["Acc_ties"].items() if count]
         lines.append(f"* Acc: ties, counted as not correct: {', '.join(ties) or 'none'}")

@@ -14,6 +14,7 @@ from cafa.ledger import read_ledgers
 from cafa.provenance import versions
 from metrics.card import check_judges, protocol_card
 from metrics.catalogue import METRICS
+from metrics.categories import write_categories
 from metrics.coverage import common_rows
 from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, Embeddings, read_embeddings, read_frame, same_judge
 from metrics.markdown import render
@@ -33,17 +34,20 @@ class TableInputs:
     scores
         Long tables, of one system each.
     embeddings_folder
-        Holds ``truth/<judge>.parquet`` and ``<system>/<shard>/<judge>.parquet``.
+        Holds ``<system>/<shard>/<judge>.parquet``.
     prompts
         The prompt set.
     samples_folder
-        Holds ``<system>/<shard>.parquet``, the indices of samples.
+        Holds ``<system>/<shard>.parquet``, the indices of samples; or ``<system>/<shard>/index.parquet``, as the
+        judges left them.
     judges
         The check of the judges, JSON.
     ledgers
         Of the stages before.
     published
         Values of the paper, csv.
+    truth
+        Folders of ``<judge>.parquet`` of the clips themselves; by default ``<embeddings_folder>/truth``.
     """
 
     scores: Sequence[Path]
@@ -53,16 +57,18 @@ class TableInputs:
     judges: Path
     ledgers: Sequence[Path] = ()
     published: Path | None = None
+    truth: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
 class TableOutputs:
-    """Where a table goes."""
+    """Where a table goes; `categories` (every metric of clips by category) where it is wanted."""
 
     csv: Path
     markdown: Path
     card: Path
     differences: Path
+    categories: Path | None = None
 
 
 def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd.DataFrame]:
@@ -79,20 +85,46 @@ def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd
 
 
 def _read_index(folder: Path, system: str, protocol: str) -> pd.DataFrame:
-    paths = sorted((folder / system).glob("*.parquet"))
+    paths = sorted((folder / system).glob("*.parquet")) or sorted((folder / system).glob("*/index.parquet"))
     if not paths:
-        raise InputError(f"no index of samples of {system}: looked for {folder / system}/*.parquet")
+        raise InputError(f"no index of samples of {system}: looked for {folder / system}/*.parquet and */index.parquet")
     index = read_sample_index(paths)
     return index[index["protocol"] == protocol].reset_index(drop=True)
 
 
-def _read_classifier(folder: Path, system: str, rows: pd.DataFrame, truth: Embeddings) -> tuple[np.ndarray, np.ndarray]:
-    paths = sorted((folder / system).glob("*/classifier.parquet"))
-    if not paths:
-        raise InputError(f"no embeddings of {system}: looked for {folder / system}/*/classifier.parquet")
-    classifier = read_embeddings(paths, SAMPLE_KEY, ("embedding", "logits"))
-    same_judge(classifier, truth)
-    return classifier.take(rows, "embedding"), classifier.take(rows, "logits")
+def _read_sets(
+    folder: Path, system: str, rows: pd.DataFrame, truth: Mapping[str, Embeddings]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Embeddings of a system's rows by judge, and the classifier's logits."""
+    found: dict[str, np.ndarray] = {}
+    logits = np.empty((0, 0))
+    for judge, own in truth.items():
+        paths = sorted((folder / system).glob(f"*/{judge}.parquet"))
+        if not paths:
+            raise InputError(f"no embeddings of {system}: looked for {folder / system}/*/{judge}.parquet")
+        columns = ("embedding", "logits") if judge == "classifier" else ("embedding",)
+        embeddings = read_embeddings(paths, SAMPLE_KEY, columns)
+        same_judge(embeddings, own)
+        found[judge] = embeddings.take(rows, "embedding")
+        if judge == "classifier":
+            logits = embeddings.take(rows, "logits")
+    return found, logits
+
+
+def _read_truth(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
+    """The reference sets of a table's metrics, by judge; those of the judges that were checked."""
+    folders = inputs.truth or [inputs.embeddings_folder / "truth"]
+    needed = dict.fromkeys(["classifier", *(METRICS[name].judge for name in metrics if METRICS[name].of_sets)])
+    truth = {}
+    for judge in needed:
+        truth[judge] = read_embeddings([folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, ("embedding",))
+        checked, found = judges.get(judge, {}).get("weights_sha256"), truth[judge].weights_sha256
+        if found not in (None, checked):
+            raise InputError(
+                f"{truth[judge].source} was made by a {judge} (weights {found}) that is not the one that was checked "
+                f"(weights {checked}): embed again, or check the judges again"
+            )
+    return truth
 
 
 def compute_table(
@@ -115,26 +147,21 @@ def compute_table(
 
     wanted = [name for name in settings.metrics if not METRICS[name].of_sets]
     wanted = list(dict.fromkeys([*wanted, *(COMPANIONS[name] for name in wanted if name in COMPANIONS)]))
-    truth = read_embeddings([inputs.embeddings_folder / "truth" / "classifier.parquet"], CLIP_KEY, ("embedding",))
-    checked = judges.get("classifier", {}).get("weights_sha256")
-    if truth.weights_sha256 not in (None, checked):
-        raise InputError(
-            f"{truth.source} was made by a classifier (weights {truth.weights_sha256}) that is not the one that was "
-            f"checked (weights {checked}): embed again, or check the judges again"
-        )
+    truth = _read_truth(inputs, judges, settings.metrics)
     systems = {}
     for name in settings.systems:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
-        systems[name] = SystemData(picked, *_read_classifier(inputs.embeddings_folder, name, coverage.rows, truth))
+        systems[name] = SystemData(picked, *_read_sets(inputs.embeddings_folder, name, coverage.rows, truth))
     used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
-    return build_table(settings, coverage, systems, truth.column("embedding")), sound
+    reference = {judge: embeddings.column("embedding") for judge, embeddings in truth.items()}
+    return build_table(settings, coverage, systems, reference), sound
 
 
 def write_table(
     name: str, settings: TableSettings, inputs: TableInputs, outputs: TableOutputs, extra: Mapping[str, Any]
 ) -> Table:
-    """Compute a table and write its four files.
+    """Compute a table and write its files.
 
     Parameters
     ----------
@@ -174,6 +201,9 @@ def write_table(
     _write_csv(outputs.differences, differences_frame(table))
     with whole(outputs.markdown) as temporary:
         temporary.write_text(render(name, table, card, published), encoding="utf-8")
+    if outputs.categories is not None:
+        scores = _read_scores(inputs.scores, settings)
+        write_categories(outputs.categories, table.coverage.rows, scores, settings.bootstrap)
     write_json(outputs.card, card)
     return table
 

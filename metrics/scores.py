@@ -1,6 +1,6 @@
 """Scores of one system: one value per clip, caption and metric, from the judges' embeddings.
 
-Metrics of sets (FAD, KAD, IS) have no value per clip; the tables compute them from the same embeddings.
+Metrics of sets (FAD, KAD, IS...) have no value per clip; the tables compute them from the same embeddings.
 
 ====================  ===============================================================================
 metric                from
@@ -11,15 +11,17 @@ KL                    classifier: logits of the clip's own sound and of the gene
 IB                    imagebind: the clip's picture and the generated sound
 DeSync                synchformer: logits of the first and the last window
 DeSync_windows        distinct windows behind DeSync, 1 or 2
+Speech, Music         classifier: probability of these classes; only where the classifier has them
 ====================  ===============================================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from cafa.errors import InputError, MissingClipError
 from metrics.accuracy import prompt_accuracy
@@ -66,14 +68,14 @@ class Truth:
     text: Embeddings | None
 
 
-def read_truth(folder: str | Path, text: str | Path) -> Truth:
-    """Read the embeddings of the clips (a folder of one parquet per judge) and of the captions."""
-    folder = Path(folder)
-    return Truth(
-        read_embeddings([folder / "classifier.parquet"], CLIP_KEY, ("embedding", "logits")),
-        read_embeddings([folder / "imagebind.parquet"], CLIP_KEY, ("video",)),
-        read_embeddings([text], TEXT_KEY, ("embedding",)),
-    )
+def read_truth(folders: Sequence[str | Path], text: str | Path) -> Truth:
+    """Read the embeddings of the clips (folders of one parquet per judge) and of the captions."""
+
+    def read(judge: str, *columns: str) -> Embeddings:
+        return read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
+
+    captions = read_embeddings([text], TEXT_KEY, ("embedding",))
+    return Truth(read("classifier", "embedding", "logits"), read("imagebind", "video"), captions)
 
 
 def read_generated(folders: Sequence[str | Path]) -> dict[str, Embeddings]:
@@ -186,6 +188,7 @@ def _pair_scores(system: str, rows: pd.DataFrame, generated: dict[str, Embedding
     same_judge(generated["classifier"], truth.classifier)
     logits = generated["classifier"].take(rows, "logits")
     values = {"KL": kl_divergence(truth.classifier.take(rows, "logits"), logits)}
+    values |= class_probabilities(logits, generated["classifier"].leaks)
     if "imagebind" in generated:
         same_judge(generated["imagebind"], truth.imagebind)
         video = truth.imagebind.take(rows, "video")
@@ -198,6 +201,14 @@ def _pair_scores(system: str, rows: pd.DataFrame, generated: dict[str, Embedding
         values["DeSync"] = offsets.seconds
         values["DeSync_windows"] = offsets.windows.astype(np.float64)
     return [_part(system, rows, metric, value) for metric, value in values.items()]
+
+
+def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Probability of single classes, each shape (n,), from a classifier's logits (n, classes).
+
+    A probability is the sigmoid of the class's logit, as PANNs was trained: classes do not exclude each other.
+    """
+    return {name: expit(logits[:, place].astype(np.float64)) for name, place in classes.items()}
 
 
 def _text_scores(system: str, rows: pd.DataFrame, judge: Embeddings, text: Embeddings) -> list[pd.DataFrame]:

@@ -14,10 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from cafa.errors import InputError
 from metrics.catalogue import METRICS, metric_named
 from metrics.coverage import ROW, Coverage
-from metrics.frechet import FrechetDistance, frechet_distance, frechet_replicates
+from metrics.frechet import frechet_distance, frechet_replicates, rank_deficiency
 from metrics.inception import inception_replicates, inception_score
 from metrics.kernel import kernel_distance, kernel_replicates, median_distance
 from metrics.uncertainty import ClipBootstrap, Estimate
+
+#: Metrics of sets by how they are computed; the inception score is the other.
+FRECHET, KERNEL = ("FAD", "FAD_CLAP"), ("KAD", "KAD_CLAP")
 
 
 class _Settings(BaseModel):
@@ -87,12 +90,14 @@ class SystemData:
     ----------
     scores
         metric -> value of every row, shape (rows,).
-    embedding, logits
-        The classifier's arrays of every row, shapes (rows, d) and (rows, classes).
+    embeddings
+        judge -> its embedding of every row, shape (rows, d), for the metrics of sets.
+    logits
+        The classifier's, shape (rows, classes).
     """
 
     scores: Mapping[str, np.ndarray]
-    embedding: np.ndarray
+    embeddings: Mapping[str, np.ndarray]
     logits: np.ndarray
 
 
@@ -152,7 +157,10 @@ def pick_scores(scores: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str]
 
 
 def build_table(
-    settings: TableSettings, coverage: Coverage, systems: Mapping[str, SystemData], reference: np.ndarray
+    settings: TableSettings,
+    coverage: Coverage,
+    systems: Mapping[str, SystemData],
+    reference: Mapping[str, np.ndarray],
 ) -> Table:
     """Compute a table.
 
@@ -163,14 +171,16 @@ def build_table(
         The rows.
     systems : mapping of str to SystemData
         Their arrays in the order of the rows.
-    reference : numpy.ndarray, shape (clips of the data set, d)
-        The classifier's embeddings of the real sounds: the reference set of FAD and KAD.
+    reference : mapping of str to numpy.ndarray, each of shape (clips of the data set, d)
+        judge -> embeddings of the real sounds: the reference set of FAD and KAD.
     """
     bootstrap = ClipBootstrap(coverage.rows["clip_id"].to_list(), settings.bootstrap.resamples, settings.bootstrap.seed)
-    notes: dict[str, object] = {"reference_sounds": len(reference)}
-    bandwidth = median_distance(reference) if "KAD" in settings.metrics else None
-    if bandwidth is not None:
-        notes["KAD_bandwidth"] = float(f"{bandwidth:.6g}")
+    notes: dict[str, object] = {"reference_sounds": len(reference["classifier"])}
+    bandwidths: dict[str, float] = {}
+    for metric in settings.metrics:
+        if metric in KERNEL:
+            bandwidths[metric] = median_distance(reference[METRICS[metric].judge])
+            notes[f"{metric}_bandwidth"] = float(f"{bandwidths[metric]:.6g}")
     if "IS" in settings.metrics:
         notes["IS_splits"], notes["IS_seed"] = settings.inception_splits, settings.inception_seed
     estimates: dict[str, dict[str, Estimate]] = {}
@@ -179,17 +189,18 @@ def build_table(
         estimates[system] = {}
         for metric in settings.metrics:
             if METRICS[metric].of_sets:
-                estimates[system][metric] = _of_set(metric, data, reference, bandwidth, bootstrap, settings)
+                own = reference[METRICS[metric].judge]
+                estimates[system][metric] = _of_set(metric, data, own, bandwidths.get(metric), bootstrap, settings)
             else:
                 estimates[system][metric] = bootstrap.mean(data.scores[metric])
-    if "FAD" in settings.metrics:
-        facts: FrechetDistance = frechet_distance(systems[settings.systems[0]].embedding, reference)
-        notes["FAD_rank_deficiency"] = facts.rank_deficiency
+    first = systems[settings.systems[0]]
+    for metric in [metric for metric in settings.metrics if metric in FRECHET]:
+        judge = METRICS[metric].judge
+        notes[f"{metric}_rank_deficiency"] = rank_deficiency(first.embeddings[judge], reference[judge])
     if "Acc" in settings.metrics:
         notes["Acc_ties"] = {name: int((systems[name].scores["Acc_margin"] == 0).sum()) for name in settings.systems}
     if "DeSync" in settings.metrics:
-        windows = systems[settings.systems[0]].scores["DeSync_windows"]
-        notes["DeSync_rows_of_one_window"] = int((windows == 1).sum())
+        notes["DeSync_rows_of_one_window"] = int((first.scores["DeSync_windows"] == 1).sum())
     return Table(settings, coverage, estimates, notes)
 
 
@@ -201,13 +212,14 @@ def _of_set(
     bootstrap: ClipBootstrap,
     settings: TableSettings,
 ) -> Estimate:
-    counts, n = bootstrap.row_counts[: settings.bootstrap.set_resamples], len(data.embedding)
-    if metric == "FAD":
-        value = frechet_distance(data.embedding, reference).value
-        return Estimate(value, frechet_replicates(data.embedding, reference, counts), n, True, floor=0.0)
-    if metric == "KAD":
-        value = kernel_distance(data.embedding, reference, bandwidth=bandwidth)
-        replicates = kernel_replicates(data.embedding, reference, counts, bandwidth=bandwidth)
+    embedding = data.embeddings[METRICS[metric].judge]
+    counts, n = bootstrap.row_counts[: settings.bootstrap.set_resamples], len(embedding)
+    if metric in FRECHET:
+        value = frechet_distance(embedding, reference).value
+        return Estimate(value, frechet_replicates(embedding, reference, counts), n, True, floor=0.0)
+    if metric in KERNEL:
+        value = kernel_distance(embedding, reference, bandwidth=bandwidth)
+        replicates = kernel_replicates(embedding, reference, counts, bandwidth=bandwidth)
         return Estimate(value, replicates, n, True)
     split = {"splits": settings.inception_splits, "seed": settings.inception_seed}
     value = inception_score(data.logits, **split).value

@@ -61,7 +61,7 @@ class QuickPanel:
 
     def __init__(self, judges: Collection[str] = ("classifier",), seconds: float = 0.5, stop_after: int = -1) -> None:
         self.judges = {name: Identity(str(number) * 64) for number, name in enumerate(sorted(judges))}
-        self.seconds, self.settings = seconds, {"seconds": seconds}
+        self.seconds, self.settings, self.hearing = seconds, {"seconds": seconds}, {"seconds": seconds}
         self.sees = bool({"imagebind", "synchformer"} & set(judges))
         self.stop_after, self.heard = stop_after, 0
         verdict = {"measures": {}, "good": True}
@@ -72,8 +72,10 @@ class QuickPanel:
     def _answer(self, values: np.ndarray) -> np.ndarray:
         return (np.log1p(100 * np.abs(values)) @ self._matrix).astype(np.float32)
 
-    def look(self, path: Path) -> Columns:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+    def see(self, path: Path) -> np.ndarray:
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+    def look(self, data: np.ndarray) -> Columns:
         return {"imagebind_video": self._answer(np.resize(data, 64) / 255.0)}
 
     def hear(self, path: Path, judges: Collection[str]) -> Heard:

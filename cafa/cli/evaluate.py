@@ -52,6 +52,7 @@ DEFAULT_SECONDS = 8.0
 )  # fmt: skip
 @click.option("--controls", is_flag=True, help="add rows for the clips' own sounds, and for shuffled ones")
 @click.option("--batch-size", type=click.IntRange(1), default=1, help="sounds that are judged together")
+@click.option("--workers", type=click.IntRange(0), default=1, help="threads that decode ahead")
 @click.option("--inception-splits", type=click.IntRange(1), default=10, help="parts of the inception score")
 @click.option("--resamples", type=click.IntRange(100), default=500, help="draws of the intervals of mean values")
 @click.option("--set-resamples", type=click.IntRange(100), default=100, help="draws for FAD, KAD and IS")
@@ -61,20 +62,24 @@ def command(
     reference: Path, systems: tuple[str, ...], prompts: Path, judges: str, weights: Path | None,
     weights_table: Path | None, unverified: bool, check: Path, output: Path, seconds: float | None,
     whole_file_for_imagebind: bool, metrics: tuple[str, ...], max_loss: float, controls: bool, batch_size: int,
-    inception_splits: int, resamples: int, set_resamples: int, device: str,
+    workers: int, inception_splits: int, resamples: int, set_resamples: int, device: str,
 ) -> None:  # fmt: skip
     """Judge folders of sounds: a table, a parquet of every sound, a protocol card, a ledger of what was lost."""
     from cafa.files import sha256_file
     from metrics.catalogue import metric_named
+    from metrics.evaluation import CLASSES as REAL_CLASSES
     from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
     from metrics.evaluation_files import read_pairs
     from metrics.evaluation_judges import judges_for
     from metrics.tables import BootstrapSettings
 
     pairs = read_pairs(prompts, reference, named_folders(systems))
-    chosen = tuple(metric_named(name).name for name in metrics) or default_metrics(pairs.prompts)
+    chosen = tuple(metric_named(name).name for name in metrics) or default_metrics(
+        pairs.prompts, REAL_CLASSES if judges == "real" else ()
+    )
     settings = EvaluationSettings(
-        metrics=chosen, max_loss=max_loss, controls=controls, batch_size=batch_size, inception_splits=inception_splits,
+        metrics=chosen, max_loss=max_loss, controls=controls, batch_size=batch_size, workers=workers,
+        inception_splits=inception_splits,
         bootstrap=BootstrapSettings(resamples=resamples, set_resamples=set_resamples),
     )  # fmt: skip
     needed = judges_for(chosen)

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder
+from cafa.cli.options import files
 
 
 @click.command()
 @click.option("--system", required=True, help="name of the system")
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @files("--embeddings", help="folder of the judges' embeddings of a shard of the system's samples")
-@folder("--truth", help="folder of the judges' embeddings of the clips")
+@files("--truth", help="folder of the judges' embeddings of the clips, or of a shard of them")
 @click.option("--text", type=click.Path(exists=True, path_type=Path), required=True, help="embeddings of captions")
 @files(
     "--index",
@@ -21,7 +21,7 @@ from cafa.cli.options import files, folder
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="scores to write")
 def command(
-    system: str, prompts: Path, embeddings: tuple[str, ...], truth: Path, text: Path, index: tuple[str, ...],
+    system: str, prompts: Path, embeddings: tuple[str, ...], truth: tuple[str, ...], text: Path, index: tuple[str, ...],
     output: Path,
 ) -> None:  # fmt: skip
     """Score a system's samples: CLAP, Acc, KL, IB, DeSync of every one."""

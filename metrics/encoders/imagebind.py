@@ -101,9 +101,11 @@ class ImageBindVisionEncoder:
         self.weights_sha256 = weights_sha256
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu") -> "ImageBindVisionEncoder":
-        """Build the part from a loaded checkpoint."""
-        return cls(ImageBindVision.from_tensors(checkpoint.tensors, device=device), checkpoint.sha256)
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu", **sizes: int
+    ) -> "ImageBindVisionEncoder":
+        """Build the part from a loaded checkpoint; `sizes` where they are not the published ones."""
+        return cls(ImageBindVision.from_tensors(checkpoint.tensors, device=device, **sizes), checkpoint.sha256)
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[np.ndarray]) -> np.ndarray:
@@ -129,9 +131,11 @@ class ImageBindAudioEncoder:
         self.weights_sha256 = weights_sha256
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu") -> "ImageBindAudioEncoder":
-        """Build the part from a loaded checkpoint."""
-        return cls(ImageBindAudio.from_tensors(checkpoint.tensors, device=device), checkpoint.sha256)
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu", **sizes: int
+    ) -> "ImageBindAudioEncoder":
+        """Build the part from a loaded checkpoint; `sizes` where they are not the published ones."""
+        return cls(ImageBindAudio.from_tensors(checkpoint.tensors, device=device, **sizes), checkpoint.sha256)
 
     def prepare(self, samples: np.ndarray, rate: int, seconds: float | None) -> np.ndarray:
         """Resampled channels ``(channels, samples)``.

@@ -64,6 +64,10 @@ class MicroJudges:
         The encoders of the features that all judges were trained on.
     grid : tuple of float
         Offsets of synchformer's classes, seconds.
+    hearing : dict
+        What is heard of a file.
+    leaks : dict
+        Classes that are reported for themselves: none.
 
     Raises
     ------
@@ -78,6 +82,8 @@ class MicroJudges:
         self.grid = micro_synchformer.GRID
         self.mel = self._common("mel")
         self.frames = self._common("frames")
+        self.hearing = {"seconds": self.mel["seconds"]}
+        self.leaks: dict[str, int] = {}
 
     def _common(self, feature: str) -> dict[str, Any]:
         seen = {name: judge.card[feature] for name, judge in self.judges.items()}

@@ -78,25 +78,29 @@ class Cnn14(nn.Module):
     ----------
     rate
         16000 or 32000 Hz.
+    channels
+        Of the input and of the six blocks; the last is the width of the embedding.
     """
 
-    def __init__(self, rate: int):
+    def __init__(self, rate: int, channels: Sequence[int] = _CHANNELS):
         super().__init__()
         check_rate(rate)
         # Each of five poolings halves time, so 32 frames are the fewest that leave one.
         self.least_samples = 31 * _HOP[rate]
         self.log_mel = TableLogMel(_WINDOW[rate], _HOP[rate], MEL_BINS)
         self.bn0 = nn.BatchNorm2d(MEL_BINS)
-        for number, (inputs, outputs) in enumerate(pairwise(_CHANNELS), start=1):
+        for number, (inputs, outputs) in enumerate(pairwise(channels), start=1):
             self.add_module(f"conv_block{number}", _ConvBlock(inputs, outputs))
-        self.fc1 = nn.Linear(WIDTH, WIDTH)
-        self.fc_audioset = nn.Linear(WIDTH, CLASSES)
+        self.fc1 = nn.Linear(channels[-1], channels[-1])
+        self.fc_audioset = nn.Linear(channels[-1], CLASSES)
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], rate: int, *, device: torch.device | str = "cpu") -> "Cnn14":
-        """Build from all 84 published tensors, strictly."""
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], rate: int, *, device: torch.device | str = "cpu", **sizes: Sequence[int]
+    ) -> "Cnn14":
+        """Build from all 84 published tensors, strictly; `sizes` (``channels``) where they are not the published."""
         with torch.device("meta"):
-            network = cls(rate)
+            network = cls(rate, **sizes)
         load_strict(network, rename_prefixes(tensors, _RENAMES), device=device)
         return network
 
@@ -142,10 +146,11 @@ class PannsEncoder:
         *,
         device: torch.device | str = "cpu",
         unverified: bool = False,
+        **sizes: Sequence[int],
     ) -> "PannsEncoder":
-        """Load a published checkpoint (state dict under ``model``)."""
+        """Load a published checkpoint (state dict under ``model``); `sizes` as in `Cnn14`."""
         checkpoint = load_checkpoint(path, source, key="model", unverified=unverified)
-        return cls(Cnn14.from_tensors(checkpoint.tensors, rate, device=device), rate, checkpoint.sha256)
+        return cls(Cnn14.from_tensors(checkpoint.tensors, rate, device=device, **sizes), rate, checkpoint.sha256)
 
     def prepare(self, samples: np.ndarray, rate: int, seconds: float | None) -> np.ndarray:
         """Channel mean, DC removed from the whole file, resampled, cut to ``seconds``."""

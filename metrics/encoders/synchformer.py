@@ -56,10 +56,10 @@ class SynchformerVideoEncoder:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu"
+        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu", **sizes: int
     ) -> "SynchformerVideoEncoder":
-        """Build the part from a loaded checkpoint."""
-        return cls(SynchformerVisual.from_tensors(checkpoint.tensors, device=device), checkpoint.sha256)
+        """Build the part from a loaded checkpoint; `sizes` where they are not the published ones."""
+        return cls(SynchformerVisual.from_tensors(checkpoint.tensors, device=device, **sizes), checkpoint.sha256)
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[np.ndarray]) -> np.ndarray:
@@ -100,10 +100,10 @@ class SynchformerAudioEncoder:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu"
+        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu", **sizes: int
     ) -> "SynchformerAudioEncoder":
-        """Build the part from a loaded checkpoint."""
-        return cls(SynchformerAudio.from_tensors(checkpoint.tensors, device=device), checkpoint.sha256)
+        """Build the part from a loaded checkpoint; `sizes` where they are not the published ones."""
+        return cls(SynchformerAudio.from_tensors(checkpoint.tensors, device=device, **sizes), checkpoint.sha256)
 
     def prepare(self, samples: np.ndarray, rate: int, seconds: float | None) -> np.ndarray:
         """Channel mean, resampled, cut to exactly ``seconds``; the mean of the file is left in."""
@@ -127,9 +127,11 @@ class SynchformerJudge:
         self.weights_sha256 = weights_sha256
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu") -> "SynchformerJudge":
-        """Build the part from a loaded checkpoint."""
-        return cls(SynchformerOffset.from_tensors(checkpoint.tensors, device=device), checkpoint.sha256)
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, device: torch.device | str = "cpu", **sizes: int
+    ) -> "SynchformerJudge":
+        """Build the part from a loaded checkpoint; `sizes` where they are not the published ones."""
+        return cls(SynchformerOffset.from_tensors(checkpoint.tensors, device=device, **sizes), checkpoint.sha256)
 
     @torch.inference_mode()
     def window_logits(self, video: np.ndarray, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

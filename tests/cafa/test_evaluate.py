@@ -26,8 +26,9 @@ from metrics.encoders.synchformer_visual import SynchformerVisual
 from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
 from metrics.evaluation_files import read_pairs
 from metrics.evaluation_media import decode_whole_sound
-from metrics.evaluation_real import RealEncoders, RealJudges
+from metrics.evaluation_real import RealJudges
 from metrics.frechet import frechet_distance
+from metrics.judges.networks import RealEncoders
 from metrics.parity_weights import deterministic_tensors, fill
 from metrics.tables import BootstrapSettings
 from tests.evaluation_clips import write_video, write_wav
@@ -97,7 +98,7 @@ def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights
     assert card["judges"]["classifier"]["network"] == "panns_cnn14_16k"
     assert card["judges"]["classifier"]["weights_sha256"] != "0" * 64
     assert card["seconds_scored"] == [0.45]
-    assert set(card["extra"]["mean_probability"]["ours"]) == {"Speech", "Music"}
+    assert set(card["extra"]["mean_probability_in_the_clips_own_sounds"]) == {"Speech", "Music"}
 
 
 def test_all_missing_weights_are_named_with_what_to_download(folder: Path, cafa: Run):
@@ -168,12 +169,14 @@ def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: P
     frame.to_csv(tmp_path / "prompts.csv", index=False)
     pairs = read_pairs(tmp_path / "prompts.csv", tmp_path / "reference", {"ours": tmp_path / "ours"})
     settings = EvaluationSettings(
-        metrics=default_metrics(pairs.prompts), inception_splits=1, bootstrap=BootstrapSettings(resamples=100)
+        metrics=default_metrics(pairs.prompts, RealJudges.leaks),
+        inception_splits=1,
+        bootstrap=BootstrapSettings(resamples=100),
     )
     panel = RealJudges(narrow_judges, 4.8)
     evaluate(pairs, panel, settings, tmp_path / "out", {})
     clips = pd.read_parquet(tmp_path / "out" / "clips.parquet")
-    for metric in ("KL", "IB", "CLAP", "Acc", "Acc_margin", "DeSync"):
+    for metric in ("KL", "IB", "CLAP", "Acc", "Acc_margin", "DeSync", "Speech", "Music"):
         assert clips[metric].notna().all(), metric
     assert (clips["DeSync_windows"] == 1).all()
     path = tmp_path / "ours" / f"{names[0]}.wav"
@@ -181,7 +184,7 @@ def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: P
     expected = narrow_judges.clap_audio.embed([sound])[0] @ narrow_judges.clap_text.embed(["dog"])[0]
     assert clips["CLAP"][0] == pytest.approx(float(expected), abs=1e-6)
     found = pd.read_csv(tmp_path / "out" / "table.csv").loc[0]
-    assert found[["FAD", "KAD", "IS"]].notna().all()
+    assert found[["FAD", "KAD", "FAD_CLAP", "KAD_CLAP", "IS"]].notna().all()
     card = json.loads((tmp_path / "out" / "table.card.json").read_text())
     assert card["notes"]["DeSync_rows_of_one_window"] == 2
     assert "largest_cosine_of_unrelated_captions" in card["judges"]["clap"]["measures"]
@@ -245,7 +248,7 @@ def test_miniature_judges(tmp_path: Path, cafa: Run, miniature: Path):
     assert "Judged by the small judges of the rendered world" in printed
     table = pd.read_csv(tmp_path / "out" / "table.csv").set_index("system")
     assert list(table.index) == ["ours", "theirs"]
-    columns = ["FAD", "KAD", "KL", "IS", "IB", "CLAP", "Acc", "Acc_margin", "DeSync"]
+    columns = ["FAD", "KAD", "FAD_CLAP", "KAD_CLAP", "KL", "IS", "IB", "CLAP", "Acc", "Acc_margin", "DeSync"]
     assert table[columns].notna().all().all()
     differences = pd.read_csv(tmp_path / "out" / "table.differences.csv")
     assert differences["metric"].tolist() == columns

@@ -256,8 +256,9 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
     labels = [f"label{number % 3}" for number in range(6)]
     own = [f"own caption of {label}" for label in labels]
     pairs = find(tmp_path, names, own_caption=own, own_label=labels, label=["drum", "dog"] * 3)
-    metrics = default_metrics(pairs.prompts)
-    assert {"Acc", "Acc_margin"} <= set(metrics)
+    metrics = default_metrics(pairs.prompts, ["Speech"])
+    assert {"Acc", "Acc_margin", "FAD_CLAP", "KAD_CLAP", "Speech"} <= set(metrics)
+    assert "Music" not in metrics
     panel = QuickPanel(["classifier", "clap", "imagebind", "synchformer"])
     evaluate(pairs, panel, settings(*metrics, inception_splits=1, controls=True), tmp_path / "out", {})
     table = pd.read_csv(tmp_path / "out" / "table.csv").set_index("system")
@@ -273,6 +274,9 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
     of_file = {f"{name}.mp4": label for name, label in zip(names, labels, strict=True)}
     assert (shuffled["file"].map(of_file) != shuffled["own_label"]).all()
     assert clips["Speech"].between(0, 1).all()
+    assert table.loc["ours", "Speech"] == pytest.approx(clips[clips["system"] == "ours"]["Speech"].mean(), rel=1e-5)
+    assert table.loc["ours", ["FAD_CLAP_n", "KAD_CLAP_n", "Speech_n"]].tolist() == [6, 6, 6]
+    assert (table.loc["ours", "Speech_low"] < table.loc["ours", "Speech"]).all()
     categories = pd.read_csv(tmp_path / "out" / "categories.csv")
     ours = categories[(categories["system"] == "ours") & (categories["metric"] == "Acc")]
     by_label = ours[ours["own_label"] == "*"].set_index("label")
@@ -285,8 +289,10 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
 
 def test_metrics_that_cannot_be_computed_are_refused_early(tmp_path: Path):
     pairs = make_pairs(tmp_path, ["one", "two"])
-    assert "Acc" not in default_metrics(pairs.prompts)
+    assert {"Acc", "Speech"}.isdisjoint(default_metrics(pairs.prompts, ()))
     with pytest.raises(InputError, match="in 2 of 2 rows they are the same"):
         evaluate(pairs, QuickPanel(["classifier", "clap"]), settings("Acc"), tmp_path / "out", {})
+    with pytest.raises(InputError, match="Music need a classifier that knows these classes"):
+        evaluate(pairs, QuickPanel(), settings("Music"), tmp_path / "out", {})
     with pytest.raises(InputError, match="IB needs the judge imagebind, which was not loaded"):
         evaluate(pairs, QuickPanel(), settings("IB"), tmp_path / "out", {})

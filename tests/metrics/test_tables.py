@@ -234,8 +234,7 @@ def test_settings_that_make_no_sense_are_refused(change, message):
 
 def test_published_tables_can_be_printed():
     folder = Path(__file__).parents[2] / "config/published"
-    tables = {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
-    assert set(tables) == {"table1", "table2", "table4"}
+    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in ("table1", "table2", "table4")}
     table1 = tables["table1"].set_index("model")
     assert table1.loc["CAFA", ["FAD", "IS", "CLAP", "Acc", "DeSync"]].tolist() == [27.33, 5.63, 0.21, 0.87, 0.81]
     for table in tables.values():

@@ -129,7 +129,7 @@ def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
         ["embed", "text", "--judges", str(toy.judges), "--prompts", str(tmp_path / "prompts.parquet"), "--output",
          str(tmp_path / "text.parquet")]
     )  # fmt: skip
-    truth = read_truth(tmp_path / "truth", tmp_path / "text.parquet")
+    truth = read_truth([tmp_path / "truth"], tmp_path / "text.parquet")
     assert truth.classifier.keys()["clip_id"].tolist() == sorted(toy.manifest["clip_id"])
     assert truth.imagebind.column("video").shape == (36, 64)
     assert truth.text.keys()["caption"].tolist() == ["the sound of a bell", "the sound of a drum"]
