@@ -1,5 +1,6 @@
 """Configuration, names of files, and the small functions that rules share. No rules here."""
 
+import copy
 import json
 import os
 import shlex
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version, update_config, validate
 
 from cafa.provenance import code_digest, project_root
 
@@ -21,7 +22,10 @@ validate(config, "../schemas/config.schema.yaml", set_default=False)
 
 RESULTS = config["results"].rstrip("/")
 TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))
-DATASETS, SYSTEMS = config["datasets"], config["systems"]
+DATASETS, SYSTEMS, ADAPTERS = config["datasets"], config["systems"], config["adapters"]
+PRETRAINED = config["pretrained"]
+#: kinds of video features that models see unless they say otherwise
+VIDEO_KINDS = ["av_clip"]
 SAMPLE_SHARDS = range(config["samples"]["shards"])
 
 
@@ -68,6 +72,11 @@ def check_names():
                     f"table {table}: {name} needs the event times that only rendered clips have, "
                     f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
                 )
+
+
+def names_of_kind(*kinds):
+    """Wildcard constraint: the data sets of some kinds; matches nothing if there is none."""
+    return "|".join(name for name, entry in DATASETS.items() if entry["kind"] in kinds) or "(?!)"
 
 
 def dataset_of(table):

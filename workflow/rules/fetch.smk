@@ -1,4 +1,5 @@
-# Clips arrive: a rendered world is planned and drawn, a folder is listed. Ends with a manifest and normalised clips.
+# Clips arrive: a rendered world is planned and drawn, a folder is listed, published lists are read and their clips fetched.
+# Ends with a manifest and normalised clips.
 
 
 rule plan_world:
@@ -31,6 +32,8 @@ rule build_manifest:
         refused="<results>/manifests/{dataset}.refused.parquet",
     log:
         "<logs>/build_manifest/{dataset}.log",
+    wildcard_constraints:
+        dataset=names_of_kind("world", "folder"),
     priority: 100
     conda:
         "../../environment.yml"
@@ -45,6 +48,60 @@ rule build_manifest:
     shell:
         "cafa manifest --source {input.source:q} --root {params.root:q} {params.arguments:q}"
         " --output {output.manifest:q} --refused {output.refused:q} 2>&1 | tee {log:q}"
+
+
+rule build_published:
+    input:
+        lists=published_lists,
+    output:
+        manifest="<results>/manifests/{dataset}.parquet",
+        refused="<results>/manifests/{dataset}.refused.parquet",
+    log:
+        "<logs>/build_published/{dataset}.log",
+    wildcard_constraints:
+        dataset=names_of_kind("published"),
+    priority: 100
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(2000),
+        runtime=30,
+    params:
+        builder=published_builder,
+        settings=published_settings,
+        code=code_digest("cafa.datasets.build"),
+    shell:
+        "cafa dataset build {params.builder} --settings {params.settings:q} --output {output.manifest:q}"
+        " --refused {output.refused:q} 2>&1 | tee {log:q}"
+
+
+# A clip that is gone stays gone whatever our code says, so this rule alone has no digest of its code: asking the web
+# again is for `cafa ledger retry`, which leaves the file that this rule watches.
+rule fetch_clips:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        retry=fetch_again,
+    output:
+        fetched="<results>/fetched/{dataset}/{shard}.parquet",
+        ledger="<results>/fetched/{dataset}/{shard}.ledger.parquet",
+    log:
+        "<logs>/fetch_clips/{dataset}.{shard}.log",
+    priority: 90
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=1440,
+        downloads=1,
+    params:
+        shard=shard_argument,
+        folder=below("raw/{dataset}"),
+        settings=fetch_settings,
+    shell:
+        "cafa fetch --manifest {input.manifest:q} --settings {params.settings:q} --shard {params.shard}"
+        " --folder {params.folder:q} --output {output.fetched:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
 
 
 rule render_world:
@@ -74,7 +131,7 @@ rule render_world:
 rule ingest_clips:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
-        rendered=rendered_ledger,
+        raw=raw_clips,
     output:
         ledger="<results>/clips/{dataset}/{shard}.ledger.parquet",
     log:
@@ -88,10 +145,10 @@ rule ingest_clips:
         runtime=240,
     params:
         shard=shard_argument,
-        root=clips_root,
+        where=raw_place,
         folder=below("clips/{dataset}/{shard}"),
         settings=setting(config["media"]),
         code=code_digest("cafa.ingest"),
     shell:
-        "cafa ingest --manifest {input.manifest:q} --root {params.root:q} --shard {params.shard}"
+        "cafa ingest --manifest {input.manifest:q} {params.where:q} --shard {params.shard}"
         " --settings {params.settings:q} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

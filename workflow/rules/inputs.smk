@@ -1,18 +1,12 @@
-"""What each stage asks for: input and param functions named after what they give. No rules here."""
+"""What the stages up to the samples ask for: input and param functions named after what they give. No rules here."""
 
-#: kind of system -> the models that its samples are made with
-MODELS_OF_KIND = {
-    "adapter": ("autoencoder", "backbone", "adapter"),
-    "backbone": ("autoencoder", "backbone"),
-    "joint": ("autoencoder", "joint"),
-    "reference": (),
-    "oracle": (),
-    "shuffled": (),
-    "samples": (),
-}
+#: kind of system -> settings that name its model folders (a folder is called as the setting unless it says otherwise)
+MODELS_OF_KIND = {"adapter": ("backbone", "adapter"), "backbone": ("backbone",), "joint": ("joint",)}
 SEES_VIDEO = ("adapter", "joint")
 GENERATES = ("adapter", "backbone", "joint")
 
+#: kind of feature of clips -> pretrained model that it is encoded with
+ENCODER_OF_KIND = {"latents": "backbone", "av_clip": "av_clip", "clip": "clip"}
 
 #: kind of system -> modules that its samples depend on
 CODE_OF_KIND = {
@@ -58,24 +52,82 @@ def manifest_arguments(wildcards):
     ]
 
 
-def rendered_ledger(wildcards):
-    """Ledger of rendering, for clips that have to be rendered first."""
-    if DATASETS[wildcards.dataset]["kind"] != "world":
-        return []
-    return f"{RESULTS}/world/{wildcards.dataset}.{wildcards.shard}.ledger.parquet"
+def raw_clips(wildcards):
+    """What must be there before clips are normalised: rendered files, or the table of those that were fetched."""
+    kind = DATASETS[wildcards.dataset]["kind"]
+    if kind == "world":
+        return f"{RESULTS}/world/{wildcards.dataset}.{wildcards.shard}.ledger.parquet"
+    return fetched_table(wildcards) if kind == "published" else []
+
+
+def fetched_table(wildcards):
+    """Where every raw file of a shard is."""
+    return f"{RESULTS}/fetched/{wildcards.dataset}/{wildcards.shard}.parquet"
+
+
+def raw_place(wildcards):
+    """Where the raw files are, as options."""
+    if DATASETS[wildcards.dataset]["kind"] == "published":
+        return ["--fetched", fetched_table(wildcards)]
+    return ["--root", clips_root(wildcards)]
+
+
+def published_lists(wildcards):
+    """Files of a published data set that must be there; lists with an address are downloaded where they are missing."""
+    build = DATASETS[wildcards.dataset]["build"]
+    parts = [*build.get("lists", []), *build.get("labels", []), build.get("subset"), build.get("classes")]
+    return [part["path"] for part in parts if part and "url" not in part]
+
+
+def published_builder(wildcards):
+    """Kind of the lists of a published data set."""
+    return DATASETS[wildcards.dataset]["list"]
+
+
+def published_settings(wildcards):
+    """Settings of the builder as JSON."""
+    return json.dumps(DATASETS[wildcards.dataset]["build"], sort_keys=True)
+
+
+def fetch_settings(wildcards):
+    """Where clips come from, as JSON."""
+    return json.dumps(DATASETS[wildcards.dataset]["fetch"], sort_keys=True)
+
+
+def fetch_again(wildcards):
+    """Request to ask for some clips again, where there is one (`cafa ledger retry`)."""
+    request = f"{RESULTS}/fetched/{wildcards.dataset}/{wildcards.shard}.ledger.retry.json"
+    return request if os.path.exists(request) else []
 
 
 def clip_ledgers(wildcards):
     """Ledgers of everything that happened to clips before prompts are written."""
+    return ledgers_of(wildcards.dataset)
+
+
+def ledgers_of(dataset):
+    """Ledgers of ingest and of the features that the systems asked on a data set need."""
+    kinds = ["media"]
+    if PRETRAINED:
+        tables = [entry for table, entry in config["tables"].items() if dataset_of(table) == dataset]
+        kinds = sorted({kind for entry in tables for name in entry["systems"] for kind in video_kinds(name)})
+    fetched = ["fetched/{dataset}"] if DATASETS[dataset]["kind"] == "published" else []
+    folders = [*fetched, "clips/{dataset}", *(f"features/{{dataset}}/{kind}" for kind in kinds)]
     return [
-        *shards("clips/{dataset}/{shard}.ledger.parquet")(wildcards),
-        *shards("features/{dataset}/media/{shard}.ledger.parquet")(wildcards),
+        f"{RESULTS}/{folder.format(dataset=dataset)}/{shard}.ledger.parquet"
+        for folder in folders
+        for shard in range(DATASETS[dataset]["shards"])
     ]
 
 
 def shard_argument(wildcards):
     """Shard of clips as `2/8`."""
     return f"{wildcards.shard}/{DATASETS[wildcards.dataset]['shards']}"
+
+
+def text_shards_of_clips(wildcards):
+    """How many shards the captions of the data set lie in."""
+    return text_shard_count(wildcards.dataset)
 
 
 def clip_shard_count(wildcards):
@@ -121,17 +173,40 @@ def sample_shard_argument(wildcards):
     return f"{wildcards.shard}/{len(SAMPLE_SHARDS)}"
 
 
+def models_of_system(name):
+    """Cards of the models that a system's samples are made with."""
+    entry = SYSTEMS[name]
+    models = [entry.get(setting, setting) for setting in MODELS_OF_KIND.get(entry["kind"], ())]
+    # At full size the backbone brings its own autoencoder.
+    if models and not PRETRAINED:
+        models.append("autoencoder")
+    return [f"{RESULTS}/models/{model}/card.json" for model in models]
+
+
+def video_kinds(system):
+    """Kinds of video features that a system sees."""
+    entry = SYSTEMS[system]
+    if entry["kind"] == "adapter":
+        return ADAPTERS.get(entry.get("adapter", "adapter"), {}).get("video", VIDEO_KINDS)
+    return VIDEO_KINDS if entry["kind"] == "joint" else []
+
+
+def text_files(dataset):
+    """Feature files of a data set's captions."""
+    return [f"{RESULTS}/features/{dataset}/text/{shard}.arrow" for shard in range(text_shard_count(dataset))]
+
+
 def sample_inputs(wildcards):
     """Files that the samples of a system are made from: what its kind needs, and no more."""
     kind = SYSTEMS[wildcards.system]["kind"]
     files = {
         "prompts": below("prompts/{dataset}.parquet")(wildcards),
-        "models": [f"{RESULTS}/models/{model}/model.safetensors" for model in MODELS_OF_KIND[kind]],
+        "models": models_of_system(wildcards.system),
     }
     if kind in GENERATES:
-        files["text"] = below("features/{dataset}/text.arrow")(wildcards)
-    if kind in SEES_VIDEO:
-        files["video"] = shards("features/{dataset}/av_clip/{shard}.arrow", wildcards.dataset)(wildcards)
+        files["text"] = text_files(wildcards.dataset)
+    if kinds := video_kinds(wildcards.system):
+        files["video"] = [file for seen in kinds for file in feature_files(wildcards.dataset, seen)]
     if kind == "reference":
         files["clips"] = shards("clips/{dataset}/{shard}.ledger.parquet", wildcards.dataset)(wildcards)
     if kind in ("oracle", "shuffled"):
@@ -139,123 +214,81 @@ def sample_inputs(wildcards):
     return files
 
 
-# --- embeddings, scores, tables
+# --- models
 
 
-def embeddings_of(dataset, system):
-    """Embeddings of a system's samples: every shard, every judge."""
-    return expand(
-        "{results}/embeddings/{dataset}/{system}/{shard}/{judge}.parquet",
-        results=RESULTS,
-        dataset=dataset,
-        system=system,
-        shard=SAMPLE_SHARDS,
-        judge=config["judges"],
-    )
+def model_settings(wildcards):
+    """Settings of a pretrained model as JSON."""
+    return json.dumps(PRETRAINED["models"][wildcards.model], sort_keys=True)
 
 
-def system_samples(wildcards):
-    """Indices of the samples of the wildcard's system."""
-    return samples_of(wildcards.dataset, [wildcards.system])
+def judge_cards(wildcards):
+    """Cards of all judges."""
+    return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in config["judges"]]
 
 
-def system_embeddings(wildcards):
-    """Embeddings of the wildcard's system."""
-    return embeddings_of(wildcards.dataset, wildcards.system)
+def encoder_folder(wildcards):
+    """Folder of the pretrained model that a kind of feature is encoded with."""
+    return f"{RESULTS}/models/{ENCODER_OF_KIND[wildcards.kind]}"
 
 
-def truth_embeddings(wildcards):
-    """Embeddings of the clips' own sound."""
-    return [f"{RESULTS}/embeddings/{wildcards.dataset}/truth/{judge}.parquet" for judge in config["judges"]]
+def encoder_card(wildcards):
+    """Card of the pretrained model that a kind of feature is encoded with."""
+    return f"{encoder_folder(wildcards)}/card.json"
 
 
-def embedding_folders(wildcards):
-    """Folders of a system's embeddings, as options."""
-    folder = below("embeddings/{dataset}/{system}")(wildcards)
-    return [word for shard in SAMPLE_SHARDS for word in ("--embeddings", f"{folder}/{shard}")]
+def text_shard_argument(wildcards):
+    """Shard of captions as `2/8`."""
+    return f"{wildcards.shard}/{text_shard_count(wildcards.dataset)}"
 
 
-def samples_of(dataset, systems):
-    """Indices of the samples of some systems."""
-    return [f"{RESULTS}/samples/{dataset}/{name}/{shard}.parquet" for name in systems for shard in SAMPLE_SHARDS]
+# --- training of adapters
 
 
-def table_folder(kind):
-    """Param: the folder of embeddings or samples that a table is made from."""
-
-    def folder(wildcards):
-        return f"{RESULTS}/{kind}/{dataset_of(wildcards.table)}"
-
-    return folder
-
-
-def table_scores(wildcards):
-    """Scores of every system of a table."""
-    dataset = dataset_of(wildcards.table)
-    return [f"{RESULTS}/scores/{dataset}/{name}.parquet" for name in config["tables"][wildcards.table]["systems"]]
-
-
-def table_embeddings(wildcards):
-    """Embeddings that the metrics of sets are computed from."""
-    dataset = dataset_of(wildcards.table)
-    truth = [f"{RESULTS}/embeddings/{dataset}/truth/{judge}.parquet" for judge in config["judges"]]
-    systems = config["tables"][wildcards.table]["systems"]
-    return [*truth, *(file for name in systems for file in embeddings_of(dataset, name))]
-
-
-def table_samples(wildcards):
-    """Indices of all samples behind a table."""
-    return samples_of(dataset_of(wildcards.table), config["tables"][wildcards.table]["systems"])
-
-
-def table_prompts(wildcards):
-    """Prompt set of a table's data set."""
-    return f"{RESULTS}/prompts/{dataset_of(wildcards.table)}.parquet"
-
-
-def table_ledgers(wildcards):
-    """Everything that became of the clips of a table's data set."""
-    dataset = dataset_of(wildcards.table)
-    return [
-        f"{RESULTS}/manifests/{dataset}.refused.parquet",
-        *shards("clips/{dataset}/{shard}.ledger.parquet", dataset)(wildcards),
-        *shards("features/{dataset}/media/{shard}.ledger.parquet", dataset)(wildcards),
-        f"{RESULTS}/prompts/{dataset}.excluded.ledger.parquet",
-    ]
-
-
-def published_values(wildcards):
-    """The paper's values for a table, where the configuration names them."""
-    return config["tables"][wildcards.table].get("published") or []
-
-
-def table_settings(wildcards):
-    """Settings of a table as JSON; a configuration laid over another may have fewer rows, and the same descriptions."""
-    entry = {
-        key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
+def adapter_inputs(wildcards):
+    """Files that an adapter is trained from: its backbone, its data set's features, and the adapter it starts from."""
+    entry = ADAPTERS[wildcards.adapter]
+    dataset = entry["train_on"]
+    files = {
+        "manifest": f"{RESULTS}/manifests/{dataset}.parquet",
+        "backbone": f"{RESULTS}/models/{entry.get('backbone', 'backbone')}/card.json",
+        "latents": feature_files(dataset, "latents"),
+        "video": [file for kind in entry.get("video", VIDEO_KINDS) for file in feature_files(dataset, kind)],
+        "text": text_files(dataset),
     }
-    rows = {name: line for name, line in entry.get("descriptions", {}).items() if name in entry["systems"]}
-    return json.dumps({**entry, "descriptions": rows, "bootstrap": config["bootstrap"]}, sort_keys=True)
+    if "start_from" in entry:
+        files["start"] = f"{RESULTS}/models/{entry['start_from']}/card.json"
+    return files
 
 
-def table_card_extra(wildcards):
-    """What the protocol card says about the run beside what the files say themselves."""
-    dataset = dataset_of(wildcards.table)
-    systems = {name: SYSTEMS[name] for name in config["tables"][wildcards.table]["systems"]}
-    extra = {"seed": config["seed"], "dataset": {dataset: DATASETS[dataset]}, "systems": systems}
-    return json.dumps(extra, sort_keys=True)
+def adapter_backbone(wildcards):
+    """Model folder of an adapter's backbone."""
+    return f"{RESULTS}/models/{ADAPTERS[wildcards.adapter].get('backbone', 'backbone')}"
 
 
-def figure_table(wildcards):
-    """Table that the figure draws."""
-    return f"{TABLES}/{config['figure']['table']}.csv"
+def adapter_processes(wildcards):
+    """Processes that train an adapter, one per GPU."""
+    return ADAPTERS[wildcards.adapter].get("processes", 1)
 
 
-def figure_settings(wildcards):
-    """Settings of the figure as JSON."""
-    return json.dumps({key: value for key, value in config["figure"].items() if key != "table"}, sort_keys=True)
+def adapter_start(wildcards):
+    """Model folder of the adapter that this one starts from, as an option."""
+    start = ADAPTERS[wildcards.adapter].get("start_from")
+    return ["--start-from", f"{RESULTS}/models/{start}"] if start else []
 
 
-def example_samples(wildcards):
-    """Indices of the samples that the page of examples plays."""
-    return samples_of(config["evaluate"], config["examples"]["systems"])
+def adapter_settings(wildcards):
+    """Settings of an adapter's training as JSON: those of all adapters, and its own."""
+    settings = copy.deepcopy(config["training"]["adapter"])
+    update_config(settings, ADAPTERS[wildcards.adapter].get("settings", {}))
+    return json.dumps({**settings, "seconds": config["window"]["seconds"]}, sort_keys=True)
+
+
+def feature_files(dataset, kind):
+    """Feature files of a data set's clips."""
+    return [f"{RESULTS}/features/{dataset}/{kind}/{shard}.arrow" for shard in range(DATASETS[dataset]["shards"])]
+
+
+def text_shard_count(dataset):
+    """Shards that the captions of a data set lie in."""
+    return DATASETS[dataset].get("text_shards", 1)

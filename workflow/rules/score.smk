@@ -22,8 +22,8 @@ rule score_system:
     params:
         index=each("--index", "index"),
         embeddings=embedding_folders,
-        truth=below("embeddings/{dataset}/truth"),
+        truth=truth_folders,
         code=code_digest("metrics.scores"),
     shell:
-        "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} --truth {params.truth:q}"
+        "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} {params.truth:q}"
         " --text {input.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"

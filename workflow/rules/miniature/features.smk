@@ -13,7 +13,7 @@ rule extract_media:
         "<logs>/extract_media/{dataset}.{shard}.log",
     priority: 80
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -32,14 +32,14 @@ rule extract_media:
 rule encode_latents:
     input:
         mel="<results>/features/{dataset}/mel/{shard}.arrow",
-        autoencoder="<results>/models/autoencoder/model.safetensors",
+        autoencoder="<results>/models/autoencoder/card.json",
     output:
         "<results>/features/{dataset}/latents/{shard}.arrow",
     log:
         "<logs>/encode_latents/{dataset}.{shard}.log",
     priority: 70
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -54,14 +54,14 @@ rule encode_latents:
 rule encode_av_clip:
     input:
         frames="<results>/features/{dataset}/frames/{shard}.arrow",
-        model="<results>/models/av_clip/model.safetensors",
+        model="<results>/models/av_clip/card.json",
     output:
         "<results>/features/{dataset}/av_clip/{shard}.arrow",
     log:
         "<logs>/encode_av_clip/{dataset}.{shard}.log",
     priority: 70
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -79,12 +79,12 @@ rule encode_text:
         manifest="<results>/manifests/{dataset}.parquet",
         prompts=prompts_if_any,
     output:
-        "<results>/features/{dataset}/text.arrow",
+        "<results>/features/{dataset}/text/{shard}.arrow",
     log:
-        "<logs>/encode_text/{dataset}.log",
+        "<logs>/encode_text/{dataset}.{shard}.log",
     priority: 80
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(2000),
@@ -92,7 +92,8 @@ rule encode_text:
     params:
         prompts=each("--prompts", "prompts"),
         settings=setting(config["features"]["text"]),
+        shard=text_shard_argument,
         code=code_digest("cafa.features.text"),
     shell:
         "cafa features text --manifest {input.manifest:q} {params.prompts:q} --settings {params.settings:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --shard {params.shard} --output {output:q} 2>&1 | tee {log:q}"

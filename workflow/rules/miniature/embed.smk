@@ -3,7 +3,7 @@
 
 rule embed_truth:
     input:
-        judges=expand("<results>/models/judges/{judge}/model.safetensors", judge=config["judges"]),
+        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         manifest="<results>/manifests/{dataset}.parquet",
         frames=shards("features/{dataset}/frames/{shard}.arrow"),
         mel=shards("features/{dataset}/mel/{shard}.arrow"),
@@ -13,7 +13,7 @@ rule embed_truth:
         "<logs>/embed_truth/{dataset}.log",
     priority: 40
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -32,7 +32,7 @@ rule embed_truth:
 
 rule embed_text:
     input:
-        judges=expand("<results>/models/judges/{judge}/model.safetensors", judge=config["judges"]),
+        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         prompts="<results>/prompts/{dataset}.parquet",
     output:
         "<results>/embeddings/{dataset}/text.parquet",
@@ -40,7 +40,7 @@ rule embed_text:
         "<logs>/embed_text/{dataset}.log",
     priority: 40
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),
@@ -56,7 +56,7 @@ rule embed_text:
 
 rule embed_samples:
     input:
-        judges=expand("<results>/models/judges/{judge}/model.safetensors", judge=config["judges"]),
+        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
         frames=shards("features/{dataset}/frames/{shard}.arrow"),
     output:
@@ -65,7 +65,7 @@ rule embed_samples:
         "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
     priority: 70
     conda:
-        "../../environment.yml"
+        "../../../environment.yml"
     threads: 1
     resources:
         mem_mb=megabytes(4000),

@@ -1,0 +1,114 @@
+"""Run the full-size rules on a few real clips with tiny pretrained models, up to the samples of every system.
+
+    python -m tests.workflow.pretrained_run --cores 2
+
+Everything that config/paper.yaml names runs: published lists, fetching from a folder, ingest, the encoders of
+clips and captions, two phases of adapter training, CAFA-C, the published adapter, generation. Only sizes differ:
+the models are random and tiny (tests/tiny_pretrained.py), and training is two steps.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from cafa.pretrained import read_card
+from tests.tiny_pretrained import REAL, make_registered
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: clips of the shared folder that have VGGSound's names, and one that is nowhere
+CLIPS = {
+    "3qesirWAGt4": (20, "dog barking"),
+    "ZYc410CE4Rg": (0, "playing tennis"),
+    "F8Zt3mYlOqU": (94, "whale calling"),
+}
+NOWHERE = ("aaaaaaaaaaa", 10, "dog barking")
+SYSTEMS = ("cafa", "cafa_b", "cafa_c", "cafa_published", "text_only", "reference")
+
+
+def published(root: Path, shared: Path, split: str) -> dict[str, Any]:
+    """A data set of kind `published`: a list in VGGSound's format, its clips in a folder."""
+    rows = [*((video, start, label) for video, (start, label) in CLIPS.items()), NOWHERE]
+    path = root / f"{split}.csv"
+    path.write_text("".join(f"{video},{start},{label},{split}\n" for video, start, label in rows))
+    return {
+        "kind": "published", "list": "vggsound", "shards": 2,
+        "build": {"lists": [{"path": str(path), "format": "vggsound", "licence": "test"}], "splits": [split]},
+        "fetch": {"sources": [{"kind": "folder", "root": str(shared / "clips/groundtruth"), "cut": ["{clip_id}.mp4"]}]},
+    }  # fmt: skip
+
+
+def pretrained_models(root: Path) -> dict[str, Any]:
+    """Settings of tiny pretrained models, made below `root`."""
+    models = make_registered(root / "weights", REAL, words=("a", "dog", "barking", "playing", "tennis", "whale"))
+    return {name: read_card(models / name)["settings"] for name in ("backbone", "av_clip", "clip", "adapter_published")}
+
+
+def configuration(root: Path, shared: Path) -> dict[str, Any]:
+    """What config/paper.yaml says, at a size for two cores."""
+    loop = {"steps": 2, "batch_size": 2, "warmup_steps": 0, "bf16": False}
+    return {
+        "device": "cpu",
+        "datasets": {
+            "vggsound_train": published(root, shared, "train"),
+            "visualsound": published(root, shared, "train"),
+            "vggsound_sparse": {**published(root, shared, "test"), "prompts": {"matched": {}, "cross": {}}},
+        },
+        "pretrained": {"models": pretrained_models(root)},
+        "features": {"encode": {"workers": 1, "batch_size": 2}},
+        "training": {"adapter": {"loop": loop, "model": {"feature_dim": 8, "hint_dim": 12}}},
+        "adapters": {
+            "adapter": {"settings": {"loop": {"steps": 2}}},
+            "adapter_c": {"settings": {"model": {"clip_dim": 8}}},
+        },
+        "systems": {name: {"sampling": {"steps": 2, "half": False}} for name in SYSTEMS if name != "reference"},
+        "samples": {"shards": 2, "batch_size": 3},
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("CAFA_SHARED", ROOT.parent / "shared")))
+    parser.add_argument("--folder", type=Path, help="where to run; kept. By default a temporary folder")
+    arguments = parser.parse_args()
+    if not (arguments.shared / "clips/groundtruth").is_dir():
+        raise SystemExit(f"no real clips at {arguments.shared}/clips: set CAFA_SHARED or --shared")
+    with tempfile.TemporaryDirectory() as temporary:
+        root = (arguments.folder or Path(temporary)).resolve()
+        root.mkdir(parents=True, exist_ok=True)
+        results, config = root / "results", root / "config.yaml"
+        config.write_text(yaml.safe_dump(configuration(root, arguments.shared.resolve())))
+        samples = results / "samples/vggsound_sparse"
+        indices = {name: [samples / name / f"{shard}.parquet" for shard in (0, 1)] for name in SYSTEMS}
+        subprocess.run(
+            [Path(sys.executable).with_name("snakemake"), "--cores", str(arguments.cores),
+             "--configfile", "config/paper.yaml", str(config), "--config", f"results={results}", "--quiet", "rules",
+             *(str(path) for paths in indices.values() for path in paths)],
+            cwd=ROOT, check=True,
+        )  # fmt: skip
+        check(results, indices)
+
+
+def check(results: Path, indices: dict[str, list[Path]]) -> None:
+    """Every asked sample is there, and the clip that is nowhere is in the ledger and nowhere else."""
+    for name, paths in indices.items():
+        index = pd.concat([pd.read_parquet(path) for path in paths])
+        statuses = index["status"].value_counts().to_dict()
+        print(f"{name:15} {len(index)} samples of {index['clip_id'].nunique()} clips: {statuses}")
+        assert statuses == {"ok": 3 + 3 * 2}, statuses
+    fetched = pd.concat([pd.read_parquet(path) for path in results.glob("fetched/vggsound_sparse/*.ledger.parquet")])
+    lost = fetched[fetched["status"] != "ok"]
+    print(lost[["clip_id", "status", "detail"]].to_string(index=False))
+    assert lost["clip_id"].tolist() == ["aaaaaaaaaaa_000010"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+# What the pretrained judges make of each audio set: of the clips' own sound and picture by shard of clips, of every
+# system by shard of samples. Every file is decoded once for all judges.
+
+
+rule embed_truth:
+    input:
+        judges=judge_cards,
+        manifest="<results>/manifests/{dataset}.parquet",
+        ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
+    output:
+        judged=expand("<results>/embeddings/{{dataset}}/truth/{{shard}}/{judge}.parquet", judge=config["judges"]),
+        video="<results>/embeddings/{dataset}/truth/{shard}/video.arrow",
+        ledger="<results>/embeddings/{dataset}/truth/{shard}/ledger.parquet",
+    log:
+        "<logs>/embed_truth/{dataset}.{shard}.log",
+    priority: 40
+    conda:
+        "../../../environment.yml"
+    threads: config["embed"]["pretrained"]["workers"] + 1
+    resources:
+        mem_mb=megabytes(24000),
+        runtime=240,
+    params:
+        judges=below("models/judges"),
+        clips=below("clips/{dataset}/{shard}"),
+        shard=shard_argument,
+        settings=setting(config["embed"]["pretrained"]),
+        folder=below("embeddings/{dataset}/truth/{shard}"),
+        device=config["device"],
+        code=code_digest("metrics.judging"),
+    shell:
+        "cafa embed truth --judges {params.judges:q} --manifest {input.manifest:q} --clips {params.clips:q}"
+        " --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q} --threads 1"
+        " --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule embed_text:
+    input:
+        judges=judge_cards,
+        prompts="<results>/prompts/{dataset}.parquet",
+    output:
+        "<results>/embeddings/{dataset}/text.parquet",
+    log:
+        "<logs>/embed_text/{dataset}.log",
+    priority: 40
+    conda:
+        "../../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(8000),
+        runtime=60,
+    params:
+        judges=below("models/judges"),
+        device=config["device"],
+        code=code_digest("metrics.judging"),
+    shell:
+        "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule embed_samples:
+    input:
+        judges=judge_cards,
+        index="<results>/samples/{dataset}/{system}/{shard}.parquet",
+        truth=truth_embeddings,
+    output:
+        judged=expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]),
+        index="<results>/embeddings/{dataset}/{system}/{shard}/index.parquet",
+    log:
+        "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
+    priority: 70
+    conda:
+        "../../../environment.yml"
+    threads: config["embed"]["pretrained"]["workers"] + 1
+    resources:
+        mem_mb=megabytes(24000),
+        runtime=480,
+    params:
+        judges=below("models/judges"),
+        truth=truth_folders,
+        settings=setting(config["embed"]["pretrained"]),
+        folder=below("embeddings/{dataset}/{system}/{shard}"),
+        device=config["device"],
+        code=code_digest("metrics.judging"),
+    shell:
+        "cafa embed samples --judges {params.judges:q} --index {input.index:q} {params.truth:q}"
+        " --settings {params.settings:q} --threads 1 --device {params.device}"
+        " --output-folder {params.folder:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,60 @@
+# Arrays of the pretrained encoders, from normalised clips, each computed once: data set x kind x shard.
+
+
+rule encode_clips:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
+        model=encoder_card,
+    output:
+        features="<results>/features/{dataset}/{kind}/{shard}.arrow",
+        ledger="<results>/features/{dataset}/{kind}/{shard}.ledger.parquet",
+    log:
+        "<logs>/encode_clips/{dataset}.{kind}.{shard}.log",
+    wildcard_constraints:
+        kind="|".join(ENCODER_OF_KIND),
+    priority: 70
+    conda:
+        "../../../environment.yml"
+    threads: config["features"]["encode"]["workers"] + 1
+    resources:
+        mem_mb=megabytes(16000),
+        runtime=240,
+    params:
+        shard=shard_argument,
+        clips=below("clips/{dataset}/{shard}"),
+        model=encoder_folder,
+        settings=setting({**config["features"]["encode"], "seconds": config["window"]["seconds"]}),
+        device=config["device"],
+        code=code_digest("cafa.features.encoding"),
+    shell:
+        "cafa features encode {wildcards.kind} --model {params.model:q} --manifest {input.manifest:q}"
+        " --clips {params.clips:q} --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q}"
+        " --threads 1 --device {params.device} --output {output.features:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
+
+
+rule encode_text:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        prompts=prompts_if_any,
+        model="<results>/models/backbone/card.json",
+    output:
+        "<results>/features/{dataset}/text/{shard}.arrow",
+    log:
+        "<logs>/encode_text/{dataset}.{shard}.log",
+    priority: 80
+    conda:
+        "../../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(8000),
+        runtime=120,
+    params:
+        prompts=each("--prompts", "prompts"),
+        model=below("models/backbone"),
+        shard=text_shard_argument,
+        device=config["device"],
+        code=code_digest("cafa.features.text_t5"),
+    shell:
+        "cafa features text --manifest {input.manifest:q} {params.prompts:q} --model {params.model:q}"
+        " --shard {params.shard} --device {params.device} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,71 @@
+# Pretrained models and judges: checked against their checksums and put on record, so that everything after them knows
+# which weights it was made with. Nothing is downloaded and no network is loaded here, but by the canaries of the judges.
+
+
+rule register_model:
+    output:
+        "<results>/models/{model}/card.json",
+    log:
+        "<logs>/register_model/{model}.log",
+    wildcard_constraints:
+        model="|".join(PRETRAINED["models"]),
+    priority: 100
+    conda:
+        "../../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=30,
+    params:
+        settings=model_settings,
+        table="config/weights.tsv",
+        folder=below("models/{model}"),
+        code=code_digest("cafa.pretrained"),
+    shell:
+        "cafa models register --settings {params.settings:q} --weights-table {params.table:q}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule register_judge:
+    output:
+        "<results>/models/judges/{judge}/card.json",
+    log:
+        "<logs>/register_judge/{judge}.log",
+    priority: 100
+    conda:
+        "../../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=30,
+    params:
+        settings=setting(PRETRAINED["judges"]),
+        folder=below("models/judges/{judge}"),
+        code=code_digest("metrics.judges.pretrained"),
+    shell:
+        "cafa judges register {wildcards.judge} --settings {params.settings:q} --output {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule check_judges:
+    input:
+        judges=judge_cards,
+    output:
+        "<results>/judges.json",
+    log:
+        "<logs>/check_judges.log",
+    priority: 50
+    conda:
+        "../../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(16000),
+        runtime=60,
+    params:
+        judges=below("models/judges"),
+        settings=setting({"thresholds": PRETRAINED["canary"]}),
+        device=config["device"],
+        code=code_digest("metrics.judges.canary"),
+    shell:
+        "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} --threads {threads}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
