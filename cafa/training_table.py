@@ -65,9 +65,8 @@ def training_table(cards: Mapping[str, Mapping[str, Any]], published: pd.DataFra
     """Rows of the cards, by name, then those of the paper; columns :data:`COLUMNS`."""
     rows = [training_row(name, card) for name, card in cards.items()]
     if published is not None:
-        kept = [column for column in COLUMNS if column in published]
-        rows += [{**row, "source": PAPER} for row in published[kept].to_dict("records")]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).fillna(ABSENT)
+        rows += [{**row, "source": PAPER} for row in published.to_dict("records")]
+    return pd.DataFrame([[row.get(column, ABSENT) for column in COLUMNS] for row in rows], columns=list(COLUMNS))
 
 
 def write_training_table(cards: Sequence[Path], published: Path | None, output: Path) -> None:

@@ -115,8 +115,7 @@ def train_generator(
     card = {
         "kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed, "clips": len(rows),
         "data": {"name": dataset, "sha256": digest_of(rows[["clip_id", "caption"]].to_numpy().tolist())},
-        "inputs": {store.kind: store.encoder_digest for store in (latents, text, *video)}
-        | {"video": store.encoder_digest for store in video},
+        "inputs": {store.kind: store.encoder_digest for store in (latents, text, *video)},
         "video_kinds": [store.kind for store in video],
         "text_shape": list(text.shape), "code": code_digest(code), **(extra or {}),
     }  # fmt: skip

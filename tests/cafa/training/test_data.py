@@ -1,9 +1,12 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
 
+from cafa.checkpoint import load_model
 from cafa.errors import InputError, MissingClipError
-from cafa.training.data import EpochOrder, clips_with_features
+from cafa.training.data import EpochOrder, ReadAhead, clips_with_features
 from cafa.training.diffusion import DiffusionSettings, draw_times, keep_mask, velocity_loss
 
 
@@ -56,3 +59,54 @@ def test_the_true_velocity_has_no_loss():
 
     loss = velocity_loss(velocity, latents, DiffusionSettings(), torch.Generator().manual_seed(0))
     assert float(loss) < 1e-9
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_batches_are_the_same_however_far_ahead_they_are_read(ahead):
+    read = []
+    reader = ReadAhead(lambda index: read.append(index) or index * 10, ahead, stop=6)
+    try:
+        assert [reader(index) for index in (2, 3, 4, 5)] == [20, 30, 40, 50]
+        assert [reader(index) for index in (0, 5)] == [0, 50]
+    finally:
+        reader.close()
+    assert set(read) <= set(range(6))
+
+
+def test_batches_are_read_before_they_are_asked_for():
+    read, second = [], threading.Event()
+
+    def load(index):
+        read.append(index)
+        if index == 1:
+            second.set()
+        return index
+
+    reader = ReadAhead(load, 2, stop=9)
+    try:
+        assert reader(0) == 0
+        assert second.wait(10)
+    finally:
+        reader.close()
+    assert read[:2] == [0, 1]
+
+
+def test_a_fault_in_reading_is_raised_where_the_batch_is_asked_for():
+    def load(index):
+        if index == 1:
+            raise MissingClipError("no features")
+        return index
+
+    reader = ReadAhead(load, 2, stop=9)
+    try:
+        assert reader(0) == 0
+        with pytest.raises(MissingClipError, match="no features"):
+            reader(1)
+        assert reader(2) == 2
+    finally:
+        reader.close()
+
+
+def test_what_is_trained_does_not_depend_on_reading_ahead(world):
+    weights = [load_model(world.adapter(f"ahead_{ahead}", steps=3, read_ahead=ahead), "adapter")[0] for ahead in (0, 4)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

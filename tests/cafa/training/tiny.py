@@ -15,6 +15,7 @@ from cafa.training.adapter import AdapterTraining, train_adapter
 from cafa.training.backbone import BackboneTraining, train_backbone
 from cafa.training.joint import JointTraining, train_joint
 from cafa.training.loop import LoopSettings
+from cafa.training.processes import ALONE, Processes
 
 LATENTS, CHANNELS, FEATURE = 20, 4, 6
 SECONDS = 0.8
@@ -63,11 +64,16 @@ class TinyWorld:
         train_backbone(settings, self.manifest, self.latents, self.text, seed=1, output=self.folder / name)
         return self.folder / name
 
-    def adapter(self, name: str = "adapter", **changes) -> Path:
-        settings = AdapterTraining(loop=loop(**changes), seconds=SECONDS, model=VIDEO)
+    def adapter(
+        self, name: str = "adapter", *, processes: Processes = ALONE, start_from: Path | None = None,
+        tensorboard: bool = False, read_ahead: int = 2, **changes,
+    ) -> Path:  # fmt: skip
+        settings = AdapterTraining(
+            loop=loop(**changes), seconds=SECONDS, model=VIDEO, tensorboard=tensorboard, read_ahead=read_ahead
+        )
         train_adapter(
             settings, self.manifest, self.folder / "backbone", self.latents, self.text, [self.video], seed=1,
-            output=self.folder / name,
+            output=self.folder / name, processes=processes, start_from=start_from,
         )  # fmt: skip
         return self.folder / name
 

@@ -1,0 +1,202 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from cafa.adapter import AdapterSettings
+from cafa.checkpoint import load_model
+from cafa.errors import InputError, MissingClipError
+from cafa.files import digest_of, read_json
+from cafa.pretrained import open_adapter, open_backbone, read_card
+from cafa.store import FeatureStore, write_features
+from cafa.training.diffusion import DiffusionSettings, drop_text, velocity_loss
+from cafa.training.frozen import open_frozen
+
+from .pretrained import FEATURES, WIDTH, PretrainedWorld, write_phase
+from .tiny import loop
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory) -> PretrainedWorld:
+    return PretrainedWorld(tmp_path_factory.mktemp("pretrained"))
+
+
+@pytest.mark.parametrize(("phase", "clip"), [("first", False), ("first", True), ("tf", False)])
+def test_an_adapter_of_every_kind_is_trained_and_opens(pretrained, phase, clip):
+    folder = pretrained.train(f"opens_{phase}_{clip}", phase, clip=clip)
+    name = "tangoflux" if phase == "tf" else "backbone"
+    adapter, card = open_adapter(folder, open_backbone(pretrained.models / name), "cpu")
+    registered = read_card(pretrained.models / name)
+    kinds = ["av_clip", "clip"] if clip else ["av_clip"]
+    assert card["video_kinds"] == kinds
+    encoders = registered["encoders"] | {k: read_card(pretrained.models / k)["encoders"][k] for k in kinds}
+    assert {k: card["inputs"][k] for k in encoders} == {k: digest_of(e) for k, e in encoders.items()}
+    assert (card["backbone_sha256"], card["backbone_model"]) == (registered["weights_sha256"], registered["model"])
+    assert all(bool(layer.weight.any()) for layer in adapter.zero_projections)
+    assert bool(adapter.hint_projection.weight.any())
+    assert card["parameters_trained"] == sum(p.numel() for p in adapter.parameters())
+
+
+def test_clip_features_reach_the_adapter_of_cafa_c(pretrained):
+    first = load_model(pretrained.train("c_first", clip=True), "adapter")[0]
+    data = pretrained.phases["first"]
+    path = pretrained.folder / "other_clip.arrow"
+    rng = np.random.default_rng(9)
+    arrays = ((clip, rng.standard_normal((FEATURES, WIDTH))) for clip in data.manifest["clip_id"])
+    write_features(path, arrays, kind="clip", shape=(FEATURES, WIDTH), dtype="float16", encoder=data.clip.encoder)
+    pretrained.phases["other_clip"] = dataclasses.replace(data, clip=FeatureStore([path]))
+    other = load_model(pretrained.train("c_other", "other_clip", clip=True), "adapter")[0]
+    assert not torch.equal(first["hint.clip_linear.weight"], other["hint.clip_linear.weight"])
+
+
+@pytest.mark.parametrize("kind", ["latents", "text"])
+def test_features_of_another_encoder_than_the_backbones_are_refused(pretrained, kind):
+    wrong = getattr(pretrained.phases["tf"], kind)
+    pretrained.phases["wrong"] = dataclasses.replace(pretrained.phases["first"], **{kind: wrong})
+    with pytest.raises(InputError, match=f"{kind} features were made by encoder .* but the backbone stable_audio_open"):
+        pretrained.train("refused", "wrong")
+
+
+def test_video_features_that_do_not_fit_are_refused(pretrained):
+    with pytest.raises(InputError, match=r"of kind av_clip and clip .* given are av_clip"):
+        pretrained.train("refused", changes={"model": AdapterSettings(feature_dim=WIDTH, clip_dim=WIDTH)})
+    with pytest.raises(InputError, match="do not fit the adapter's width 9"):
+        pretrained.train("refused", changes={"model": AdapterSettings(feature_dim=9)})
+
+
+def test_a_short_window_must_be_asked_for(pretrained):
+    data = write_phase(pretrained.models, "backbone", pretrained.folder / "short", seed=5, window=20)
+    pretrained.phases["short"] = data
+    with pytest.raises(InputError, match="20 latents per clip are stored, the adapter is to be trained with 24"):
+        pretrained.train("refused", "short")
+    model = AdapterSettings(feature_dim=WIDTH, hint_dim=12, latents=20)
+    assert pretrained.train("short", "short", changes={"model": model}, steps=1).is_dir()
+
+
+def test_a_caption_without_text_states_is_an_error_before_anything_is_trained(pretrained):
+    data = pretrained.phases["first"]
+    manifest = data.manifest.copy()
+    manifest.loc[3, "caption"] = "unheard of"
+    pretrained.phases["untold"] = dataclasses.replace(data, manifest=manifest)
+    with pytest.raises(MissingClipError, match="1 captions have no text states, for example 'unheard of'"):
+        pretrained.train("refused", "untold")
+
+
+def test_the_second_phase_starts_from_the_first_ones_average(pretrained):
+    first = pretrained.train("phase1", steps=4)
+    second = pretrained.train("phase2", "second", start_from=first, steps=5, accumulation=2, learning_rate=1e-12)
+    one, before = load_model(first, "adapter")
+    two, card = load_model(second, "adapter")
+    assert all(torch.allclose(one[name], two[name], atol=1e-8) for name in one)
+    assert card["start"] == {"weights_sha256": before["weights_sha256"]}
+    history = [(phase["data"], phase["steps"], phase["batch"]) for phase in card["phases"]]
+    assert history == [("first", 4, 3), ("second", 5, 6)]
+    assert all(phase["gpu_hours"] == 0 and phase["seconds"] > 0 for phase in card["phases"])
+    fresh, _ = load_model(pretrained.train("fresh", "second", steps=1, learning_rate=1e-12), "adapter")
+    assert not torch.allclose(fresh["zero_projections.0.weight"], two["zero_projections.0.weight"], atol=1e-8)
+
+
+def test_a_published_adapter_can_be_trained_further(pretrained):
+    published = pretrained.models / "adapter_published"
+    model = AdapterSettings(feature_dim=WIDTH, hint_dim=1024)
+    folder = pretrained.train("further", start_from=published, changes={"model": model}, steps=1, learning_rate=1e-12)
+    theirs, _ = open_adapter(published, open_backbone(pretrained.models / "backbone"), "cpu")
+    ours, card = load_model(folder, "adapter")
+    assert all(torch.allclose(weight, ours[name], atol=1e-8) for name, weight in theirs.state_dict().items())
+    assert card["phases"][0] == {"data": "cafa_adapter", "steps": None}
+    with pytest.raises(InputError, match="of another size than the settings say"):
+        pretrained.train("refused", start_from=published)
+    with pytest.raises(InputError, match="for stable_audio_open, not for tangoflux"):
+        pretrained.train("refused", "tf", start_from=published)
+
+
+def test_a_start_from_another_backbone_or_encoder_is_refused(pretrained):
+    first = pretrained.train("start", steps=1)
+    with pytest.raises(InputError, match=r"does not fit this TangoFluxDenoiser|trained on another backbone"):
+        pretrained.train("refused", "tf", start_from=first)
+    data, path = pretrained.phases["second"], pretrained.folder / "other_av_clip.arrow"
+    arrays = ((clip, np.zeros((FEATURES, WIDTH))) for clip in data.manifest["clip_id"])
+    write_features(path, arrays, kind="av_clip", shape=(FEATURES, WIDTH), dtype="float16", encoder={"name": "other"})
+    pretrained.phases["other"] = dataclasses.replace(data, av_clip=FeatureStore([path]))
+    with pytest.raises(
+        InputError, match=r"av_clip features were made by encoder .*, but the adapter in .* was trained"
+    ):
+        pretrained.train("refused", "other", start_from=first)
+
+
+@pytest.mark.parametrize("phase", ["first", "tf"])
+def test_recomputing_blocks_and_16_bits_of_the_frozen_ones_change_no_number(pretrained, phase):
+    plain = load_model(pretrained.train(f"plain_{phase}", phase, bf16=True, steps=3), "adapter")[0]
+    changes = {"gradient_checkpointing": "all"}
+    saving, card = load_model(
+        pretrained.train(f"saving_{phase}", phase, bf16=True, steps=3, changes=changes), "adapter"
+    )
+    assert card["settings"]["gradient_checkpointing"] == "all"
+    assert all(torch.equal(plain[name], saving[name]) for name in plain)
+
+
+@pytest.mark.parametrize("name", ["backbone", "tangoflux"])
+def test_frozen_blocks_in_16_bits_give_what_autocast_gives(pretrained, name):
+    from cafa.training.frozen import store_in_bf16
+
+    frozen = open_frozen(pretrained.models / name, torch.device("cpu"))
+    channels, latents = read_card(pretrained.models / name)["facts"]["latent_shape"]
+    text = torch.zeros(2, *read_card(pretrained.models / name)["facts"]["text_shape"])
+    text[:, :3] = torch.randn(2, 3, text.shape[2])
+
+    def velocity() -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        noise, time = torch.randn(2, channels, latents, generator=generator), torch.tensor([0.2, 0.7])
+        conditioning = frozen.condition(text, torch.full((2,), 10.0))
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            return frozen.denoiser(noise, time, conditioning)
+
+    before = velocity()
+    store_in_bf16(frozen)
+    assert frozen.blocks()[0].state_dict()
+    assert any(p.dtype == torch.bfloat16 for p in frozen.denoiser.parameters())
+    assert torch.equal(before, velocity())
+
+
+def test_dropped_captions_of_tangoflux_become_the_empty_caption_not_zeros(pretrained):
+    frozen = open_frozen(pretrained.models / "tangoflux", torch.device("cpu"))
+    text = torch.zeros(2, *read_card(pretrained.models / "tangoflux")["facts"]["text_shape"])
+    text[:, :3] = 1.0
+    told = frozen.condition(text, torch.full((2,), 10.0))
+    dropped = drop_text(told, torch.tensor([1.0, 0.0]))
+    assert torch.equal(dropped.context[0], told.context[0])
+    assert torch.equal(dropped.pooled[0], told.pooled[0])
+    assert torch.equal(dropped.context[1], told.null.context[1])
+    assert torch.equal(dropped.pooled[1], told.null.pooled[1])
+    assert not torch.allclose(dropped.pooled[1], told.pooled[1])
+    with pytest.raises(InputError, match="does not hold that of the empty caption"):
+        drop_text(dropped, torch.ones(2))
+
+
+def test_each_backbone_is_trained_on_its_own_path(pretrained):
+    assert open_frozen(pretrained.models / "backbone", torch.device("cpu")).path == "cosine"
+    assert open_frozen(pretrained.models / "tangoflux", torch.device("cpu")).path == "straight"
+
+
+def test_the_true_velocity_of_a_straight_path_has_no_loss():
+    latents = torch.full((4, 2, 3), 0.5)
+
+    def velocity(noisy, time):  # z_t = (1 - t) z + t n and v = n - z, so v = (z_t - z) / t
+        return (noisy - latents) / time.view(-1, 1, 1)
+
+    settings, generator = DiffusionSettings(times="logit_normal"), torch.Generator().manual_seed(0)
+    assert float(velocity_loss(velocity, latents, settings, generator, path="straight")) < 1e-9
+    generator = torch.Generator().manual_seed(0)
+    assert float(velocity_loss(velocity, latents, settings, generator, path="cosine")) > 0.1
+
+
+def test_the_card_tells_what_the_run_was_on(pretrained):
+    card = read_json(pretrained.train("card", steps=2) / "card.json")
+    (entry,) = card["hardware"]
+    assert (entry["device"], entry["kind"], entry["count"]) == ("cpu", "cpu", 1)
+    assert card["gpu_seconds"] == 0
+    assert entry["seconds"] == pytest.approx(card["seconds"])
+    assert card["data"]["name"] == "first"
+    assert loop().batch_size == card["phases"][-1]["batch"]
+    assert {"torch", "diffusers"} <= card["versions"].keys()
