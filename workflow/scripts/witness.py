@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from witness_packages import FRONT_END, clap, frechet, panns
+from witness_packages import clap, frechet, panns
 from witness_repositories import imagebind, synchformer
 from witness_standins import NotImportable
 
@@ -47,14 +47,13 @@ def version(name: str, repository: Path | None) -> str:
 def ask(witness: str, folder: Path, weights: Path | None, repository: Path | None, offline: bool) -> None:
     """Ask one witness in this process: ``<witness>.npz`` and ``<witness>.json``."""
     name, question, _ = WITNESSES[witness]
-    about: dict[str, Any] = {"package": name, "absent": "", "replaced": []}
+    about: dict[str, Any] = {"package": name, "absent": "", "replaced": [], "note": ""}
     answers: dict[str, np.ndarray] = {}
     try:
-        answers, about["replaced"] = question(folder, weights, offline)
+        answers, about["replaced"], about["note"] = question(folder, weights, offline)
         about["version"] = version(name, repository)
     except NotImportable as error:
         about |= {"absent": str(error), "version": ""}
-    about["note"] = "" if about["absent"] else FRONT_END.get(witness, "")
     np.savez(folder / f"{witness}.npz", **answers)
     (folder / f"{witness}.json").write_text(json.dumps(about))
 

@@ -13,16 +13,8 @@ from metrics.parity_weights import GAIN, fill
 
 PANNS, CLAP = "Cnn14_16k_mAP=0.438.pth", "music_speech_audioset_epoch_15_esc_89.98.pt"
 CLIPS, SECONDS = 8, 3.0
-#: Beside what was compared: what was not.
-FRONT_END = {
-    "panns": "from the waveform",
-    "fad": "from wav files",
-    "clap": "from the waveform, and from token ids",
-    "imagebind": "from log-mels and frames: its own loaders need torchvision and torchaudio",
-    "synchformer": "from log-mels and frames: its own loaders need torchvision and torchaudio",
-}
-
-Answers = dict[str, np.ndarray]
+#: What a witness answered (with what went in), what had to be replaced so that it could be imported, what was compared.
+Said = tuple[dict[str, np.ndarray], list[str], str]
 
 
 def without_network() -> None:
@@ -43,7 +35,7 @@ def transformers_first() -> None:
         getattr(importlib.import_module("transformers"), name)
 
 
-def panns(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, list[str]]:
+def panns(folder: Path, weights: Path | None, offline: bool) -> Said:
     """panns-inference: its network only, since importing the package downloads a list of labels."""
     replaced = replace_modules(["torchaudio"])
     with importing():
@@ -67,10 +59,10 @@ def panns(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, l
         "panns.embedding": found["embedding"].numpy(), "panns.probabilities": found["clipwise_output"].numpy(),
         "input.panns.sound": sound,
     }  # fmt: skip
-    return answers, replaced
+    return answers, replaced, "from the waveform"
 
 
-def frechet(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, list[str]]:
+def frechet(folder: Path, weights: Path | None, offline: bool) -> Said:
     """frechet-audio-distance on two folders of wavs, with the PANNs that the witness before left."""
     transformers_first()
     replaced = replace_modules(["torchvision", "torchaudio", "encodec"])
@@ -78,20 +70,29 @@ def frechet(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers,
         without_network()
     with importing():
         from frechet_audio_distance import FrechetAudioDistance
+    judge = FrechetAudioDistance(
+        ckpt_dir=str(folder / "weights"), model_name="pann", sample_rate=16000, audio_load_worker=1
+    )
+    statistics = []
     for name, first in (("reference", 0), ("generated", 100)):
+        rows = []
         for number in range(CLIPS):
             path = folder / "clips" / name / f"{number}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             sound = wave((first + number) % 3 if number < 3 else first + number, 16000, SECONDS) * (0.5 + 0.05 * number)
             soundfile.write(path, np.clip(sound, -1, 1), 16000, subtype="PCM_16")
-    judge = FrechetAudioDistance(
-        ckpt_dir=str(folder / "weights"), model_name="pann", sample_rate=16000, audio_load_worker=1
-    )
-    score = judge.score(str(folder / "clips" / "reference"), str(folder / "clips" / "generated"))
-    return {"fad.score": np.asarray(float(score))}, replaced
+            rows.append(judge.get_embeddings([soundfile.read(path, dtype="float32")[0]], sr=16000))
+        statistics += judge.calculate_embd_statistics(np.stack(rows))
+    note = "from wav files"
+    printed = judge.score(str(folder / "clips" / "reference"), str(folder / "clips" / "generated"))
+    score = judge.calculate_frechet_distance(*statistics)
+    if not np.isclose(printed, score, rtol=1e-3):
+        # Version 0.3.4 joins the embeddings of all files to one vector before it takes their covariance.
+        note += f", by its own functions file by file; its score() of the two folders says {float(printed):g}"
+    return {"fad.score": np.asarray(float(score))}, replaced, note
 
 
-def clap(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, list[str]]:
+def clap(folder: Path, weights: Path | None, offline: bool) -> Said:
     """laion-clap: sound and text, HTSAT-base."""
     transformers_first()
     replaced = replace_modules(["torchvision", "torchaudio"])
@@ -121,4 +122,4 @@ def clap(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, li
         "clap.audio": heard.numpy(), "clap.text": text.numpy(), "clap.cosine": (text @ heard.T).numpy(),
         "input.clap.ids": ids, "input.clap.mask": mask, "input.clap.sound": sound,
     }  # fmt: skip
-    return answers, replaced
+    return answers, replaced, "from the waveform, and from token ids"

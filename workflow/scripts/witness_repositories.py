@@ -4,18 +4,19 @@ import importlib
 from pathlib import Path
 
 import torch
-from witness_packages import Answers, transformers_first
+from witness_packages import Said, transformers_first
 from witness_standins import bare_package, importing, replace_modules, replace_names
 
 from metrics.parity_inputs import normal
 from metrics.parity_weights import GAIN, fill
 
 IMAGEBIND, SYNCHFORMER = "imagebind_huge.pth", "synchformer_state_dict.pth"
+INPUTS = "from log-mels and frames: its own loaders need torchvision and torchaudio"
 #: ImageBind's towers that judge.
 TOWERS = ("vision", "audio")
 
 
-def imagebind(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, list[str]]:
+def imagebind(folder: Path, weights: Path | None, offline: bool) -> Said:
     """ImageBind: vision and audio; its networks only, since importing the package imports its loaders."""
     replaced = replace_modules(["torchvision"])  # timm, which it takes two names from, asks for it
     with importing():
@@ -43,7 +44,8 @@ def imagebind(folder: Path, weights: Path | None, offline: bool) -> tuple[Answer
     with torch.inference_mode():
         found = {**network({"audio": mel}), **network({"vision": frames})}
     answers = {f"imagebind.{name}": value.numpy() for name, value in found.items()}
-    return answers | {"input.imagebind.mel": mel.numpy(), "input.imagebind.frames": frames.numpy()}, replaced
+    answers |= {"input.imagebind.mel": mel.numpy(), "input.imagebind.frames": frames.numpy()}
+    return answers, replaced, INPUTS
 
 
 def without_head_masks() -> list[str]:
@@ -55,7 +57,7 @@ def without_head_masks() -> list[str]:
     return ["transformers.PreTrainedModel.get_head_mask"]
 
 
-def synchformer(folder: Path, weights: Path | None, offline: bool) -> tuple[Answers, list[str]]:
+def synchformer(folder: Path, weights: Path | None, offline: bool) -> Said:
     """Synchformer: both encoders, and the offset head on windows of 14 segments."""
     transformers_first()
     replaced = replace_modules(["torchvision"])  # for timm
@@ -92,4 +94,4 @@ def synchformer(folder: Path, weights: Path | None, offline: bool) -> tuple[Answ
         "input.synchformer.frames": frames.numpy(), "input.synchformer.mel": mel.numpy(),
         "input.synchformer.video": video.numpy(), "input.synchformer.audio": audio.numpy(),
     }  # fmt: skip
-    return answers, replaced
+    return answers, replaced, INPUTS
