@@ -86,8 +86,8 @@ class PretrainedEncoders:
     def __init__(self, models: Path, generator: Any, device: str) -> None:
         self._backbone = generator.backbone
         self._encoders = [open_features(models / kind, device) for kind in generator.video_kinds]
-        for encoder in self._encoders:
-            _require_encoder(generator, encoder.kind, encoder.encoder, models / encoder.kind)
+        for kind, encoder in zip(generator.video_kinds, self._encoders, strict=True):
+            _require_encoder(generator, kind, encoder.encoder, models / kind)
         self.sizes = tuple(encoder.size if encoder.kind == "clip" else SQUASHED[0] for encoder in self._encoders)
 
     def text(self, prompt: str) -> np.ndarray:

@@ -178,7 +178,15 @@ def registered_card(folder: str | Path, models: tuple[str, ...]) -> dict[str, An
 
 
 def encoder_digest(card: Mapping[str, Any], kind: str) -> str:
-    """Digest that feature files of `kind` (``latents``, ``text``, ``av_clip``, ``clip``) of a model carry."""
+    """Digest that feature files of `kind` (``latents``, ``text``, ``av_clip``, ``clip``) of a model carry.
+
+    Raises
+    ------
+    WeightsError
+        If the model makes no features of that kind.
+    """
+    if kind not in card["encoders"]:
+        raise WeightsError(f"a registered {card['model']} makes no {kind} features: register another model there")
     return digest_of(card["encoders"][kind])
 
 

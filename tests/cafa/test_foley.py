@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.checkpoint import save_model
+from cafa.checkpoint import CARD, save_model
 from cafa.errors import ClipError, InputError, WeightsError
-from cafa.features.av_clip import KIND, AVClip, AVClipSettings
+from cafa.features.av_clip import KIND, AVClip, AVClipEncoder, AVClipSettings
+from cafa.files import digest_of, read_json, write_json
 from cafa.foley import FoleyArtist, join_windows, window_starts
 from cafa.media import FRAME_RATE
 from cafa.media.container import open_media
@@ -28,6 +29,10 @@ def models(tmp_path_factory):
     save_model(
         world.folder / "av_clip", AVClip(settings).state_dict(), {"kind": KIND, "settings": settings.model_dump()}
     )
+    # the adapter was trained on random features: say that they are this encoder's
+    card = read_json(world.folder / "adapter" / CARD)
+    encoder = digest_of(AVClipEncoder(world.folder / "av_clip").encoder)
+    write_json(world.folder / "adapter" / CARD, card | {"inputs": card["inputs"] | {"av_clip": encoder}})
     return world.folder
 
 
@@ -103,6 +108,16 @@ def test_a_negative_prompt_changes_the_sound(artist, make_video):
     plain = artist.generate(path, "sound number 1")[0]
     negative = artist.generate(path, "sound number 1", negative_prompt="sound number 2")[0]
     assert np.abs(plain.waveform - negative.waveform).max() > 1e-4
+
+
+def test_an_encoder_that_the_adapter_was_not_trained_with_is_refused(models, tmp_path):
+    for name in ("autoencoder", "backbone", "adapter"):
+        (tmp_path / name).symlink_to(models / name)
+    settings = AVClipSettings(dim=FEATURE, channels=(2, 2, 2))
+    card = {"kind": KIND, "settings": settings.model_dump()}
+    save_model(tmp_path / "av_clip", AVClip(settings).state_dict(), card)
+    with pytest.raises(InputError, match="trained with av_clip features of another encoder"):
+        FoleyArtist(tmp_path)
 
 
 def test_what_cannot_be_used_is_refused(artist, make_video, tmp_path):

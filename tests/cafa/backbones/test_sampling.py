@@ -64,8 +64,9 @@ def test_official_setting_is_what_the_published_code_does(
     )
     told = backbone.condition(text[:2], torch.full((2,), 10.0))
     velocity = published_velocity(backbone.denoiser, adapter, told, video[:2], 3.0, 0.5)
-    whole = backbone.decode_audio(sample_latents(velocity, [5, 6], (4, 24), how, torch.device("cpu")))
-    for pcm, waveform in zip(found, whole, strict=True):
+    sampled = sample_latents(velocity, [5, 6], (4, 24), how, torch.device("cpu"))
+    for pcm, latents in zip(found, sampled, strict=True):
+        waveform = backbone.decode_audio(latents[None])[0]
         expected = (waveform / (waveform.abs().max() + 1e-8)).clamp(-1, 1).mul(32767).to(torch.int16)[:, :100]
         assert pcm.dtype == np.int16
         assert np.array_equal(pcm, expected.numpy())
