@@ -16,7 +16,6 @@ from cafa.errors import ClipError
 from cafa.fetch.settings import HttpSettings
 from cafa.files import write_json
 
-CHUNK = 1 << 16
 FORBIDDEN = {401, 403, 407, 451}
 ABSENT = {404, 410}
 
@@ -181,7 +180,7 @@ def _transfer(client: httpx.Client, part: _Part, maximum_bytes: int | None, medi
                 part.drop()
                 raise ClipError("too_large", f"{part.url}: {total} bytes, at most {maximum_bytes} are taken")
             with part.path.open("ab") as file:
-                for block in response.iter_raw(CHUNK):
+                for block in response.iter_raw():
                     file.write(block)
                     part.digest.update(block)
                     part.size += len(block)
