@@ -17,7 +17,7 @@ class Mirror(ThreadingHTTPServer):
     """Serves `files` by path; `moods[path]` is a list of what to do at the next requests of that path.
 
     Moods: ``cut N`` promises the whole and closes after N bytes; ``status C`` and ``status C wait S`` (Retry-After);
-    ``wrong`` other bytes of the same length; ``slow`` byte by byte; ``page`` a web page; ``deaf`` ignores Range.
+    ``wrong`` other bytes of the same length; ``slow`` byte by byte; ``hold N`` nothing after N bytes until `release` is set; ``page`` a web page; ``deaf`` ignores Range.
     """
 
     daemon_threads = True
@@ -26,6 +26,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.moods: dict[str, list[str]] = {}
+        self.release = threading.Event()
         self.tag: str | None = '"v1"'
         #: path, status and number of body bytes of each answer
         self.answers: list[tuple[str, int, int]] = []
@@ -66,10 +67,18 @@ class _Handler(BaseHTTPRequestHandler):
         part = body[first:]
         if mood[:1] == ["cut"]:
             return self._answer(status, part, headers, sent=part[: int(mood[1])])
+        if mood[:1] == ["hold"]:
+            return self._answer(status, part, headers, step=int(mood[1]), hold=True)
         self._answer(status, part, headers, step=1 if mood[:1] == ["slow"] else None)
 
     def _answer(
-        self, status: int, body: bytes, headers: dict[str, str], sent: bytes | None = None, step: int | None = None
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        sent: bytes | None = None,
+        step: int | None = None,
+        hold: bool = False,
     ) -> None:
         sent = body if sent is None else sent
         self.server.answers.append((self.path, status, len(sent)))
@@ -80,6 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(sent), step or len(sent) or 1):
             self.wfile.write(sent[start : start + (step or len(sent))])
             self.wfile.flush()
+            if hold:
+                self.server.release.wait(60)
+                break
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
