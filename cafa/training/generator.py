@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from cafa.checkpoint import RESUME, save_model
-from cafa.errors import InputError
 from cafa.files import digest_of
 from cafa.provenance import code_digest
 from cafa.seeds import seed_for
@@ -19,7 +18,7 @@ from cafa.store import FeatureStore
 from cafa.training.data import EpochOrder, FeatureBatches, ReadAhead, clips_with_features
 from cafa.training.diffusion import DiffusionSettings, drop_text, keep_mask
 from cafa.training.loop import LoopSettings, train
-from cafa.training.processes import ALONE, WHOLE, Processes, Share
+from cafa.training.processes import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.run_card import hardware, phase
 
 
@@ -103,8 +102,7 @@ def train_generator(
         Those that train together; the main one writes.
     """
     output, where, share = Path(output), processes.device(device), processes.share
-    if settings.loop.batch_size % share.count:
-        raise InputError(f"a batch of {settings.loop.batch_size} clips cannot be dealt to {share.count} processes")
+    check_dealt(settings.loop.batch_size, share.count)
     rows = clips_with_features(manifest, settings.split, [latents, *video])
     batches = FeatureBatches(rows, latents, text, video)
     order = EpochOrder(len(rows), settings.loop.batch_size, seed)

@@ -9,7 +9,7 @@ import torch
 from cafa.manifest import read_manifest
 from cafa.store import FeatureStore, open_features
 from cafa.training.adapter import AdapterTraining, train_adapter
-from cafa.training.processes import join, launch, launched
+from cafa.training.processes import check_dealt, join, launch, launched
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class AdapterJob:
     def run_in(self, processes: int) -> None:
         """Train in so many new processes of this machine; in this one if it was itself launched, or if it is one."""
         if processes > 1 and not launched():
+            check_dealt(self.settings.loop.batch_size, processes)
             launch(processes, self.device, AdapterJob.run, self)
         else:
             self.run()

@@ -39,6 +39,12 @@ class Share:
 WHOLE = Share()
 
 
+def check_dealt(batch_size: int, count: int) -> None:
+    """Refuse a batch that cannot be dealt evenly."""
+    if batch_size % count:
+        raise InputError(f"a batch of {batch_size} clips cannot be dealt to {count} processes: give each as many")
+
+
 class SharedDropout(nn.Module):
     """Dropout whose mask is that of the whole batch, of which this process keeps its part."""
 
@@ -130,8 +136,7 @@ def join(device: str) -> Processes:
         return ALONE
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    # Normalisation statistics are not trained here, so no buffer has to be sent round; gradients need no second copy.
-    how = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    how = DistributedDataParallelKwargs(gradient_as_bucket_view=True)  # gradients need no second copy
     return Processes(Accelerator(cpu=torch.device(device).type == "cpu", kwargs_handlers=[how]))
 
 
