@@ -38,19 +38,20 @@ LATENT_CHANNELS, TEXT_DIM = 4, 32
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a tiny autoencoder divides time."""
+    """How a tiny autoencoder divides time, and its channels."""
 
     strides: tuple[int, ...]
     multiples: tuple[int, ...]
     latents: int
+    width: int
 
     @property
     def samples_per_latent(self) -> int:
         return int(torch.tensor(self.strides).prod())
 
 
-SHORT = Geometry((2, 4), (1, 2), 24)
-REAL = Geometry((2, 4, 4, 8, 8), (1, 1, 1, 1, 1), 256)
+SHORT = Geometry((2, 4), (1, 2), 24, 8)
+REAL = Geometry((2, 4, 4, 8, 8), (1, 1, 1, 1, 1), 256, 2)
 
 
 def seeded(seed: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -87,8 +88,9 @@ def tangoflux_settings(geometry: Geometry = SHORT) -> TangoFluxSettings:
 def small_autoencoder(geometry: Geometry = SHORT) -> AutoencoderOobleck:
     """The tiny autoencoder."""
     return AutoencoderOobleck(
-        encoder_hidden_size=8, downsampling_ratios=list(geometry.strides), channel_multiples=list(geometry.multiples),
-        decoder_channels=8, decoder_input_channels=LATENT_CHANNELS,
+        encoder_hidden_size=2 * LATENT_CHANNELS, downsampling_ratios=list(geometry.strides),
+        channel_multiples=list(geometry.multiples), decoder_channels=geometry.width,
+        decoder_input_channels=LATENT_CHANNELS,
     )  # fmt: skip
 
 
@@ -209,7 +211,7 @@ def make_registered(root: Path, geometry: Geometry = SHORT, words: Sequence[str]
         "av_clip": {
             "kind": "synchformer",
             "file": str(make_synchformer(root / "synchformer.safetensors")),
-            "segments_per_pass": 27,
+            "segments_per_pass": 3,
         },
         "clip": {"kind": "clip", "source": str(make_clip(root / "published_clip"))},
         "adapter_published": {
@@ -252,7 +254,7 @@ def make_trained_adapter(
 
 def model_config(geometry: Geometry = SHORT) -> dict[str, Any]:
     """A model_config.json of stable-audio-tools for the tiny model."""
-    sizes = {"channels": 8, "c_mults": list(geometry.multiples), "strides": list(geometry.strides)}
+    sizes = {"channels": geometry.width, "c_mults": list(geometry.multiples), "strides": list(geometry.strides)}
     ratio = geometry.samples_per_latent
     return {
         "sample_size": geometry.latents * ratio,
