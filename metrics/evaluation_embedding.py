@@ -172,6 +172,10 @@ class Embedder:
         except ClipError as error:
             self.outcomes[item] = Outcome(error.reason, error.detail)
 
+    def source_of_picture(self, clip_id: str) -> str:
+        """SHA-256 of the file that a clip's picture was seen in."""
+        return self._sources[clip_id]
+
     def columns(self, item: str) -> dict[str, Columns]:
         """Columns of every judge for one sound, shape (1, values) each."""
         found: dict[str, Columns] = {}

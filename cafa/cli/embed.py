@@ -1,33 +1,74 @@
 """`cafa embed`: what the judges make of sounds, pictures and captions."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, threads_option
+from cafa.cli.options import device_option, files, folder, settings_option, shard_option, threads_option
+from cafa.errors import InputError
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
-frames_option = files("--frames", help="feature file of the clips' frames")
+judging_option = settings_option("metrics.judging.JudgingSettings (pretrained judges)")
+
+
+def frames_option(help: str) -> Any:
+    """Frames, which judges that were trained here look at."""
+    return files("--frames", required=False, help=f"{help} (judges that were trained here)")
 
 
 @click.group()
 def command() -> None:
-    """Embed with all judges, each sound decoded once."""
+    """Embed with all judges, each sound decoded once.
+
+    Judges that were trained here read frames and log-mels; pretrained ones (`cafa judges register`) read files. Which
+    they are is on their cards.
+    """
+
+
+def _pretrained(judges: Path, needed: dict[str, object], unused: dict[str, object]) -> bool:
+    """Whether the judges are pretrained; the options that they need must be given, and the others must not."""
+    from metrics.judges.pretrained import are_pretrained
+
+    pretrained = are_pretrained(judges)
+    wanted, not_wanted = (needed, unused) if pretrained else (unused, needed)
+    kind = "pretrained" if pretrained else "trained here"
+    if missing := [name for name, value in wanted.items() if not value]:
+        raise InputError(f"the judges in {judges} are {kind}: give {', '.join(missing)}")
+    if given := [name for name, value in not_wanted.items() if value]:
+        raise InputError(f"the judges in {judges} are {kind}: leave out {', '.join(given)}")
+    return pretrained
 
 
 @command.command()
 @judges_option
-@frames_option
-@files("--mel", help="feature file of the clips' log-mels")
+@frames_option("feature file of the clips' frames")
+@files("--mel", required=False, help="feature file of the clips' log-mels (judges that were trained here)")
 @click.option("--manifest", required=True, help="manifest of the data set")
-@folder("--output-folder", help="folder of <judge>.parquet")
+@click.option("--clips", type=click.Path(path_type=Path), help="folder of a shard's normalised clips (pretrained)")
+@click.option("--ingest-ledger", type=click.Path(path_type=Path), help="ledger of that shard (pretrained)")
+@shard_option
+@judging_option
+@folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also video.arrow, ledger.parquet")
 @threads_option
 @device_option
 def truth(
-    judges: Path, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, output_folder: Path, device: str
-) -> None:
+    judges: Path, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, clips: Path | None,
+    ingest_ledger: Path | None, shard: tuple[int, int], settings: str, output_folder: Path, device: str,
+) -> None:  # fmt: skip
     """Embed the clips' own sound and pictures."""
     from cafa.manifest import read_manifest
+
+    new = {"--clips": clips, "--ingest-ledger": ingest_ledger}
+    if _pretrained(judges, new, {"--frames": frames, "--mel": mel}):
+        from metrics.judging import JudgingSettings, judge_truth
+
+        assert clips is not None
+        assert ingest_ledger is not None
+        parsed = JudgingSettings.model_validate_json(settings)
+        table = read_manifest(manifest)
+        click.echo(judge_truth(judges, table, clips, ingest_ledger, shard, parsed, output_folder, device), err=True)
+        return
     from metrics.embedding import embed_truth
     from metrics.encoders.micro_judges import MicroJudges
 
@@ -46,25 +87,42 @@ def truth(
 def text(judges: Path, prompts: str, output: Path, device: str) -> None:
     """Embed every caption of a prompt set."""
     from cafa.prompts import read_prompts
+
+    rows = read_prompts(prompts)
+    captions = [*rows["caption"], *rows["own_caption"]]
+    if _pretrained(judges, {}, {}):
+        from metrics.judging import judge_text
+
+        judge_text(judges, captions, output, device)
+        return
     from metrics.embedding import embed_text
     from metrics.encoders.micro_judges import MicroJudges
 
-    rows = read_prompts(prompts)
-    embed_text(MicroJudges(judges, device), [*rows["caption"], *rows["own_caption"]], output)
+    embed_text(MicroJudges(judges, device), captions, output)
 
 
 @command.command()
 @judges_option
 @click.option("--index", required=True, type=click.Path(path_type=Path), help="index of a shard of samples")
-@frames_option
-@click.option("--batch-size", type=click.IntRange(1), default=16, help="samples judged together")
-@folder("--output-folder", help="folder of <judge>.parquet")
+@frames_option("feature file of the clips' frames")
+@click.option("--batch-size", type=click.IntRange(1), default=16, help="samples judged together (trained here)")
+@files("--truth", required=False, help="folder of `cafa embed truth`, every shard's (pretrained)")
+@judging_option
+@folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also index.parquet")
 @threads_option
 @device_option
 def samples(
-    judges: Path, index: Path, frames: tuple[str, ...], batch_size: int, output_folder: Path, device: str
-) -> None:
+    judges: Path, index: Path, frames: tuple[str, ...], batch_size: int, truth: tuple[str, ...], settings: str,
+    output_folder: Path, device: str,
+) -> None:  # fmt: skip
     """Embed one shard of a system's samples."""
+    if _pretrained(judges, {"--truth": truth}, {"--frames": frames}):
+        from metrics.judging import JudgingSettings, judge_samples
+
+        parsed = JudgingSettings.model_validate_json(settings)
+        found = judge_samples(judges, index, list(map(Path, truth)), parsed, output_folder, device)
+        click.echo(found, err=True)
+        return
     from metrics.embedding import embed_samples
     from metrics.encoders.micro_judges import MicroJudges
 

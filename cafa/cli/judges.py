@@ -1,4 +1,4 @@
-"""`cafa judges`: train the judges of the miniature, and check that they can judge."""
+"""`cafa judges`: train the judges of the miniature or register pretrained ones, and check that they can judge."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ manifest_option = click.option("--manifest", required=True, help="manifest of th
 
 @click.group()
 def command() -> None:
-    """Train and check the judges of the miniature."""
+    """Train (miniature) or register (pretrained) judges, and check them."""
 
 
 def _object(settings: str) -> dict[str, Any]:
@@ -86,7 +86,8 @@ def check(
     clips = read_clips(list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest))
     loaded = MicroJudges(judges, device)
     dub = None if truth is None else _dubbing(truth, clips, loaded.mel, seed)
-    result = report(measure(loaded, clips, seed, dub), limits, loaded)
+    weights = {name: judge.weights_sha256 for name, judge in loaded.judges.items()}
+    result = report(measure(loaded, clips, seed, dub), limits, weights)
     write_json(output, result)
     for line in verdict_lines(result):
         click.echo(line, err=True)
@@ -110,3 +111,52 @@ def _dubbing(truth: str, clips: Any, mel: dict[str, Any], seed: int) -> Any:
         return log_mel(sound, settings)
 
     return dub
+
+
+@command.command()
+@click.argument("name")
+@settings_option("metrics.judges.pretrained.PretrainedSettings")
+@folder("--output", help="model folder to write")
+def register(name: str, settings: str, output: Path) -> None:
+    """Register pretrained judge NAME: classifier, clap, imagebind or synchformer; its files are checked."""
+    from metrics.judges.pretrained import PretrainedSettings, register
+
+    card = register(name, PretrainedSettings.model_validate_json(settings), output)
+    click.echo(f"{name}: {card['model']}, {len(card['files'])} files, SHA-256 {card['weights_sha256']}", err=True)
+
+
+@command.command()
+@folder("--judges", help="folder of the registered judges' model folders")
+@files("--truth", required=False, help="folder of `cafa embed truth`: measure on these clips as well")
+@click.option("--text", type=click.Path(exists=True, path_type=Path), help="embeddings of captions, with --truth")
+@click.option("--manifest", help="manifest of the clips, with --truth")
+@settings_option("metrics.judges.canary.CanarySettings")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="judges.json to write")
+@threads_option
+@device_option
+def canary(
+    judges: Path, truth: tuple[str, ...], text: Path | None, manifest: str | None, settings: str, output: Path,
+    device: str,
+) -> None:  # fmt: skip
+    """Load pretrained judges and measure that they judge; writes the verdict, and succeeds whatever it is."""
+    from cafa.errors import InputError
+    from cafa.files import read_json, write_json
+    from cafa.manifest import read_manifest
+    from metrics.judges.canary import CanarySettings, on_clips, verdict, without_clips
+    from metrics.judges.check import verdict_lines
+    from metrics.judges.networks import WEIGHTS_OF
+    from metrics.judges.pretrained import CARD, are_pretrained, open_encoders
+
+    if len({bool(truth), text is not None, manifest is not None}) > 1:
+        raise InputError("--truth, --text and --manifest belong together: give all, or none")
+    if not are_pretrained(judges):
+        raise InputError(f"the judges in {judges} were trained here: use `cafa judges check`")
+    parsed = CanarySettings.model_validate_json(settings)
+    cards = {name: read_json(judges / name / CARD) for name in WEIGHTS_OF}
+    more = {}
+    if text is not None and manifest is not None:
+        more = on_clips(list(map(Path, truth)), text, read_manifest(manifest))
+    result = verdict(without_clips(open_encoders(judges, device=device)), more, parsed, cards)
+    write_json(output, result)
+    for line in verdict_lines(result):
+        click.echo(line, err=True)

@@ -19,7 +19,7 @@ synchformer.desync_true_seconds
     DeSync of the clips' own sound, which is 0 by construction.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -139,9 +139,21 @@ def measure(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None
 
 
 def report(
-    values: dict[str, dict[str, float]], limits: dict[str, dict[str, float]], judges: MicroJudges
+    values: dict[str, dict[str, float]],
+    limits: dict[str, dict[str, float]],
+    weights: Mapping[str, str],
+    measures: Mapping[str, Mapping[str, tuple[str, float]]] = MEASURES,
 ) -> dict[str, Any]:
     """Verdict on every judge.
+
+    Parameters
+    ----------
+    values, limits : dict of str to dict of str to float
+        judge -> measure -> what was found, what is wanted.
+    weights : mapping of str to str
+        judge -> SHA-256 of its weights.
+    measures : mapping
+        judge -> measure -> direction in which it is good, default threshold.
 
     Returns
     -------
@@ -150,14 +162,14 @@ def report(
         "good"}}, "good"}}, "good"}``.
     """
     verdicts: dict[str, Any] = {}
-    for name, measures in values.items():
+    for name, found in values.items():
         rows = {}
-        for measure_name, value in measures.items():
-            direction, limit = MEASURES[name][measure_name][0], limits[name][measure_name]
+        for measure_name, value in found.items():
+            direction, limit = measures[name][measure_name][0], limits[name][measure_name]
             good = value >= limit if direction == ">=" else value <= limit
             rows[measure_name] = {"value": value, "threshold": limit, "direction": direction, "good": good}
         verdicts[name] = {
-            "weights_sha256": judges.judges[name].weights_sha256,
+            "weights_sha256": weights[name],
             "measures": rows,
             "good": all(row["good"] for row in rows.values()),
         }
@@ -171,7 +183,7 @@ def verdict_lines(result: dict[str, Any]) -> list[str]:
         for measure_name, row in verdict["measures"].items():
             mark = "good" if row["good"] else "NOT GOOD"
             lines.append(
-                f"{name:12} {measure_name:26} {row['value']:.3f} (wanted {row['direction']} {row['threshold']}) {mark}"
+                f"{name:12} {measure_name:36} {row['value']:.3f} (wanted {row['direction']} {row['threshold']}) {mark}"
             )
     bad = [name for name, verdict in result["judges"].items() if not verdict["good"]]
     if bad:

@@ -1,5 +1,6 @@
 """Settings of the judges' training and of their check."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -71,15 +72,17 @@ def judge_settings(name: str, given: dict[str, Any]) -> JudgeSettings:
         raise InputError(f"settings of judge {name}: {error}") from error
 
 
-def thresholds(given: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Thresholds of every measure: the defaults, overridden by ``{judge: {measure: threshold}}``.
+def thresholds(
+    given: Mapping[str, Any], measures: Mapping[str, Mapping[str, tuple[str, float]]] = MEASURES
+) -> dict[str, dict[str, float]]:
+    """Thresholds of every measure: the defaults of `measures`, overridden by ``{judge: {measure: threshold}}``.
 
     Raises
     ------
     InputError
         If a judge or measure does not exist, or a threshold is not a number.
     """
-    merged = {name: {m: limit for m, (_, limit) in rows.items()} for name, rows in MEASURES.items()}
+    merged = {name: {m: limit for m, (_, limit) in rows.items()} for name, rows in measures.items()}
     for name, rows in given.items():
         if name not in merged or not isinstance(rows, dict):
             raise InputError(f"thresholds: no judge {name!r}; judges are {', '.join(NAMES)}")

@@ -11,27 +11,22 @@ from cafa.checkpoint import save_model
 from cafa.cli.evaluate import named_folders
 from cafa.errors import InputError, WeightsError
 from cafa.media.mel import MelSettings
+from cafa.provenance import project_root
 from metrics.divergence import kl_divergence
-from metrics.encoders.clap import ClapAudioEncoder, ClapNetwork, ClapTextEncoder, clap_config, front_end_tables
-from metrics.encoders.clap_text import KNOWN_IDS, UNRELATED, tokenise
-from metrics.encoders.imagebind import ImageBindAudioEncoder, ImageBindVisionEncoder
-from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
 from metrics.encoders.micro_judges import CLASSES, build_judge
 from metrics.encoders.panns import Cnn14, PannsEncoder, published_shapes
 from metrics.encoders.panns import front_end_tables as panns_tables
-from metrics.encoders.synchformer import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
-from metrics.encoders.synchformer_audio import SynchformerAudio
-from metrics.encoders.synchformer_offset import SynchformerOffset
-from metrics.encoders.synchformer_visual import SynchformerVisual
+from metrics.encoders.weights import read_weight_sources
 from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
 from metrics.evaluation_files import read_pairs
 from metrics.evaluation_media import decode_whole_sound
 from metrics.evaluation_real import RealJudges
 from metrics.frechet import frechet_distance
-from metrics.judges.networks import RealEncoders
-from metrics.parity_weights import deterministic_tensors, fill
+from metrics.judges.networks import RealEncoders, find_weights, load_encoders
+from metrics.parity_weights import deterministic_tensors
 from metrics.tables import BootstrapSettings
 from tests.evaluation_clips import write_video, write_wav
+from tests.tiny_judges import SIZES, make_weights
 
 Run = Callable[..., str]
 
@@ -115,49 +110,14 @@ def test_all_missing_weights_are_named_with_what_to_download(folder: Path, cafa:
     )
 
 
-class Letters:
-    """A tokenizer of letters that knows the known sentences."""
-
-    def __call__(self, text: str | list[str], **kwargs: object) -> dict:
-        if isinstance(text, str):
-            return {"input_ids": KNOWN_IDS[text]}
-        ids = [[0, *[3 + ord(letter) for letter in one][:75], 2] for one in text]
-        return {
-            "input_ids": [one + [1] * (77 - len(one)) for one in ids],
-            "attention_mask": [[1] * len(one) + [0] * (77 - len(one)) for one in ids],
-        }
-
-
-def tiny_clap() -> ClapNetwork:
-    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    audio = {"patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1] * 4, "num_attention_heads": [1, 2, 4, 8]}
-    network = fill(ClapNetwork(clap_config(text=text, audio=audio)), gain=6.0)
-    for name, table in front_end_tables().items():
-        network.get_parameter(f"log_mel.{name.removeprefix('audio_branch.')}").data.copy_(table)
-    seen: list[torch.Tensor] = []
-    hook = network.model.text_projection.register_forward_hook(lambda module, inputs, output: seen.append(output))
-    network.embed_text(*tokenise(Letters(), UNRELATED))
-    hook.remove()
-    # Weights by formula put all captions on one side; a tower that tells them apart is what the judge demands.
-    network.model.text_projection.linear2.bias.data -= seen[0].mean(0)
-    return network
-
-
 @pytest.fixture(scope="module")
-def narrow_judges(panns_weights: dict[str, torch.Tensor]) -> RealEncoders:
+def narrow_judges(tmp_path_factory: pytest.TempPathFactory) -> RealEncoders:
     """The published architectures, narrow: every line of the path is the one that published weights take."""
-    clap, sha = tiny_clap(), [str(number) * 64 for number in range(4)]
-    ib, sync = {"width": 24, "depth": 1, "heads": 3, "embedding": 16}, {"width": 24, "depth": 1, "heads": 3}
-    return RealEncoders(
-        panns=PannsEncoder(Cnn14.from_tensors(panns_weights, 16000), 16000, sha[0]),
-        clap_audio=ClapAudioEncoder(clap, sha[1]),
-        clap_text=ClapTextEncoder(clap, Letters(), sha[1]),
-        imagebind_audio=ImageBindAudioEncoder(fill(ImageBindAudio(**ib), gain=2.0), sha[2]),
-        imagebind_vision=ImageBindVisionEncoder(fill(ImageBindVision(**ib), gain=2.0), sha[2]),
-        synchformer_audio=SynchformerAudioEncoder(fill(SynchformerAudio(**sync), gain=2.0), sha[3]),
-        synchformer_video=SynchformerVideoEncoder(fill(SynchformerVisual(**sync), gain=2.0), sha[3]),
-        synchformer_offset=SynchformerJudge(fill(SynchformerOffset(**sync), gain=2.0), sha[3]),
-    )
+    folder = tmp_path_factory.mktemp("narrow")
+    make_weights(folder)
+    sources = read_weight_sources(project_root() / "config" / "weights.tsv")
+    judges = list(SIZES)
+    return load_encoders(find_weights(folder, sources, judges), sources, judges, unverified=True, sizes=SIZES)
 
 
 def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: Path, narrow_judges: RealEncoders):

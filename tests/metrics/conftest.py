@@ -156,6 +156,14 @@ def experiment(tmp_path: Path) -> Experiment:
 
 
 @pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Settings of `cafa judges register` for tiny files of all judges."""
+    from tests.tiny_judges import make_weights
+
+    return make_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
 def command() -> Callable[[list[str]], str]:
     """Run the command line in this process; errors come through."""
     from click.testing import CliRunner

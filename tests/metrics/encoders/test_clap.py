@@ -26,27 +26,12 @@ from metrics.encoders.clap_weights import to_transformers
 from metrics.encoders.interface import Encoder
 from metrics.parity_inputs import waves
 from metrics.parity_weights import fill
-
-#: Words of the known sentences: RoBERTa's ids and the merges that build them, letter by letter.
-WORDS = {"a": 102, "Ġdog": 2335, "Hello": 31414, ",": 6, "Ġmy": 127, "Ġis": 16, "Ġcute": 11962}
+from tests.tiny_judges import write_tokenizer
 
 
 @pytest.fixture(scope="module")
 def tokenizer_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A tokenizer that knows the known sentences as roberta-base does, in roberta-base's files."""
-    folder = tmp_path_factory.mktemp("roberta")
-    vocab = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, **WORDS, "<mask>": 50264}
-    merges, free = [], 40000
-    for word in WORDS:
-        for end in range(2, len(word) + 1):
-            merges.append(f"{word[: end - 1]} {word[end - 1]}")
-    letters = sorted({letter for word in WORDS for letter in word} | set("abcdefghijklmnopqrstuvwxyzĠ"))
-    for piece in [*letters, *("".join(merge.split(" ")) for merge in merges)]:
-        if piece not in vocab:
-            vocab[piece], free = free, free + 1
-    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
-    return folder / "vocab.json", folder / "merges.txt"
+    return write_tokenizer(tmp_path_factory.mktemp("roberta"))
 
 
 @pytest.fixture(scope="module")

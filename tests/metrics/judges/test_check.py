@@ -60,18 +60,18 @@ def test_a_label_that_judges_do_not_know_is_refused(toy):
         measure(MicroJudges(toy.judges), clips, 3)
 
 
-def test_the_verdict_follows_direction_and_threshold(toy):
-    judges = MicroJudges(toy.judges)
+def test_the_verdict_follows_direction_and_threshold():
+    weights = {"classifier": "0" * 64, "synchformer": "1" * 64}
     values = {"classifier": {"accuracy": 0.9}, "synchformer": {"matched_error_seconds": 0.1}}
     limits = thresholds({"classifier": {"accuracy": 0.95}})
-    result = report(values, limits, judges)
+    result = report(values, limits, weights)
     assert not result["good"]
     assert not result["judges"]["classifier"]["good"]
     assert result["judges"]["synchformer"]["measures"]["matched_error_seconds"] == {
         "value": 0.1, "threshold": 0.15, "direction": "<=", "good": True,
     }  # fmt: skip
     assert verdict_lines(result)[-1].startswith("WARNING: classifier cannot be trusted")
-    good = report(values, thresholds({"classifier": {"accuracy": 0.9}}), judges)
+    good = report(values, thresholds({"classifier": {"accuracy": 0.9}}), weights)
     assert good["good"]
     assert verdict_lines(good)[-1] == "all judges are good enough"
 
