@@ -98,7 +98,9 @@ def small_autoencoder(geometry: Geometry = SHORT) -> AutoencoderOobleck:
 def make_text_encoder(encoder: Path, tokenizer: Path, width: int = TEXT_DIM, words: Sequence[str] = WORDS) -> None:
     """T5 with a tokenizer of whole words; any other word is unknown."""
     config = T5Config(vocab_size=len(words), d_model=width, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
-    T5(config).save_pretrained(encoder)
+    network = T5(config)
+    torch.nn.init.constant_(network.encoder.final_layer_norm.weight, 5.0)  # random denoisers hardly listen
+    network.save_pretrained(encoder)
     known = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     known.pre_tokenizer = Whitespace()
     known.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
