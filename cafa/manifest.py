@@ -183,6 +183,7 @@ def write_manifest(
     (int, int)
         Rows accepted and rows refused.
     """
+    root = Path(root)
     accepted: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
     seen: dict[str, str] = {}
@@ -190,7 +191,7 @@ def write_manifest(
         try:
             if problem is not None:
                 raise problem
-            accepted.append(_checked_row(fields, Path(root), seen, line, place))
+            accepted.append(_checked_row(fields, root, seen, line, place))
         except ClipError as error:
             bad.append(ledger_row(fields.get("clip_id", ""), STAGE, error.reason, error.detail, line))
     write_ledger(refused, bad)

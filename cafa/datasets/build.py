@@ -149,6 +149,7 @@ class _Reading:
 
     def __init__(self, settings: PublishedSettings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
+        self.flags = settings.flags if isinstance(settings, VGGSoundSparseSettings) else {}
         self.read: list[dict[str, Any]] = []
 
     def candidates(self) -> Iterator[Candidate]:
@@ -218,7 +219,7 @@ class _Reading:
             return ClipError("not_selected", f"its split is {self._split(entry)!r}")
         if classes is not None and label not in classes:
             return ClipError("not_selected", f"its label {label!r} is not one of the {len(classes)} classes")
-        for column, wanted in getattr(settings, "flags", {}).items():
+        for column, wanted in self.flags.items():
             if column not in entry.row:
                 raise InputError(f"{entry.place} has no column {column!r}, which `flags` names")
             if entry.row[column] != wanted:

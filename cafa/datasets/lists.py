@@ -1,5 +1,6 @@
 """Published lists of clips: where they are, in which of the known forms, and what their rows say."""
 
+import fcntl
 import math
 import re
 from collections.abc import Iterator
@@ -116,6 +117,12 @@ def obtain(published: PublishedList, folder: str | Path) -> Path:
         If it is not there, cannot be fetched, or is not what its SHA-256 says.
     """
     path = published.path or Path(folder) / published.title
+    if not path.is_file() and published.url is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_name(f".{path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # data sets that are built at the same time may share a list
+            if not path.is_file():
+                _fetch(published, path)
     if path.is_file():
         found = sha256_file(path)
         if published.sha256 is not None and found != published.sha256.lower():
@@ -124,10 +131,7 @@ def obtain(published: PublishedList, folder: str | Path) -> Path:
                 "correct `sha256`, or remove the file to fetch it"
             )
         return path
-    if published.url is None:
-        raise InputError(f"no list at {path}: put it there, or give its `url` and `sha256`")
-    _fetch(published, path)
-    return path
+    raise InputError(f"no list at {path}: put it there, or give its `url` and `sha256`")
 
 
 def _fetch(published: PublishedList, path: Path) -> None:

@@ -4,12 +4,19 @@ import itertools
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from cafa.cli import cli
 from cafa.errors import InputError
+from cafa.files import sha256_file
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.manifest import SCHEMA as MANIFEST
 from cafa.manifest import check_clip_id
+from cafa.prompt_lists import publish
 from cafa.prompts import (
     SCHEMA,
     CrossSettings,
@@ -205,3 +212,108 @@ def test_reading_something_else(tmp_path: Path) -> None:
     pd.DataFrame({"clip_id": ["a"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(InputError, match="is not a prompt set"):
         read_prompts(tmp_path / "other.parquet")
+
+
+def test_the_sound_of_a_label(tmp_path: Path) -> None:
+    prompts, _ = make(tmp_path, {"matched": {}, "sound_of_label": {"clips_per_label": 2}})
+    sound = prompts[prompts["protocol"] == "sound_of_label"]
+    assert len(sound) == 6
+    assert set(sound["caption"]) == {f"The sound of {label}" for label in LABELS}
+    assert (sound["own_caption"] == sound["caption"]).all()
+    assert set(sound["caption_id"]) == {"own"}
+    matched = prompts[prompts["protocol"] == "matched"]
+    assert set(sound["clip_id"]) < set(matched["clip_id"])
+    assert matched["caption"].str.contains("wording").all()
+
+
+def test_captions_may_be_worded_from_labels(tmp_path: Path) -> None:
+    prompts, _ = make(tmp_path, {"cross": {"caption": "{label}"}})
+    assert (prompts["caption"] == prompts["label"]).all()
+    assert (prompts["own_caption"] == prompts["own_label"]).all()
+    worded, _ = make(tmp_path, {"cross": {"caption": "{label}: {caption}"}})
+    plain, _ = make(tmp_path, {"cross": {}})
+    assert (worded["caption"] == plain["label"] + ": " + plain["caption"]).all()
+    assert (worded["caption_id"] == plain["caption_id"]).all()
+    for wrong in ("{clip_id}", "a dog", "{label.x}", ""):
+        with pytest.raises(ValidationError, match="must name"):
+            PromptSettings.model_validate({"cross": {"caption": wrong}})
+
+
+def test_a_published_set_comes_back_as_it_was(tmp_path: Path) -> None:
+    made, _ = make(tmp_path, {"matched": {}, "cross": {"clips_per_label": 2}, "sound_of_label": {}})
+    digest = publish(made, tmp_path / "set.csv")
+    assert digest == sha256_file(tmp_path / "set.csv")
+    settings = {"file": str(tmp_path / "set.csv"), "sha256": digest}
+    again, excluded = make(tmp_path, settings, seed=99)
+    assert again.equals(made)
+    assert excluded.empty
+    assert publish(again, tmp_path / "again.csv") == digest
+    with pytest.raises(InputError, match="it is another version, or damaged"):
+        make(tmp_path, settings | {"sha256": "0" * 64})
+    with pytest.raises(InputError, match="no prompt set at"):
+        make(tmp_path, {"file": str(tmp_path / "none.csv")})
+    with pytest.raises(ValidationError, match="`sha256` is that of `file`"):
+        PromptSettings.model_validate({"matched": {}, "sha256": digest})
+
+
+def test_ids_of_a_published_set(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("clip_id,caption,caption_id\ndog1,a cat,../x\n")
+    with pytest.raises(InputError, match="id must be"):
+        make(tmp_path, {"file": str(tmp_path / "list.csv")})
+    (tmp_path / "list.csv").write_text("clip_id,caption,caption_id\ndog1,a cat,x\ndog1,a dog,x\n")
+    with pytest.raises(InputError, match="line 3: the same clip, caption and protocol as in line 2"):
+        make(tmp_path, {"file": str(tmp_path / "list.csv")})
+    (tmp_path / "list.csv").write_text("clip_id,caption,caption_id\ndog1,a cat,\ndog1,a dog,a_cat\n")
+    with pytest.raises(InputError, match="caption id a_cat, protocol file: asked for twice"):
+        make(tmp_path, {"file": str(tmp_path / "list.csv")})
+
+
+TVC = "video_id\tlabel_L0_raw\tlabel_L0\tlabel_L1_subject\tlabel_L1_action\tlabel_L2\tlabel_L3\n"
+
+
+def test_conflict_levels(tmp_path: Path) -> None:
+    text = f"{TVC}dog1\tdog, barking\tdog barking\twolf howling\tdog panting\tdrum\train\nnobody\ta\tb\tc\td\te\tf\n"
+    (tmp_path / "tvc.tsv").write_text(text)
+    tvc = {"file": str(tmp_path / "tvc.tsv"), "sha256": sha256_file(tmp_path / "tvc.tsv")}
+    prompts, excluded = make(tmp_path, {"tvc": tvc})
+    assert dict(zip(prompts["protocol"], prompts["caption"], strict=True)) == {
+        "tvc_L0": "dog barking", "tvc_L1_action": "dog panting", "tvc_L1_subject": "wolf howling", "tvc_L2": "drum",
+        "tvc_L3": "rain",
+    }  # fmt: skip
+    assert set(prompts["own_caption"]) == {"dog barking"}
+    assert set(prompts["own_label"]) == {"dog barking"}
+    assert prompts["caption_id"].tolist() == ["L0", "L1_action", "L1_subject", "L2", "L3"]
+    assert [(row.clip_id, row.status, row.line) for row in excluded.itertuples()] == [("nobody", "not_in_manifest", 3)]
+    both, _ = make(tmp_path, {"tvc": tvc | {"levels": ["L3"]}, "matched": {"clips_per_label": 1}})
+    assert both["protocol"].value_counts().to_dict() == {"matched": 3, "tvc_L3": 1}
+    with pytest.raises(InputError, match="another version"):
+        make(tmp_path, {"tvc": tvc | {"sha256": "0" * 64}})
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("dog1\ta\tb\tc\td\te\n", "line 2: 6 fields, the header has 7"),
+        ("dog1\ta\tb\tc\td\te\t\n", "line 2: label_L3 is empty or missing"),
+        ("dog1\ta\tb\tc\td\te\tf\n" * 2, "line 3: dog1 is already in line 2"),
+        ("", "holds no prompt"),
+    ],
+)
+def test_unusable_conflicts(tmp_path: Path, rows: str, message: str) -> None:
+    (tmp_path / "tvc.tsv").write_text(TVC + rows)
+    with pytest.raises(InputError, match=message):
+        make(tmp_path, {"tvc": {"file": str(tmp_path / "tvc.tsv")}})
+
+
+def test_command(tmp_path: Path) -> None:
+    manifest = manifest_of().assign(start=0.0, duration=10.0, licence="x")
+    columns = [field.name for field in MANIFEST]
+    pq.write_table(pa.Table.from_pandas(manifest[columns], schema=MANIFEST), tmp_path / "m.parquet")
+    arguments = [
+        "prompts", "--manifest", str(tmp_path / "m.parquet"), "--ledger", str(ledger_of(tmp_path, manifest)),
+        "--settings", '{"sound_of_label": {}}', "--seed", "0", "--output", str(tmp_path / "p.parquet"),
+        "--excluded", str(tmp_path / "x.parquet"), "--csv", str(tmp_path / "p.csv"),
+    ]  # fmt: skip
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    digest = sha256_file(tmp_path / "p.csv")
+    assert result.output == f"18 sound_of_label\n{tmp_path / 'p.csv'}: SHA-256 {digest}\n"

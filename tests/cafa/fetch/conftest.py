@@ -17,7 +17,8 @@ class Mirror(ThreadingHTTPServer):
     """Serves `files` by path; `moods[path]` is a list of what to do at the next requests of that path.
 
     Moods: ``cut N`` promises the whole and closes after N bytes; ``status C`` and ``status C wait S`` (Retry-After);
-    ``wrong`` other bytes of the same length; ``slow`` byte by byte; ``hold N`` nothing after N bytes until `release` is set; ``page`` a web page; ``deaf`` ignores Range.
+    ``wrong`` other bytes of the same length; ``slow`` byte by byte; ``hold N`` nothing after N bytes until `release`
+    is set; ``page`` a web page; ``deaf`` ignores Range.
     """
 
     daemon_threads = True
