@@ -64,7 +64,7 @@ def train_adapter(
         fit, or the adapter to start from is another.
     """
     where = processes.device(device)
-    frozen = open_frozen(backbone_folder, where)
+    frozen = open_frozen(backbone_folder, where, latents.shape[0], settings.model.latents)
     frozen.check(latents, text, settings.model.latents)
     video = in_order(video, settings.model)
     if settings.loop.bf16:
@@ -87,7 +87,7 @@ def train_adapter(
 
     train_generator(
         ADAPTER, adapter, loss, settings, manifest, latents, text, video, seed=seed, output=output, device=device,
-        code="cafa.training.adapter", extra=extra, dataset=dataset, processes=processes,
+        code="cafa.training.adapter", extra=extra, dataset=dataset, processes=processes, silence=frozen.silence,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from cafa.errors import InputError, MissingClipError
 from cafa.features.text import text_id
 from cafa.seeds import seed_for
 from cafa.store import FeatureStore
+from cafa.training.silence import Silence
 
 
 class EpochOrder:
@@ -74,6 +75,8 @@ class FeatureBatches:
         Keyed by :func:`cafa.features.text.text_id` of the caption.
     video : sequence of FeatureStore
         Laid side by side, feature by feature, in this order (CAFA-C: AV-CLIP, then CLIP).
+    silence : Silence, optional
+        What follows the stored latents.
 
     Raises
     ------
@@ -82,11 +85,12 @@ class FeatureBatches:
     """
 
     def __init__(
-        self, rows: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore] = ()
-    ) -> None:
+        self, rows: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore] = (),
+        silence: Silence | None = None,
+    ) -> None:  # fmt: skip
         self.clip_ids = rows["clip_id"].tolist()
         self.text_ids = [text_id(caption) for caption in rows["caption"]]
-        self.latents, self.text, self.video = latents, text, list(video)
+        self.latents, self.text, self.video, self.silence = latents, text, list(video), silence
         if untold := set(self.text_ids).difference(text.clip_ids):
             example = next(caption for caption in rows["caption"] if text_id(caption) in untold)
             raise MissingClipError(
@@ -101,6 +105,8 @@ class FeatureBatches:
             "latents": self.latents.stack(clips).transpose(0, 2, 1),
             "text": self.text.stack([self.text_ids[p] for p in positions]),
         }
+        if self.silence is not None:
+            arrays["latents"] = self.silence.after(arrays["latents"].astype(np.float32), clips)
         if self.video:
             arrays["video"] = np.concatenate([store.stack(clips) for store in self.video], axis=-1)
         return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}

@@ -15,6 +15,7 @@ from cafa.files import digest_of
 from cafa.store import FeatureStore
 from cafa.trained import BACKBONE, load_adapter, load_backbone
 from cafa.training.diffusion import FlowPath
+from cafa.training.silence import Silence
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class FrozenBackbone:
         Digests that feature files of ``latents`` and ``text`` must have.
     denoiser : StableAudioBackbone or TangoFluxDenoiser
     condition : callable (text (B, L, D), seconds (B,)) -> conditioning
+    silence : Silence, optional
+        What follows latents that are stored without it.
     """
 
     name: str
@@ -37,6 +40,7 @@ class FrozenBackbone:
     encoder_digests: Mapping[str, str]
     denoiser: StableAudioBackbone | TangoFluxDenoiser
     condition: Callable[[Tensor, Tensor], Any]
+    silence: Silence | None = None
 
     @property
     def path(self) -> FlowPath:
@@ -72,16 +76,30 @@ class FrozenBackbone:
                     "encoder, or train the backbone again"
                 )
         longest = self.denoiser.settings.latents
-        if latents.shape[0] != (window or longest) or latents.shape[0] > longest:
+        asked, stored = window or longest, latents.shape[0]
+        fits = stored == asked or (stored < asked and self.silence is not None)
+        if not fits or asked > longest:
             raise InputError(
-                f"{latents.shape[0]} latents per clip are stored, the adapter is to be trained with "
-                f"{window or longest}, and the backbone takes {longest} at most: set latents in the adapter's settings "
-                "to what is stored, or encode windows of that length"
+                f"{stored} latents per clip are stored, the adapter is to be trained with {asked}, and the backbone "
+                f"takes {longest} at most: set latents in the adapter's settings to what is stored, or encode clips of "
+                "another length"
             )
 
 
-def open_frozen(folder: str | Path, device: torch.device) -> FrozenBackbone:
+def open_frozen(
+    folder: str | Path, device: torch.device, stored: int | None = None, window: int | None = None
+) -> FrozenBackbone:
     """Open a model folder that holds a trained or a registered backbone, frozen.
+
+    Parameters
+    ----------
+    folder : path
+    device : torch.device
+    stored : int, optional
+        Latents that are stored of a clip.
+    window : int, optional
+        Latents to train with, by default the backbone's longest. Where fewer are stored, a registered backbone's
+        autoencoder encodes the silence that follows them.
 
     Raises
     ------
@@ -97,11 +115,16 @@ def open_frozen(folder: str | Path, device: torch.device) -> FrozenBackbone:
         timed = lambda text, seconds: own.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
         return FrozenBackbone(BACKBONE, card["weights_sha256"], digests, own, timed)
     opened = open_backbone(folder)
+    silence, length = None, min(window or opened.latents, opened.latents)
+    if stored is not None and stored < length:
+        opened.audio.autoencoder.to(device)
+        silence = Silence.of(opened.audio, length)
     # Neither is run in training: their memory is for the adapter.
     del opened.audio, opened.text
     opened.denoiser.to(device)
     digests = {name: digest_of(opened.encoders[name]) for name in ("latents", "text")}
-    return FrozenBackbone(opened.name, opened.identity["weights_sha256"], digests, opened.denoiser, opened.condition)
+    sha256 = opened.identity["weights_sha256"]
+    return FrozenBackbone(opened.name, sha256, digests, opened.denoiser, opened.condition, silence)
 
 
 def open_start(folder: str | Path, frozen: FrozenBackbone) -> tuple[nn.Module, dict[str, Any]]:

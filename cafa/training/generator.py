@@ -20,6 +20,7 @@ from cafa.training.diffusion import DiffusionSettings, drop_text, keep_mask
 from cafa.training.loop import LoopSettings, train
 from cafa.training.processes import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.run_card import hardware, phase
+from cafa.training.silence import Silence
 
 
 class GeneratorTraining(BaseModel):
@@ -71,7 +72,7 @@ def train_generator(
     kind: str, model: nn.Module, loss: Callable[..., dict[str, Tensor]], settings: GeneratorTraining,
     manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore], *, seed: int,
     output: str | Path, device: str, code: str, extra: dict[str, Any] | None = None, dataset: str = "",
-    processes: Processes = ALONE,
+    processes: Processes = ALONE, silence: Silence | None = None,
 ) -> None:  # fmt: skip
     """Train `model` on a split and write its folder.
 
@@ -100,11 +101,13 @@ def train_generator(
         Name of the data set, for the card.
     processes : Processes
         Those that train together; the main one writes.
+    silence : Silence, optional
+        What follows the stored latents.
     """
     output, where, share = Path(output), processes.device(device), processes.share
     check_dealt(settings.loop.batch_size, share.count)
     rows = clips_with_features(manifest, settings.split, [latents, *video])
-    batches = FeatureBatches(rows, latents, text, video)
+    batches = FeatureBatches(rows, latents, text, video, silence)
     order = EpochOrder(len(rows), settings.loop.batch_size, seed)
     reader = ReadAhead(
         lambda index: on_host(batches(share.of(order.batch(index))), where), settings.read_ahead,
@@ -160,7 +163,7 @@ def validation_loss(
     if settings.split == "validation" or not held_out.any():
         return {}
     rows = clips_with_features(manifest, "validation", [trained_on.latents, *trained_on.video])
-    batches = FeatureBatches(rows, trained_on.latents, trained_on.text, trained_on.video)
+    batches = FeatureBatches(rows, trained_on.latents, trained_on.text, trained_on.video, trained_on.silence)
     generator = torch.Generator().manual_seed(seed_for(seed, "validation"))
     model.eval()
     total = 0.0

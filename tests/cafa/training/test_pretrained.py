@@ -10,6 +10,7 @@ from cafa.errors import InputError, MissingClipError
 from cafa.files import digest_of, read_json
 from cafa.pretrained import open_adapter, open_backbone, read_card
 from cafa.store import FeatureStore, write_features
+from cafa.training.data import FeatureBatches
 from cafa.training.diffusion import DiffusionSettings, drop_text, velocity_loss
 from cafa.training.frozen import open_frozen
 
@@ -66,12 +67,43 @@ def test_video_features_that_do_not_fit_are_refused(pretrained):
 
 
 def test_a_short_window_must_be_asked_for(pretrained):
-    data = write_phase(pretrained.models, "backbone", pretrained.folder / "short", seed=5, window=20)
-    pretrained.phases["short"] = data
-    with pytest.raises(InputError, match="20 latents per clip are stored, the adapter is to be trained with 24"):
-        pretrained.train("refused", "short")
-    model = AdapterSettings(feature_dim=WIDTH, hint_dim=12, latents=20)
-    assert pretrained.train("short", "short", changes={"model": model}, steps=1).is_dir()
+    data = write_phase(pretrained.models, "backbone", pretrained.folder / "long", seed=5, window=25)
+    pretrained.phases["long"] = data
+    with pytest.raises(InputError, match="25 latents per clip are stored, the adapter is to be trained with 24"):
+        pretrained.train("refused", "long")
+    model = AdapterSettings(feature_dim=WIDTH, hint_dim=12, latents=25)
+    with pytest.raises(InputError, match="the backbone takes 24 at most"):
+        pretrained.train("refused", "long", changes={"model": model})
+
+
+@pytest.mark.parametrize("name", ["backbone", "tangoflux"])
+def test_silence_follows_clips_that_are_stored_without_it(pretrained, name):
+    data = write_phase(pretrained.models, name, pretrained.folder / f"short_{name}", seed=6, window=20)
+    frozen = open_frozen(pretrained.models / name, torch.device("cpu"), stored=20)
+    batches = FeatureBatches(data.manifest, data.latents, data.text, [data.av_clip], frozen.silence)
+    audio = open_backbone(pretrained.models / name).audio
+    nothing = torch.zeros(1, 2, 24 * audio.samples_per_latent)
+    posterior = audio.autoencoder.encode(nothing).latent_dist
+    found = torch.cat([batches([position])["latents"] for position in range(8)])
+    assert found.shape == (8, 4, 24)
+    stored = data.latents.stack(data.manifest["clip_id"].tolist()).astype(np.float32)
+    assert np.array_equal(found[:, :, :20].transpose(1, 2).numpy(), stored)
+    noise = (found[:, :, 20:] - posterior.mean[:, :, 20:]) / posterior.std[:, :, 20:]
+    assert 0.7 < float(noise.std()) < 1.3
+    assert abs(float(noise.mean())) < 0.3
+    assert torch.equal(batches([3, 5])["latents"], found[[3, 5]])
+    assert open_frozen(pretrained.models / name, torch.device("cpu"), stored=20, window=20).silence is None
+
+
+def test_adapters_are_trained_on_the_whole_window_or_on_a_short_one(pretrained):
+    pretrained.phases["short"] = write_phase(
+        pretrained.models, "backbone", pretrained.folder / "short", seed=5, window=20
+    )
+    whole = pretrained.train("whole_window", "short", steps=1)
+    model = AdapterSettings(feature_dim=WIDTH, hint_dim=12, dropout=0.1, latents=20)
+    short = pretrained.train("short_window", "short", changes={"model": model}, steps=1)
+    weights = [load_model(folder, "adapter")[0] for folder in (whole, short)]
+    assert not torch.equal(weights[0]["zero_projections.0.weight"], weights[1]["zero_projections.0.weight"])
 
 
 def test_a_caption_without_text_states_is_an_error_before_anything_is_trained(pretrained):

@@ -1,0 +1,47 @@
+"""The silence that follows a clip in a backbone's window.
+
+Stable Audio Open and TangoFlux were trained on windows of 47.55 s and 30 s in which shorter sounds are followed by
+silence, told by the length; the loss counts the silence too. Stored are the latents of the clip alone (216 of 1024):
+the silence is the same for all clips but for the posterior's noise, so it is put behind them when they are read. Not
+exact where the autoencoder's view reaches over the clip's end, a few latents.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cafa.backbones.audio import OobleckAudio
+from cafa.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Posterior of the autoencoder for silence.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray, float32 (C, T)
+        T latents of a whole window.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, audio: OobleckAudio, latents: int) -> "Silence":
+        """Encode a window of silence."""
+        parameter = next(audio.autoencoder.parameters())
+        nothing = torch.zeros(1, audio.channels, latents * audio.samples_per_latent)
+        with torch.inference_mode():
+            posterior = audio.autoencoder.encode(nothing.to(parameter)).latent_dist
+        return cls(*(part[0].float().cpu().numpy() for part in (posterior.mean, posterior.std)))
+
+    def after(self, latents: np.ndarray, clip_ids: Sequence[str]) -> np.ndarray:
+        """Latents (B, C, t) of clips, followed by silence up to the window, (B, C, T); one draw per clip."""
+        start = latents.shape[2]
+        mean, deviation = self.mean[:, start:], self.deviation[:, start:]
+        noise = [np.random.default_rng(seed_for(0, "silence", clip)).standard_normal(mean.shape) for clip in clip_ids]
+        tails = (mean + deviation * np.stack(noise)).astype(latents.dtype)
+        return np.concatenate([latents, tails], axis=2)
