@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cafa.errors import ClipError, InputError
+from cafa.fetch.table import read_fetched
 from cafa.files import digest_of, sha256_file
 from cafa.journal import Journal
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
@@ -72,19 +71,17 @@ class Fetched:
     Parameters
     ----------
     table : path
-        Parquet: clip_id, path (absolute), start (seconds inside the file), sha256 or null.
+        As :func:`cafa.fetch.table.write_fetched` writes it.
     ledger : path, optional
         Of the fetch stage: why other clips are not there.
     """
 
-    COLUMNS = ("clip_id", "path", "start", "sha256")
-
     def __init__(self, table: str | Path, ledger: str | Path | None = None) -> None:
-        try:
-            rows = pq.read_table(table, partitioning=None, columns=list(self.COLUMNS)).to_pylist()
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise InputError(f"{table} is not a table of fetched files: {error}") from error
-        self._files = {r["clip_id"]: Raw(Path(r["path"]), float(r["start"]), r["sha256"]) for r in rows}
+        rows = read_fetched(table)
+        self._files = {
+            clip_id: Raw(Path(path), float(start), sha256 if isinstance(sha256, str) else None)
+            for clip_id, path, start, sha256 in rows[["clip_id", "path", "start", "sha256"]].itertuples(index=False)
+        }
         self._why: dict[str, tuple[str, str]] = {}
         if ledger is not None:
             fetch = read_ledgers([ledger])

@@ -248,6 +248,7 @@ class FeatureStore:
         self.paths = [Path(path) for path in paths]
         first: FeatureFormat | None = None
         self._batches: list[pa.RecordBatch] = []
+        self._views: dict[int, np.ndarray] = {}
         ids: list[np.ndarray] = []
         owners: list[int] = []
         for number, path in enumerate(paths):
@@ -306,11 +307,12 @@ class FeatureStore:
         place = int(np.searchsorted(self._ids, np.array(key, self._ids.dtype)))
         return place if place < len(self._ids) and self._ids[place] == key else -1
 
-    def _place(self, clip_id: str) -> tuple[pa.RecordBatch, int]:
+    def _place(self, clip_id: str) -> tuple[int, int]:
+        """Number of the batch, and row in it."""
         found = self._find(clip_id)
         if found < 0:
             raise MissingClipError(f"no {self.kind} for clip {clip_id}: its ledger says why, or the stage did not run")
-        return self._batches[self._batch[found]], int(self._row[found])
+        return int(self._batch[found]), int(self._row[found])
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -323,8 +325,15 @@ class FeatureStore:
 
     def __getitem__(self, clip_id: str) -> np.ndarray:
         """Array of one clip, read-only, of the stored shape and type: mapped from the file unless it is trimmed."""
-        batch, row = self._place(clip_id)
-        return self._format.unpack(row_data(batch, row))
+        number, row = self._place(clip_id)
+        if self._format.trimmed:
+            return self._format.unpack(row_data(self._batches[number], row))
+        if (view := self._views.get(number)) is None:
+            column = self._batches[number].column(3)
+            width = column.type.byte_width
+            data = column.buffers()[1].slice(column.offset * width, len(column) * width)
+            view = self._views[number] = np.frombuffer(data, self.dtype).reshape(-1, *self.shape)
+        return view[row]
 
     def stored(self, clip_id: str) -> bytes:
         """Bytes of a clip's array as the file holds them, copied.
@@ -334,7 +343,8 @@ class FeatureStore:
         InputError
             If they are not those that were written.
         """
-        batch, row = self._place(clip_id)
+        number, row = self._place(clip_id)
+        batch = self._batches[number]
         data = bytes(row_data(batch, row))
         if zlib.crc32(data) != batch.column(2)[row].as_py():
             raise InputError(f"{self.kind} of clip {clip_id} in {self.paths[0]} is damaged: make the file again")
@@ -342,8 +352,8 @@ class FeatureStore:
 
     def source_of(self, clip_id: str) -> str | None:
         """SHA-256 of the file that a clip's array was made from, where it is known."""
-        batch, row = self._place(clip_id)
-        return batch.column(1)[row].as_py()
+        number, row = self._place(clip_id)
+        return self._batches[number].column(1)[row].as_py()
 
     def sources(self) -> dict[str, str | None]:
         """:meth:`source_of` every clip."""

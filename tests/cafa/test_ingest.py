@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from cafa import ingest
 from cafa.cli import cli
 from cafa.errors import ClipError, InputError
+from cafa.fetch.table import write_fetched
 from cafa.files import sha256_file
 from cafa.ingest import Fetched, RootFolder, ingest_shard
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
@@ -253,10 +254,13 @@ def test_files_of_the_fetch_stage(data_set: Callable, one_clip: Path, tmp_path: 
     for name in ("first", "second"):
         (tmp_path / "raw" / f"{name}.mp4").write_bytes(one_clip.read_bytes())
     rows = [("a", "first", 0.0), ("b", "second", 0.2), ("e", "gone", 0.0)]
-    pd.DataFrame(
-        [{"clip_id": c, "path": str(tmp_path / "raw" / f"{f}.mp4"), "source": "folder", "start": s, "sha256": None}
-         for c, f, s in rows]
-    ).to_parquet(tmp_path / "fetched.parquet")  # fmt: skip
+    write_fetched(
+        tmp_path / "fetched.parquet",
+        [
+            {"clip_id": c, "path": str(tmp_path / "raw" / f"{f}.mp4"), "source": "folder", "start": s}
+            for c, f, s in rows
+        ],
+    )
     write_ledger(
         tmp_path / "fetch.parquet",
         [
@@ -284,5 +288,5 @@ def test_files_of_the_fetch_stage(data_set: Callable, one_clip: Path, tmp_path: 
     assert a["video_sha256"] != b["video_sha256"]  # it begins 0.2 s later
     assert ingested()["status"].to_dict()["c"] == "missing_file"
     assert normalised == ["first", "second"]
-    with pytest.raises(InputError, match="not a table of fetched files"):
+    with pytest.raises(InputError, match="not a table of fetched clips"):
         Fetched(tmp_path / "none.parquet")

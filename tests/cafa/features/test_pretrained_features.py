@@ -1,0 +1,145 @@
+"""`cafa features encode` and `cafa features text` with registered models, tiny ones."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+
+from cafa.cli import cli
+from cafa.errors import ClipError, InputError
+from cafa.features.encode import EncodeSettings
+from cafa.features.encoding import pretrained_encoding
+from cafa.features.reading import Clip, SoundReader
+from cafa.features.text import text_id
+from cafa.files import digest_of, sha256_file
+from cafa.ledger import ledger_row, write_ledger
+from cafa.manifest import build_manifest
+from cafa.media.normalise import NormaliseSettings, normalise_clip
+from cafa.pretrained import open_audio, read_card
+from cafa.seeds import seed_for
+from cafa.store import FeatureStore
+from tests.tiny_pretrained import REAL, make_registered
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_registered(tmp_path_factory.mktemp("registered"), REAL)
+
+
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
+    """Two clips of a second and one of half a second, normalised: m.parquet, ingest.parquet, clips/."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = []
+    for clip_id, start, seconds in (("a", 0.0, 1.0), ("b", 2.0, 1.0), ("brief", 1.0, 0.6)):
+        outputs = [folder / "clips" / f"{clip_id}{end}" for end in (".mp4", ".flac")]
+        facts = normalise_clip(
+            shared / "clips" / "groundtruth" / "drum.mp4", start=start, duration=seconds,
+            settings=NormaliseSettings(preset="ultrafast", short_side=32), video_output=outputs[0],
+            sound_output=outputs[1],
+        )  # fmt: skip
+        rows.append(ledger_row(clip_id, "ingest", detail=json.dumps(facts)))
+    write_ledger(folder / "ingest.parquet", rows)
+    lines = "".join(f"{clip_id},{clip_id}.mp4,a dog barks\n" for clip_id in ("a", "b", "brief"))
+    (folder / "clips.csv").write_text(f"clip_id,uri,label\n{lines}")
+    build_manifest(folder / "clips.csv", folder, folder / "m.parquet", folder / "refused.parquet")
+    return folder
+
+
+@pytest.fixture
+def run(data_set: Path, models: Path, tmp_path: Path) -> Callable[..., str]:
+    """Function that encodes one kind into `tmp_path` and returns what was printed."""
+
+    def encode(kind: str, model: str, *more: str, **settings: object) -> str:
+        arguments = [
+            "features", "encode", kind, "--model", str(models / model), "--manifest", str(data_set / "m.parquet"),
+            "--clips", str(data_set / "clips"), "--ingest-ledger", str(data_set / "ingest.parquet"), "--shard", "0/1",
+            "--settings", json.dumps({"seconds": 1.0, "workers": 0, **settings}), "--threads", "1",
+            "--output", str(tmp_path / f"{kind}.arrow"), "--ledger", str(tmp_path / f"{kind}.ledger.parquet"), *more,
+        ]  # fmt: skip
+        return CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
+
+    return encode
+
+
+def test_latents_are_those_of_the_autoencoder(run: Callable, models: Path, data_set: Path, tmp_path: Path) -> None:
+    assert run("latents", "backbone") == "2 ok, 1 short\n"
+    store = FeatureStore([tmp_path / "latents.arrow"])
+    assert store.encoder_digest == digest_of(read_card(models / "backbone")["encoders"]["latents"])
+    assert (store.shape, store.settings) == ((22, 4), {"seconds": 1.0, "pad_short": False})  # 44100 / 2048 = 21.5
+    assert store.source_of("b") == sha256_file(data_set / "clips" / "b.flac")
+    sound = soundfile.read(data_set / "clips" / "b.flac", dtype="float32", always_2d=True)[0].T
+    assert sound.shape == (2, 44100)
+    latents = open_audio(models / "backbone").encode(torch.tensor(sound)[None], [seed_for(0, "latents", "b")])
+    assert np.array_equal(store["b"], latents[0].T.numpy().astype(np.float16))
+    first = (tmp_path / "latents.arrow").read_bytes()
+    (tmp_path / "latents.arrow").unlink()
+    run("latents", "backbone", batch_size=1, workers=1)
+    assert (tmp_path / "latents.arrow").read_bytes() == first
+
+
+def test_short_clips_are_padded_if_asked_for(run: Callable, tmp_path: Path) -> None:
+    assert run("latents", "backbone", pad_short=True) == "3 ok\n"
+    assert len(FeatureStore([tmp_path / "latents.arrow"])) == 3
+
+
+def test_clip_features_are_reused_and_verified(run: Callable, data_set: Path, models: Path, tmp_path: Path) -> None:
+    assert run("clip", "clip") == "2 ok, 1 short\n"
+    store = FeatureStore([tmp_path / "clip.arrow"])
+    assert store.encoder_digest == digest_of(read_card(models / "clip")["encoders"]["clip"])
+    assert store.shape == (216, 8)
+    first = (tmp_path / "clip.arrow").rename(tmp_path / "before.arrow").read_bytes()
+    assert run("clip", "clip", "--reuse", str(tmp_path / "before.arrow")) == "2 ok, 1 short, 2 reused\n"
+    assert (tmp_path / "clip.arrow").read_bytes() == first
+    arguments = [
+        "features", "verify", str(tmp_path / "clip.arrow"), "--ledger", str(tmp_path / "clip.ledger.parquet"),
+        "--manifest", str(data_set / "m.parquet"), "--clips", str(data_set / "clips"),
+    ]  # fmt: skip
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert "clip 216x8 float16, 2 clips" in result.output
+    (tmp_path / "clip.arrow").write_bytes(first[:-100])
+    with pytest.raises(InputError, match="faults in 1 files"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def test_the_model_must_make_that_kind(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="makes clip, not latents"):
+        pretrained_encoding("latents", models / "clip", tmp_path, EncodeSettings())
+    with pytest.raises(InputError, match="kind must be one of latents, av_clip, clip, got 'mel'"):
+        pretrained_encoding("mel", models / "clip", tmp_path, EncodeSettings())
+
+
+def test_sound_keeps_its_channels(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 22050)).astype(np.float32)
+    for channels in (1, 2, 3):
+        soundfile.write(tmp_path / f"{channels}.flac", noise[:channels].T, 22050)
+    reader = SoundReader(tmp_path, 44100, 2, 1.0, False)
+    one, two, three = (reader(Clip(str(channels), 1.0, "", "")) for channels in (1, 2, 3))
+    assert (one.shape, two.shape, three.shape) == ((1, 44100), (2, 44100), (2, 44100))
+    assert np.array_equal(one[0], two[0])
+    assert np.array_equal(two, three)
+    assert np.abs(two[0] - two[1]).max() > 0.1
+    with pytest.raises(ClipError, match="short"):
+        SoundReader(tmp_path, 44100, 2, 1.5, False)(Clip("1", 1.0, "", ""))
+    padded = SoundReader(tmp_path, 44100, 2, 1.5, True)(Clip("1", 1.0, "", ""))
+    assert np.array_equal(padded[:, :44100], one)
+    assert not padded[:, 44100:].any()
+
+
+def test_text_of_a_registered_backbone(models: Path, data_set: Path, tmp_path: Path) -> None:
+    arguments = ["features", "text", "--manifest", str(data_set / "m.parquet"), "--output", str(tmp_path / "t.arrow")]
+    result = CliRunner().invoke(cli, [*arguments, "--model", str(models / "backbone")], catch_exceptions=False)
+    assert "1 captions" in result.output
+    card = read_card(models / "backbone")
+    store = FeatureStore([tmp_path / "t.arrow"], digest_of(card["encoders"]["text"]))
+    states = store[text_id("a dog barks")]
+    assert list(states.shape) == card["facts"]["text_shape"]
+    assert states[:4].any(axis=1).all()  # three words and the end
+    assert not states[4:].any()
+    with pytest.raises(InputError, match="either --settings"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
