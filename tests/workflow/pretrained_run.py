@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from cafa.pretrained import read_card
-from tests.tiny_pretrained import REAL, make_registered
+from tests.tiny_pretrained import REAL, WORDS, make_registered
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def published(root: Path, shared: Path, split: str) -> dict[str, Any]:
     path = root / f"{split}.csv"
     path.write_text("".join(f"{video},{start},{label},{split}\n" for video, start, label in rows))
     return {
-        "kind": "published", "list": "vggsound", "shards": 2,
+        "kind": "published", "list": "vggsound", "shards": 2 if split == "test" else 1,
         "build": {"lists": [{"path": str(path), "format": "vggsound", "licence": "test"}], "splits": [split]},
         "fetch": {"sources": [{"kind": "folder", "root": str(shared / "clips/groundtruth"), "cut": ["{clip_id}.mp4"]}]},
     }  # fmt: skip
@@ -47,7 +47,7 @@ def published(root: Path, shared: Path, split: str) -> dict[str, Any]:
 
 def pretrained_models(root: Path) -> dict[str, Any]:
     """Settings of tiny pretrained models, made below `root`."""
-    models = make_registered(root / "weights", REAL, words=("a", "dog", "barking", "playing", "tennis", "whale"))
+    models = make_registered(root / "weights", REAL, words=(*WORDS, "barking", "playing", "tennis", "whale"))
     return {name: read_card(models / name)["settings"] for name in ("backbone", "av_clip", "clip", "adapter_published")}
 
 
@@ -57,19 +57,19 @@ def configuration(root: Path, shared: Path) -> dict[str, Any]:
     return {
         "device": "cpu",
         "datasets": {
-            "vggsound_train": published(root, shared, "train"),
-            "visualsound": published(root, shared, "train"),
-            "vggsound_sparse": {**published(root, shared, "test"), "prompts": {"matched": {}, "cross": {}}},
+            "tiny_train": published(root, shared, "train"),
+            "tiny_test": {**published(root, shared, "test"), "prompts": {"matched": {}, "cross": {}}},
         },
         "pretrained": {"models": pretrained_models(root)},
         "features": {"encode": {"workers": 1, "batch_size": 2}},
         "training": {"adapter": {"loop": loop, "model": {"feature_dim": 8, "hint_dim": 12}}},
         "adapters": {
-            "adapter": {"settings": {"loop": {"steps": 2}}},
-            "adapter_c": {"settings": {"model": {"clip_dim": 8}}},
+            "adapter_vggsound": {"train_on": "tiny_train"},
+            "adapter": {"train_on": "tiny_train", "settings": {"loop": {"steps": 2}}},
+            "adapter_c": {"train_on": "tiny_train", "settings": {"model": {"clip_dim": 8}}},
         },
         "systems": {name: {"sampling": {"steps": 2, "half": False}} for name in SYSTEMS if name != "reference"},
-        "samples": {"shards": 2, "batch_size": 3},
+        "samples": {"shards": 1, "batch_size": 3},
     }  # fmt: skip
 
 
@@ -86,25 +86,25 @@ def main() -> None:
         root.mkdir(parents=True, exist_ok=True)
         results, config = root / "results", root / "config.yaml"
         config.write_text(yaml.safe_dump(configuration(root, arguments.shared.resolve())))
-        samples = results / "samples/vggsound_sparse"
-        indices = {name: [samples / name / f"{shard}.parquet" for shard in (0, 1)] for name in SYSTEMS}
+        samples = results / "samples/tiny_test"
+        indices = {name: samples / name / "0.parquet" for name in SYSTEMS}
         subprocess.run(
             [Path(sys.executable).with_name("snakemake"), "--cores", str(arguments.cores),
-             "--configfile", "config/paper.yaml", str(config), "--config", f"results={results}", "--quiet", "rules",
-             *(str(path) for paths in indices.values() for path in paths)],
+             "--configfile", "config/paper.yaml", str(config), "--config", f"results={results}", "--quiet", "rules", "progress", "--",
+             *map(str, indices.values())],
             cwd=ROOT, check=True,
         )  # fmt: skip
         check(results, indices)
 
 
-def check(results: Path, indices: dict[str, list[Path]]) -> None:
+def check(results: Path, indices: dict[str, Path]) -> None:
     """Every asked sample is there, and the clip that is nowhere is in the ledger and nowhere else."""
-    for name, paths in indices.items():
-        index = pd.concat([pd.read_parquet(path) for path in paths])
+    for name, path in indices.items():
+        index = pd.read_parquet(path)
         statuses = index["status"].value_counts().to_dict()
         print(f"{name:15} {len(index)} samples of {index['clip_id'].nunique()} clips: {statuses}")
         assert statuses == {"ok": 3 + 3 * 2}, statuses
-    fetched = pd.concat([pd.read_parquet(path) for path in results.glob("fetched/vggsound_sparse/*.ledger.parquet")])
+    fetched = pd.concat([pd.read_parquet(path) for path in results.glob("fetched/tiny_test/*.ledger.parquet")])
     lost = fetched[fetched["status"] != "ok"]
     print(lost[["clip_id", "status", "detail"]].to_string(index=False))
     assert lost["clip_id"].tolist() == ["aaaaaaaaaaa_000010"]
