@@ -90,8 +90,8 @@ def main() -> None:
         indices = {name: samples / name / "0.parquet" for name in SYSTEMS}
         subprocess.run(
             [Path(sys.executable).with_name("snakemake"), "--cores", str(arguments.cores),
-             "--configfile", "config/paper.yaml", str(config), "--config", f"results={results}", "--quiet", "rules", "progress", "--",
-             *map(str, indices.values())],
+             "--configfile", "config/paper.yaml", str(config), "--config", f"results={results}",
+             "--quiet", "rules", "progress", "--", *map(str, indices.values())],
             cwd=ROOT, check=True,
         )  # fmt: skip
         check(results, indices)
