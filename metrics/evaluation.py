@@ -61,14 +61,22 @@ class EvaluationSettings(BaseModel):
         return names
 
 
-def default_metrics(prompts: pd.DataFrame, classes: Collection[str]) -> tuple[str, ...]:
-    """Every metric that there is what it takes for.
+def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str], splits: int) -> dict[str, str]:
+    """Metrics that a list of prompts, or a classifier with these `classes`, has not what it takes for; and why."""
+    same = int((prompts["caption"] == prompts["own_caption"]).sum())
+    reasons = {}
+    if same:
+        why = f"in {same} of {len(prompts)} rows the prompt is the clip's own caption, or no own_caption is given"
+        reasons |= dict.fromkeys(("Acc", "Acc_margin"), why)
+    if len(prompts) < splits:
+        reasons["IS"] = f"{splits} splits need as many sounds, {len(prompts)} are listed (--inception-splits)"
+    reasons |= {name: "these judges have no such class" for name in CLASSES if name not in classes}
+    return reasons
 
-    Acc needs prompts unlike the clips' own captions; Speech and Music need a classifier with these `classes`.
-    """
-    crossed = bool((prompts["caption"] != prompts["own_caption"]).all())
-    lacking = {*(() if crossed else ("Acc", "Acc_margin")), *(set(CLASSES) - set(classes))}
-    return tuple(name for name in METRICS if name not in lacking)
+
+def default_metrics(prompts: pd.DataFrame, classes: Collection[str], splits: int) -> tuple[str, ...]:
+    """Every metric but those of :func:`metrics_left_out`."""
+    return tuple(name for name in METRICS if name not in metrics_left_out(prompts, classes, splits))
 
 
 def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: Path, extra: Mapping[str, Any]) -> Table:
@@ -170,25 +178,25 @@ def _shuffle(pairs: Pairs) -> dict[str, str]:
 
 def _check(pairs: Pairs, samples: Mapping[str, Any], panel: Panel, settings: EvaluationSettings) -> None:
     """Refuse what cannot end well before hours are spent on it."""
-    n = len(pairs.prompts)
     if not pairs.samples:
         raise InputError("no system to evaluate")
     for judge, metrics in METRICS_OF.items():
         if (asked := set(metrics) & set(settings.metrics)) and judge not in panel.judges:
             raise InputError(f"{', '.join(sorted(asked))} needs the judge {judge}, which was not loaded")
-    if lacking := sorted(set(CLASSES) & set(settings.metrics) - set(panel.leaks)):
-        raise InputError(f"{', '.join(lacking)} need a classifier that knows these classes: leave them out")
-    if "IS" in settings.metrics and n < settings.inception_splits:
-        raise InputError(
-            f"IS in {settings.inception_splits} splits needs at least as many sounds, got {n}: take fewer splits, or "
-            "leave IS out"
-        )
-    same = int((pairs.prompts["caption"] == pairs.prompts["own_caption"]).sum())
-    if {"Acc", "Acc_margin"} & set(settings.metrics) and same:
-        raise InputError(
-            f"Acc compares the prompt with the clip's own caption, and in {same} of {n} rows they are the same (or no "
-            "column own_caption was given)"
-        )
+    check_metrics(pairs.prompts, panel.leaks, settings)
+
+
+def check_metrics(prompts: pd.DataFrame, classes: Collection[str], settings: EvaluationSettings) -> None:
+    """Refuse metrics that cannot be computed, before any network is loaded.
+
+    Raises
+    ------
+    InputError
+        With the reason of each.
+    """
+    reasons = metrics_left_out(prompts, classes, settings.inception_splits)
+    if lacking := [f"{name} cannot be computed: {reasons[name]}" for name in settings.metrics if name in reasons]:
+        raise InputError("; ".join(lacking))
 
 
 def _absent(pairs: Pairs, samples: Mapping[str, Mapping[RowKey, SoundItem]], panel: Panel) -> dict[str, pd.DataFrame]:

@@ -68,20 +68,24 @@ def command(
     from cafa.files import sha256_file
     from metrics.catalogue import metric_named
     from metrics.evaluation import CLASSES as REAL_CLASSES
-    from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
+    from metrics.evaluation import EvaluationSettings, check_metrics, default_metrics, evaluate, metrics_left_out
     from metrics.evaluation_files import read_pairs
     from metrics.evaluation_judges import judges_for
     from metrics.tables import BootstrapSettings
 
     pairs = read_pairs(prompts, reference, named_folders(systems))
-    chosen = tuple(metric_named(name).name for name in metrics) or default_metrics(
-        pairs.prompts, REAL_CLASSES if judges == "real" else ()
-    )
+    classes = REAL_CLASSES if judges == "real" else ()
+    chosen = tuple(metric_named(name).name for name in metrics)
+    if not chosen:
+        chosen = default_metrics(pairs.prompts, classes, inception_splits)
+        for name, reason in metrics_left_out(pairs.prompts, classes, inception_splits).items():
+            click.echo(f"{name} is left out: {reason}", err=True)
     settings = EvaluationSettings(
         metrics=chosen, max_loss=max_loss, controls=controls, batch_size=batch_size, workers=workers,
         inception_splits=inception_splits,
         bootstrap=BootstrapSettings(resamples=resamples, set_resamples=set_resamples),
     )  # fmt: skip
+    check_metrics(pairs.prompts, classes, settings)
     needed = judges_for(chosen)
     panel: Panel
     if judges == "miniature":

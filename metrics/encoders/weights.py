@@ -96,7 +96,7 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
     if source.sha256 is None and not unverified:
         raise WeightsError(
             f"weights {source.name}: no SHA-256 is recorded to check {path} against. Record the SHA-256 of a "
-            f"file you trust in config/weights.tsv, or pass unverified=True"
+            f'file you trust in config/weights.tsv, or accept this one (--unverified; in settings "unverified": true)'
         )
     digest = sha256_file(path)
     if source.sha256 is not None and digest != source.sha256:

@@ -110,7 +110,7 @@ def test_too_many_losses_are_refused_with_their_names(tmp_path: Path):
 def test_nine_sounds_are_too_few_for_ten_splits_and_ten_score_one(tmp_path: Path):
     names = [f"clip{number:02}" for number in range(10)]
     make_pairs(tmp_path, names)
-    with pytest.raises(InputError, match="IS in 10 splits needs at least as many sounds, got 9: take fewer splits"):
+    with pytest.raises(InputError, match="IS cannot be computed: 10 splits need as many sounds, 9 are listed"):
         evaluate(find(tmp_path, names[:9]), QuickPanel(), settings("IS"), tmp_path / "nine", {})
     evaluate(find(tmp_path, names), QuickPanel(), settings("IS"), tmp_path / "ten", {})
     assert pd.read_csv(tmp_path / "ten" / "table.csv").loc[0, "IS"] == 1.0
@@ -256,7 +256,7 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
     labels = [f"label{number % 3}" for number in range(6)]
     own = [f"own caption of {label}" for label in labels]
     pairs = find(tmp_path, names, own_caption=own, own_label=labels, label=["drum", "dog"] * 3)
-    metrics = default_metrics(pairs.prompts, ["Speech"])
+    metrics = default_metrics(pairs.prompts, ["Speech"], 1)
     assert {"Acc", "Acc_margin", "FAD_CLAP", "KAD_CLAP", "Speech"} <= set(metrics)
     assert "Music" not in metrics
     panel = QuickPanel(["classifier", "clap", "imagebind", "synchformer"])
@@ -289,10 +289,10 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
 
 def test_metrics_that_cannot_be_computed_are_refused_early(tmp_path: Path):
     pairs = make_pairs(tmp_path, ["one", "two"])
-    assert {"Acc", "Speech"}.isdisjoint(default_metrics(pairs.prompts, ()))
-    with pytest.raises(InputError, match="in 2 of 2 rows they are the same"):
+    assert {"Acc", "Speech", "IS"}.isdisjoint(default_metrics(pairs.prompts, (), 10))
+    with pytest.raises(InputError, match="Acc cannot be computed: in 2 of 2 rows the prompt is the clip's own caption"):
         evaluate(pairs, QuickPanel(["classifier", "clap"]), settings("Acc"), tmp_path / "out", {})
-    with pytest.raises(InputError, match="Music need a classifier that knows these classes"):
+    with pytest.raises(InputError, match="Music cannot be computed: these judges have no such class"):
         evaluate(pairs, QuickPanel(), settings("Music"), tmp_path / "out", {})
     with pytest.raises(InputError, match="IB needs the judge imagebind, which was not loaded"):
         evaluate(pairs, QuickPanel(), settings("IB"), tmp_path / "out", {})
