@@ -7,10 +7,16 @@ import torch
 from torch import Tensor
 
 from cafa.adapter import Adapter, AdapterSettings
+from cafa.backbones.audio import OobleckAudio
+from cafa.backbones.interface import SamplingDefaults
+from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone
 from cafa.backbones.stable_audio_open import StableAudioOpen, load_published_adapter
 from cafa.errors import InputError
 from cafa.guidance import published_velocity
-from cafa.sampling import OFFICIAL, OURS, finish, generate_windows, sample_latents
+from cafa.parity import Golden, read_golden
+from cafa.parity_cases import denoiser_with_adapter
+from cafa.sampling import MARGIN, OFFICIAL, OURS, finish, generate_windows, sample_latents
+from tests.tiny_pretrained import REAL, stable_audio_parts
 
 CAPTIONS = ["a dog barks", "music", "a loud dog", "dog", "a", "loud music", "barks"]
 SECONDS = 100 / 44100
@@ -71,6 +77,45 @@ def test_official_setting_is_what_the_published_code_does(
         assert pcm.dtype == np.int16
         assert np.array_equal(pcm, expected.numpy())
     assert OFFICIAL.latents == 1024
+
+
+class GoldenBackbone:
+    """The golden denoiser behind the interface of a backbone: the decoder gives the latents themselves."""
+
+    name, sample_rate, samples_per_latent = "stable_audio_open", 1, 1
+    defaults = SamplingDefaults("dpmpp_3m_sde")
+
+    def __init__(self, golden: Golden, denoiser: StableAudioBackbone) -> None:
+        self.denoiser, self.golden = denoiser, golden
+        self.latent_channels, self.latents = golden.tensor("x").shape[1:]
+
+    def condition(self, text: Tensor, seconds: Tensor) -> Conditioning:
+        assert seconds.tolist() == [10.0]
+        return Conditioning(text, self.golden.tensor("glob"))
+
+    def decode_audio(self, latents: Tensor) -> Tensor:
+        return latents
+
+
+@pytest.mark.shared
+def test_official_setting_follows_the_golden_trajectory(shared: Path, monkeypatch: pytest.MonkeyPatch):
+    """From the stored noise to the end, through the same function as every sample."""
+    golden = read_golden(shared / "golden/generator/tiny_sampler.json")
+    about, hint = golden.about, golden.tensor("hint")
+    denoiser, adapter = denoiser_with_adapter(golden, golden.tensor("x").shape[2], hint.shape[2])
+    how = SamplingDefaults(
+        "dpmpp_3m_sde", about["steps"], about["cfg_scale"], about["asym_cfg"], about["sigma_min"], about["sigma_max"]
+    )
+    stored = iter([golden.tensor("x"), *golden.tensor("sde_noise")])
+    monkeypatch.setattr("cafa.sampling.per_item_noise", lambda *given: lambda: next(stored))
+    # the peak is not measured, since there is no sound: the latents themselves are compared
+    setting = OFFICIAL.model_copy(update={"latents": None, "peak": "none", "samples": "float32"})
+    (final,) = generate_windows(
+        GoldenBackbone(golden, denoiser), golden.tensor("cross"), float(golden.tensor("x").shape[2]), [0],
+        adapter=adapter, features=hint, setting=setting, defaults=how,
+    )  # fmt: skip
+    expected = golden.tensor("sde_final")[0].numpy()
+    assert np.abs(final - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_without_guidance_only_the_official_setting_halves_the_adapter(
@@ -135,6 +180,17 @@ def test_peak_and_samples_of_both_settings():
     np.testing.assert_allclose(ours, waveform[:, :3] / 0.5, rtol=1e-6)
     assert official.tolist() == [[8191, -4095, 1638], [0, 2047, 0]]  # truncated, and scaled by the discarded 2.0
     assert not finish(np.zeros((2, 4), np.float32), 3, OURS).any()
+
+
+def test_what_is_kept_does_not_depend_on_latents_beyond_the_margin():
+    """The tiny decoder has the published strides and kernels, so it sees as far as the published one."""
+    audio = OobleckAudio(stable_audio_parts(REAL)[1])
+    latents = torch.randn(1, 4, 60, generator=torch.Generator().manual_seed(3))
+    whole = audio.decode(latents)[..., : 8 * 2048]
+    cut = audio.decode(latents[..., : 8 + MARGIN])[..., : 8 * 2048]
+    assert (whole - cut).abs().max() <= 1e-6 * whole.abs().max()
+    short = audio.decode(latents[..., : 8 + 4])[..., : 8 * 2048]
+    assert (whole - short).abs().max() > 1e-5 * whole.abs().max()
 
 
 def test_bad_requests_are_refused(backbone: StableAudioOpen, adapter: Adapter, text: Tensor, video: Tensor):
