@@ -85,8 +85,9 @@ def dataset_of(table):
 
 
 def targets():
-    """What a run is for: every table with its card, the figure, and the page of examples."""
+    """What a run is for: every table with its card, the costs, the figure, and the page of examples."""
     files = [f"{TABLES}/{table}.{end}" for table in config["tables"] for end in ("csv", "md", "card.json")]
+    files += [f"{TABLES}/table5.{end}" for end in ("csv", "md") if config["costs"]]
     return [*files, *([f"{TABLES}/figure4.svg"] if config["figure"] else []), f"{TABLES}/examples.html"]
 
 

@@ -149,3 +149,13 @@ def figure_settings(wildcards):
 def example_samples(wildcards):
     """Indices of the samples that the page of examples plays."""
     return samples_of(config["evaluate"], config["examples"]["systems"])
+
+
+def trained_cards(wildcards):
+    """Cards of the adapters that the table of training costs has a row for."""
+    return [f"{RESULTS}/models/{name}/card.json" for name in config["costs"]["adapters"]]
+
+
+def published_costs(wildcards):
+    """The paper's training costs, where the configuration names them."""
+    return config["costs"].get("published") or []

@@ -49,6 +49,30 @@ rule make_table:
         " --differences {output.differences:q} 2>&1 | tee {log:q}"
 
 
+rule make_cost_table:
+    input:
+        cards=trained_cards,
+        published=published_costs,
+    output:
+        csv=report("<tables>/table5.csv", caption="../report/table5.rst", category="Tables", subcategory="table5"),
+        markdown="<tables>/table5.md",
+    log:
+        "<logs>/make_cost_table.log",
+    priority: 90
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=10,
+    params:
+        cards=each("--card", "cards"),
+        published=each("--published", "published"),
+        code=code_digest("cafa.training_table"),
+    shell:
+        "cafa train table {params.cards:q} {params.published:q} --output {output.csv:q} 2>&1 | tee {log:q}"
+
+
 rule draw_figure:
     input:
         table=figure_table,
