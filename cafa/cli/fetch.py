@@ -11,7 +11,7 @@ from cafa.cli.options import folder, settings_option, shard_option
 @click.option("--manifest", required=True, help="manifest of the data set")
 @settings_option("cafa.fetch.settings.FetchSettings")
 @shard_option
-@folder("--folder", help="folder of raw files, the same for all shards")
+@folder("--folder", help="folder of downloads; shards and data sets share it")
 @click.option("--output", required=True, help="table of where each clip's file is, to write")
 @click.option("--ledger", required=True, help="ledger to write; a journal beside it lets the same command go on")
 def command(manifest: str, settings: str, shard: tuple[int, int], folder: Path, output: str, ledger: str) -> None:

@@ -100,8 +100,8 @@ class Politeness(_Settings):
     cool_down_seconds: float = Field(3600.0, ge=0, description="a stopped run is not taken up again before this")
     state: Path | None = Field(
         None,
-        description="file that the jobs share; give one file to data sets that are fetched from one address at the "
-        "same time. null: politeness.json in the folder of raw files",
+        description="file that the jobs share, for data sets with folders of their own that are fetched from one "
+        "address at the same time. null: politeness.json in the folder of downloads",
     )
 
 

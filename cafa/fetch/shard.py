@@ -14,6 +14,7 @@ import pandas as pd
 from cafa.errors import ClipError
 from cafa.fetch.clips import Clip, ClipSource, Found
 from cafa.fetch.download import new_client
+from cafa.fetch.kept import KINDS, Kept
 from cafa.fetch.politeness import Gate
 from cafa.fetch.records import KEY, STAGE, holds, journal_of, record_of, still_there
 from cafa.fetch.settings import FetchSettings, FolderSource, MirrorSource, YouTubeSource
@@ -58,7 +59,8 @@ def fetch_shard(
     shard, shards : int
         Index and count.
     folder : str or Path
-        Folder of raw files, the same for all shards: downloads go to ``<folder>/<shard>/<clip_id>.mp4``.
+        Folder of downloads (:mod:`cafa.fetch.kept`), the same for all shards; data sets may share it, and with it the
+        pace of asking.
     output : str or Path
         Table of where the files are (:mod:`cafa.fetch.table`).
     ledger : str or Path
@@ -79,13 +81,17 @@ def fetch_shard(
         If a folder, a list of checksums or cookies are not there.
     """
     rows = [row for row in manifest.to_dict("records") if shard_of(row["clip_id"], shards) == shard]
-    place = Path(folder) / str(shard)
+    # What is in work belongs to this job alone; another one may be after the same clip.
+    work = Path(folder) / ".work" / digest_of(str(Path(ledger).absolute()))[:16]
     with ExitStack() as stack:
         gate = Gate(settings.politeness.state or Path(folder) / "politeness.json", settings.politeness, clock, sleep)
-        sources = _open_sources(settings, place, gate, downloader, sleep, stack)
+        sources = _open_sources(settings, work, gate, downloader, sleep, stack)
         journal = stack.enter_context(Journal(journal_of(ledger), KEY))
-        job = _Job(settings, sources, place, journal, datetime.fromtimestamp(clock(), UTC).date().isoformat())
+        job = _Job(
+            settings, sources, Kept(folder), work, journal, datetime.fromtimestamp(clock(), UTC).date().isoformat()
+        )
         outcomes = dict(progress(job.run(rows), f"fetch {shard}/{shards}", len(rows)))
+    shutil.rmtree(work)
     records = [(row, outcomes[row["clip_id"]]) for row in rows]
     write_fetched(output, ({"clip_id": row["clip_id"], **r["found"]} for row, r in records if r["status"] == OK))
     write_ledger(
@@ -97,16 +103,16 @@ def fetch_shard(
 
 def _open_sources(
     settings: FetchSettings,
-    place: Path,
+    work: Path,
     gate: Gate,
     downloader: tuple[OpenDownloader, str] | None,
     sleep: Callable[[float], None],
     stack: ExitStack,
 ) -> list[ClipSource]:
-    place.mkdir(parents=True, exist_ok=True)
-    for left in place.glob(".youtube-*"):  # of a job that was killed
+    work.mkdir(parents=True, exist_ok=True)
+    for left in work.glob(".youtube-*"):  # of a job that was killed; parts of files stay, to be gone on with
         shutil.rmtree(left)
-    for left in place.glob(".cookies-*"):
+    for left in work.glob(".cookies-*"):
         left.unlink()
     sources: list[ClipSource] = []
     for source in settings.sources:
@@ -116,7 +122,7 @@ def _open_sources(
             client = stack.enter_context(new_client(source.http, settings.concurrency))
             sources.append(Mirror(source, client, settings.maximum_bytes, sleep))
         else:
-            youtube = YouTube(source, place, gate, settings.maximum_bytes, downloader)
+            youtube = YouTube(source, work, gate, settings.maximum_bytes, downloader)
             stack.callback(youtube.close)
             sources.append(youtube)
     return sources
@@ -139,9 +145,16 @@ class _Job:
     """The clips of one shard, several at a time; the journal is written by one thread."""
 
     def __init__(
-        self, settings: FetchSettings, sources: list[ClipSource], place: Path, journal: Journal, today: str
+        self,
+        settings: FetchSettings,
+        sources: list[ClipSource],
+        kept: Kept,
+        work: Path,
+        journal: Journal,
+        today: str,
     ) -> None:
-        self.settings, self.sources, self.place, self.journal, self.today = settings, sources, place, journal, today
+        self.settings, self.sources, self.kept, self.work, self.today = settings, sources, kept, work, today
+        self.journal = journal
         self.identity = identity(settings)
 
     def run(self, rows: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -177,9 +190,10 @@ class _Job:
             before = None
         if before is not None and still_there(before):
             return before
+        if before is not None and before["status"] == OK:
+            self.kept.drop(before["found"]["path"])
         remembered = before is not None and holds(before, self.identity)
-        sources = [source for source in self.sources if source.local or not remembered]
-        found, answers = self._ask(Clip.of(row), sources)
+        found, answers = self._ask(Clip.of(row), asked, remembered)
         if found is not None:
             return record_of(asked, self.identity, found=found)
         if remembered:
@@ -190,12 +204,19 @@ class _Job:
             status, detail = "gone_unverified", f"asked on {', '.join(days)}; {detail}"
         return record_of(asked, self.identity, status=status, detail=detail, days=days)
 
-    def _ask(self, clip: Clip, sources: list[ClipSource]) -> tuple[Found | None, list[tuple[str, str]]]:
-        target = self.place / f"{clip.clip_id}.mp4"
-        answers = []
-        for source in sources:
+    def _ask(self, clip: Clip, asked: list[Any], remembered: bool) -> tuple[Found | None, list[tuple[str, str]]]:
+        """The clip's file, or what each source answered; `remembered`: the web need not be asked."""
+        answers: list[tuple[str, str]] = []
+        kinds = [source.kind for source in self.settings.sources if source.kind in KINDS]
+        for source in self.sources:
+            if not source.local:
+                if (kept := self.kept.find(clip, asked, kinds)) is not None:
+                    return kept, answers
+                if remembered:
+                    continue
             try:
-                return source.fetch(clip, target), answers
+                found = source.fetch(clip, self.work / f"{clip.clip_id}.mp4")
+                return (found if source.local else self.kept.keep(clip, asked, found)), answers
             except ClipError as error:
                 answers.append((error.reason, f"{type(source).__name__.lower()}: {error.reason}: {error.detail}"))
         return None, answers

@@ -85,7 +85,8 @@ def test_sources_in_order(job: Job) -> None:
     assert [Path(path).read_bytes() for path in fetched["path"]] == [b"lab", b"mirror", b"media of youtube____"]
     assert list(fetched["start"]) == [0.0, 0.0, 0.0]
     assert list(fetched["sha256"].isna()) == [True, False, False]
-    assert Path(fetched["path"][2]).parent == job.path / "raw" / "0"
+    assert Path(fetched["path"][2]).parent.parent == job.path / "raw"
+    assert not list((job.path / "raw" / ".work").iterdir())
     assert json.loads(job.rows()["detail"][1])["bytes"] == 6
     assert job.asked() == (2, 1)  # the folder's clip was asked of nobody, the mirror's not of YouTube
 
@@ -156,9 +157,30 @@ def test_a_restart_asks_for_nothing_twice(job: Job) -> None:
     assert len(job.stand_in.asked) > before[1]
     before = job.asked()
     job.run(manifest)
+    asked = len(job.stand_in.asked)
     Path(job.fetched().set_index("clip_id")["path"][f"{words[4]}_000030"]).write_bytes(b"damaged")
     job.run(manifest)
-    assert job.stand_in.asked[-1] == words[4]
+    assert job.stand_in.asked[asked:] == [words[4]]
+    assert Path(job.fetched().set_index("clip_id")["path"][f"{words[4]}_000030"]).read_bytes() != b"damaged"
+
+
+def test_data_sets_share_downloads(job: Job) -> None:
+    """VisualSound's clips are VGGSound's: another ledger, the same folder, nobody is asked."""
+    words = [name("a"), name("b")]
+    job.mirror.files[f"/{words[0]}_000030.mp4"] = b"mirror"
+    job.sources[1]["whole"] = True
+    job.run(manifest_of(*words))
+    first, before = job.fetched(), job.asked()
+    assert list(first["start"]) == [30.0, 0.0]
+    job.ledger = job.path / "other" / "0.ledger.parquet"
+    assert job.run(manifest_of(*words)) == dict.fromkeys(words, "ok")
+    assert job.fetched().equals(first)
+    assert job.asked() == before
+    journal_of(job.ledger).unlink()
+    del job.sources[1]  # what came from a source that is no longer wanted is not taken
+    job.run(manifest_of(*words))
+    assert list(job.fetched()["source"]) == ["youtube", "youtube"]
+    assert job.asked() == (before[0], before[1] + 1)
 
 
 def test_new_files_in_a_folder_are_found_though_the_web_said_gone(job: Job) -> None:
@@ -284,8 +306,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, mirror: Mirror) -> None:
         "--ledger", str(tmp_path / "l.parquet"),
     ]  # fmt: skip
     process = subprocess.Popen(command)
-    part = tmp_path / "raw" / "0" / f".{words[2]}_000030.mp4.part"
-    while not (part.exists() and part.stat().st_size == 700):
+    while not [part for part in (tmp_path / "raw").rglob(".*.mp4.part") if part.stat().st_size == 700]:
         assert process.poll() is None
         real_time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
