@@ -1,11 +1,13 @@
-"""Sound on its way to four judges: decoded once for all, against each judge opening the file for itself.
+"""Files judged by all judges: decoded once for all, against each judge opening the file for itself.
 
     OMP_NUM_THREADS=1 python benchmarks/judges.py --clips FOLDER [--seconds 8] [--repeat 3]
+    OMP_NUM_THREADS=1 python benchmarks/judges.py --networks --most 2 --repeat 1
 
-Both ways end with the same arrays, ready for the networks, which is checked. Files of a folder (mp4, wav, flac) are
-taken in turn; the ways take turns too, so that a busy machine slows both. Prints clips per CPU second and their ratio.
-Without a folder, ten files of 8 s (mp4, stereo, 44.1 kHz, 640x360) are made. What networks cost is the same either way
-and is left out: with it the ratio of the whole stage is nearer to 1 (``--network-seconds`` adds what one clip costs).
+Without networks: up to the arrays that they take, which are checked to be the same both ways. With ``--networks`` the
+whole stage: decoding, front ends, and the networks at their published sizes (untrained: speed does not depend on
+values); of a clip its sound and, by ``--sight``, its picture, which both ways is looked at once for all systems. Files
+of a folder (mp4, wav, flac) are taken in turn; the ways take turns too, so that a busy machine slows both. Prints clips
+per CPU second and their ratio. Without a folder, files of 8 s (mp4, stereo, 44.1 kHz, 640x360) are made.
 """
 
 import argparse
@@ -18,12 +20,19 @@ from typing import Any
 
 import av
 import numpy as np
+import torch
 
-from metrics.encoders.clap import ClapAudioEncoder
-from metrics.encoders.imagebind import ImageBindAudioEncoder
-from metrics.encoders.panns import PannsEncoder
-from metrics.encoders.synchformer import SynchformerAudioEncoder
+from metrics.encoders.clap import ClapAudioEncoder, ClapNetwork, clap_config
+from metrics.encoders.imagebind import ImageBindAudioEncoder, ImageBindVisionEncoder
+from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
+from metrics.encoders.panns import Cnn14, PannsEncoder
+from metrics.encoders.synchformer import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
+from metrics.encoders.synchformer_audio import SynchformerAudio
+from metrics.encoders.synchformer_offset import SynchformerOffset
+from metrics.encoders.synchformer_visual import SynchformerVisual
 from metrics.evaluation_media import decode_whole_sound, fill_up
+from metrics.evaluation_real import RealJudges
+from metrics.judges.networks import RealEncoders
 
 Arrays = dict[str, np.ndarray]
 
@@ -72,6 +81,48 @@ def make_clip(path: Path, number: int, seconds: float) -> None:
         container.mux(track.encode(None))
 
 
+def untrained() -> RealEncoders:
+    """Networks of the published sizes; 5 GB."""
+    torch.manual_seed(0)
+    clap = ClapNetwork(clap_config())
+    return RealEncoders(
+        panns=PannsEncoder(Cnn14(16000).eval(), 16000, ""),
+        clap_audio=ClapAudioEncoder(clap.eval(), ""),
+        imagebind_audio=ImageBindAudioEncoder(ImageBindAudio().eval(), ""),
+        imagebind_vision=ImageBindVisionEncoder(ImageBindVision().eval(), ""),
+        synchformer_audio=SynchformerAudioEncoder(SynchformerAudio().eval(), ""),
+        synchformer_video=SynchformerVideoEncoder(SynchformerVisual().eval(), ""),
+        synchformer_offset=SynchformerJudge(SynchformerOffset().eval(), ""),
+    )
+
+
+def whole_stage(paths: list[Path], seconds: float, repeat: int, sight: bool) -> dict[str, float]:
+    """CPU seconds per clip by way, networks included."""
+    panel = RealJudges(untrained(), seconds)
+    every = list(panel.judges)
+    none = {"synchformer_video": np.zeros((24, 8, 768), np.float32)}
+
+    def once(path: Path) -> None:
+        seen = panel.look(panel.see(path)) if sight else none
+        panel.listen([panel.hear(path, every)], [seen], every)
+
+    def for_each(path: Path) -> None:
+        # The picture of a clip is decoded once for both judges that look at it, as in av-benchmark.
+        seen = panel.look(panel.see(path)) if sight else none
+        for judge in every:
+            panel.listen([panel.hear(path, [judge])], [seen], [judge])
+
+    ways: dict[str, Callable[[Path], None]] = {"once": once, "for each judge": for_each}
+    spent = dict.fromkeys(ways, 0.0)
+    for number in range(repeat + 1):
+        for path in paths[: None if number else 1]:
+            for name, way in ways.items():
+                begun = time.process_time()
+                way(path)
+                spent[name] += (time.process_time() - begun) * (number > 0)  # the first round warms up
+    return {name: total / (repeat * len(paths)) for name, total in spent.items()}
+
+
 def measure(paths: list[Path], seconds: float, repeat: int) -> dict[str, float]:
     """CPU seconds per clip by way."""
     judges = listeners()
@@ -93,19 +144,24 @@ def main() -> None:
     parser.add_argument("--clips", type=Path)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--network-seconds", type=float, default=0.0, help="CPU seconds of all networks for a clip")
+    parser.add_argument("--most", type=int, default=10, help="files that are taken at most")
+    parser.add_argument("--networks", action="store_true", help="the whole stage, networks included")
+    parser.add_argument("--sight", action="store_true", help="with --networks: look at the clips' pictures as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.clips is None:
-            paths = [Path(folder) / f"{number}.mp4" for number in range(10)]
+            paths = [Path(folder) / f"{number}.mp4" for number in range(options.most)]
             for number, path in enumerate(paths):
                 make_clip(path, number, options.seconds)
         else:
-            paths = sorted(p for p in options.clips.iterdir() if p.suffix in (".mp4", ".wav", ".flac"))
-        cost = measure(paths, options.seconds, options.repeat)
-    cost = {name: seconds + options.network_seconds for name, seconds in cost.items()}
+            files = sorted(p for p in options.clips.iterdir() if p.suffix in (".mp4", ".wav", ".flac"))
+            paths = files[: options.most]
+        if options.networks:
+            cost = whole_stage(paths, options.seconds, options.repeat, options.sight)
+        else:
+            cost = measure(paths, options.seconds, options.repeat)
     for name, seconds in cost.items():
-        print(f"decoded {name:<15} {1 / seconds:8.2f} clips per CPU second")
+        print(f"decoded {name:<15} {1 / seconds:10.4f} clips per CPU second ({seconds:.3f} s a clip)")
     print(f"ratio {cost['for each judge'] / cost['once']:.2f}, {len(paths)} clips, {options.repeat} rounds")
 
 

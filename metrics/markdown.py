@@ -82,6 +82,8 @@ def _missing(card: Mapping[str, Any]) -> list[str]:
 def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
     """Sentences for what the computation noted."""
     lines = []
+    if "heard" in notes:
+        lines.append("* heard of each file: " + ", ".join(f"{name} {value}" for name, value in notes["heard"].items()))
     if "IS_splits" in notes:
         splits = notes["IS_splits"]
         lines.append(f"* IS: {splits} splits, shuffled with seed {notes['IS_seed']}" if splits > 1 else "* IS: 1 split")

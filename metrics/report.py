@@ -155,7 +155,10 @@ def compute_table(
     used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
     reference = {judge: embeddings.column("embedding") for judge, embeddings in truth.items()}
-    return build_table(settings, coverage, systems, reference), sound
+    table = build_table(settings, coverage, systems, reference)
+    if truth["classifier"].hearing is not None:
+        table.notes["heard"] = truth["classifier"].hearing
+    return table, sound
 
 
 def write_table(

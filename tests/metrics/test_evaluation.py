@@ -151,6 +151,17 @@ def test_an_interrupted_evaluation_continues_to_the_same_bits(tmp_path: Path):
     assert again.heard == 0
 
 
+def test_a_last_batch_of_one_sound_is_judged_like_the_others(tmp_path: Path):
+    names = [f"clip{number}" for number in range(5)]
+    pairs = make_pairs(tmp_path, names)
+    evaluate(pairs, QuickPanel(), settings(), tmp_path / "one", {})
+    evaluate(pairs, QuickPanel(), settings(batch_size=2, workers=3), tmp_path / "two", {})
+    one, two = logits(tmp_path / "one"), logits(tmp_path / "two")
+    assert list(two.index) == names
+    for name in names:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-6)
+
+
 def test_other_sounds_or_lengths_are_never_taken_from_an_older_run(tmp_path: Path):
     names = [f"clip{number}" for number in range(4)]
     evaluate(make_pairs(tmp_path, names), QuickPanel(), settings(), tmp_path / "out", {})
