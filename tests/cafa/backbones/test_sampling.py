@@ -189,8 +189,8 @@ def test_what_is_kept_does_not_depend_on_latents_beyond_the_margin():
     whole = audio.decode(latents)[..., : 8 * 2048]
     cut = audio.decode(latents[..., : 8 + MARGIN])[..., : 8 * 2048]
     assert (whole - cut).abs().max() <= 1e-6 * whole.abs().max()
-    short = audio.decode(latents[..., : 8 + 4])[..., : 8 * 2048]
-    assert (whole - short).abs().max() > 1e-5 * whole.abs().max()
+    without = audio.decode(latents[..., :8])
+    assert (whole - without).abs().max() > 1e-4 * whole.abs().max()
 
 
 def test_bad_requests_are_refused(backbone: StableAudioOpen, adapter: Adapter, text: Tensor, video: Tensor):
