@@ -6,6 +6,7 @@ run bit for bit on the same machine. Several processes share every batch (:mod:`
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -131,13 +132,20 @@ class _Run:
         self.stretches: list[dict[str, Any]] = []
         self.step = 0
 
-    def restore(self, path: Path, key: str) -> None:
-        """Go on from the state of an interrupted run of the same key; any other is ignored."""
+    def restore(self, path: Path, key: str, main: bool) -> None:
+        """Go on from the state of an interrupted run of the same key; any other is put aside."""
         if not path.exists():
             return
         # On a GPU the state is copied from the file page by page: processes need no memory of their own for it.
         state = torch.load(path, weights_only=True, map_location="cpu", mmap=self.device.type == "cuda")
         if state["key"] != key:
+            if main:
+                aside = path.replace(path.with_suffix(".other.pt"))
+                print(
+                    f"{path} is of another run (other data, settings, seed or code) and was put aside as {aside.name}: "
+                    "training starts from the first step",
+                    file=sys.stderr,
+                )
             return
         self.model.load_state_dict(state["model"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
@@ -251,7 +259,7 @@ def train(
     resume_dir : path
         Where the state of an unfinished run is kept (and removed by the caller when results stand).
     key : JSON-serialisable
-        Everything else that decides the result (data digests, code): a state of another key is ignored.
+        Everything else that decides the result (data digests, code): a state of another key is put aside.
     label : str
         Name shown in the progress.
     processes : Processes
@@ -266,7 +274,7 @@ def train(
     run_key = digest_of([key, settings.model_dump(mode="json", exclude={"save_every_seconds"}), seed])
     state_path = Path(resume_dir) / STATE
     run = _Run(model, settings, average=settings.ema_decay is not None and processes.main)
-    run.restore(state_path, run_key)
+    run.restore(state_path, run_key, processes.main)
     objective = processes.prepare(Objective(model, loss))
     curves = Curves(curves_dir, run.rows) if curves_dir is not None and processes.main else None
     model.train()

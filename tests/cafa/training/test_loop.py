@@ -57,10 +57,12 @@ def test_resume_goes_on_instead_of_starting_again(tmp_path):
     assert len(seen) == 10
 
 
-def test_a_state_of_other_data_is_not_resumed(tmp_path):
+def test_a_state_of_other_data_is_put_aside(tmp_path, capsys):
     with pytest.raises(Cut):
         run(tmp_path, cut_at=20, key="other data")
     resumed, fresh = run(tmp_path), run(tmp_path / "fresh")
+    assert "of another run" in capsys.readouterr().err
+    assert (tmp_path / "state.other.pt").is_file()
     assert all(torch.equal(resumed.weights[name], fresh.weights[name]) for name in fresh.weights)
 
 

@@ -7,9 +7,12 @@ import torch
 from cafa.adapter import AdapterSettings
 from cafa.checkpoint import load_model
 from cafa.errors import InputError, MissingClipError
+from cafa.features.text import text_id
 from cafa.files import digest_of, read_json
+from cafa.generation import Request, open_generator
 from cafa.pretrained import open_adapter, open_backbone, read_card
 from cafa.store import FeatureStore, write_features
+from cafa.systems import AdapterSystem, Sampling
 from cafa.training.data import FeatureBatches
 from cafa.training.diffusion import DiffusionSettings, drop_text, velocity_loss
 from cafa.training.frozen import open_frozen
@@ -37,6 +40,23 @@ def test_an_adapter_of_every_kind_is_trained_and_opens(pretrained, phase, clip):
     assert all(bool(layer.weight.any()) for layer in adapter.zero_projections)
     assert bool(adapter.hint_projection.weight.any())
     assert card["parameters_trained"] == sum(p.numel() for p in adapter.parameters())
+
+
+@pytest.mark.parametrize(("phase", "clip"), [("first", True), ("tf", False)])
+def test_what_was_trained_makes_sounds(pretrained, phase, clip):
+    name, seconds = f"sounds_{phase}", 100 / 44100
+    pretrained.train(name, phase, clip=clip, changes={"seconds": seconds})
+    backbone = "tangoflux" if phase == "tf" else "backbone"
+    system = AdapterSystem(backbone=backbone, adapter=name, sampling=Sampling(steps=2))
+    generator = open_generator(system, pretrained.models)
+    data = pretrained.phases[phase]
+    stores = {"text": data.text, "av_clip": data.av_clip, **({"clip": data.clip} if clip else {})}
+    assert generator.inputs == {kind: store.encoder_digest for kind, store in stores.items()}
+    clip_id, caption = data.manifest.loc[0, ["clip_id", "caption"]]
+    video = np.concatenate([stores[kind][clip_id] for kind in generator.video_kinds], axis=1)
+    (sound,) = generator.generate([Request(data.text[text_id(caption)], video, seed=1)])
+    assert sound.shape[-1] == 100
+    assert np.abs(sound).max() > 0
 
 
 def test_clip_features_reach_the_adapter_of_cafa_c(pretrained):

@@ -8,7 +8,7 @@ import torch
 
 from cafa.checkpoint import load_model
 from cafa.errors import CafaError, InputError
-from cafa.training.processes import Share, SharedDropout, join, launch
+from cafa.training.processes import Processes, Share, SharedDropout, join, launch
 
 from .tiny import TinyWorld
 
@@ -97,6 +97,17 @@ def test_shared_dropout_is_that_of_the_whole_batch():
         parts.append(SharedDropout(0.3, Share(rank, 2))(Share(rank, 2).of(x)))
     assert torch.equal(torch.cat(parts), wanted)
     assert torch.equal(SharedDropout(0.3, Share(0, 2)).eval()(x), x)
+
+
+def test_a_process_whose_launcher_is_gone_ends(monkeypatch):
+    class Accelerator:
+        process_index, num_processes = 1, 2
+
+    processes = Processes(Accelerator())
+    processes.check()
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    with pytest.raises(CafaError, match="the process that launched this one is gone"):
+        processes.check()
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
