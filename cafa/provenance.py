@@ -77,8 +77,12 @@ def modules_behind(*modules: str) -> dict[str, Path]:
     return found
 
 
+@cache
 def code_digest(*modules: str) -> str:
-    """Digest of the source of `modules` and all they import of ours: changes when behaviour may change."""
+    """Digest of the source of `modules` and all they import of ours: changes when behaviour may change.
+
+    Read once per process: a workflow asks for the same digest for thousands of jobs.
+    """
     digest = hashlib.sha256()
     for module, file in sorted(modules_behind(*modules).items()):
         digest.update(module.encode() + b"\0" + file.read_bytes() + b"\0")
