@@ -39,7 +39,7 @@ def video_encoding(encoder: VideoEncoder, clips: str | Path, settings: EncodeSet
         An encoder is always given its own window (10 s); what a clip, or `seconds`, does not fill is black.
     """
     how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
-    code = code_digest(__name__, type(encoder).__module__)
+    code = code_digest(__name__, "cafa.features.synchformer", "cafa.features.clip_frames")
     form = FeatureFormat(encoder.kind, encoder.shape, "float16", encoder.encoder, how, code=code)
     return Encoding(
         stage=f"features {encoder.kind}",
