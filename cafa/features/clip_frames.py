@@ -98,11 +98,11 @@ class ClipFeatures:
             raise InputError(
                 f"clips have shape {tuple(frames.shape[1:])}, expected {(FRAMES // EVERY, self.size, self.size, 3)}"
             )
-        mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, DEVIATION))
+        mean, deviation = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (MEAN, DEVIATION))
         kind = torch.bfloat16 if self.device.type == "cpu" else torch.float16
         embeddings: list[Tensor] = []
         with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=self.half):
             for clip in frames:  # 50 pictures make a batch
-                pictures = ((clip.permute(0, 3, 1, 2) / 255 - mean) / deviation).to(self.device)
+                pictures = (clip.to(self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
                 embeddings.append(self.network(pixel_values=pictures).image_embeds.float().cpu())
         return along_latents(torch.stack(embeddings)).numpy()
