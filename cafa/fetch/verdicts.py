@@ -25,6 +25,8 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ("bot_check", r"Sign in|Use --cookies"),
     ("no_formats", r"Requested format is not available|No video formats|Only images are available"),
     ("no_formats", r"nsig|signature|challenge"),
+    # The page was read, the media were not to be had: mostly a refused or broken connection of ffmpeg's own.
+    ("no_formats", r"ffmpeg exited with code"),
     (
         "network",
         r"HTTP Error (403|408|5\d\d)|timed out|Connection|Temporary failure|resolve|bytes read|"

@@ -68,6 +68,7 @@ def extractor(text: str, expected: bool = True, cause: Exception | None = None) 
         (RATE, "rate_limited"),
         ("Requested format is not available. Use --list-formats for a list of available formats", "no_formats"),
         ("No video formats found!", "no_formats"),
+        ("ffmpeg exited with code 1", "no_formats"),
         ("Something that nobody has seen before", "unknown"),
     ],
 )
@@ -89,7 +90,7 @@ def test_classes() -> None:
     assert verdict(as_raised(extractor("odd", cause=TimeoutError()))) == "network"
     assert verdict(utils.UnsupportedError("https://example.org")) == "no_source"
     assert verdict(utils.UnavailableVideoError("odd")) == "network"  # "Unable to download video"
-    assert verdict(utils.PostProcessingError("ffmpeg exited with code 1")) == "unknown"
+    assert verdict(utils.PostProcessingError("Conversion failed!")) == "unknown"
     assert verdict(utils.DownloadCancelled()) == "unknown"
     assert verdict(KeyError("videoDetails")) == "unknown"
 

@@ -1,15 +1,17 @@
 """YouTube: what yt-dlp is told, what is kept of its answers, and that it is told nothing twice."""
 
+import shutil
 import threading
 from pathlib import Path
 
+import av
 import pytest
 
 from cafa.errors import ClipError, InputError
 from cafa.fetch.politeness import FetchStoppedError, Gate
 from cafa.fetch.settings import Politeness, YouTubeSource
 from cafa.fetch.youtube import YouTube, yt_dlp_downloader
-from tests.cafa.fetch.conftest import StandIn, Time, clip
+from tests.cafa.fetch.conftest import Mirror, StandIn, Time, clip
 
 
 def source(tmp_path: Path, stand_in: StandIn, time: Time, maximum_bytes: int = 1000, **settings: object) -> YouTube:
@@ -122,6 +124,28 @@ def test_other_sites(tmp_path: Path, stand_in: StandIn, time: Time) -> None:
     with pytest.raises(ClipError, match="no_source"):
         youtube.fetch(clip(video_id=None, clip_id="x"), youtube.folder / "x.mp4")
     assert stand_in.asked == []
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not installed")
+def test_the_real_yt_dlp_cuts_where_it_is_told(
+    shared: Path, mirror: Mirror, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our options, yt-dlp's own code, a video of the mirror instead of YouTube's."""
+    yt_dlp = pytest.importorskip("yt_dlp")
+    mirror.files["/v.mp4"] = (shared / "clips" / "groundtruth" / "ZYc410CE4Rg_000000.mp4").read_bytes()
+    monkeypatch.setattr("cafa.fetch.youtube.video_url", lambda video_id: f"{mirror.url}/v.mp4")
+    gate = Gate(tmp_path / "p.json", Politeness(interval_seconds=0.0), time.clock, time.sleep)
+    settings = YouTubeSource(format="b", rate_bytes_per_second=None, sleep_requests_seconds=0.0)
+    youtube = YouTube(settings, tmp_path / "50%", gate, 10**9, (yt_dlp.YoutubeDL, "yt-dlp"))
+    found = youtube.fetch(clip(start=2.0, duration=1.5), tmp_path / "x.mp4")
+    with av.open(str(found.path)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+        rate = float(container.streams.video[0].average_rate)
+    assert found.start == 0.0
+    assert times[0] == pytest.approx(0.0, abs=1 / rate)
+    assert times[-1] == pytest.approx(1.5 - 1 / rate, abs=2 / rate)
+    assert [path.name for path in youtube.folder.iterdir()] == []
 
 
 def test_what_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
