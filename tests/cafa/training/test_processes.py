@@ -40,7 +40,7 @@ def work(world: TinyWorld, name: str, killed_at: int | None) -> None:
     processes = join("cpu")
     if killed_at is not None:
         kill_this_process_at(killed_at)
-    world.adapter(name, processes=processes, **RUN)
+    world.adapter(name, processes=processes, gradient_checkpointing="all", **RUN)
     processes.close()
 
 

@@ -66,10 +66,15 @@ class TinyWorld:
 
     def adapter(
         self, name: str = "adapter", *, processes: Processes = ALONE, start_from: Path | None = None,
-        tensorboard: bool = False, read_ahead: int = 2, **changes,
+        tensorboard: bool = False, read_ahead: int = 2, gradient_checkpointing: str = "none", **changes,
     ) -> Path:  # fmt: skip
         settings = AdapterTraining(
-            loop=loop(**changes), seconds=SECONDS, model=VIDEO, tensorboard=tensorboard, read_ahead=read_ahead
+            loop=loop(**changes),
+            seconds=SECONDS,
+            model=VIDEO,
+            tensorboard=tensorboard,
+            read_ahead=read_ahead,
+            gradient_checkpointing=gradient_checkpointing,
         )
         train_adapter(
             settings, self.manifest, self.folder / "backbone", self.latents, self.text, [self.video], seed=1,
