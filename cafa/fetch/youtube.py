@@ -115,7 +115,7 @@ class YouTube:
             If YouTube objects to the whole run.
         """
         if clip.video_id is None:
-            raise ClipError("no_source", "not a video of YouTube")
+            raise ClipError("no_source", "its uri is not https://www.youtube.com/watch?v=<id>")
         url = video_url(clip.video_id)
         self.gate.wait()
         self.folder.mkdir(parents=True, exist_ok=True)
