@@ -27,9 +27,7 @@ import click
 import pandas as pd
 
 from cafa.files import sha256_file, write_json
-from cafa.pretrained import parse_pretrained, register
 from tests.scale.damage import SECONDS, Row, make_data_set, prepare
-from tests.tiny_pretrained import REAL, make_clip, make_registered
 
 MEDIA = {"preset": "ultrafast", "short_side": 64}
 CAFA = [sys.executable, "-c", "from cafa.cli import main; main()"]
@@ -216,11 +214,11 @@ def run_killed(
 
 
 def registered(folder: Path, kinds: set[str]) -> Path:
-    """Tiny pretrained models: all of them, or CLIP alone, which is quick to load."""
-    if "latents" in kinds:
-        return make_registered(folder, REAL)
-    settings = {"kind": "clip", "source": str(make_clip(folder / "published_clip"))}
-    register(parse_pretrained(json.dumps(settings)), folder / "models" / "clip")
+    """Tiny pretrained models, for the kinds that need them."""
+    if not kinds <= {"media"}:
+        from tests.tiny_pretrained import REAL, make_registered
+
+        make_registered(folder, REAL)
     return folder / "models"
 
 
