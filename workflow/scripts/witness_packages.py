@@ -62,6 +62,16 @@ def panns(folder: Path, weights: Path | None, offline: bool) -> Said:
     return answers, replaced, "from the waveform"
 
 
+def bursts() -> list[np.ndarray]:
+    """Sounds unlike those of `wave`, so that the distance is of the size of published ones: tones that come and go."""
+    time = np.arange(int(16000 * SECONDS)) / 16000
+    noise = [np.random.default_rng(number).standard_normal(len(time)) for number in range(CLIPS)]
+    return [
+        0.4 * np.sin(2 * np.pi * (150 + 110 * number) * time) * (np.mod(time, 0.2 + 0.05 * number) < 0.1) + 0.02 * faint
+        for number, faint in enumerate(noise)
+    ]
+
+
 def frechet(folder: Path, weights: Path | None, offline: bool) -> Said:
     """frechet-audio-distance on two folders of wavs, with the PANNs that the witness before left."""
     transformers_first()
@@ -74,13 +84,13 @@ def frechet(folder: Path, weights: Path | None, offline: bool) -> Said:
         ckpt_dir=str(folder / "weights"), model_name="pann", sample_rate=16000, audio_load_worker=1
     )
     statistics = []
-    for name, first in (("reference", 0), ("generated", 100)):
+    reference = [wave(number, 16000, SECONDS) for number in range(CLIPS)]
+    for name, sounds in (("reference", reference), ("generated", bursts())):
         rows = []
-        for number in range(CLIPS):
+        for number, sound in enumerate(sounds):
             path = folder / "clips" / name / f"{number}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            sound = wave((first + number) % 3 if number < 3 else first + number, 16000, SECONDS) * (0.5 + 0.05 * number)
-            soundfile.write(path, np.clip(sound, -1, 1), 16000, subtype="PCM_16")
+            soundfile.write(path, np.clip(sound * (0.5 + 0.05 * number), -1, 1), 16000, subtype="PCM_16")
             rows.append(judge.get_embeddings([soundfile.read(path, dtype="float32")[0]], sr=16000))
         statistics += judge.calculate_embd_statistics(np.stack(rows))
     note = "from wav files"
