@@ -1,12 +1,15 @@
 """Time per clip of generation: ours against the published code's way of working, as ratios within one run.
 
-The published way: every clip by itself; the models loaded again for each; 1024 latents of which 10 s are kept; the
-null text's cross-attention computed. Ours, switched on one after the other: models loaded once; that cross-attention
-skipped; clips in batches; and a window of 216 latents, which needs an adapter that was trained at that length (no
-published one was). On a CPU the processor's time is counted, so that other programs do not disturb the ratios; on a
-GPU the clock's.
+The published way: every clip by itself; the models loaded again for each; 1024 latents, all decoded, of which 10 s are
+kept; the null text's cross-attention computed. Ours, switched on one after the other: models loaded once; that
+cross-attention skipped; no more decoded than is kept; clips in batches; and a window of 216 latents, which needs an
+adapter that was trained at that length (no published one was). On a CPU the processor's time is counted, so that other
+programs do not disturb the ratios; on a GPU the clock's.
 
-Run on a CPU, reduced size, about two minutes::
+Model FLOP utilisation counts what the mathematics of a clip needs (denoiser and adapter in both halves without the null
+text's cross-attention, the decoder of what is kept, the text encoder), whatever a way computes beyond that.
+
+Run on a CPU, reduced size, about three minutes::
 
     python -m benchmarks.generation
 
@@ -28,17 +31,19 @@ from diffusers import AutoencoderOobleck
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
+from benchmarks.training import peak_of
 from cafa.adapter import Adapter, AdapterSettings
 from cafa.backbones.official import PublishedWeights
 from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
 from cafa.backbones.stable_audio_open import StableAudioOpen, load_published_adapter, write_published
 from cafa.files import write_json
-from cafa.sampling import OFFICIAL, OURS, generate_windows
+from cafa.sampling import OFFICIAL, OURS, WindowSetting, generate_windows
 
 SECONDS = 10.0
-FEATURES = 216
+LATENTS, FEATURES = 1024, 216
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "reduced": (
         {"blocks": 3, "heads": 4, "key_value_heads": 4, "text_dim": 256},
@@ -79,16 +84,20 @@ class Loaded:
         self.backbone, self.half = StableAudioOpen.load(folder, device=device), half
         self.adapter = load_published_adapter(folder / "adapter.safetensors", settings)[0].to(device)
 
-    def generate(self, clips: list[int], latents: int, published: bool, steps: int) -> None:
+    def generate(self, clips: list[int], setting: WindowSetting, steps: int) -> None:
         """Sound for clips; the numbers are seeds."""
         text = self.backbone.encode_text([f"sound {number}" for number in clips])
         features = torch.randn(len(clips), FEATURES, 768, generator=torch.Generator().manual_seed(0))
-        setting = (OFFICIAL if published else OURS).model_copy(update={"latents": latents})
-        how = replace(self.backbone.defaults, steps=steps)
         generate_windows(
             self.backbone, text, SECONDS, clips, adapter=self.adapter, features=features, setting=setting,
-            defaults=how, half=self.half,
+            defaults=replace(self.backbone.defaults, steps=steps), half=self.half,
         )  # fmt: skip
+
+    def flops(self, latents: int, steps: int) -> int:
+        """FLOPs that a clip needs, a multiplication with its addition counted as two."""
+        with FlopCounterMode(display=False) as counter:
+            self.generate([0], OURS.model_copy(update={"latents": latents}), steps)
+        return counter.get_total_flops()
 
 
 def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, float | None]:
@@ -116,47 +125,61 @@ def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, f
 @click.option("--clips", default=2, help="clips per way")
 @click.option("--batch", default=2, help="clips per batch in our way")
 @click.option("--repeats", default=2, help="runs of each way, of which the fastest counts")
+@click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
 @click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
-    size: str, device: str, half: bool, steps: int, clips: int, batch: int, repeats: int, output: Path | None
-) -> None:
+    size: str, device: str, half: bool, steps: int, clips: int, batch: int, repeats: int, peak_tflops: float | None,
+    output: Path | None,
+) -> None:  # fmt: skip
     """Print seconds per clip of each way, and how many times faster it is than the published one."""
     numbers = list(range(clips))
+    whole, ours, short = (
+        OURS.model_copy(update=changes)
+        for changes in ({"latents": LATENTS, "peak": "window"}, {"latents": LATENTS}, {"latents": FEATURES})
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = write_models(folder, size)
 
         def reloading() -> None:
             for number in numbers:
-                Loaded(folder, settings, device, half).generate([number], 1024, True, steps)
+                Loaded(folder, settings, device, half).generate([number], OFFICIAL, steps)
 
         kept = Loaded(folder, settings, device, half)
-        kept.generate([0], 1024, True, 2)  # warm up
+        kept.generate([0], OFFICIAL, 2)  # warm up
+        needed = {latents: kept.flops(latents, steps) for latents in (LATENTS, FEATURES)}
 
-        def with_models_kept(published: bool, latents: int, together: int) -> Callable[[], None]:
+        def with_models_kept(setting: WindowSetting, together: int) -> Callable[[], None]:
             def work() -> None:
                 for first in range(0, clips, together):
-                    kept.generate(numbers[first : first + together], latents, published, steps)
+                    kept.generate(numbers[first : first + together], setting, steps)
 
             return work
 
-        ways: dict[str, Callable[[], None]] = {
-            "published: models loaded per clip, 1024 latents": reloading,
-            "models loaded once": with_models_kept(True, 1024, 1),
-            "+ null cross-attention skipped": with_models_kept(False, 1024, 1),
-            f"+ batches of {batch}": with_models_kept(False, 1024, batch),
-            "+ 216 latents (adapter trained so)": with_models_kept(False, FEATURES, batch),
+        ways: dict[str, tuple[Callable[[], None], int]] = {
+            "published: models loaded per clip, 1024 latents": (reloading, LATENTS),
+            "models loaded once": (with_models_kept(OFFICIAL, 1), LATENTS),
+            "+ null cross-attention skipped": (with_models_kept(whole, 1), LATENTS),
+            "+ no more decoded than is kept": (with_models_kept(ours, 1), LATENTS),
+            f"+ batches of {batch}": (with_models_kept(ours, batch), LATENTS),
+            "+ 216 latents (adapter trained so)": (with_models_kept(short, batch), FEATURES),
         }
-        rows = {way: timed(work, device, repeats) for way, work in ways.items()}
-    slowest = next(iter(rows.values()))[0]
-    click.echo(f"{'way':<50}{'s per clip':>11}{'clips per hour':>16}{'times faster':>14}{'peak GB':>9}")
-    for way, (seconds, memory) in rows.items():
-        peak = "-" if memory is None else f"{memory:.1f}"
-        click.echo(
-            f"{way:<50}{seconds / clips:>11.2f}{3600 * clips / seconds:>16.0f}{slowest / seconds:>14.2f}{peak:>9}"
-        )
+        peak, figures, slowest = peak_tflops or peak_of(device), {}, 0.0
+        click.echo(f"{'way':<50}{'s per clip':>11}{'clips per hour':>16}{'times faster':>14}{'peak GB':>9}{'MFU':>7}")
+        for way, (work, latents) in ways.items():
+            seconds, memory = timed(work, device, repeats)
+            slowest = slowest or seconds
+            used = needed[latents] * clips / seconds / (peak * 1e12) if peak else None
+            figures[way] = {
+                "seconds_per_clip": seconds / clips, "clips_per_hour": 3600 * clips / seconds, "peak_gb": memory,
+                "times_faster": slowest / seconds, "clip_tflop": needed[latents] / 1e12, "utilisation": used,
+            }  # fmt: skip
+            shown = [f"{memory:.1f}" if memory else "-", f"{used:.0%}" if used else "-"]
+            click.echo(
+                f"{way:<50}{seconds / clips:>11.2f}{3600 * clips / seconds:>16.0f}{slowest / seconds:>14.2f}"
+                f"{shown[0]:>9}{shown[1]:>7}"
+            )
     if output is not None:
-        figures = {way: {"seconds_per_clip": value / clips, "peak_gb": memory} for way, (value, memory) in rows.items()}
         about = {"size": size, "device": device, "half": half, "steps": steps, "clips": clips, "batch": batch}
         write_json(output, {"settings": about, "threads": torch.get_num_threads(), "ways": figures})
 
