@@ -3,7 +3,8 @@
 Registering checks that the files are there and are the right ones, and writes a card. It loads no network. A card has
 
 * ``kind``: ``pretrained``; ``model``: one of the kinds below; ``settings``: as given;
-* ``places``: absolute paths of what was found, ``files``: SHA-256 by name, ``weights_sha256``: one digest of all files;
+* ``places``: absolute paths of what was found, ``files``: SHA-256 by name, ``weights_sha256``: one digest of all files,
+  ``checked``: those files whose SHA-256 was known beforehand (that of the others is recorded as found);
 * ``encoders``: kind of feature -> identity of the encoder, exactly what feature files of that kind are stamped with;
 * ``facts``: sizes, such as ``latent_shape`` (channels, latents), ``text_shape`` (states, width), ``sample_rate`` and
   ``channels`` of a backbone, ``feature_shape`` of a video encoder; of an adapter its ``settings``;
@@ -123,14 +124,16 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     found = inspect(settings)
     if unknown := set(settings.sha256) - set(found.files):
         raise InputError(f"sha256 names {sorted(unknown)}, but the files are {sorted(found.files)}")
-    known = known_digests(Path(weights_table), found) if weights_table is not None else {}
-    digests = checked_sha256(found.files, {**known, **settings.sha256})
+    listed = known_digests(Path(weights_table), found) if weights_table is not None else {}
+    known = {**listed, **settings.sha256}
+    digests = checked_sha256(found.files, known)
     card = {
         "kind": KIND,
         "model": settings.kind,
         "settings": settings.model_dump(mode="json"),
         "places": {name: str(path.absolute()) for name, path in found.places.items()},
         "files": digests,
+        "checked": sorted(known),
         "weights_sha256": digest_of(digests),
         "encoders": found.encoders(digests),
         "facts": found.facts(),

@@ -13,9 +13,12 @@ from cafa.backbones.official import ADAPTER
 from cafa.backbones.sources import (
     CAFA_AVCLIP,
     CLIP_LARGE,
+    FLAN_T5_LARGE,
     STABLE_AUDIO_OPEN,
     SYNCHFORMER,
+    T5_BASE,
     TANGOFLUX,
+    checked_sha256,
     locate,
     require,
     require_published,
@@ -43,8 +46,8 @@ class Found:
         Identities of its encoders by kind of feature.
     facts : callable () -> dict
         Sizes; called after the files are checked.
-    hub : str, optional
-        Hub id that it is published under, where it is a repository.
+    addresses : dict of str to str
+        Published addresses of files by name, where they are known by their place in a repository of the hub.
     more : dict
         Further entries of the card.
     """
@@ -53,7 +56,7 @@ class Found:
     files: dict[str, Path]
     encoders: Callable[[Mapping[str, str]], dict[str, dict[str, Any]]]
     facts: Callable[[], dict[str, Any]]
-    hub: str | None = None
+    addresses: dict[str, str] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -76,37 +79,40 @@ def inspect(settings: Any) -> Found:
 
 
 def known_digests(table: Path, found: Found) -> dict[str, str]:
-    """SHA-256 that a table of weights lists for the published addresses of a model's files, by name.
+    """SHA-256 that a table of weights lists for a model's files, by name.
 
-    A file of a repository is known by its place there, any other by its name.
+    A file of a repository is known by its place there, any other by its own name.
     """
-    rows = [row for row in read_weight_sources(table).values() if row.sha256]
+    rows = [(row.url, row.sha256) for row in read_weight_sources(table).values() if row.sha256]
     known: dict[str, str] = {}
     for name in found.files:
-        for row in rows:
-            same = (
-                row.url == HUB.format(name=found.hub, file=name) if found.hub else PurePosixPath(row.url).name == name
-            )
-            if same and row.sha256:
-                known[name] = row.sha256
+        for url, sha256 in rows:
+            address = found.addresses.get(name)
+            if url == address or (not found.addresses and PurePosixPath(url).name == name):
+                known[name] = sha256
     return known
 
 
-def _backbone(settings: Any, module: Any, hub: str) -> Found:
+def _backbone(settings: Any, module: Any, hub: str, text_hub: str) -> Found:
     files: dict[str, Path] = module.files_of(settings.source, settings.text_source, settings.download)
-    first = next(path for name, path in files.items() if "/" not in name)
-    places = {"source": first.parent}
+    places = {"source": next(path for name, path in files.items() if "/" not in name).parent}
     if "text/config.json" in files:
         places["text_source"] = files["text/config.json"].parent
-    return Found(places, files, module.encoders_of, lambda: asdict(module.facts_of(files)), hub)
+    addresses = {
+        name: HUB.format(name=text_hub, file=name.removeprefix("text/"))
+        if name.startswith("text/")
+        else HUB.format(name=hub, file=name)
+        for name in files
+    }
+    return Found(places, files, module.encoders_of, lambda: asdict(module.facts_of(files)), addresses)
 
 
 def _stable_audio_open(settings: Any) -> Found:
-    return _backbone(settings, stable_audio_open, STABLE_AUDIO_OPEN.name)
+    return _backbone(settings, stable_audio_open, STABLE_AUDIO_OPEN.name, T5_BASE.name)
 
 
 def _tangoflux(settings: Any) -> Found:
-    return _backbone(settings, tangoflux, TANGOFLUX.name)
+    return _backbone(settings, tangoflux, TANGOFLUX.name, FLAN_T5_LARGE.name)
 
 
 def _cafa_adapter(settings: Any) -> Found:
@@ -153,7 +159,8 @@ def _clip(settings: Any) -> Found:
     def facts() -> dict[str, Any]:
         return {"feature_shape": [TOKENS, CLIPVisionConfig.from_pretrained(folder).projection_dim]}
 
-    return Found({"source": folder}, files, encoders, facts, CLIP_LARGE.name)
+    addresses = {name: HUB.format(name=CLIP_LARGE.name, file=name) for name in names}
+    return Found({"source": folder}, files, encoders, facts, addresses)
 
 
 def _tower(file: Path, sha256: str | None) -> dict[str, Tensor]:
@@ -187,8 +194,6 @@ def load_synchformer(card: Mapping[str, Any], device: str) -> SynchformerFeature
 def load_clip(card: Mapping[str, Any], device: str) -> ClipFeatures:
     """The image tower of a registered CLIP."""
     from transformers import CLIPVisionModelWithProjection
-
-    from cafa.backbones.sources import checked_sha256
 
     folder = Path(card["places"]["source"])
     names = ("config.json", "model.safetensors")

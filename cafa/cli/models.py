@@ -22,4 +22,8 @@ def register(settings: str, weights_table: Path | None, output: Path) -> None:
     from cafa.pretrained import register as register_model
 
     card = register_model(parse_pretrained(settings), output, weights_table)
-    click.echo(f"{card['model']}: {len(card['files'])} files, weights {card['weights_sha256'][:12]}")
+    unknown = sorted(set(card["files"]) - set(card["checked"]))
+    click.echo(
+        f"{card['model']}: {len(card['files'])} files, weights {card['weights_sha256'][:12]}; the SHA-256 of "
+        f"{len(card['checked'])} was known, that of {len(unknown)} is recorded as found: {', '.join(unknown)}"
+    )

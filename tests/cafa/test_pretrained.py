@@ -173,7 +173,8 @@ def test_a_table_of_weights_is_asked_for_digests(root: Path, tmp_path: Path):
     write(sha256_file(file), "0" * 64)
     found = run("tower", kind="synchformer", file=str(file))
     assert found.exit_code == 0
-    assert "synchformer: 1 files" in found.output
+    assert "the SHA-256 of 1 was known, that of 0 is recorded" in found.output
+    assert read_card(tmp_path / "tower")["checked"] == [file.name]
     refused = run("sao", kind="stable_audio_open", source=str(root / "stable_audio_open"))
     assert isinstance(refused.exception, WeightsError)
     assert "expected 000" in str(refused.exception)
