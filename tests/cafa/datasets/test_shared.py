@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cafa.datasets.build import KINDS, SPARSE_CLASSES, build_dataset
+from cafa.files import sha256_file
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.manifest import read_manifest
 from cafa.prompts import PromptSettings, make_prompts, read_prompts
@@ -35,6 +36,15 @@ def build(tmp_path: Path, kind: str, **settings: Any) -> tuple[pd.DataFrame, pd.
     output, refused = tmp_path / "m.parquet", tmp_path / "r.parquet"
     build_dataset(kind, KINDS[kind].model_validate(settings), output, refused)
     return read_manifest(output), read_ledgers([refused])
+
+
+def test_the_guide_names_their_checksums(lists: Path) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
+    for name in (
+        "vggsound_test_official.csv", "vggsound_test_labels.tsv", "visualsound.csv", "vggsound_sparse_starts.csv",
+        "vggsound_sparse_clean.csv",
+    ):  # fmt: skip
+        assert sha256_file(lists / name) in guide, name
 
 
 def test_the_test_split(lists: Path, tmp_path: Path) -> None:
