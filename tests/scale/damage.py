@@ -117,7 +117,8 @@ def make_data_set(
 ) -> list[Row]:
     """Write ``clips.csv`` and ``raw/`` with `count` rows; one in `every` is damaged, the ways in turn.
 
-    Good rows are windows of 2 s of hard links to the prepared clips, one in twenty to one that is as it was.
+    Good rows are windows of 2 s of hard links to the prepared clips; the first row of each clip, and one in twenty,
+    to the one that is as it was.
     """
     raw = folder / "raw"
     raw.mkdir(parents=True)
@@ -136,7 +137,7 @@ def make_data_set(
             source = names[number % len(names)]
             start = round(random_numbers.uniform(0, sources[source] - SECONDS - 0.1), 2)
             clip_id, target, stage, reason = f"clip{number:05d}", prepared / f"small_{source}.mp4", "ingest", "ok"
-            if number % 20 == 0:
+            if number < len(names) or number % 20 == 0:
                 target = prepared / f"{source}.mp4"
             if number % every == every - 1:
                 name = list(WAYS)[number // every % len(WAYS)]
