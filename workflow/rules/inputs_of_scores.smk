@@ -45,6 +45,11 @@ def truth_folders(wildcards):
     return [word for folder in truth_shards(wildcards.dataset) for word in ("--truth", folder)]
 
 
+def canary_truth(wildcards):
+    """The same for the data set that the canaries of the judges use."""
+    return [word for folder in truth_shards(config["evaluate"]) for word in ("--truth", folder)]
+
+
 def table_truth(wildcards):
     """The same for a table's data set."""
     return [word for folder in truth_shards(dataset_of(wildcards.table)) for word in ("--truth", folder)]

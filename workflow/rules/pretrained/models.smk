@@ -50,6 +50,9 @@ rule register_judge:
 rule check_judges:
     input:
         judges=judge_cards,
+        truth=truth_of(config["evaluate"]),
+        text=f"<results>/embeddings/{config['evaluate']}/text.parquet",
+        manifest=f"<results>/manifests/{config['evaluate']}.parquet",
     output:
         "<results>/judges.json",
     log:
@@ -63,9 +66,11 @@ rule check_judges:
         runtime=60,
     params:
         judges=below("models/judges"),
+        truth=canary_truth,
         settings=setting({"thresholds": PRETRAINED["canary"]}),
         device=config["device"],
         code=code_digest("metrics.judges.canary"),
     shell:
-        "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} --threads {threads}"
+        "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} {params.truth:q}"
+        " --text {input.text:q} --manifest {input.manifest:q} --threads {threads}"
         " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
