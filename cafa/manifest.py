@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
     ]
 )
 
+COLUMNS = tuple(SCHEMA.names)
 #: What an absent or empty field is taken for; the others have no default.
 DEFAULTS = {"start": "0", "duration": "", "caption": "{label}", "split": "test", "licence": "unknown"}
 REQUIRED = ("clip_id", "uri", "label")
@@ -290,7 +291,7 @@ def filled(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
 def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line: int, place: str) -> dict[str, Any]:
     if "" in row:
         raise ClipError("bad_row", row[""])
-    spoiled = [name for name in SCHEMA.names if "\N{REPLACEMENT CHARACTER}" in row.get(name, "")]
+    spoiled = [name for name in COLUMNS if "\N{REPLACEMENT CHARACTER}" in row.get(name, "")]
     if spoiled:
         raise ClipError("bad_row", f"{', '.join(spoiled)}: not UTF-8")
     clip_id = row.get("clip_id", "")
@@ -311,7 +312,7 @@ def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line:
     if start < 0 or (duration is not None and duration <= 0):
         raise ClipError("bad_row", f"start {start} and duration {duration}: seconds must not be negative or zero")
     numbers = {"start": start, "duration": duration, "line": line}
-    return {name: numbers[name] if name in numbers else row[name] for name in SCHEMA.names}
+    return {name: numbers[name] if name in numbers else row[name] for name in COLUMNS}
 
 
 def _seconds(row: Mapping[str, str], name: str) -> float:

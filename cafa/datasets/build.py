@@ -236,6 +236,8 @@ class _Reading:
             "split": self._split(entry),
             "licence": licence,
         }
+        if self.settings.caption == "{label}":  # as nearly always, and worth it for 200,000 clips
+            return fields | {"caption": label}
         return filled(fields, {"caption": self.settings.caption})
 
     def _split(self, entry: Entry) -> str:
