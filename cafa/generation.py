@@ -143,6 +143,10 @@ class Generator:
                 card = adapter_card
                 self.identity["adapter"] = card["weights_sha256"]
         sees = not isinstance(system, BackboneSystem)
+        if sees and "video_kinds" not in card:
+            raise InputError(
+                f"the {card['kind']} in {models} does not say which video features it wants: train it again"
+            )
         self.video_kinds: tuple[str, ...] = tuple(card["video_kinds"]) if sees else ()
         self.inputs: dict[str, str] = {kind: card["inputs"][kind] for kind in ("text", *self.video_kinds)}
         self.seconds: float = card["settings"]["seconds"]
