@@ -24,6 +24,7 @@ from metrics.evaluation_cache import EmbeddingCache
 from metrics.evaluation_embedding import Embedder, Outcome, SoundItem, write_generated, write_text, write_truth
 from metrics.evaluation_files import PROTOCOL, Pairs, RowKey
 from metrics.evaluation_judges import METRICS_OF, Panel
+from metrics.evaluation_real import UNVOUCHED
 from metrics.evaluation_report import write_clips
 from metrics.report import TableInputs, TableOutputs, write_table
 from metrics.scores import SAMPLE_COLUMNS, Truth, class_probabilities, score_system
@@ -319,12 +320,15 @@ def _reader(folder: Path) -> Any:
 def _table_settings(settings: EvaluationSettings, panel: Panel, systems: list[str]) -> TableSettings:
     contestants = [name for name in systems if name not in CONTROLS]
     controls = tuple(name for name in systems if name in CONTROLS)
-    meaning = (
-        f"Judged by the published networks on the first {panel.seconds:g} s of each sound: comparable with tables of "
-        "the same weights, length and clips."
-        if panel.kind == "real"
-        else "Judged by the small judges of the rendered world: comparable with nothing but their own tables."
-    )
+    if panel.kind == "real":
+        meaning = (
+            f"Judged by the published networks on the first {panel.seconds:g} s of each sound: comparable with tables "
+            "of the same weights, length and clips."
+        )
+        if UNVOUCHED in panel.settings:
+            meaning += " Nobody vouches for these weights: no SHA-256 is recorded to compare theirs with."
+    else:
+        meaning = "Judged by the small judges of the rendered world: comparable with nothing but their own tables."
     return TableSettings(
         protocol=PROTOCOL, systems=tuple(systems), metrics=settings.metrics,
         compare=tuple((contestants[0], other) for other in contestants[1:]),

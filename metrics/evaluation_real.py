@@ -22,6 +22,8 @@ from metrics.evaluation_media import decode_whole_sound, fill_up, sample_frames
 from metrics.judges.networks import RealEncoders, find_weights, load_encoders
 
 IB_RATE, SYNC_RATE = Fraction(1, 2), Fraction(25)
+#: Setting of a panel: names of weights that no recorded SHA-256 vouches for.
+UNVOUCHED = "weights_without_recorded_sha256"
 #: AudioSet's classes that a foley system should not make unasked.
 LEAKS = {"Speech": 0, "Music": 137}
 
@@ -202,4 +204,6 @@ def load_real(
     encoders = load_encoders(paths, sources, judges, device=device, unverified=unverified)
     panel = RealJudges(encoders, seconds, whole_file_for_imagebind=whole_file_for_imagebind)
     panel.settings |= {name: sha256_file(path) for name, path in paths.items() if name.startswith("roberta_")}
+    if unknown := sorted(name for name in paths if sources[name].sha256 is None and not name.startswith("roberta_")):
+        panel.settings[UNVOUCHED] = unknown
     return panel

@@ -78,7 +78,9 @@ def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights
     arguments = [*options(folder), *chosen, "--weights", weights.parent, "--seconds", 0.45]
     with pytest.raises(WeightsError, match="weights panns_cnn14_16k: no SHA-256 is recorded"):
         cafa(*arguments)
-    assert "| ours |" in cafa(*arguments, "--unverified")
+    printed = cafa(*arguments, "--unverified")
+    assert "| ours |" in printed
+    assert "Nobody vouches for these weights" in printed
     judge = PannsEncoder(Cnn14.from_tensors(panns_weights, 16000), 16000, "0" * 64)
     arrays = {}
     for part in ("reference", "ours"):
