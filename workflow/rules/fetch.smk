@@ -97,7 +97,7 @@ rule fetch_clips:
         downloads=1,
     params:
         shard=shard_argument,
-        folder=below("raw/{dataset}"),
+        folder=below("raw"),
         settings=fetch_settings,
     shell:
         "cafa fetch --manifest {input.manifest:q} --settings {params.settings:q} --shard {params.shard}"

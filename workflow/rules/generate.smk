@@ -40,7 +40,7 @@ rule make_samples:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=megabytes(24000 if PRETRAINED else 4000),
         runtime=480,
     params:
         settings=system_settings,

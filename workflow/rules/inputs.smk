@@ -144,8 +144,10 @@ def prompts_if_any(wildcards):
 
 
 def prompts_file(wildcards):
-    """A prompt set written by hand, where the data set names one."""
-    return DATASETS[wildcards.dataset]["prompts"].get("file", [])
+    """Lists of prompts written by others, where the data set names one."""
+    prompts = DATASETS[wildcards.dataset]["prompts"]
+    named = [prompts.get("file"), (prompts.get("tvc") or {}).get("file")]
+    return [file for file in named if file]
 
 
 def prompts_settings(wildcards):

@@ -11,11 +11,7 @@ WITNESS_SCRIPTS = (
 
 rule ask_witnesses:
     input:
-        scripts=expand(
-            "{root}/workflow/scripts/{name}.py",
-            root=workflow.basedir,
-            name=WITNESS_SCRIPTS,
-        ),
+        scripts=expand("workflow/scripts/{name}.py", name=WITNESS_SCRIPTS),
     output:
         answers="<results>/parity/answers.npz",
         about="<results>/parity/about.json",

@@ -18,8 +18,8 @@ rule train_adapter:
         "../../environment.yml"
     threads: adapter_processes
     resources:
-        mem_mb=megabytes(4000),
-        runtime=480,
+        mem_mb=megabytes(32000 if PRETRAINED else 4000),
+        runtime=4320 if PRETRAINED else 480,
     params:
         backbone=adapter_backbone,
         latents=each("--latents", "latents"),

@@ -17,19 +17,22 @@ HEAD = "# Written by workflow/scripts/settings_schema.py from the libraries' set
 #: fields that the rules fill in from elsewhere in the configuration
 FILLED_IN = {
     "AdapterTraining": ("seconds",), "BackboneTraining": ("seconds",), "JointTraining": ("seconds",),
-    "MediaSettings": ("seconds",), "TableSettings": ("bootstrap",),
+    "MediaSettings": ("seconds",), "EncodeSettings": ("seconds",), "TableSettings": ("bootstrap",),
 }  # fmt: skip
 #: models beside whose fields the configuration has keys of its own
-EXTENDED = ("FigureSettings", "TableSettings")
+EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
 
 
 def models() -> list[type[BaseModel]]:
     """Every model of settings that the configuration holds."""
-    from cafa import systems
+    from cafa import pretrained, systems
+    from cafa.datasets import build
     from cafa.examples import ExamplesSettings
+    from cafa.features.encode import EncodeSettings
     from cafa.features.from_media import MediaSettings
     from cafa.features.mel_autoencoder import AutoencoderSettings
     from cafa.features.text import TextSettings
+    from cafa.fetch.settings import FetchSettings
     from cafa.media.normalise import NormaliseSettings
     from cafa.prompts import PromptSettings
     from cafa.training.adapter import AdapterTraining
@@ -37,7 +40,9 @@ def models() -> list[type[BaseModel]]:
     from cafa.training.backbone import BackboneTraining
     from cafa.training.joint import JointTraining
     from metrics.figure import FigureSettings
+    from metrics.judges.pretrained import PretrainedSettings
     from metrics.judges.settings import JudgeSettings
+    from metrics.judging import JudgingSettings
     from metrics.tables import BootstrapSettings, TableSettings
 
     return [
@@ -45,6 +50,9 @@ def models() -> list[type[BaseModel]]:
         BackboneTraining, AdapterTraining, JointTraining, JudgeSettings, TableSettings, BootstrapSettings,
         FigureSettings, ExamplesSettings, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
         systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem,
+        FetchSettings, build.VGGSoundSettings, build.VisualSoundSettings, build.VGGSoundSparseSettings,
+        EncodeSettings, PretrainedSettings, JudgingSettings, pretrained.StableAudioOpenModel,
+        pretrained.TangoFluxModel, pretrained.CafaAdapterModel, pretrained.SynchformerModel, pretrained.ClipModel,
     ]  # fmt: skip
 
 
