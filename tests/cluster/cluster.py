@@ -58,7 +58,7 @@ KillWait=5
 ReturnToService=2
 MpiDefault=none
 # squeue must show a job for some time after its end.
-MinJobAge=600
+MinJobAge=86400
 # More CPUs and memory than the machine may have: jobs wait for each other less.
 SlurmdParameters=config_overrides
 AccountingStorageType=accounting_storage/none

@@ -32,11 +32,12 @@ SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\d+) \(l
 
 @dataclass
 class Submission:
-    """One job of the workflow handed to SLURM once."""
+    """One job of the workflow handed to SLURM once: what SLURM says of it, and each of its ends."""
 
     job: int
     slurm_id: int
     rule: str
+    facts: dict[str, str] = field(default_factory=dict)
     ends: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -44,9 +45,10 @@ class Submission:
         """How it ended, or was interrupted and then ended."""
         return " then ".join(end["JobState"] for end in self.ends)
 
-    def resource(self, name: str) -> str:
-        """What SLURM granted, e.g. ``mem``; empty if nothing."""
-        return dict(part.split("=", 1) for part in self.ends[-1]["Tres"].split(",")).get(name, "")
+    @property
+    def memory(self) -> str:
+        """Memory that SLURM granted."""
+        return dict(part.split("=", 1) for part in self.facts["TRES"].split(","))["mem"]
 
 
 def slurm_command(results: Path, logs: Path) -> list[str]:
@@ -102,7 +104,7 @@ class Accidents:
 
 def run_on_slurm(results: Path, folder: Path, minutes: float) -> tuple[Accidents, Path]:
     """Run the workflow on the cluster that is up, accidents included; its log."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     log, accidents = folder / "snakemake.log", Accidents(results)
     end = time.monotonic() + 60 * minutes
     with log.open("wb") as file:
@@ -129,13 +131,30 @@ def tail(log: Path) -> str:
     return log.read_text(errors="replace")[-6000:]
 
 
-def read_submissions(log: Path, finished_jobs: Path) -> list[Submission]:
-    """Every submission of Snakemake, with what SLURM wrote when it ended."""
-    found = {int(m[2]): Submission(int(m[1]), int(m[2]), m[3]) for m in SUBMITTED.finditer(log.read_text())}
-    for line in finished_jobs.read_text().splitlines():
-        end = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if int(end["JobId"]) in found:
-            found[int(end["JobId"])].ends.append(end)
+def fields(line: str) -> dict[str, str]:
+    """``Name=value`` pairs of a line of SLURM's."""
+    return dict(word.split("=", 1) for word in line.split() if "=" in word)
+
+
+def read_submissions(log: str, jobs: str, ends: str) -> list[Submission]:
+    """Every submission of Snakemake.
+
+    Parameters
+    ----------
+    log : str
+        Of Snakemake.
+    jobs : str
+        Of ``scontrol show jobs --oneliner``.
+    ends : str
+        What SLURM writes when a job ends or is requeued.
+    """
+    found = {int(m[2]): Submission(int(m[1]), int(m[2]), m[3]) for m in SUBMITTED.finditer(log)}
+    for entry in map(fields, jobs.splitlines()):
+        if int(entry.get("JobId", -1)) in found:
+            found[int(entry["JobId"])].facts = entry
+    for entry in map(fields, ends.splitlines()):
+        if int(entry["JobId"]) in found:
+            found[int(entry["JobId"])].ends.append(entry)
     return list(found.values())
 
 
@@ -162,15 +181,15 @@ def check_accidents(submissions: list[Submission], accidents: Accidents, logs: P
     again = next(s for s in submissions if s.job == cancelled.job and s.slurm_id > cancelled.slurm_id)
     print(f"cancelled   {CANCELLED}: {cancelled.slurm_id} {cancelled.state}, again as {again.slurm_id} {again.state}")
     print(f"preempted   {PREEMPTED}: {preempted.slurm_id} {preempted.state}")
-    memory = ", ".join(f"{s.slurm_id} with {s.resource('mem')} {s.state}" for s in starved)
+    memory = ", ".join(f"{s.slurm_id} with {s.memory} {s.state}" for s in starved)
     print(f"out of memory   {STARVED}: {memory}")
 
 
 def check_gpus(submissions: list[Submission]) -> None:
     """Jobs of the partition `gpu` had one GPU each, others none, and no more than two ran at once."""
-    with_gpu = [submission for submission in submissions if submission.resource("gres/gpu")]
+    with_gpu = [s for s in submissions if "TresPerJob" in s.facts]
     check(bool(with_gpu), "no job had a GPU")
-    wrong = [s for s in submissions if (s.ends[-1]["Partition"] == "gpu") != (s.resource("gres/gpu") == "1")]
+    wrong = [s for s in submissions if (s.facts["Partition"] == "gpu") != (s.facts.get("TresPerJob") == "gres:gpu:1")]
     check(not wrong, f"GPUs and partitions do not agree: {wrong}")
     changes = sorted(
         change for s in with_gpu for end in s.ends for change in ((end["EndTime"], -1), (end["StartTime"], 1))
@@ -183,37 +202,48 @@ def check_gpus(submissions: list[Submission]) -> None:
     print(f"{len(with_gpu)} submissions had a GPU, at most {most} at once")
 
 
+def check_equal(local: Path, results: Path) -> None:
+    """The run on SLURM made the same files as the local one."""
+    different = differences(local, results)
+    check(not different, f"{len(different)} files differ from the local run: {different[:20]}")
+    files = digests(results)
+    tables = [name for name in files if re.fullmatch(r"table\d\.csv", name)]
+    print(f"{len(files)} files equal byte for byte to the local run's, among them {', '.join(tables)}")
+
+
 def main() -> None:
     """Do as the module says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--require", action="store_true", help="fail where SLURM cannot be set up")
     parser.add_argument("--cores", type=int, default=2, help="of the local run")
     parser.add_argument("--minutes", type=float, default=20, help="limit of the run on SLURM")
+    parser.add_argument("--finished", type=Path, help="results of a local run of the same; otherwise one is made")
+    parser.add_argument("--folder", type=Path, help="where everything goes, and stays; otherwise a temporary folder")
     arguments = parser.parse_args()
     if reason := why_not():
         print(f"skipped: {reason}")
         raise SystemExit(1 if arguments.require else 0)
     install()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+        folder = (arguments.folder or Path(temporary)).resolve()
+        local = arguments.finished or folder / "local"
         begun = time.monotonic()
-        run(folder / "local", CONFIGS, arguments.cores)
-        print(f"local run: {time.monotonic() - begun:.0f} s", flush=True)
+        if arguments.finished is None:
+            run(local, CONFIGS, arguments.cores)
+            print(f"local run: {time.monotonic() - begun:.0f} s", flush=True)
         begun = time.monotonic()
         with Cluster(folder / "slurm") as cluster:
             print(f"{said('slurmctld', '-V').strip()}, up after {time.monotonic() - begun:.0f} s", flush=True)
             accidents, log = run_on_slurm(folder / "results", folder / "run", arguments.minutes)
-            submissions = read_submissions(log, cluster.finished_jobs)
+            jobs, ends = said("scontrol", "show", "jobs", "--oneliner"), cluster.finished_jobs.read_text()
         print(f"run on SLURM: {time.monotonic() - begun:.0f} s")
-        jobs, rules = {s.job for s in submissions}, Counter(s.rule for s in submissions)
-        print(f"{len(jobs)} jobs, {len(submissions)} submissions: " + ", ".join(f"{r} {n}" for r, n in rules.items()))
+        submissions = read_submissions(log.read_text(), jobs, ends)
+        counts = Counter(s.rule for s in submissions)
+        print(f"{len({s.job for s in submissions})} jobs, {len(submissions)} submissions:")
+        print(", ".join(f"{rule} {count}" for rule, count in counts.items()))
         check_accidents(submissions, accidents, folder / "run/logs")
         check_gpus(submissions)
-        different = differences(folder / "local", folder / "results")
-        check(not different, f"{len(different)} files differ from the local run: {different[:20]}")
-        files = digests(folder / "results")
-        tables = [name for name in files if re.fullmatch(r"table\d\.csv", name)]
-        print(f"{len(files)} files equal byte for byte to the local run's, among them {', '.join(tables)}")
+        check_equal(local, folder / "results")
 
 
 if __name__ == "__main__":
