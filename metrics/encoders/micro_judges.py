@@ -82,7 +82,7 @@ class MicroJudges:
         self.grid = micro_synchformer.GRID
         self.mel = self._common("mel")
         self.frames = self._common("frames")
-        self.hearing = {"seconds": self.mel["seconds"]}
+        self.hearing = {name: value for name, value in self.mel.items() if name == "seconds"}
         self.leaks: dict[str, int] = {}
 
     def _common(self, feature: str) -> dict[str, Any]:
