@@ -68,7 +68,8 @@ def fetched_table(wildcards):
 def raw_place(wildcards):
     """Where the raw files are, as options."""
     if DATASETS[wildcards.dataset]["kind"] == "published":
-        return ["--fetched", fetched_table(wildcards)]
+        table = fetched_table(wildcards)
+        return ["--fetched", table, "--fetch-ledger", table.replace(".parquet", ".ledger.parquet")]
     return ["--root", clips_root(wildcards)]
 
 

@@ -54,7 +54,7 @@ rule encode_text:
         model=below("models/backbone"),
         shard=text_shard_argument,
         device=config["device"],
-        code=code_digest("cafa.features.text_t5"),
+        code=code_digest("cafa.features.text_states", "cafa.features.text_t5"),
     shell:
         "cafa features text --manifest {input.manifest:q} {params.prompts:q} --model {params.model:q}"
         " --shard {params.shard} --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
