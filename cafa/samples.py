@@ -5,7 +5,7 @@ A row that cannot be made ends in the index with its reason; scoring decides wha
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -67,17 +67,46 @@ class SoundSource(Protocol):
 
 @dataclass
 class ReferenceSounds:
-    """The clips' own sound, whatever the caption."""
+    """The clips' own sound, whatever the caption; or that of another clip.
+
+    Parameters
+    ----------
+    clips : Path
+        Normalised clips of the data set.
+    folders : dict of str to str
+        Clip -> folder of its shard below `clips`.
+    sample_rate, seconds
+        What is read.
+    partners : dict of str to str, optional
+        Clip -> the clip whose sound it gets (:func:`other_clips`).
+    """
 
     clips: Path
     folders: dict[str, str]
     sample_rate: int
     seconds: float
+    partners: dict[str, str] | None = None
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
-        """See :class:`SoundSource`; `folders` maps a clip to its shard's folder."""
-        paths = [self.clips / self.folders[row.clip_id] / f"{row.clip_id}.flac" for row in rows]
+        """See :class:`SoundSource`."""
+        heard = [self.partners[row.clip_id] if self.partners else row.clip_id for row in rows]
+        paths = [self.clips / self.folders[clip_id] / f"{clip_id}.flac" for clip_id in heard]
         return [read_window(path, self.sample_rate, self.seconds) for path in paths]
+
+
+def other_clips(clip_ids: Iterable[str], seed: int) -> dict[str, str]:
+    """Another clip for every clip, each taken once: neighbours on a ring in random order.
+
+    Raises
+    ------
+    InputError
+        If there are not two different clips.
+    """
+    ring = sorted(set(clip_ids))
+    if len(ring) < 2:
+        raise InputError(f"a clip cannot get another clip's sound among {len(ring)} clips: use at least two")
+    np.random.default_rng(seed_for(seed, "other clips")).shuffle(ring)
+    return dict(zip(ring, [*ring[1:], ring[0]], strict=True))
 
 
 @dataclass

@@ -77,6 +77,12 @@ class ReferenceSystem(_System):
     kind: Literal["reference"] = "reference"
 
 
+class ShuffledReferenceSystem(_System):
+    """The own sound of another clip: real sound that belongs to nothing it is shown with. A floor for any data set."""
+
+    kind: Literal["shuffled_reference"] = "shuffled_reference"
+
+
 class OracleSystem(_System):
     """The wanted category's sound rendered at the video's true event times (rendered world only)."""
 
@@ -101,7 +107,14 @@ class SamplesSystem(_System):
 
 
 System = Annotated[
-    AdapterSystem | BackboneSystem | JointSystem | ReferenceSystem | OracleSystem | ShuffledSystem | SamplesSystem,
+    AdapterSystem
+    | BackboneSystem
+    | JointSystem
+    | ReferenceSystem
+    | ShuffledReferenceSystem
+    | OracleSystem
+    | ShuffledSystem
+    | SamplesSystem,
     Field(discriminator="kind"),
 ]
 GenerativeSystem = AdapterSystem | BackboneSystem | JointSystem

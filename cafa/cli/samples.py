@@ -41,7 +41,7 @@ def make(
     from cafa.files import digest_of, sha256_file
     from cafa.prompts import read_prompts
     from cafa.provenance import code_digest
-    from cafa.samples import PublishedSounds, ReferenceSounds, SoundSource, make_samples, read_rows
+    from cafa.samples import PublishedSounds, ReferenceSounds, SoundSource, make_samples, other_clips, read_rows
     from cafa.shards import shard_of
     from cafa.systems import parse_system
 
@@ -49,9 +49,10 @@ def make(
     rows = read_rows(read_prompts(prompts))
     depends: dict[str, object] = {}
     source: SoundSource
-    if system.kind == "reference":
+    if system.kind in ("reference", "shuffled_reference"):
         folders = {row.clip_id: str(shard_of(row.clip_id, clip_shards)) for row in rows}
-        source = ReferenceSounds(clips, folders, sample_rate, seconds)
+        partners = other_clips(folders, seed) if system.kind == "shuffled_reference" else None
+        source = ReferenceSounds(clips, folders, sample_rate, seconds, partners)
     elif system.kind == "samples":
         source = PublishedSounds(system, sample_rate, seconds)
     elif system.kind in ("oracle", "shuffled"):

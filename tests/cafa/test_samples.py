@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from cafa.errors import ClipError, InputError
-from cafa.samples import PromptRow, PublishedSounds, ReferenceSounds, make_samples
+from cafa.samples import PromptRow, PublishedSounds, ReferenceSounds, make_samples, other_clips
 from cafa.systems import SamplesSystem
 
 RATE = 8000
@@ -125,6 +125,26 @@ def test_a_reference_that_is_too_short_says_so(tmp_path):
     soundfile.write(tmp_path / "0" / "clip0.flac", np.zeros(RATE // 2), RATE)
     (short,) = ReferenceSounds(tmp_path, {"clip0": "0"}, RATE, 1.0).sounds(rows(1))
     assert short.reason == "short"
+
+
+def test_shuffled_references_are_the_sounds_of_other_clips(tmp_path):
+    (tmp_path / "0").mkdir()
+    names = [f"clip{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        soundfile.write(tmp_path / "0" / f"{name}.flac", np.full(RATE, number / 10), RATE)
+    partners = other_clips(names, seed=3)
+    assert sorted(partners.values()) == names
+    assert all(clip != other for clip, other in partners.items())
+    assert other_clips(reversed(names), seed=3) == partners != other_clips(names, seed=4)
+    folders = dict.fromkeys(names, "0")
+    heard = ReferenceSounds(tmp_path, folders, RATE, 1.0, partners).sounds(rows(5))
+    wanted = [names.index(partners[row.clip_id]) / 10 for row in rows(5)]
+    np.testing.assert_allclose([np.max(sound) for sound in heard], wanted, atol=1e-3)
+
+
+def test_a_single_clip_has_no_other(tmp_path):
+    with pytest.raises(InputError, match="at least two"):
+        other_clips(["clip0"], seed=0)
 
 
 def test_ids_that_are_no_plain_names_never_become_paths(tmp_path):

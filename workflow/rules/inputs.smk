@@ -14,6 +14,7 @@ CODE_OF_KIND = {
     "backbone": ("cafa.samples", "cafa.sources"),
     "joint": ("cafa.samples", "cafa.sources"),
     "reference": ("cafa.samples",),
+    "shuffled_reference": ("cafa.samples",),
     "oracle": ("cafa.samples", "cafa.world.controls"),
     "shuffled": ("cafa.samples", "cafa.world.controls"),
     "samples": ("cafa.samples",),
@@ -210,7 +211,7 @@ def sample_inputs(wildcards):
         files["text"] = text_files(wildcards.dataset)
     if kinds := video_kinds(wildcards.system):
         files["video"] = [file for seen in kinds for file in feature_files(wildcards.dataset, seen)]
-    if kind == "reference":
+    if kind in ("reference", "shuffled_reference"):
         files["clips"] = shards("clips/{dataset}/{shard}.ledger.parquet", wildcards.dataset)(wildcards)
     if kind in ("oracle", "shuffled"):
         files["truth"] = below("world/{dataset}.truth.parquet")(wildcards)

@@ -50,6 +50,7 @@ def models() -> list[type[BaseModel]]:
         BackboneTraining, AdapterTraining, JointTraining, JudgeSettings, TableSettings, BootstrapSettings,
         FigureSettings, ExamplesSettings, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
         systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem,
+        systems.ShuffledReferenceSystem,
         FetchSettings, build.VGGSoundSettings, build.VisualSoundSettings, build.VGGSoundSparseSettings,
         EncodeSettings, PretrainedSettings, JudgingSettings, pretrained.StableAudioOpenModel,
         pretrained.TangoFluxModel, pretrained.CafaAdapterModel, pretrained.SynchformerModel, pretrained.ClipModel,
