@@ -29,8 +29,8 @@ rule make_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
-        runtime=60,
+        mem_mb=megabytes(24000 if PRETRAINED else 4000),
+        runtime=600 if PRETRAINED else 60,
     params:
         settings=table_settings,
         scores=each("--scores", "scores"),
