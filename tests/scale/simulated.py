@@ -172,7 +172,7 @@ def account(results: Path) -> Counter[str]:
             if sorted(rows["clip_id"]) != clips:
                 raise SystemExit(f"{manifest.stem}, {stage}: {len(rows)} rows for {len(clips)} clips")
             items[stage.split()[0]] += int((rows["status"] == "ok").sum())
-            counts = dict(rows["status"].value_counts())
+            counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
             click.echo(f"  {manifest.stem:16} {stage:22} {len(rows):7} clips, each once: {counts}")
     for path in results.glob("embeddings/*/truth/*/ledger.parquet"):
         items["embed_truth"] += int((read_ledgers([path])["status"] == "ok").sum())
@@ -189,8 +189,8 @@ def steps_of() -> int:
     return sum(entry.get("settings", {}).get("loop", {}).get("steps", base) for entry in entries)
 
 
-def show(jobs: dict[str, int], items: Counter[str], run: dict[str, float]) -> None:
-    """The scheduler's share of what the real jobs would take."""
+def show(jobs: dict[str, int], items: Counter[str], run: dict[str, float], start: dict[str, float]) -> None:
+    """The share of scheduling in what the real jobs would take; through SLURM each job starts Snakemake twice."""
     total = 0.0
     for rule, (start, each) in COSTS.items():
         seconds = jobs.get(rule, 0) * start + items[rule] * each
@@ -199,7 +199,8 @@ def show(jobs: dict[str, int], items: Counter[str], run: dict[str, float]) -> No
     count = sum(jobs.values())
     click.echo(
         f"real jobs, by COSTS: {total / 3600:.0f} h; Snakemake itself {run['processor']:.0f} s of processor time, "
-        f"{run['processor'] / count:.3f} s for each of {count} jobs: {run['processor'] / total:.3%} of that"
+        f"{run['processor'] / count:.3f} s for each of {count} jobs: {run['processor'] / total:.3%} of that; "
+        f"through SLURM {(run['processor'] + 2 * count * start['processor']) / total:.1%}"
     )
 
 
@@ -239,6 +240,16 @@ def main(shared: Path, cores: int, most: int | None, only_plan: bool) -> None:
         counts = jobs_of(folder / "plan.log")
         click.echo(f"plan of {sum(counts.values())} jobs: {plan}")
         click.echo(", ".join(f"{rule} {count}" for rule, count in counts.items()))
+        one_job = [
+            "--target-jobs",
+            "register_model:model=clip",
+            "--allowed-rules",
+            "register_model",
+            "--mode",
+            "remote",
+        ]
+        start = measured([*base, *one_job, "--force", "--no-hooks", "--dry-run"], work, folder / "start.log")
+        click.echo(f"start of Snakemake for one job, as on a node of a cluster: {start}")
         if only_plan:
             return
         server = subprocess.Popen([sys.executable, "-m", "tests.scale.simulated_commands", str(place)], cwd=ROOT)
@@ -257,7 +268,7 @@ def main(shared: Path, cores: int, most: int | None, only_plan: bool) -> None:
         for row in map(json.loads, timings.read_text().splitlines()):
             name = Path(row["output"]).name
             click.echo(f"  real: {' '.join(row['command'][:1])} {name}: {row['cpu']:.1f} s, {row['megabytes']} MB")
-        show(counts, items, run)
+        show(counts, items, run, start)
         click.echo((results / "table1.md").read_text().split("## Rows")[0])
 
 
