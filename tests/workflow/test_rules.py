@@ -138,7 +138,7 @@ def test_workflow_passes_the_linter(finished: Path) -> None:
 
 
 def test_settings_schema_is_that_of_the_models() -> None:
-    script, file = "workflow/scripts/settings_schema.py", "workflow/schemas/settings.schema.yaml"
+    script, file = "workflow/scripts/settings_schema.py", "workflow/schemas/settings.schema.json"
     printed = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert (ROOT / file).read_text() == printed, f"run: python {script} > {file}"
 
@@ -158,9 +158,9 @@ def described(schema: object, place: str = "") -> list[str]:
     return missing + [found for key, value in schema.items() for found in described(value, f"{place}.{key}")]
 
 
-@pytest.mark.parametrize("name", ["config", "settings"])
+@pytest.mark.parametrize("name", ["config.schema.yaml", "settings.schema.json"])
 def test_every_key_is_described(name: str) -> None:
-    schema = yaml.safe_load((ROOT / f"workflow/schemas/{name}.schema.yaml").read_text())
+    schema = yaml.safe_load((ROOT / f"workflow/schemas/{name}").read_text())
     assert described(schema) == []
 
 

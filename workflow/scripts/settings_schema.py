@@ -1,18 +1,18 @@
-"""Write `workflow/schemas/settings.schema.yaml`: the settings of every command, as the libraries define them.
+"""Write `workflow/schemas/settings.schema.json`: the settings of every command, as the libraries define them.
 
-The configuration is checked before any rule without importing torch, so the models' schemas are kept as a file;
-a test keeps the file equal to the models:
+The configuration is checked before any rule without importing torch, so the models' schemas are kept as a file, in JSON
+because Snakemake reads it anew for every reference; a test keeps the file equal to the models:
 
-    python workflow/scripts/settings_schema.py > workflow/schemas/settings.schema.yaml
+    python workflow/scripts/settings_schema.py > workflow/schemas/settings.schema.json
 """
 
+import json
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-HEAD = "# Written by workflow/scripts/settings_schema.py from the libraries' settings: do not edit.\n"
+COMMENT = "Written by workflow/scripts/settings_schema.py from the libraries' settings: do not edit."
 
 #: fields that the rules fill in from elsewhere in the configuration
 FILLED_IN = {
@@ -100,8 +100,8 @@ def build() -> str:
     for name in EXTENDED:
         del definitions[name]["additionalProperties"]
     definitions["JudgesGate"] = judges_gate()
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
-    return HEAD + yaml.safe_dump(schema, sort_keys=True, width=110, allow_unicode=True)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": COMMENT, "$defs": definitions}
+    return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
