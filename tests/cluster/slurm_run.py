@@ -216,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--require", action="store_true", help="fail where SLURM cannot be set up")
     parser.add_argument("--cores", type=int, default=2, help="of the local run")
-    parser.add_argument("--minutes", type=float, default=20, help="limit of the run on SLURM")
+    parser.add_argument("--minutes", type=float, default=45, help="limit of the run on SLURM")
     parser.add_argument("--finished", type=Path, help="results of a local run of the same; otherwise one is made")
     parser.add_argument("--folder", type=Path, help="where everything goes, and stays; otherwise a temporary folder")
     arguments = parser.parse_args()
