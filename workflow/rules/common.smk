@@ -130,10 +130,13 @@ def each(option, name):
 
 
 def megabytes(first):
-    """Resource: memory of the first attempt, growing with every further one (a profile sets `retries`)."""
+    """Resource: memory of the first attempt, growing with the next two (a profile sets `retries`).
+
+    Attempts after a time limit grow as well, and a long training may need many: three times is enough.
+    """
 
     def memory(wildcards, attempt):
-        return first * attempt
+        return first * min(attempt, 3)
 
     return memory
 
