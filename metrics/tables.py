@@ -44,7 +44,10 @@ class TableSettings(_Settings):
 
     protocol: Annotated[str, Field(description="rows of the prompt set to use: matched, cross...")]
     systems: Annotated[tuple[str, ...], Field(min_length=1, description="rows of the table, in order")]
-    metrics: Annotated[tuple[str, ...], Field(min_length=1, description="columns of the table, in order")]
+    metrics: Annotated[
+        tuple[Annotated[str, Field(json_schema_extra={"enum": [*METRICS]})], ...],
+        Field(min_length=1, description="columns of the table, in order"),
+    ]
     compare: Annotated[
         tuple[tuple[str, str], ...], Field(description="pairs of systems whose difference is given")
     ] = ()

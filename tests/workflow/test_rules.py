@@ -164,11 +164,22 @@ def test_every_key_is_described(name: str) -> None:
     assert described(schema) == []
 
 
+def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
+    printed = snakemake(
+        finished, "--dry-run", "--printshellcmds", "--cores", "1", "results/table1.csv",
+        change={"tables": {"table1": {"systems": ["cafa", "text_only"], "compare": []}}},
+    )  # fmt: skip
+    assert '"controls": [],' in printed
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"training": {"adapter": {"loop": {"stepz": 7}}}}, "stepz"),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
+        ({"tables": {"table1": {"controls": ["nobody"]}}}, "no system 'nobody'"),
+        ({"tables": {"table1": {"compare": [["cafa", "reference"]]}}}, "`compare` names ['reference'], which are no rows"),
+        ({"tables": {"table1": {"metrics": ["FID"]}}}, "FID"),
     ],
 )
 def test_wrong_configuration_is_refused(finished: Path, change: dict[str, Any], message: str) -> None:

@@ -59,19 +59,30 @@ def check_names():
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
     for table, entry in config["tables"].items():
-        if (dataset := dataset_of(table)) not in DATASETS:
-            raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
-        if "prompts" not in DATASETS[dataset]:
-            raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
-        for name in entry["systems"]:
-            if name not in SYSTEMS:
-                raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(SYSTEMS)}")
-            kind = SYSTEMS[name]["kind"]
-            if kind in ("oracle", "shuffled") and DATASETS[dataset]["kind"] != "world":
-                raise WorkflowError(
-                    f"table {table}: {name} needs the event times that only rendered clips have, "
-                    f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
-                )
+        check_table(table, entry)
+
+
+def check_table(table, entry):
+    """Refuse a table whose data set, rows, comparisons or labels point nowhere: it is made last, after days of work."""
+    if (dataset := dataset_of(table)) not in DATASETS:
+        raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
+    if "prompts" not in DATASETS[dataset]:
+        raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
+    for name in [*entry["systems"], *entry.get("controls", []), *entry.get("descriptions", {})]:
+        if name not in SYSTEMS:
+            raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(SYSTEMS)}")
+    for pair in entry.get("compare", []):
+        if strange := sorted(set(pair) - set(entry["systems"])):
+            raise WorkflowError(
+                f"table {table}: `compare` names {strange}, which are no rows of it; its rows are {entry['systems']}"
+            )
+    for name in entry["systems"]:
+        kind = SYSTEMS[name]["kind"]
+        if kind in ("oracle", "shuffled") and DATASETS[dataset]["kind"] != "world":
+            raise WorkflowError(
+                f"table {table}: {name} needs the event times that only rendered clips have, "
+                f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
+            )
 
 
 def names_of_kind(*kinds):

@@ -123,12 +123,17 @@ def published_values(wildcards):
 
 
 def table_settings(wildcards):
-    """Settings of a table as JSON; a configuration laid over another may have fewer rows, and the same descriptions."""
+    """Settings of a table as JSON; a configuration laid over another may have fewer rows, and the same labels of rows."""
     entry = {
         key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
     }
-    rows = {name: line for name, line in entry.get("descriptions", {}).items() if name in entry["systems"]}
-    return json.dumps({**entry, "descriptions": rows, "bootstrap": config["bootstrap"]}, sort_keys=True)
+    labels = {
+        "descriptions": {
+            name: line for name, line in entry.get("descriptions", {}).items() if name in entry["systems"]
+        },
+        "controls": [name for name in entry.get("controls", []) if name in entry["systems"]],
+    }
+    return json.dumps({**entry, **labels, "bootstrap": config["bootstrap"]}, sort_keys=True)
 
 
 def table_card_extra(wildcards):
