@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg.lapack import dsygst
 
 from metrics.validation import as_rows, same_width
 
@@ -63,9 +64,12 @@ def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     """Tr (S1 S2)^(1/2) of covariances (d, d), from the eigenvalues of ``L' S1 L`` with ``S2 = L L'``."""
     try:
         factor = np.linalg.cholesky(second)  # a tenth of the time of the root, which singular covariances need
+        # LAPACK's own step for L' S1 L: a third of the time of two products, as it makes the lower half only.
+        product, _ = dsygst(first, factor, itype=2, lower=1)
     except np.linalg.LinAlgError:
         factor = _square_root(second)
-    eigenvalues = np.linalg.eigvalsh(factor.T @ first @ factor)
+        product = factor.T @ first @ factor
+    eigenvalues = np.linalg.eigvalsh(product, UPLO="L")
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
 
 
@@ -98,13 +102,16 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
     y = as_rows(reference, "reference embeddings", minimum=2)
     same_width(x, y, "generated and reference embeddings")
     dimensions = x.shape[1]
-    offset = x.mean(axis=0) - y.mean(axis=0)
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    total = (x**2).sum() / (len(x) - 1) + (y**2).sum() / (len(y) - 1)
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    offset = x_mean - y_mean
+    x, y = x - x_mean, y - y_mean
     if min(len(x), len(y)) < dimensions:
+        total = np.vdot(x, x) / (len(x) - 1) + np.vdot(y, y) / (len(y) - 1)
         cross = _trace_of_root_from_data(x, y)
     else:
-        cross = _trace_of_root(x.T @ x / (len(x) - 1), y.T @ y / (len(y) - 1))
+        first, second = x.T @ x / (len(x) - 1), y.T @ y / (len(y) - 1)
+        total = np.trace(first) + np.trace(second)
+        cross = _trace_of_root(first, second)
     # Equal sets give a rounding error of either sign; a distance has none.
     value = max(0.0, float(offset @ offset + total - 2.0 * cross))
     return FrechetDistance(value, len(x), len(y), rank_deficiency(x, y))

@@ -54,11 +54,15 @@ class Submission:
 def slurm_command(results: Path, logs: Path) -> list[str]:
     """Command of the run: the profile as it is, fewer jobs at once, and too little memory for one rule.
 
-    An option on the command line replaces the profile's whole list, so the profile's resources are repeated.
+    An option on the command line replaces the profile's whole list, so the profile's resources are repeated. The
+    miniature runs on CPUs, so the GPU that the rules would ask for with `device: cuda` is asked for here.
     """
     profile = yaml.safe_load((ROOT / PROFILE / "config.yaml").read_text())
     resources = [
         f"{rule}:{name}={value}" for rule, entry in profile["set-resources"].items() for name, value in entry.items()
+    ]
+    resources += [
+        f"{rule}:gpu=1" for rule, entry in profile["set-resources"].items() if entry["slurm_partition"] == "gpu"
     ]
     base = command(results, CONFIGS, cores=1)
     at = base.index("--cores")

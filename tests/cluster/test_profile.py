@@ -39,18 +39,14 @@ def test_every_rule_exists() -> None:
 
 def test_commands_with_a_device_get_a_gpu() -> None:
     with_device = {name for name, text in rules().items() if "--device" in text}
-    with_gpu = {name for name, entry in profile()["set-resources"].items() if "gpu" in entry}
-    assert with_gpu == with_device
+    assert {name for name, text in rules().items() if "        gpu=" in text} == with_device
+    in_partition = {name for name, entry in profile()["set-resources"].items() if entry["slurm_partition"] == "gpu"}
+    assert in_partition == with_device
 
 
-def test_a_gpu_comes_with_its_partition() -> None:
-    for name, entry in profile()["set-resources"].items():
-        assert ("gpu" in entry) == (entry["slurm_partition"] == "gpu"), name
-
-
-def test_memory_and_time_are_stated_in_the_rules_alone() -> None:
+def test_memory_time_and_gpus_are_stated_in_the_rules_alone() -> None:
     entries = [profile()["default-resources"], *profile()["set-resources"].values()]
-    assert not [entry for entry in entries if {"mem_mb", "runtime"} & entry.keys()]
+    assert not [entry for entry in entries if {"mem_mb", "runtime", "gpu"} & entry.keys()]
 
 
 def test_no_rule_retries_by_itself() -> None:

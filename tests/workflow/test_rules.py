@@ -164,6 +164,13 @@ def test_every_key_is_described(name: str) -> None:
     assert described(schema) == []
 
 
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", {"0"}), ("cuda", {"1", "3"})])
+def test_jobs_on_a_device_take_a_gpu_each(finished: Path, device: str, gpus: set[str]) -> None:
+    change = {"device": device, "adapters": {"adapter": {"processes": 3}}}
+    printed = snakemake(finished, "--dry-run", "--forceall", "--cores", "4", "--resources", "gpu=4", change=change)
+    assert set(re.findall(r"^ +resources: .*\bgpu=(\d+)", printed, re.MULTILINE)) == gpus
+
+
 def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
     printed = snakemake(
         finished, "--dry-run", "--printshellcmds", "--cores", "1", "results/table1.csv",
@@ -178,7 +185,10 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
         ({"training": {"adapter": {"loop": {"stepz": 7}}}}, "stepz"),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
         ({"tables": {"table1": {"controls": ["nobody"]}}}, "no system 'nobody'"),
-        ({"tables": {"table1": {"compare": [["cafa", "reference"]]}}}, "`compare` names ['reference'], which are no rows"),
+        (
+            {"tables": {"table1": {"compare": [["cafa", "reference"]]}}},
+            "`compare` names ['reference'], which are no rows",
+        ),
         ({"tables": {"table1": {"metrics": ["FID"]}}}, "FID"),
     ],
 )

@@ -26,6 +26,8 @@ DATASETS, SYSTEMS, ADAPTERS = config["datasets"], config["systems"], config["ada
 PRETRAINED = config["pretrained"]
 #: kinds of video features that models see unless they say otherwise
 VIDEO_KINDS = ["av_clip"]
+#: GPUs of a job whose command takes --device; a profile says how many there are
+GPUS = 0 if config["device"] == "cpu" else 1
 SAMPLE_SHARDS = range(config["samples"]["shards"])
 
 

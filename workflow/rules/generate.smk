@@ -42,6 +42,7 @@ rule make_samples:
     resources:
         mem_mb=megabytes(24000 if PRETRAINED else 4000),
         runtime=480,
+        gpu=GPUS,
     params:
         settings=system_settings,
         truth=each("--truth", "truth"),

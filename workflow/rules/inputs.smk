@@ -275,6 +275,11 @@ def adapter_processes(wildcards):
     return ADAPTERS[wildcards.adapter].get("processes", 1)
 
 
+def adapter_gpus(wildcards):
+    """GPUs of the job that trains an adapter: none on a CPU, else one per process."""
+    return GPUS * adapter_processes(wildcards)
+
+
 def adapter_start(wildcards):
     """Model folder of the adapter that this one starts from, as an option."""
     start = ADAPTERS[wildcards.adapter].get("start_from")

@@ -20,6 +20,7 @@ rule train_adapter:
     resources:
         mem_mb=megabytes(32000 if PRETRAINED else 4000),
         runtime=4320 if PRETRAINED else 480,
+        gpu=adapter_gpus,
     params:
         backbone=adapter_backbone,
         latents=each("--latents", "latents"),

@@ -18,6 +18,7 @@ rule embed_truth:
     resources:
         mem_mb=megabytes(4000),
         runtime=120,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         frames=each("--frames", "frames"),
@@ -45,6 +46,7 @@ rule embed_text:
     resources:
         mem_mb=megabytes(4000),
         runtime=60,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         device=config["device"],
@@ -70,6 +72,7 @@ rule embed_samples:
     resources:
         mem_mb=megabytes(4000),
         runtime=240,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         frames=each("--frames", "frames"),

@@ -49,6 +49,7 @@ rule train_av_clip:
     resources:
         mem_mb=megabytes(4000),
         runtime=240,
+        gpu=GPUS,
     params:
         frames=each("--frames", "frames"),
         mel=each("--mel", "mel"),
@@ -81,6 +82,7 @@ rule train_backbone:
     resources:
         mem_mb=megabytes(4000),
         runtime=480,
+        gpu=GPUS,
     params:
         latents=each("--latents", "latents"),
         text=each("--text", "text"),
@@ -114,6 +116,7 @@ rule train_joint:
     resources:
         mem_mb=megabytes(4000),
         runtime=480,
+        gpu=GPUS,
     params:
         latents=each("--latents", "latents"),
         text=each("--text", "text"),
@@ -147,6 +150,7 @@ rule train_judge:
     resources:
         mem_mb=megabytes(4000),
         runtime=240,
+        gpu=GPUS,
     params:
         frames=each("--frames", "frames"),
         mel=each("--mel", "mel"),
@@ -179,6 +183,7 @@ rule check_judges:
     resources:
         mem_mb=megabytes(4000),
         runtime=60,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         frames=each("--frames", "frames"),

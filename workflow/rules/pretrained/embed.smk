@@ -20,6 +20,7 @@ rule embed_truth:
     resources:
         mem_mb=megabytes(24000),
         runtime=240,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         clips=below("clips/{dataset}/{shard}"),
@@ -49,6 +50,7 @@ rule embed_text:
     resources:
         mem_mb=megabytes(8000),
         runtime=60,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         device=config["device"],
@@ -75,6 +77,7 @@ rule embed_samples:
     resources:
         mem_mb=megabytes(24000),
         runtime=480,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         truth=truth_folders,

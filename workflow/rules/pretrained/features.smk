@@ -20,6 +20,7 @@ rule encode_clips:
     resources:
         mem_mb=megabytes(16000),
         runtime=240,
+        gpu=GPUS,
     params:
         shard=shard_argument,
         clips=below("clips/{dataset}/{shard}"),
@@ -49,6 +50,7 @@ rule encode_text:
     resources:
         mem_mb=megabytes(8000),
         runtime=120,
+        gpu=GPUS,
     params:
         prompts=each("--prompts", "prompts"),
         model=below("models/backbone"),

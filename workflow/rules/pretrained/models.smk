@@ -64,6 +64,7 @@ rule check_judges:
     resources:
         mem_mb=megabytes(16000),
         runtime=60,
+        gpu=GPUS,
     params:
         judges=below("models/judges"),
         truth=canary_truth,
