@@ -17,6 +17,7 @@ from cafa.files import whole
 from cafa.ledger import OK
 from cafa.manifest import check_clip_id
 from cafa.seeds import seed_for
+from cafa.shards import shard_files, shard_of
 
 #: Columns of a waveform's picture.
 BINS = 160
@@ -41,6 +42,26 @@ class ExamplesSettings(BaseModel):
 
 
 @dataclass(frozen=True)
+class ExampleSources:
+    """Where clips and samples are.
+
+    Attributes
+    ----------
+    clips
+        Folder of ``<shard>/<clip_id>.mp4`` and ``.flac``.
+    samples
+        Folder of ``<system>/<shard>.parquet`` and of the sounds in ``<system>/<shard>/``.
+    clip_shards, sample_shards
+        How many shards there are. By default: wherever a clip is, and all indices of samples.
+    """
+
+    clips: Path
+    samples: Path
+    clip_shards: int | None = None
+    sample_shards: int | None = None
+
+
+@dataclass(frozen=True)
 class Example:
     """One playable video: base64 of an mp4, outlines of its sound and of the clip's own."""
 
@@ -55,28 +76,27 @@ def _keyed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.set_axis(pd.Index(rows["clip_id"] + "/" + rows["caption_id"] + "/" + rows["protocol"]))
 
 
-def read_indices(samples_folder: str | Path, systems: Sequence[str]) -> dict[str, pd.DataFrame]:
+def read_indices(sources: ExampleSources, systems: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Samples that are ok, by system, indexed by ``clip_id/caption_id/protocol``, with ``path`` of the sound.
 
     Raises
     ------
     InputError
-        If a system has no index of samples.
+        If a system has no index of samples, or not of every shard.
     """
     found = {}
     for system in systems:
         check_clip_id(system)
-        paths = sorted((Path(samples_folder) / system).glob("*.parquet"))
-        if not paths:
-            raise InputError(f"no index of samples of {system}: looked for {samples_folder}/{system}/*.parquet")
         parts = []
-        for path in paths:
+        for path in shard_files(sources.samples / system, "{}.parquet", shards=sources.sample_shards):
             part = pd.read_parquet(path)
             part = part[part["status"] == OK]
             parts.append(part.assign(path=[path.parent / path.stem / name for name in part["file"]]))
         index = _keyed(pd.concat(parts, ignore_index=True))
         if not index.index.is_unique:
-            raise InputError(f"a sample of {system} is in two indices below {samples_folder}: delete the older files")
+            raise InputError(
+                f"a sample of {system} is in two indices below {sources.samples}: say how many shards there are"
+            )
         found[system] = index
     return found
 
@@ -131,8 +151,8 @@ def outline(sound: np.ndarray, bins: int = BINS) -> str:
     return "M" + "L".join(upper + lower) + "Z"
 
 
-def clip_files(clips: str | Path, clip_id: str) -> tuple[Path, Path]:
-    """Normalised video and sound of a clip, whatever its shard.
+def clip_files(sources: ExampleSources, clip_id: str) -> tuple[Path, Path]:
+    """Normalised video and sound of a clip.
 
     Raises
     ------
@@ -140,9 +160,14 @@ def clip_files(clips: str | Path, clip_id: str) -> tuple[Path, Path]:
         If they are not in exactly one shard.
     """
     check_clip_id(clip_id)
-    found = [path for path in sorted(Path(clips).glob(f"*/{clip_id}.mp4")) if path.with_suffix(".flac").is_file()]
+    shard = "*" if sources.clip_shards is None else shard_of(clip_id, sources.clip_shards)
+    paths = sorted(sources.clips.glob(f"{shard}/{clip_id}.mp4"))
+    found = [path for path in paths if path.with_suffix(".flac").is_file()]
     if len(found) != 1:
-        raise MissingClipError(f"clip {clip_id} is in {len(found)} shards below {clips}, wanted one: ingest it again")
+        raise MissingClipError(
+            f"clip {clip_id} is {len(found)} times in {sources.clips}/{shard}, wanted once: "
+            "ingest it again, or say how many shards there are"
+        )
     return found[0], found[0].with_suffix(".flac")
 
 
@@ -155,12 +180,12 @@ def _playable(video: Path, sound: np.ndarray, sample_rate: int, seconds: float) 
         return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _clip(rows: pd.DataFrame, indices: dict[str, pd.DataFrame], clips: str | Path) -> dict[str, Any]:
+def _clip(rows: pd.DataFrame, indices: dict[str, pd.DataFrame], sources: ExampleSources) -> dict[str, Any]:
     """Everything of one clip that the template shows."""
     from cafa.media.sound import read_sound
 
     head = rows.iloc[0]
-    video, own_file = clip_files(clips, head["clip_id"])
+    video, own_file = clip_files(sources, head["clip_id"])
     samples = {name: index.loc[rows.index] for name, index in indices.items()}
     seconds = min(float(sample["seconds"].min()) for sample in samples.values())
     own_rate = int(next(iter(samples.values()))["sample_rate"].iloc[0])
@@ -199,7 +224,7 @@ def _aspect(video: Path) -> str:
 
 
 def write_examples(
-    prompts: pd.DataFrame, clips: str | Path, samples_folder: str | Path, settings: ExamplesSettings, output: str | Path
+    prompts: pd.DataFrame, sources: ExampleSources, settings: ExamplesSettings, output: str | Path
 ) -> int:
     """Write the page.
 
@@ -207,10 +232,7 @@ def write_examples(
     ----------
     prompts : pandas.DataFrame
         The prompt set: clip_id, caption_id, protocol, caption, own_label, own_caption.
-    clips : path
-        Holds ``<shard>/<clip_id>.mp4`` and ``.flac``.
-    samples_folder : path
-        Holds ``<system>/<shard>.parquet`` and ``<system>/<shard>/`` with the sounds.
+    sources : ExampleSources
     settings : ExamplesSettings
     output : path
         HTML file without references to any other.
@@ -231,8 +253,8 @@ def write_examples(
 
     if not settings.systems:
         raise InputError("name at least one system to show")
-    indices = read_indices(samples_folder, settings.systems)
-    shown = [_clip(rows, indices, clips) for rows in choose_rows(prompts, indices, settings)]
+    indices = read_indices(sources, settings.systems)
+    shown = [_clip(rows, indices, sources) for rows in choose_rows(prompts, indices, settings)]
     source = importlib.resources.files("cafa").joinpath("templates/examples.html.jinja").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     page = template.render(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from cafa.errors import InputError
@@ -36,3 +37,34 @@ def batches_of_shard(items: Sequence[Item], batch_size: int, shard: int, shards:
     """
     batches = [list(items[start : start + batch_size]) for start in range(0, len(items), batch_size)]
     return batches[shard::shards]
+
+
+def shard_files(folder: Path, *patterns: str, shards: int | None = None) -> list[Path]:
+    """Files that the shards of a stage wrote, in the order of the shards.
+
+    Parameters
+    ----------
+    folder : Path
+    *patterns : str
+        Name of a shard's file with ``{}`` for the shard's number; the first of them that is there is taken.
+    shards : int, optional
+        How many there are; files of an older cut into more shards are not read. By default every file that is there.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one of the shards is missing.
+    """
+    for pattern in patterns:
+        if shards is None:
+            found = sorted(folder.glob(pattern.format("*")))
+        else:
+            found = [folder / pattern.format(shard) for shard in range(shards)]
+        if present := [path for path in found if path.exists()]:
+            if missing := sorted(set(found) - set(present)):
+                raise InputError(
+                    f"{len(missing)} of {shards} shards are missing in {folder}, the first is {missing[0]}"
+                )
+            return found
+    looked_for = " and ".join(pattern.format("*") for pattern in patterns)
+    raise InputError(f"nothing of {folder.name} is there: looked for {looked_for} in {folder}")

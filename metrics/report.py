@@ -12,6 +12,7 @@ from cafa.errors import InputError
 from cafa.files import read_json, sha256_file, whole, write_json
 from cafa.ledger import read_ledgers
 from cafa.provenance import versions
+from cafa.shards import shard_files
 from metrics.card import check_judges, protocol_card
 from metrics.catalogue import METRICS
 from metrics.categories import write_categories
@@ -48,6 +49,8 @@ class TableInputs:
         Values of the paper, csv.
     truth
         Folders of ``<judge>.parquet`` of the clips themselves; by default ``<embeddings_folder>/truth``.
+    shards
+        How many shards a system's samples have; by default as many as there are files.
     """
 
     scores: Sequence[Path]
@@ -58,6 +61,7 @@ class TableInputs:
     ledgers: Sequence[Path] = ()
     published: Path | None = None
     truth: Sequence[Path] = ()
+    shards: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,24 +88,20 @@ def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd
     return {name: scores[scores["system"] == name] for name in settings.systems}
 
 
-def _read_index(folder: Path, system: str, protocol: str) -> pd.DataFrame:
-    paths = sorted((folder / system).glob("*.parquet")) or sorted((folder / system).glob("*/index.parquet"))
-    if not paths:
-        raise InputError(f"no index of samples of {system}: looked for {folder / system}/*.parquet and */index.parquet")
+def _read_index(inputs: TableInputs, system: str, protocol: str) -> pd.DataFrame:
+    paths = shard_files(inputs.samples_folder / system, "{}.parquet", "{}/index.parquet", shards=inputs.shards)
     index = read_sample_index(paths)
     return index[index["protocol"] == protocol].reset_index(drop=True)
 
 
 def _read_sets(
-    folder: Path, system: str, rows: pd.DataFrame, truth: Mapping[str, Embeddings]
+    inputs: TableInputs, system: str, rows: pd.DataFrame, truth: Mapping[str, Embeddings]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Embeddings of a system's rows by judge, and the classifier's logits."""
     found: dict[str, np.ndarray] = {}
     logits = np.empty((0, 0))
     for judge, own in truth.items():
-        paths = sorted((folder / system).glob(f"*/{judge}.parquet"))
-        if not paths:
-            raise InputError(f"no embeddings of {system}: looked for {folder / system}/*/{judge}.parquet")
+        paths = shard_files(inputs.embeddings_folder / system, f"{{}}/{judge}.parquet", shards=inputs.shards)
         columns = ("embedding", "logits") if judge == "classifier" else ("embedding",)
         embeddings = read_embeddings(paths, SAMPLE_KEY, columns)
         same_judge(embeddings, own)
@@ -141,7 +141,7 @@ def compute_table(
     prompts = read_frame(inputs.prompts, SAMPLE_KEY, "a prompt set")
     prompts = prompts[prompts["protocol"] == settings.protocol]
     scores = _read_scores(inputs.scores, settings)
-    indices = {name: _read_index(inputs.samples_folder, name, settings.protocol) for name in settings.systems}
+    indices = {name: _read_index(inputs, name, settings.protocol) for name in settings.systems}
     scored = {name: frame[["clip_id", "caption_id"]].drop_duplicates() for name, frame in scores.items()}
     coverage = common_rows(prompts, scored, indices, settings.max_loss)
 
@@ -151,7 +151,7 @@ def compute_table(
     systems = {}
     for name in settings.systems:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
-        systems[name] = SystemData(picked, *_read_sets(inputs.embeddings_folder, name, coverage.rows, truth))
+        systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, truth))
     used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
     reference = {judge: embeddings.column("embedding") for judge, embeddings in truth.items()}

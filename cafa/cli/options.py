@@ -26,6 +26,11 @@ def settings_option(model: str) -> Decorator:
     return click.option("--settings", default="{}", help=f"JSON object, fields of {model}")
 
 
+def shards_option(what: str, name: str = "--shards") -> Decorator:
+    """Option that says how many shards there are, so that files of an older cut are not read."""
+    return click.option(name, type=click.IntRange(1), help=f"shards of {what} [default: all that are there]")
+
+
 def _parse_shard(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
     return parse_shard(value)
 

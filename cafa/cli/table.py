@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder, settings_option
+from cafa.cli.options import files, folder, settings_option, shards_option
 from cafa.errors import InputError
 
 
@@ -24,6 +24,7 @@ from cafa.errors import InputError
     "--samples-folder",
     help="holds the indices of samples, <system>/<shard>.parquet, or as the judges left them, <shard>/index.parquet",
 )
+@shards_option("a system's samples")
 @click.option("--judges", type=click.Path(exists=True, path_type=Path), required=True, help="check of the judges")
 @files("--ledger", required=False, help="ledger of a stage before the samples")
 @click.option("--card-extra", default="{}", help="JSON object to record on the protocol card: seeds, settings")
@@ -37,8 +38,8 @@ from cafa.errors import InputError
 @click.option("--categories", type=click.Path(path_type=Path), help="metrics by category and by pair, to write")
 def command(
     name: str, settings: str, scores: tuple[str, ...], embeddings_folder: Path, truth: tuple[str, ...], prompts: Path,
-    samples_folder: Path, judges: Path, ledger: tuple[str, ...], card_extra: str, published: Path | None, csv: Path,
-    markdown: Path, card: Path, differences: Path, categories: Path | None,
+    samples_folder: Path, shards: int | None, judges: Path, ledger: tuple[str, ...], card_extra: str,
+    published: Path | None, csv: Path, markdown: Path, card: Path, differences: Path, categories: Path | None,
 ) -> None:  # fmt: skip
     """Compute a table on the samples that all its systems have, and write it for machines and for people."""
     from metrics.report import TableInputs, TableOutputs, write_table
@@ -52,7 +53,7 @@ def command(
         raise InputError(f"--card-extra must be a JSON object, got {card_extra!r}")
     inputs = TableInputs(
         [Path(path) for path in scores], embeddings_folder, prompts, samples_folder, judges,
-        [Path(path) for path in ledger], published, [Path(path) for path in truth],
+        [Path(path) for path in ledger], published, [Path(path) for path in truth], shards,
     )  # fmt: skip
     outputs = TableOutputs(csv, markdown, card, differences, categories)
     write_table(name, TableSettings.model_validate_json(settings), inputs, outputs, extra)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from cafa.cli import cli
 from cafa.errors import InputError, MissingClipError
-from cafa.examples import ExamplesSettings, choose_rows, outline, read_indices, write_examples
+from cafa.examples import ExampleSources, ExamplesSettings, choose_rows, outline, read_indices, write_examples
 from cafa.media.sound import write_sound
 
 RATE, SECONDS, LABELS = 16000, 0.8, ("drum", "dog", "bell")
@@ -123,11 +124,34 @@ def test_page_plays_every_system_and_prompt_by_itself(folder, tmp_path):
     assert "a <drum> & more" in page.text
 
 
+def sources(folder: Path, **shards: int) -> ExampleSources:
+    return ExampleSources(folder / "clips", folder / "samples", **shards)
+
+
+def test_files_of_an_older_cut_are_not_read(folder, tmp_path):
+    # One shard now; a second one, of clips and of samples, is left from before.
+    shutil.copytree(folder / "samples", tmp_path / "samples")
+    for shard in "07":
+        for old in "01":
+            shutil.copytree(folder / "clips" / old, tmp_path / "clips" / shard, dirs_exist_ok=True)
+    shutil.copytree(tmp_path / "samples/cafa/0", tmp_path / "samples/cafa/7")
+    shutil.copy(tmp_path / "samples/cafa/0.parquet", tmp_path / "samples/cafa/7.parquet")
+    prompts = pd.read_parquet(folder / "prompts.parquet")
+    settings = ExamplesSettings(systems=("cafa",), clips=1, prompts_per_clip=2)
+    with pytest.raises(InputError, match=r"two indices below .*: say how many shards there are"):
+        write_examples(prompts, sources(tmp_path, clip_shards=1), settings, tmp_path / "page")
+    with pytest.raises(MissingClipError, match=r"is 2 times in .*: ingest it again, or say how many shards"):
+        write_examples(prompts, sources(tmp_path, sample_shards=1), settings, tmp_path / "page")
+    assert write_examples(prompts, sources(tmp_path, clip_shards=1, sample_shards=1), settings, tmp_path / "page") == 3
+    with pytest.raises(InputError, match="1 of 2 shards are missing"):
+        write_examples(prompts, sources(tmp_path, clip_shards=1, sample_shards=2), settings, tmp_path / "page")
+
+
 def test_page_is_the_same_twice(folder, tmp_path):
     prompts = pd.read_parquet(folder / "prompts.parquet")
     settings = ExamplesSettings(systems=("cafa",), clips=1, prompts_per_clip=2)
     for name in ("one", "two"):
-        assert write_examples(prompts, folder / "clips", folder / "samples", settings, tmp_path / name) == 3
+        assert write_examples(prompts, sources(folder), settings, tmp_path / name) == 3
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -136,7 +160,7 @@ def test_choice_has_different_categories_and_only_what_all_systems_have(folder):
     settings = ExamplesSettings(systems=SYSTEMS, clips=3, prompts_per_clip=2)
     for seed in range(5):
         again = settings.model_copy(update={"seed": seed})
-        chosen = choose_rows(prompts, read_indices(folder / "samples", SYSTEMS), again)
+        chosen = choose_rows(prompts, read_indices(sources(folder), SYSTEMS), again)
         assert {rows["own_label"].iloc[0] for rows in chosen} == set(LABELS)
         for rows in chosen:
             assert len(rows) == 2
@@ -145,7 +169,7 @@ def test_choice_has_different_categories_and_only_what_all_systems_have(folder):
             lost = (rows["clip_id"] == "clip0") & (rows["caption_id"] == "drum")
             assert not lost.any()
     with pytest.raises(MissingClipError, match="only 3 clips have 3 prompts in all of cafa, text_only, 4 were asked"):
-        choose_rows(prompts, read_indices(folder / "samples", SYSTEMS), settings.model_copy(
+        choose_rows(prompts, read_indices(sources(folder), SYSTEMS), settings.model_copy(
             update={"clips": 4, "prompts_per_clip": 3}))  # fmt: skip
 
 
@@ -155,13 +179,13 @@ def test_refuses_what_cannot_be_shown(folder, tmp_path):
 
     def write(clips: str = "clips", **settings: object) -> None:
         merged = ExamplesSettings(**{"systems": ("cafa",), "clips": 1, "prompts_per_clip": 1, **settings})
-        write_examples(prompts, folder / clips, folder / "samples", merged, output)
+        write_examples(prompts, ExampleSources(folder / clips, folder / "samples"), merged, output)
 
     with pytest.raises(InputError, match="at least one system"):
         write(systems=())
-    with pytest.raises(InputError, match="no index of samples of nobody"):
+    with pytest.raises(InputError, match="nothing of nobody is there"):
         write(systems=("nobody",))
-    with pytest.raises(MissingClipError, match="is in 0 shards"):
+    with pytest.raises(MissingClipError, match="is 0 times in"):
         write(clips="samples")
     with pytest.raises(InputError, match=r"more than max_megabytes 0\.001"):
         write(max_megabytes=0.001)

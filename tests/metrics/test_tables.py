@@ -117,6 +117,17 @@ def test_equal_inputs_give_equal_bytes(scored, command):
     assert [(scored.folder / f"table1.{suffix}").read_bytes() for suffix in suffixes] == before
 
 
+def test_files_of_an_older_cut_are_not_read(scored, command):
+    command(scored.table_arguments(SETTINGS))
+    expected = (scored.folder / "table1.csv").read_bytes()
+    shutil.copy(scored.folder / "samples/cafa/0.parquet", scored.folder / "samples/cafa/9.parquet")
+    shutil.copytree(scored.folder / "embeddings/cafa/0", scored.folder / "embeddings/cafa/9")
+    command(scored.table_arguments(SETTINGS, "again", "--shards", "2"))
+    assert (scored.folder / "again.csv").read_bytes() == expected
+    with pytest.raises(InputError, match="1 of 3 shards are missing"):
+        command(scored.table_arguments(SETTINGS, "three", "--shards", "3"))
+
+
 def test_card_says_what_the_numbers_are(scored, command):
     ledger = scored.folder / "ingest.parquet"
     rows = [ledger_row("clip000", "ingest"), ledger_row("clip999", "ingest", "no_audio", "no sound stream")]

@@ -21,7 +21,10 @@ rule write_examples:
         settings=setting(config["examples"]),
         clips=below(f"clips/{config['evaluate']}"),
         samples=below(f"samples/{config['evaluate']}"),
+        shards=len(SAMPLE_SHARDS),
+        clip_shards=DATASETS[config["evaluate"]]["shards"],
         code=code_digest("cafa.examples"),
     shell:
         "cafa examples --settings {params.settings:q} --prompts {input.prompts:q} --clips {params.clips:q}"
-        " --samples-folder {params.samples:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --clip-shards {params.clip_shards} --samples-folder {params.samples:q} --shards {params.shards}"
+        " --output {output:q} 2>&1 | tee {log:q}"

@@ -39,12 +39,13 @@ rule make_table:
         embeddings=table_folder("embeddings"),
         truth=table_truth,
         samples=table_folder("embeddings" if PRETRAINED else "samples"),
+        shards=len(SAMPLE_SHARDS),
         card_extra=table_card_extra,
         code=code_digest("metrics.report"),
     shell:
         "cafa table --name {wildcards.table} --settings {params.settings:q} {params.scores:q}"
         " --embeddings-folder {params.embeddings:q} {params.truth:q} --prompts {input.prompts:q} --samples-folder {params.samples:q}"
-        " --judges {input.judges:q} {params.ledgers:q} --card-extra {params.card_extra:q} {params.published:q}"
+        " --shards {params.shards} --judges {input.judges:q} {params.ledgers:q} --card-extra {params.card_extra:q} {params.published:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --card {output.card:q}"
         " --differences {output.differences:q} 2>&1 | tee {log:q}"
 
