@@ -61,8 +61,39 @@ class GeneratedSounds:
         return Request(self.text[text_id(row.caption)], video, seed_for(self.seed, row.clip_id, row.caption_id))
 
 
+@dataclass(frozen=True)
+class Stores:
+    """Where the features of a data set are.
+
+    Attributes
+    ----------
+    folder
+        Holds ``<text>/<shard>.arrow``, ``av_clip/<shard>.arrow``...
+    clip_shards, text_shards
+        Shards of the data set's clips, and of its text states.
+    text
+        Folder of the text states of a system's backbone.
+    """
+
+    folder: Path
+    clip_shards: int = 1
+    text_shards: int = 1
+    text: str = "text"
+
+    def of_text(self) -> FeatureStore:
+        """States of the captions."""
+        return self._opened(self.text, self.text_shards)
+
+    def of_clips(self, kind: str) -> FeatureStore:
+        """A kind of video features."""
+        return self._opened(kind, self.clip_shards)
+
+    def _opened(self, name: str, count: int) -> FeatureStore:
+        return FeatureStore([self.folder / name / f"{shard}.arrow" for shard in range(count)])
+
+
 def open_generated(
-    system: GenerativeSystem, models: str | Path, features: str | Path, shards: tuple[int, int], seed: int, device: str
+    system: GenerativeSystem, models: str | Path, stores: Stores, seed: int, device: str
 ) -> GeneratedSounds:
     """Load a system's models and open the features it needs.
 
@@ -71,22 +102,15 @@ def open_generated(
     system : GenerativeSystem
     models : path
         Folder of model folders.
-    features : path
-        Folder of the data set's features (``text/<shard>.arrow``, ``av_clip/<shard>.arrow``...).
-    shards : (int, int)
-        Shards of the data set's clips, and of its text states.
+    stores : Stores
+        Features of the data set.
     seed : int
         Base seed.
     device : str
     """
-    features, (clip_shards, text_shards) = Path(features), shards
-
-    def opened(kind: str, count: int) -> FeatureStore:
-        return FeatureStore([features / kind / f"{shard}.arrow" for shard in range(count)])
-
     generator = open_generator(system, models, device)
-    video = {kind: opened(kind, clip_shards) for kind in generator.video_kinds}
-    return GeneratedSounds(generator, opened("text", text_shards), video, seed)
+    video = {kind: stores.of_clips(kind) for kind in generator.video_kinds}
+    return GeneratedSounds(generator, stores.of_text(), video, seed)
 
 
 def describe(source: GeneratedSounds) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def command() -> None:
 @folder("--models", help="folder of model folders")
 @folder("--clips", help="normalised clips of the data set")
 @click.option("--clip-shards", type=click.IntRange(1), default=1, help="shards of the data set's clips")
+@click.option("--text", default="text", help="folder of the text states of the system's backbone in there")
 @click.option("--text-shards", type=click.IntRange(1), default=1, help="shards of the data set's text states")
 @click.option("--truth", default=None, help="event times (rendered world; oracle and shuffled need it)")
 @click.option("--seconds", type=float, required=True, help="window of sounds that are read or rendered")
@@ -34,8 +35,8 @@ def command() -> None:
 @device_option
 def make(
     name: str, settings: str, prompts: str, features_folder: Path, models: Path, clips: Path, clip_shards: int,
-    text_shards: int, truth: str | None, seconds: float, sample_rate: int, seed: int, shard: tuple[int, int],
-    batch_size: int, output_folder: Path, index: str, threads: int, device: str,
+    text: str, text_shards: int, truth: str | None, seconds: float, sample_rate: int, seed: int,
+    shard: tuple[int, int], batch_size: int, output_folder: Path, index: str, threads: int, device: str,
 ) -> None:  # fmt: skip
     """Make one shard of a system's samples; an interrupted job continues after its last whole batch."""
     from cafa.files import digest_of, sha256_file
@@ -65,10 +66,11 @@ def make(
     else:
         import torch
 
-        from cafa.sources import describe, open_generated
+        from cafa.sources import Stores, describe, open_generated
 
         torch.set_num_threads(threads)
-        source = open_generated(system, models, features_folder, (clip_shards, text_shards), seed, device)
+        stores = Stores(features_folder, clip_shards, text_shards, text)
+        source = open_generated(system, models, stores, seed, device)
         depends.update(describe(source), threads=threads)
     key = digest_of(
         [name, system.model_dump(mode="json"), seed, batch_size, seconds, sample_rate, sha256_file(prompts), depends,

@@ -32,12 +32,13 @@ CLIPS = {
     "ZYc410CE4Rg": (0, "playing tennis"),
     "F8Zt3mYlOqU": (94, "whale calling"),
 }
+MODELS = ("backbone", "tangoflux", "av_clip", "clip", "adapter_published")
 NOWHERE = ("aaaaaaaaaaa", 10, "dog barking")
 #: systems of each table
 TABLES = {
     "table1": ["cafa", "cafa_published", "text_only", "reference"],
     "table2": ["cafa", "reference", "shuffled_reference"],
-    "table4": ["cafa_b", "cafa", "cafa_c"],
+    "table4": ["cafa_b", "cafa", "cafa_c", "cafa_tf"],
 }
 SYSTEMS = sorted({name for systems in TABLES.values() for name in systems})
 #: random judges judge nothing: let them pass here, and only here
@@ -60,7 +61,7 @@ def published(root: Path, shared: Path, split: str) -> dict[str, Any]:
 def pretrained_models(root: Path) -> dict[str, Any]:
     """Settings of tiny pretrained models, made below `root`."""
     models = make_registered(root / "weights", REAL, words=(*WORDS, "barking", "playing", "tennis", "whale"))
-    return {name: read_card(models / name)["settings"] for name in ("backbone", "av_clip", "clip", "adapter_published")}
+    return {name: read_card(models / name)["settings"] for name in MODELS}
 
 
 def configuration(root: Path, shared: Path) -> dict[str, Any]:
@@ -82,6 +83,7 @@ def configuration(root: Path, shared: Path) -> dict[str, Any]:
             "adapter_vggsound": {"train_on": "tiny_train"},
             "adapter": {"train_on": "tiny_train", "settings": {"loop": {"steps": 2}}},
             "adapter_c": {"train_on": "tiny_train", "settings": {"model": {"clip_dim": 8}}},
+            "adapter_tf": {"train_on": "tiny_train"},
         },
         "systems": {name: {"sampling": {"steps": 2, "half": False}} for name in SYSTEMS if "reference" not in name},
         "samples": {"shards": 1, "batch_size": 3},

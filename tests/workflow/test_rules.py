@@ -184,6 +184,7 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
     [
         ({"training": {"adapter": {"loop": {"stepz": 7}}}}, "stepz"),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
+        ({"systems": {"cafa": {"backbone": "nobody"}}}, "cafa: no backbone 'nobody', there are ['backbone']"),
         ({"tables": {"table1": {"controls": ["nobody"]}}}, "no system 'nobody'"),
         (
             {"tables": {"table1": {"compare": [["cafa", "reference"]]}}},

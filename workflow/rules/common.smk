@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config, validate
 
+from cafa.pretrained import BACKBONES as BACKBONE_KINDS
 from cafa.provenance import code_digest, project_root
 
 min_version("9.27.1")
@@ -24,6 +25,12 @@ RESULTS = config["results"].rstrip("/")
 TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))
 DATASETS, SYSTEMS, ADAPTERS = config["datasets"], config["systems"], config["adapters"]
 PRETRAINED = config["pretrained"]
+#: text-to-audio models, each with encoders of its own for sound and captions
+BACKBONES = (
+    [name for name, entry in PRETRAINED["models"].items() if entry["kind"] in BACKBONE_KINDS]
+    if PRETRAINED
+    else ["backbone"]
+)
 #: kinds of video features that models see unless they say otherwise
 VIDEO_KINDS = ["av_clip"]
 #: GPUs of a job whose command takes --device; a profile says how many there are
@@ -60,6 +67,16 @@ def check_names():
     for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
+    for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
+        if (backbone := entry.get("backbone", "backbone")) not in BACKBONES:
+            raise WorkflowError(f"{name}: no backbone {backbone!r}, there are {BACKBONES}")
+    for name, entry in SYSTEMS.items():
+        own = entry.get("backbone", "backbone")
+        trained = ADAPTERS.get(entry.get("adapter", "adapter"), entry) if entry["kind"] == "adapter" else entry
+        if (theirs := trained.get("backbone", "backbone")) != own:
+            raise WorkflowError(
+                f"system {name}: its adapter is trained on the backbone {theirs}, its `backbone` is {own}"
+            )
     for table, entry in config["tables"].items():
         check_table(table, entry)
 

@@ -50,6 +50,7 @@ rule make_samples:
         models=below("models"),
         clips=below("clips/{dataset}"),
         clip_shards=clip_shard_count,
+        text=system_text,
         text_shards=text_shards_of_clips,
         shard=sample_shard_argument,
         batch_size=config["samples"]["batch_size"],
@@ -63,7 +64,7 @@ rule make_samples:
         "cafa samples make --system {wildcards.system} --settings {params.settings:q} --prompts {input.prompts:q}"
         " --features-folder {params.features:q} --models {params.models:q}"
         " --clips {params.clips:q} --clip-shards {params.clip_shards}"
-        " --text-shards {params.text_shards} {params.truth:q}"
+        " --text {params.text} --text-shards {params.text_shards} {params.truth:q}"
         " --seconds {params.seconds} --sample-rate {params.sample_rate} --seed {params.seed}"
         " --shard {params.shard} --batch-size {params.batch_size} --threads {threads} --device {params.device}"
         " --output-folder {params.folder:q} --index {output.index:q} 2>&1 | tee {log:q}"

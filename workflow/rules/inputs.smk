@@ -5,8 +5,17 @@ MODELS_OF_KIND = {"adapter": ("backbone", "adapter"), "backbone": ("backbone",),
 SEES_VIDEO = ("adapter", "joint")
 GENERATES = ("adapter", "backbone", "joint")
 
-#: kind of feature of clips -> pretrained model that it is encoded with
-ENCODER_OF_KIND = {"latents": "backbone", "av_clip": "av_clip", "clip": "clip"}
+
+def of_backbone(kind, backbone):
+    """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another."""
+    return kind if backbone == "backbone" else f"{kind}_{backbone}"
+
+
+#: folder of features of clips -> kind of feature, and the pretrained model that it is encoded with
+ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
+ENCODERS |= {of_backbone("latents", name): ("latents", name) for name in BACKBONES}
+#: folder of the states of captions -> backbone whose encoder they are of
+TEXT_ENCODERS = {of_backbone("text", name): name for name in BACKBONES}
 
 #: kind of system -> modules that its samples depend on
 CODE_OF_KIND = {
@@ -195,9 +204,15 @@ def video_kinds(system):
     return VIDEO_KINDS if entry["kind"] == "joint" else []
 
 
-def text_files(dataset):
-    """Feature files of a data set's captions."""
-    return [f"{RESULTS}/features/{dataset}/text/{shard}.arrow" for shard in range(text_shard_count(dataset))]
+def text_files(dataset, backbone="backbone"):
+    """Feature files of a data set's captions, of the encoder of a backbone."""
+    folder = f"{RESULTS}/features/{dataset}/{of_backbone('text', backbone)}"
+    return [f"{folder}/{shard}.arrow" for shard in range(text_shard_count(dataset))]
+
+
+def system_text(wildcards):
+    """Folder of the states of captions that a system reads."""
+    return of_backbone("text", SYSTEMS[wildcards.system].get("backbone", "backbone"))
 
 
 def sample_inputs(wildcards):
@@ -208,7 +223,7 @@ def sample_inputs(wildcards):
         "models": models_of_system(wildcards.system),
     }
     if kind in GENERATES:
-        files["text"] = text_files(wildcards.dataset)
+        files["text"] = text_files(wildcards.dataset, SYSTEMS[wildcards.system].get("backbone", "backbone"))
     if kinds := video_kinds(wildcards.system):
         files["video"] = [file for seen in kinds for file in feature_files(wildcards.dataset, seen)]
     if kind in ("reference", "shuffled_reference"):
@@ -231,14 +246,29 @@ def judge_cards(wildcards):
     return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in config["judges"]]
 
 
+def encoded_kind(wildcards):
+    """Kind of feature in a folder of features."""
+    return ENCODERS[wildcards.features][0]
+
+
 def encoder_folder(wildcards):
     """Folder of the pretrained model that a kind of feature is encoded with."""
-    return f"{RESULTS}/models/{ENCODER_OF_KIND[wildcards.kind]}"
+    return f"{RESULTS}/models/{ENCODERS[wildcards.features][1]}"
 
 
 def encoder_card(wildcards):
     """Card of the pretrained model that a kind of feature is encoded with."""
     return f"{encoder_folder(wildcards)}/card.json"
+
+
+def text_encoder_folder(wildcards):
+    """Folder of the backbone whose encoder captions are encoded with."""
+    return f"{RESULTS}/models/{TEXT_ENCODERS[wildcards.text]}"
+
+
+def text_encoder_card(wildcards):
+    """Card of the backbone whose encoder captions are encoded with."""
+    return f"{text_encoder_folder(wildcards)}/card.json"
 
 
 def text_shard_argument(wildcards):
@@ -252,13 +282,13 @@ def text_shard_argument(wildcards):
 def adapter_inputs(wildcards):
     """Files that an adapter is trained from: its backbone, its data set's features, and the adapter it starts from."""
     entry = ADAPTERS[wildcards.adapter]
-    dataset = entry["train_on"]
+    dataset, backbone = entry["train_on"], entry.get("backbone", "backbone")
     files = {
         "manifest": f"{RESULTS}/manifests/{dataset}.parquet",
-        "backbone": f"{RESULTS}/models/{entry.get('backbone', 'backbone')}/card.json",
-        "latents": feature_files(dataset, "latents"),
+        "backbone": f"{RESULTS}/models/{backbone}/card.json",
+        "latents": feature_files(dataset, of_backbone("latents", backbone)),
         "video": [file for kind in entry.get("video", VIDEO_KINDS) for file in feature_files(dataset, kind)],
-        "text": text_files(dataset),
+        "text": text_files(dataset, backbone),
     }
     if "start_from" in entry:
         files["start"] = f"{RESULTS}/models/{entry['start_from']}/card.json"

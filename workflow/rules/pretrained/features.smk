@@ -1,4 +1,4 @@
-# Arrays of the pretrained encoders, from normalised clips, each computed once: data set x kind x shard.
+# Arrays of the pretrained encoders, from normalised clips, each computed once: data set x kind (of latents: and backbone) x shard.
 
 
 rule encode_clips:
@@ -7,12 +7,12 @@ rule encode_clips:
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
         model=encoder_card,
     output:
-        features="<results>/features/{dataset}/{kind}/{shard}.arrow",
-        ledger="<results>/features/{dataset}/{kind}/{shard}.ledger.parquet",
+        features="<results>/features/{dataset}/{features}/{shard}.arrow",
+        ledger="<results>/features/{dataset}/{features}/{shard}.ledger.parquet",
     log:
-        "<logs>/encode_clips/{dataset}.{kind}.{shard}.log",
+        "<logs>/encode_clips/{dataset}.{features}.{shard}.log",
     wildcard_constraints:
-        kind="|".join(ENCODER_OF_KIND),
+        features="|".join(ENCODERS),
     priority: 70
     conda:
         "../../../environment.yml"
@@ -24,12 +24,13 @@ rule encode_clips:
     params:
         shard=shard_argument,
         clips=below("clips/{dataset}/{shard}"),
+        kind=encoded_kind,
         model=encoder_folder,
         settings=setting({**config["features"]["encode"], "seconds": config["window"]["seconds"]}),
         device=config["device"],
         code=code_digest("cafa.features.encoding"),
     shell:
-        "cafa features encode {wildcards.kind} --model {params.model:q} --manifest {input.manifest:q}"
+        "cafa features encode {params.kind} --model {params.model:q} --manifest {input.manifest:q}"
         " --clips {params.clips:q} --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q}"
         " --threads 1 --device {params.device} --output {output.features:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
 
@@ -38,11 +39,13 @@ rule encode_text:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
         prompts=prompts_if_any,
-        model="<results>/models/backbone/card.json",
+        model=text_encoder_card,
     output:
-        "<results>/features/{dataset}/text/{shard}.arrow",
+        "<results>/features/{dataset}/{text}/{shard}.arrow",
     log:
-        "<logs>/encode_text/{dataset}.{shard}.log",
+        "<logs>/encode_text/{dataset}.{text}.{shard}.log",
+    wildcard_constraints:
+        text="|".join(TEXT_ENCODERS),
     priority: 80
     conda:
         "../../../environment.yml"
@@ -53,7 +56,7 @@ rule encode_text:
         gpu=GPUS,
     params:
         prompts=each("--prompts", "prompts"),
-        model=below("models/backbone"),
+        model=text_encoder_folder,
         shard=text_shard_argument,
         device=config["device"],
         code=code_digest("cafa.features.text_states", "cafa.features.text_t5"),
