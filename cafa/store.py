@@ -19,7 +19,7 @@ from cafa.errors import InputError, MissingClipError
 from cafa.files import digest_of, whole
 
 #: Bytes of arrays in a record batch: few batches to open, little memory to write.
-BATCH_BYTES = 16 * 2**20
+BATCH_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)

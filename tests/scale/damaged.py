@@ -82,8 +82,8 @@ class Memory(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look every second."""
-        while not self._over.wait(1.0):
+        """Look often: a short job has its peak in its last second, when it writes its files."""
+        while not self._over.wait(0.1):
             for process, kilobytes in peaks(self.group).items():
                 if process == self.group:
                     self.main = max(self.main, kilobytes)
