@@ -31,5 +31,5 @@ def test_features_of_clips_are_those_of_the_shards_asked_for(tmp_path: Path) -> 
     for shard in range(3):
         write(tmp_path / "av_clip" / f"{shard}.arrow", f"clip{shard}", "av_clip")
     assert Stores(tmp_path, clip_shards=2).of_clips("av_clip").clip_ids == ["clip0", "clip1"]
-    with pytest.raises(InputError, match="3.arrow"):
+    with pytest.raises(InputError, match=r"3\.arrow"):
         Stores(tmp_path, clip_shards=4).of_clips("av_clip")
