@@ -5,6 +5,8 @@ CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if 
 VENV := .venv
 # Extra arguments for Snakemake: make table1 ARGS="--config seed=2 results=results/seed2"
 ARGS ?=
+# Processes of the tests; each takes up to 1.5 GB, and where the golden arrays are one of them 9 GB.
+TEST_PROCESSES ?= 2
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
@@ -34,7 +36,7 @@ report: $(VENV)/installed  ## write results/report.html again
 	$(VENV)/bin/snakemake --report results/report.html $(ARGS)
 
 test: $(VENV)/installed-test  ## the tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 clean:  ## remove the results and what Snakemake remembers of them; the environment stays
 	find results -mindepth 1 -not -name .gitkeep -delete
