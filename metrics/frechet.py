@@ -55,13 +55,21 @@ class FrechetDistance:
     rank_deficiency: int
 
 
+def _centred(given: ArrayLike, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n, d) in float64 less their mean, and the mean (d,)."""
+    rows = as_rows(given, what, minimum=2)
+    mean = rows.mean(axis=0)
+    mine = not np.may_share_memory(rows, np.asarray(given))  # a copy of float32: no second one is needed
+    return np.subtract(rows, mean, out=rows if mine else None), mean
+
+
 def _square_root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
 
 
 def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
-    """Tr (S1 S2)^(1/2) of covariances (d, d), from the eigenvalues of ``L' S1 L`` with ``S2 = L L'``."""
+    """Tr (S1 S2)^(1/2) of symmetric matrices (d, d), from the eigenvalues of ``L' S1 L`` with ``S2 = L L'``."""
     try:
         factor = np.linalg.cholesky(second)  # a tenth of the time of the root, which singular covariances need
         # LAPACK's own step for L' S1 L: a third of the time of two products, as it makes the lower half only.
@@ -98,20 +106,17 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
     InputError
         If a set has fewer than two rows, a value that is not finite, or the lengths differ.
     """
-    x = as_rows(generated, "generated embeddings", minimum=2)
-    y = as_rows(reference, "reference embeddings", minimum=2)
+    x, x_mean = _centred(generated, "generated embeddings")
+    y, y_mean = _centred(reference, "reference embeddings")
     same_width(x, y, "generated and reference embeddings")
-    dimensions = x.shape[1]
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
     offset = x_mean - y_mean
-    x, y = x - x_mean, y - y_mean
-    if min(len(x), len(y)) < dimensions:
+    if min(len(x), len(y)) < x.shape[1]:
         total = np.vdot(x, x) / (len(x) - 1) + np.vdot(y, y) / (len(y) - 1)
         cross = _trace_of_root_from_data(x, y)
     else:
-        first, second = x.T @ x / (len(x) - 1), y.T @ y / (len(y) - 1)
-        total = np.trace(first) + np.trace(second)
-        cross = _trace_of_root(first, second)
+        first, second = x.T @ x, y.T @ y
+        total = np.trace(first) / (len(x) - 1) + np.trace(second) / (len(y) - 1)
+        cross = _trace_of_root(first, second) / np.sqrt((len(x) - 1.0) * (len(y) - 1.0))
     # Equal sets give a rounding error of either sign; a distance has none.
     value = max(0.0, float(offset @ offset + total - 2.0 * cross))
     return FrechetDistance(value, len(x), len(y), rank_deficiency(x, y))
