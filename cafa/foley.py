@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +22,7 @@ from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.sound import write_sound
 from cafa.progress import progress
 from cafa.seeds import seed_for
+from cafa.shards import batches_of_shard
 from cafa.systems import AdapterSystem
 
 
@@ -132,7 +134,7 @@ class FoleyArtist:
 
     def generate(
         self, video: str | Path, prompts: str | Sequence[str], *, seeds: Sequence[int] = (0,),
-        negative_prompt: str | None = None, overlap_seconds: float = 0.4,
+        negative_prompt: str | None = None, overlap_seconds: float = 0.4, batch_size: int = 1,
     ) -> list[Dub]:  # fmt: skip
         """New sounds for a video: one for each prompt and seed.
 
@@ -146,6 +148,9 @@ class FoleyArtist:
             What it should not sound like.
         overlap_seconds : float
             Overlap of windows where the video is longer than one.
+        batch_size : int
+            Windows, of any prompt and seed, that are sampled together: more is faster on a GPU. The sound is the same
+            to rounding.
 
         Returns
         -------
@@ -161,20 +166,28 @@ class FoleyArtist:
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         overlap = round(overlap_seconds * FRAME_RATE)
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {batch_size}")
         if not 0 < overlap <= self.window // 2:
             raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
         texts = [self.encoders.text(prompt) for prompt in prompts]
         negative = None if negative_prompt is None else self.encoders.text(negative_prompt)
         picture, frames, starts, features = self._see(video, overlap)
-        dubs = []
-        jobs = [(p, t, s) for p, t in zip(prompts, texts, strict=True) for s in seeds]
-        for prompt, text, seed in progress(jobs, "generate", len(jobs)):
-            sounds = []
-            for number, video_features in enumerate(features):
-                request = Request(text, video_features, seed_for(seed, prompt, number), negative)
-                sounds += self.generator.pieces([request])
-            dubs.append(Dub(prompt, seed, self._join(sounds, starts, frames), self.generator.sample_rate, picture))
-        return dubs
+        wanted = [(prompt, text, seed) for prompt, text in zip(prompts, texts, strict=True) for seed in seeds]
+        requests = [
+            Request(text, seen, seed_for(seed, prompt, number), negative)
+            for prompt, text, seed in wanted
+            for number, seen in enumerate(features)
+        ]
+        batches = batches_of_shard(requests, batch_size, 0, 1)
+        pieces = (
+            piece for batch in progress(batches, "generate", len(batches)) for piece in self.generator.pieces(batch)
+        )
+        rate = self.generator.sample_rate
+        return [
+            Dub(prompt, seed, self._join(list(islice(pieces, len(starts))), starts, frames), rate, picture)
+            for prompt, _, seed in wanted
+        ]
 
     def _see(self, video: str | Path, overlap: int) -> tuple[bytes, int, list[int], list[np.ndarray]]:
         """The normalised picture, its number of frames, first frames of its windows, and their features."""

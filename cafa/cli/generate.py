@@ -24,6 +24,9 @@ from cafa.cli.options import device_option, threads_option
 @click.option("--steps", type=click.IntRange(2), default=None, help="sampling steps  [default: the backbone's own]")
 @click.option("--half", is_flag=True, help="16 bits: faster on a GPU")
 @click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=1, help="windows sampled together: more is faster on a GPU"
+)
 @click.option("--models", type=click.Path(path_type=Path), default="results/models", help="folder of models")
 @click.option("--backbone", default="backbone", help="folder of the backbone below --models")
 @click.option("--adapter", default="adapter", help="folder of the adapter below --models")
@@ -32,8 +35,8 @@ from cafa.cli.options import device_option, threads_option
 @device_option
 def command(
     video: Path, prompts: tuple[str, ...], seeds: tuple[int, ...], negative_prompt: str | None, gamma: float,
-    guidance_scale: float | None, steps: int | None, half: bool, overlap: float, models: Path, backbone: str,
-    adapter: str, output_folder: Path, device: str,
+    guidance_scale: float | None, steps: int | None, half: bool, overlap: float, batch_size: int, models: Path,
+    backbone: str, adapter: str, output_folder: Path, device: str,
 ) -> None:  # fmt: skip
     """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed."""
     from cafa.foley import FoleyArtist
@@ -42,7 +45,9 @@ def command(
     sampling = Sampling(steps=steps, guidance_scale=guidance_scale, half=half)
     system = AdapterSystem(sampling=sampling, asymmetric_scale=gamma, backbone=backbone, adapter=adapter)
     artist = FoleyArtist(models, system, device)
-    dubs = artist.generate(video, prompts, seeds=seeds, negative_prompt=negative_prompt, overlap_seconds=overlap)
+    dubs = artist.generate(
+        video, prompts, seeds=seeds, negative_prompt=negative_prompt, overlap_seconds=overlap, batch_size=batch_size
+    )
     for dub in dubs:
         name = f"{video.stem}--{re.sub(r'[^a-z0-9]+', '_', dub.prompt.lower())[:60].strip('_')}--{dub.seed}"
         dub.save_sound(output_folder / f"{name}.wav")

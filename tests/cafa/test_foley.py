@@ -103,6 +103,17 @@ def test_every_prompt_and_seed_gives_its_own_sound_and_the_same_one_again(artist
     assert np.array_equal(again.waveform, dubs[3].waveform)
 
 
+def test_windows_of_all_prompts_and_seeds_may_be_sampled_together(artist, make_video):
+    asked = {"prompts": ["sound number 1", "sound number 2"], "seeds": [0, 1], "negative_prompt": "sound number 3"}
+    path = make_video(2 * WINDOW + 3)
+    alone = artist.generate(path, **asked)
+    together = artist.generate(path, **asked, batch_size=5)
+    assert [(dub.prompt, dub.seed) for dub in together] == [(dub.prompt, dub.seed) for dub in alone]
+    for one, other in zip(alone, together, strict=True):
+        assert np.abs(one.waveform).max() > 1e-3
+        assert np.abs(one.waveform - other.waveform).max() < 1e-4
+
+
 def test_a_negative_prompt_changes_the_sound(artist, make_video):
     path = make_video(WINDOW)
     plain = artist.generate(path, "sound number 1")[0]
