@@ -216,7 +216,9 @@ def checked_sha256(files: Sequence[Path] | Mapping[str, Path], expected: Mapping
         found[name] = sha256_file(file)
         if expected.get(name, found[name]) != found[name]:
             raise WeightsError(
-                f"{file} has SHA-256 {found[name]}, expected {expected[name]}: delete it and download it again"
+                f"{file} has SHA-256 {found[name]}, expected {expected[name]}: delete it and download it again. If it "
+                "was meant to change, register the model again (`cafa models register`), with the new SHA-256 if one "
+                "is given there or in the table of weights"
             )
     return found
 
