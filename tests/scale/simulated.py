@@ -142,7 +142,7 @@ def measured(command: list[str], cwd: Path, log: Path) -> dict[str, float]:
                 megabytes = max(megabytes, int(status.split("VmHWM:")[1].split()[0]) / 1024)
             time.sleep(0.05)
     if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed\n{log.read_text(errors='replace')[-5000:]}")
+        raise SystemExit(f"{' '.join(command)} failed\n{log.read_text(errors='replace')[-40000:]}")
     return {"clock": time.monotonic() - begun, "processor": own, "megabytes": megabytes}
 
 
@@ -192,8 +192,8 @@ def steps_of() -> int:
 def show(jobs: dict[str, int], items: Counter[str], run: dict[str, float], start: dict[str, float]) -> None:
     """The share of scheduling in what the real jobs would take; through SLURM each job starts Snakemake twice."""
     total = 0.0
-    for rule, (start, each) in COSTS.items():
-        seconds = jobs.get(rule, 0) * start + items[rule] * each
+    for rule, (opening, each) in COSTS.items():
+        seconds = jobs.get(rule, 0) * opening + items[rule] * each
         total += seconds
         click.echo(f"  {rule:14} {jobs.get(rule, 0):5} jobs, {items[rule]:7} items: {seconds / 3600:7.1f} h")
     count = sum(jobs.values())

@@ -185,9 +185,12 @@ def judged(path: Path, keys: pd.DataFrame, judge: str, columns: dict[str, int], 
         values = pa.array(rng.standard_normal(len(keys) * width, dtype=np.float32))
         lists = pa.FixedSizeListArray.from_arrays(values, width).cast(pa.list_(pa.float32()))
         table = table.append_column(name, lists)
-    grid = {"grid": json.dumps(np.linspace(-2, 2, OFFSETS).tolist())} if judge == "synchformer" else {}
+    facts = {
+        "classifier": {"leaks": json.dumps({"Speech": 0, "Music": 1})},
+        "synchformer": {"grid": json.dumps(np.linspace(-2, 2, OFFSETS).tolist())},
+    }.get(judge, {})
     with whole(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({"weights_sha256": weights, **grid}), temporary)
+        pq.write_table(table.replace_schema_metadata({"weights_sha256": weights, **facts}), temporary)
 
 
 def embed_truth(arguments: Arguments) -> None:
