@@ -29,9 +29,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dsygst
 
 from metrics.validation import as_rows, same_width
+
+#: Rows that are held in float64 at a time.
+ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,13 @@ class FrechetDistance:
     rank_deficiency: int
 
 
-def _centred(given: ArrayLike, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (n, d) in float64 less their mean, and the mean (d,)."""
-    rows = as_rows(given, what, minimum=2)
-    mean = rows.mean(axis=0)
-    mine = not np.may_share_memory(rows, np.asarray(given))  # a copy of float32: no second one is needed
-    return np.subtract(rows, mean, out=rows if mine else None), mean
+def _gram(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Lower half of ``(X - mean)' (X - mean)``, shape (d, d); no second copy of the rows is made."""
+    gram = np.zeros((rows.shape[1], rows.shape[1]), order="F")
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE] - mean
+        gram = dsyrk(1.0, part.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
+    return gram
 
 
 def _square_root(covariance: np.ndarray) -> np.ndarray:
@@ -69,14 +74,14 @@ def _square_root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
-    """Tr (S1 S2)^(1/2) of symmetric matrices (d, d), from the eigenvalues of ``L' S1 L`` with ``S2 = L L'``."""
+    """Tr (S1 S2)^(1/2) of the lower halves of (d, d), from the eigenvalues of ``L' S1 L`` with ``S2 = L L'``."""
     try:
         factor = np.linalg.cholesky(second)  # a tenth of the time of the root, which singular covariances need
         # LAPACK's own step for L' S1 L: a third of the time of two products, as it makes the lower half only.
         product, _ = dsygst(first, factor, itype=2, lower=1)
     except np.linalg.LinAlgError:
         factor = _square_root(second)
-        product = factor.T @ first @ factor
+        product = factor.T @ (np.tril(first) + np.tril(first, -1).T) @ factor
     eigenvalues = np.linalg.eigvalsh(product, UPLO="L")
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
 
@@ -106,15 +111,17 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
     InputError
         If a set has fewer than two rows, a value that is not finite, or the lengths differ.
     """
-    x, x_mean = _centred(generated, "generated embeddings")
-    y, y_mean = _centred(reference, "reference embeddings")
+    x = as_rows(generated, "generated embeddings", minimum=2, dtype=None)
+    y = as_rows(reference, "reference embeddings", minimum=2, dtype=None)
     same_width(x, y, "generated and reference embeddings")
+    x_mean, y_mean = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
     offset = x_mean - y_mean
     if min(len(x), len(y)) < x.shape[1]:
+        x, y = x - x_mean, y - y_mean
         total = np.vdot(x, x) / (len(x) - 1) + np.vdot(y, y) / (len(y) - 1)
         cross = _trace_of_root_from_data(x, y)
     else:
-        first, second = x.T @ x, y.T @ y
+        first, second = _gram(x, x_mean), _gram(y, y_mean)
         total = np.trace(first) / (len(x) - 1) + np.trace(second) / (len(y) - 1)
         cross = _trace_of_root(first, second) / np.sqrt((len(x) - 1.0) * (len(y) - 1.0))
     # Equal sets give a rounding error of either sign; a distance has none.

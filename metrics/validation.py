@@ -6,13 +6,13 @@ A set of clips is a 2-D array, one row per clip. Metrics compute in float64.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from cafa.errors import InputError
 
 
-def as_rows(array: ArrayLike, name: str, *, minimum: int = 1) -> np.ndarray:
-    """Return `array` as float64 rows, or say why it is none.
+def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike = np.float64) -> np.ndarray:
+    """Return `array` as rows of numbers, or say why it is none.
 
     Parameters
     ----------
@@ -22,17 +22,19 @@ def as_rows(array: ArrayLike, name: str, *, minimum: int = 1) -> np.ndarray:
         What the array is, for the message.
     minimum : int
         Fewest rows that the metric is defined for.
+    dtype : dtype, optional
+        Of the result; None: as it comes, without a copy.
 
     Returns
     -------
-    numpy.ndarray, float64, shape (n, d)
+    numpy.ndarray, shape (n, d)
 
     Raises
     ------
     InputError
         If it is not two-dimensional, has too few rows or no columns, or holds a value that is not finite.
     """
-    rows = np.asarray(array, dtype=np.float64)
+    rows = np.asarray(array, dtype=dtype)
     if rows.ndim != 2:
         raise InputError(f"{name} must have two dimensions (clips, values), got shape {rows.shape}")
     if len(rows) < minimum or rows.shape[1] == 0:

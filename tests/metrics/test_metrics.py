@@ -48,6 +48,15 @@ class TestFrechet:
         assert found.value == pytest.approx(expected, rel=1e-6)
         assert found.rank_deficiency == 15
 
+    def test_dimensions_that_say_nothing_change_nothing(self, random):
+        # Zero and doubled columns make the covariances singular: another path through the algebra.
+        x, y = random.standard_normal((3000, 6)).astype(np.float32), random.standard_normal((2500, 6)) + 0.3
+        plain = frechet_distance(x, y).value
+        silent = [np.insert(rows, 2, 0.0, axis=1) for rows in (x, y)]
+        assert frechet_distance(*silent).value == pytest.approx(plain, rel=1e-9)
+        doubled = [np.concatenate([rows, rows], axis=1) for rows in (x, y)]
+        assert frechet_distance(*doubled).value == pytest.approx(2 * plain, rel=1e-6)
+
     def test_is_symmetric_and_blind_to_order(self, random):
         x, y = random.standard_normal((30, 5)), random.standard_normal((20, 5)) + 1
         value = frechet_distance(x, y).value
