@@ -7,7 +7,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -180,13 +179,13 @@ class FoleyArtist:
             for number, seen in enumerate(features)
         ]
         batches = batches_of_shard(requests, batch_size, 0, 1)
-        pieces = (
+        pieces = [
             piece for batch in progress(batches, "generate", len(batches)) for piece in self.generator.pieces(batch)
-        )
-        rate = self.generator.sample_rate
+        ]
+        rate, windows = self.generator.sample_rate, len(starts)
         return [
-            Dub(prompt, seed, self._join(list(islice(pieces, len(starts))), starts, frames), rate, picture)
-            for prompt, _, seed in wanted
+            Dub(prompt, seed, self._join(pieces[k * windows : (k + 1) * windows], starts, frames), rate, picture)
+            for k, (prompt, _, seed) in enumerate(wanted)
         ]
 
     def _see(self, video: str | Path, overlap: int) -> tuple[bytes, int, list[int], list[np.ndarray]]:

@@ -114,6 +114,18 @@ def test_windows_of_all_prompts_and_seeds_may_be_sampled_together(artist, make_v
         assert np.abs(one.waveform - other.waveform).max() < 1e-4
 
 
+def test_progress_of_generating_comes_to_its_end(artist, make_video, monkeypatch):
+    ended = []
+
+    def watched(items, label, total):
+        yield from items
+        ended.append((label, total))
+
+    monkeypatch.setattr("cafa.foley.progress", watched)
+    artist.generate(make_video(2 * WINDOW), ["sound number 1", "sound number 2"])
+    assert dict(ended)["generate"] == 2 * dict(ended)["see"]
+
+
 def test_a_negative_prompt_changes_the_sound(artist, make_video):
     path = make_video(WINDOW)
     plain = artist.generate(path, "sound number 1")[0]
