@@ -12,6 +12,7 @@ from cafa.features.text import text_id
 from cafa.generation import Request, SoundGenerator, open_generator
 from cafa.samples import PromptRow
 from cafa.seeds import seed_for
+from cafa.shards import shard_files
 from cafa.store import FeatureStore
 from cafa.systems import GenerativeSystem
 
@@ -89,7 +90,7 @@ class Stores:
         return self._opened(kind, self.clip_shards)
 
     def _opened(self, name: str, count: int) -> FeatureStore:
-        return FeatureStore([self.folder / name / f"{shard}.arrow" for shard in range(count)])
+        return FeatureStore(shard_files(self.folder / name, "{}.arrow", shards=count))
 
 
 def open_generated(
