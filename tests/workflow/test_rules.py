@@ -12,6 +12,14 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+#: pretrained models that only a plan names
+TWO_BACKBONES = {
+    "models": {
+        "backbone": {"kind": "stable_audio_open"}, "other": {"kind": "tangoflux"},
+        "av_clip": {"kind": "synchformer", "file": "none"},
+    },
+    "judges": {"weights": "none"}, "canary": {},
+}  # fmt: skip
 COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml")
 
 
@@ -185,6 +193,10 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
         ({"training": {"adapter": {"loop": {"stepz": 7}}}}, "stepz"),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
         ({"systems": {"cafa": {"backbone": "nobody"}}}, "cafa: no backbone 'nobody', there are ['backbone']"),
+        (
+            {"pretrained": TWO_BACKBONES, "systems": {"cafa": {"backbone": "other"}}},
+            "its adapter is trained on the backbone backbone, its `backbone` is other",
+        ),
         ({"tables": {"table1": {"controls": ["nobody"]}}}, "no system 'nobody'"),
         (
             {"tables": {"table1": {"compare": [["cafa", "reference"]]}}},

@@ -68,14 +68,14 @@ def check_names():
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
-        if (backbone := entry.get("backbone", "backbone")) not in BACKBONES:
-            raise WorkflowError(f"{name}: no backbone {backbone!r}, there are {BACKBONES}")
+        if backbone_of(entry) not in BACKBONES:
+            raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
     for name, entry in SYSTEMS.items():
-        own = entry.get("backbone", "backbone")
-        trained = ADAPTERS.get(entry.get("adapter", "adapter"), entry) if entry["kind"] == "adapter" else entry
-        if (theirs := trained.get("backbone", "backbone")) != own:
+        adapter = ADAPTERS.get(entry.get("adapter", "adapter")) if entry["kind"] == "adapter" else None
+        if adapter and backbone_of(adapter) != backbone_of(entry):
             raise WorkflowError(
-                f"system {name}: its adapter is trained on the backbone {theirs}, its `backbone` is {own}"
+                f"system {name}: its adapter is trained on the backbone {backbone_of(adapter)}, "
+                f"its `backbone` is {backbone_of(entry)}"
             )
     for table, entry in config["tables"].items():
         check_table(table, entry)
@@ -102,6 +102,11 @@ def check_table(table, entry):
                 f"table {table}: {name} needs the event times that only rendered clips have, "
                 f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
             )
+
+
+def backbone_of(entry):
+    """Model folder of the backbone of an adapter or a system."""
+    return entry.get("backbone", "backbone")
 
 
 def names_of_kind(*kinds):

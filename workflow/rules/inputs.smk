@@ -11,11 +11,9 @@ def of_backbone(kind, backbone):
     return kind if backbone == "backbone" else f"{kind}_{backbone}"
 
 
-#: folder of features of clips -> kind of feature, and the pretrained model that it is encoded with
+#: folder of features -> their kind, and the pretrained model whose encoder makes them
 ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
-ENCODERS |= {of_backbone("latents", name): ("latents", name) for name in BACKBONES}
-#: folder of the states of captions -> backbone whose encoder they are of
-TEXT_ENCODERS = {of_backbone("text", name): name for name in BACKBONES}
+ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
 
 #: kind of system -> modules that its samples depend on
 CODE_OF_KIND = {
@@ -212,7 +210,7 @@ def text_files(dataset, backbone="backbone"):
 
 def system_text(wildcards):
     """Folder of the states of captions that a system reads."""
-    return of_backbone("text", SYSTEMS[wildcards.system].get("backbone", "backbone"))
+    return of_backbone("text", backbone_of(SYSTEMS[wildcards.system]))
 
 
 def sample_inputs(wildcards):
@@ -223,7 +221,7 @@ def sample_inputs(wildcards):
         "models": models_of_system(wildcards.system),
     }
     if kind in GENERATES:
-        files["text"] = text_files(wildcards.dataset, SYSTEMS[wildcards.system].get("backbone", "backbone"))
+        files["text"] = text_files(wildcards.dataset, backbone_of(SYSTEMS[wildcards.system]))
     if kinds := video_kinds(wildcards.system):
         files["video"] = [file for seen in kinds for file in feature_files(wildcards.dataset, seen)]
     if kind in ("reference", "shuffled_reference"):
@@ -246,6 +244,11 @@ def judge_cards(wildcards):
     return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in config["judges"]]
 
 
+def folders_of(*kinds):
+    """Wildcard constraint: the folders of features of some kinds."""
+    return "|".join(name for name, (kind, _) in ENCODERS.items() if kind in kinds)
+
+
 def encoded_kind(wildcards):
     """Kind of feature in a folder of features."""
     return ENCODERS[wildcards.features][0]
@@ -261,16 +264,6 @@ def encoder_card(wildcards):
     return f"{encoder_folder(wildcards)}/card.json"
 
 
-def text_encoder_folder(wildcards):
-    """Folder of the backbone whose encoder captions are encoded with."""
-    return f"{RESULTS}/models/{TEXT_ENCODERS[wildcards.text]}"
-
-
-def text_encoder_card(wildcards):
-    """Card of the backbone whose encoder captions are encoded with."""
-    return f"{text_encoder_folder(wildcards)}/card.json"
-
-
 def text_shard_argument(wildcards):
     """Shard of captions as `2/8`."""
     return f"{wildcards.shard}/{text_shard_count(wildcards.dataset)}"
@@ -282,7 +275,7 @@ def text_shard_argument(wildcards):
 def adapter_inputs(wildcards):
     """Files that an adapter is trained from: its backbone, its data set's features, and the adapter it starts from."""
     entry = ADAPTERS[wildcards.adapter]
-    dataset, backbone = entry["train_on"], entry.get("backbone", "backbone")
+    dataset, backbone = entry["train_on"], backbone_of(entry)
     files = {
         "manifest": f"{RESULTS}/manifests/{dataset}.parquet",
         "backbone": f"{RESULTS}/models/{backbone}/card.json",
@@ -297,7 +290,7 @@ def adapter_inputs(wildcards):
 
 def adapter_backbone(wildcards):
     """Model folder of an adapter's backbone."""
-    return f"{RESULTS}/models/{ADAPTERS[wildcards.adapter].get('backbone', 'backbone')}"
+    return f"{RESULTS}/models/{backbone_of(ADAPTERS[wildcards.adapter])}"
 
 
 def adapter_processes(wildcards):

@@ -12,7 +12,7 @@ rule encode_clips:
     log:
         "<logs>/encode_clips/{dataset}.{features}.{shard}.log",
     wildcard_constraints:
-        features="|".join(ENCODERS),
+        features=folders_of("av_clip", "clip", "latents"),
     priority: 70
     conda:
         "../../../environment.yml"
@@ -39,13 +39,13 @@ rule encode_text:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
         prompts=prompts_if_any,
-        model=text_encoder_card,
+        model=encoder_card,
     output:
-        "<results>/features/{dataset}/{text}/{shard}.arrow",
+        "<results>/features/{dataset}/{features}/{shard}.arrow",
     log:
-        "<logs>/encode_text/{dataset}.{text}.{shard}.log",
+        "<logs>/encode_text/{dataset}.{features}.{shard}.log",
     wildcard_constraints:
-        text="|".join(TEXT_ENCODERS),
+        features=folders_of("text"),
     priority: 80
     conda:
         "../../../environment.yml"
@@ -56,7 +56,7 @@ rule encode_text:
         gpu=GPUS,
     params:
         prompts=each("--prompts", "prompts"),
-        model=text_encoder_folder,
+        model=encoder_folder,
         shard=text_shard_argument,
         device=config["device"],
         code=code_digest("cafa.features.text_states", "cafa.features.text_t5"),
