@@ -16,8 +16,8 @@ from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.manifest import check_clip_id, is_remote, local_path
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.progress import progress
-from cafa.provenance import code_digest
 from cafa.shards import shard_of
+from cafa.stages import stage_version
 from cafa.workers import outcomes
 
 STAGE = "ingest"
@@ -184,7 +184,7 @@ def ingest_shard(
     folder = Path(output_folder)
     _check_folder(folder)
     mine = manifest[[shard_of(clip_id, shards) == shard for clip_id in manifest["clip_id"]]].to_dict("records")
-    key = digest_of({"settings": settings.model_dump(), "code": code_digest("cafa.ingest")})
+    key = digest_of({"settings": settings.model_dump(), "code": stage_version("ingest")})
     results: dict[str, tuple[str, str]] = {}
     with Journal(folder / JOURNAL, key) as journal:
         left = []

@@ -1,9 +1,6 @@
-"""What a result was made by: code digests, versions, and the guard of the package names."""
+"""What a result was made by: versions of packages, and the guard of the package names."""
 
-import ast
-import hashlib
 import importlib.metadata
-from functools import cache
 from pathlib import Path
 
 from cafa.errors import CafaError
@@ -31,65 +28,19 @@ def project_root() -> Path:
     return root
 
 
-def _module_file(root: Path, module: str) -> Path | None:
-    base = root.joinpath(*module.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-@cache
-def _imports(file: Path) -> frozenset[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(), filename=str(file))):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in names if name.split(".")[0] in PACKAGES)
-
-
-def modules_behind(*modules: str) -> dict[str, Path]:
-    """Files of `modules` and of every module of ours that they import, directly or not.
-
-    Imports inside functions count as well.
-
-    Raises
-    ------
-    CafaError
-        If a module named here does not exist.
-    """
-    root = project_root()
-    found: dict[str, Path] = {}
-    waiting = list(modules)
-    for module in modules:
-        if _module_file(root, module) is None:
-            raise CafaError(f"no module {module!r} below {root}: rename it where the rule names it")
-    while waiting:
-        module = waiting.pop()
-        file = _module_file(root, module)
-        if file is None or module in found:  # `from module import name` also yields "module.name"
-            continue
-        found[module] = file
-        waiting += sorted(_imports(file)) + [module.rpartition(".")[0]] * ("." in module)
-    return found
-
-
-@cache
-def code_digest(*modules: str) -> str:
-    """Digest of the source of `modules` and all they import of ours: changes when behaviour may change.
-
-    Read once per process: a workflow asks for the same digest for thousands of jobs.
-    """
-    digest = hashlib.sha256()
-    for module, file in sorted(modules_behind(*modules).items()):
-        digest.update(module.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+#: packages that numbers depend on; not all are installed everywhere
+NUMERIC = (
+    "cafa", "torch", "diffusers", "transformers", "safetensors", "numpy", "scipy", "pandas", "pyarrow", "av", "decord",
+    "opencv-python-headless", "soundfile", "soxr", "snakemake",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on."""
-    names = ("cafa", "torch", "diffusers", "transformers", "numpy", "scipy", "av", "soxr", "snakemake")
-    return {name: importlib.metadata.version(name) for name in names}
+    """Versions of the packages that numbers depend on; those that are not installed are left out."""
+    found = {}
+    for name in NUMERIC:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -16,8 +16,8 @@ from cafa.errors import InputError, MissingClipError
 from cafa.files import digest_of, whole, write_json
 from cafa.ledger import OK, ledger_row, write_ledger
 from cafa.manifest import check_clip_id
-from cafa.provenance import code_digest
 from cafa.seeds import seed_for
+from cafa.stages import stage_version
 from metrics.catalogue import METRICS, metric_named
 from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, Embeddings, read_embeddings
 from metrics.evaluation_cache import EmbeddingCache
@@ -112,7 +112,7 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     own_judges = _judges_of_reference(panel, settings)
     key = digest_of(
         [panel.kind, {name: judge.weights_sha256 for name, judge in panel.judges.items()}, panel.settings,
-         settings.batch_size, own_judges, code_digest("metrics.evaluation_embedding", "metrics.evaluation_real")]
+         settings.batch_size, own_judges, stage_version("evaluate")]
     )  # fmt: skip
     with EmbeddingCache(output / "cache", key) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers)

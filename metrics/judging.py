@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cafa.errors import InputError, MissingClipError
 from cafa.files import digest_of, sha256_file, whole
 from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
-from cafa.provenance import code_digest
 from cafa.shards import shard_of
+from cafa.stages import stage_version
 from cafa.store import FeatureStore, write_features
 from metrics.embeddings import listed
 from metrics.encoders.synchformer_offset import VIDEO_VECTORS
@@ -258,7 +258,7 @@ def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[st
 def _key(panel: RealJudges, settings: JudgingSettings) -> str:
     """Digest of everything that an item depends on but its files."""
     weights = {name: judge.weights_sha256 for name, judge in panel.judges.items()}
-    return digest_of([weights, panel.settings, settings.batch_size, code_digest("metrics.judging")])
+    return digest_of([weights, panel.settings, settings.batch_size, stage_version("embed_pretrained")])
 
 
 def _note(outcome: Outcome) -> str:

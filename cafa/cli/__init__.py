@@ -34,6 +34,7 @@ VERBS = {
     "ledger": "ledger",
     "evaluate": "evaluate",
     "parity": "parity",
+    "stages": "stages",
 }
 
 

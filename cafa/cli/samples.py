@@ -41,9 +41,9 @@ def make(
     """Make one shard of a system's samples; an interrupted job continues after its last whole batch."""
     from cafa.files import digest_of, sha256_file
     from cafa.prompts import read_prompts
-    from cafa.provenance import code_digest
     from cafa.samples import PublishedSounds, ReferenceSounds, SoundSource, make_samples, other_clips, read_rows
     from cafa.shards import shard_of
+    from cafa.stages import stage_of_samples, stage_version
     from cafa.systems import parse_system
 
     system = parse_system(settings)
@@ -74,7 +74,7 @@ def make(
         depends.update(describe(source), threads=threads)
     key = digest_of(
         [name, system.model_dump(mode="json"), seed, batch_size, seconds, sample_rate, sha256_file(prompts), depends,
-         code_digest("cafa.cli.samples")]
+         stage_version(stage_of_samples(system.kind))]
     )  # fmt: skip
     make_samples(
         rows, source, label=f"samples {name} {shard[0]}/{shard[1]}", seed=seed, batch_size=batch_size, shard=shard,

@@ -55,12 +55,12 @@ def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path
     from cafa.ledger import ledger_row, write_ledger
     from cafa.manifest import read_manifest
     from cafa.progress import progress
-    from cafa.provenance import code_digest
     from cafa.shards import shard_of
+    from cafa.stages import stage_version
     from cafa.world.clips import render_shard
 
     clip_ids = [c for c in read_manifest(manifest)["clip_id"] if shard_of(c, shard[1]) == shard[0]]
-    journal, code = Path(ledger).with_suffix(".journal.jsonl"), code_digest("cafa.world.clips")
+    journal, code = Path(ledger).with_suffix(".journal.jsonl"), stage_version("render_world")
     render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, code)
     write_ledger(ledger, [ledger_row(clip_id, "render") for clip_id in clip_ids])
     journal.unlink()

@@ -14,7 +14,7 @@ from cafa.features.reading import Clip
 from cafa.media.frames import read_frames
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import read_sound
-from cafa.provenance import code_digest
+from cafa.stages import stage_version
 from cafa.store import FeatureFormat
 
 STAGE = "features media"
@@ -68,7 +68,7 @@ def media_encoding(clips: str | Path, settings: MediaSettings) -> Encoding:
     """Frames and log-mels, each clip decoded once."""
     about = {"decoder": "normalised clip", **settings.model_dump(exclude={"mel"})}
     sound = {"name": "log_mel", "seconds": settings.seconds, **settings.mel.model_dump()}
-    code = code_digest(__name__)
+    code = stage_version("features_media")
     return Encoding(
         stage=STAGE,
         formats={

@@ -8,8 +8,8 @@ import torch
 
 from cafa.features.encode import EncodeSettings, Encoding
 from cafa.features.reading import Clip, SoundReader
-from cafa.provenance import code_digest
 from cafa.seeds import seed_for
+from cafa.stages import stage_version
 from cafa.store import FeatureFormat
 
 KIND = "latents"
@@ -46,7 +46,7 @@ def latents_encoding(
     samples = round(settings.seconds * audio.sample_rate)
     shape = (-(-samples // audio.samples_per_latent), audio.latent_channels)
     how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
-    code = code_digest(__name__, "cafa.backbones.audio")
+    code = stage_version("encode_latents")
 
     def encode(mine: list[Clip], sounds: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         # One clip per pass: convolutions are chosen by the size of the batch, and with them the last bits.

@@ -7,7 +7,7 @@ import numpy as np
 
 from cafa.features.encode import EncodeSettings, Encoding
 from cafa.features.reading import FrameReader
-from cafa.provenance import code_digest
+from cafa.stages import stage_version
 from cafa.store import FeatureFormat
 
 
@@ -39,7 +39,7 @@ def video_encoding(encoder: VideoEncoder, clips: str | Path, settings: EncodeSet
         An encoder is always given its own window (10 s); what a clip, or `seconds`, does not fill is black.
     """
     how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
-    code = code_digest(__name__, "cafa.features.synchformer", "cafa.features.clip_frames")
+    code = stage_version(f"encode_{encoder.kind}")
     form = FeatureFormat(encoder.kind, encoder.shape, "float16", encoder.encoder, how, code=code)
     return Encoding(
         stage=f"features {encoder.kind}",

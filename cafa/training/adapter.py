@@ -87,7 +87,7 @@ def train_adapter(
 
     train_generator(
         ADAPTER, adapter, loss, settings, manifest, latents, text, video, seed=seed, output=output, device=device,
-        code="cafa.training.adapter", extra=extra, dataset=dataset, processes=processes, silence=frozen.silence,
+        code="train_adapter", extra=extra, dataset=dataset, processes=processes, silence=frozen.silence,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cafa.checkpoint import RESUME, save_model
 from cafa.features.av_clip import KIND, AVClip, AVClipSettings
-from cafa.provenance import code_digest
+from cafa.stages import stage_version
 from cafa.store import FeatureStore
 from cafa.training.data import EpochOrder, clips_with_features
 from cafa.training.generator import seeded
@@ -46,7 +46,7 @@ def train_av_clip(
 
     card = {
         "kind": KIND, "settings": settings.model.model_dump(mode="json"), "training": settings.model_dump(mode="json"),
-        "seed": seed, "clips": len(clips), "code": code_digest("cafa.training.av_clip"),
+        "seed": seed, "clips": len(clips), "code": stage_version("train_av_clip"),
         "inputs": {"frames": frames.encoder_digest, "mel": mel.encoder_digest},
     }  # fmt: skip
     trained = train(

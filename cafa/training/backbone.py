@@ -41,5 +41,5 @@ def train_backbone(
 
     train_generator(
         BACKBONE, model, loss, settings, manifest, latents, text, [], seed=seed, output=output, device=device,
-        code="cafa.training.backbone", dataset=dataset,
+        code="train_backbone", dataset=dataset,
     )  # fmt: skip

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from cafa.checkpoint import RESUME, save_model
 from cafa.files import digest_of
-from cafa.provenance import code_digest
 from cafa.seeds import seed_for
+from cafa.stages import stage_version
 from cafa.store import FeatureStore
 from cafa.training.data import EpochOrder, FeatureBatches, ReadAhead, clips_with_features
 from cafa.training.diffusion import DiffusionSettings, drop_text, keep_mask
@@ -94,7 +94,7 @@ def train_generator(
         Model folder.
     device : str
     code : str
-        Module whose digest goes on the card.
+        Stage whose version goes on the card.
     extra : dict, optional
         More for the card; ``phases`` are those before this one.
     dataset : str
@@ -118,7 +118,7 @@ def train_generator(
         "data": {"name": dataset, "sha256": digest_of(rows[["clip_id", "caption"]].to_numpy().tolist())},
         "inputs": {store.kind: store.encoder_digest for store in (latents, text, *video)},
         "video_kinds": [store.kind for store in video],
-        "text_shape": list(text.shape), "code": code_digest(code), **(extra or {}),
+        "text_shape": list(text.shape), "code": stage_version(code), **(extra or {}),
     }  # fmt: skip
     try:
         trained = train(

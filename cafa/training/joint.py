@@ -40,5 +40,5 @@ def train_joint(
 
     train_generator(
         JOINT, model, loss, settings, manifest, latents, text, [video], seed=seed, output=output, device=device,
-        code="cafa.training.joint", dataset=dataset,
+        code="train_joint", dataset=dataset,
     )  # fmt: skip

@@ -8,8 +8,8 @@ from torch import Generator, Tensor, nn
 
 from cafa.checkpoint import RESUME, save_model
 from cafa.errors import InputError
-from cafa.provenance import code_digest
 from cafa.seeds import seed_for
+from cafa.stages import stage_version
 from cafa.training.loop import train
 from metrics.encoders.micro_judges import build_judge
 from metrics.judges import batches
@@ -63,7 +63,7 @@ def train_judge(
     def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
         return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))
 
-    key = [name, architecture, settings.augmentation.model_dump(), clips.digest, code_digest(__name__)]
+    key = [name, architecture, settings.augmentation.model_dump(), clips.digest, stage_version("train_judge")]
     trained = train(
         model, make_batch, loss_on_device, settings.loop, seed=seed, resume_dir=output / RESUME, key=key, label=name
     )

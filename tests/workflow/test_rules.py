@@ -90,7 +90,7 @@ def edit(finished: Path, file: str, to: Path) -> Path:
     """A copy of the finished project in which one line of a library file is different."""
     shutil.copytree(finished, to, symlinks=True)
     with (to / file).open("a") as text:
-        text.write("\n# another line\n")
+        text.write("\nANOTHER_CONSTANT = 1\n")
     return to
 
 

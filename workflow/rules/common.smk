@@ -11,7 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config, validate
 
 from cafa.pretrained import BACKBONES as BACKBONE_KINDS
-from cafa.provenance import code_digest, project_root
+from cafa.provenance import project_root
+from cafa.stages import stage_of_samples, stage_version
 
 min_version("9.27.1")
 

@@ -18,7 +18,7 @@ rule plan_world:
     params:
         arguments=world_arguments,
         seed=config["seed"],
-        code=code_digest("cafa.world.clips"),
+        code=stage_version("plan_world"),
     shell:
         "cafa world plan --dataset {wildcards.dataset} --seed {params.seed} {params.arguments:q}"
         " --source {output.source:q} --truth {output.truth:q} 2>&1 | tee {log:q}"
@@ -44,7 +44,7 @@ rule build_manifest:
     params:
         root=clips_root,
         arguments=manifest_arguments,
-        code=code_digest("cafa.manifest"),
+        code=stage_version("manifest"),
     shell:
         "cafa manifest --source {input.source:q} --root {params.root:q} {params.arguments:q}"
         " --output {output.manifest:q} --refused {output.refused:q} 2>&1 | tee {log:q}"
@@ -70,7 +70,7 @@ rule build_published:
     params:
         builder=published_builder,
         settings=published_settings,
-        code=code_digest("cafa.datasets.build"),
+        code=stage_version("dataset"),
     shell:
         "cafa dataset build {params.builder} --settings {params.settings:q} --output {output.manifest:q}"
         " --refused {output.refused:q} 2>&1 | tee {log:q}"
@@ -122,7 +122,7 @@ rule render_world:
         shard=shard_argument,
         folder=below("world/{dataset}"),
         seed=config["seed"],
-        code=code_digest("cafa.world.clips"),
+        code=stage_version("render_world"),
     shell:
         "cafa world render --manifest {input.manifest:q} --seed {params.seed}"
         " --shard {params.shard} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
@@ -148,7 +148,7 @@ rule ingest_clips:
         where=raw_place,
         folder=below("clips/{dataset}/{shard}"),
         settings=setting(config["media"]),
-        code=code_digest("cafa.ingest"),
+        code=stage_version("ingest"),
     shell:
         "cafa ingest --manifest {input.manifest:q} {params.where:q} --shard {params.shard}"
         " --settings {params.settings:q} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

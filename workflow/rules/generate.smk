@@ -22,7 +22,7 @@ rule write_prompts:
         ledgers=each("--ledger", "ledgers"),
         settings=prompts_settings,
         seed=config["seed"],
-        code=code_digest("cafa.prompts"),
+        code=stage_version("prompts"),
     shell:
         "cafa prompts --manifest {input.manifest:q} {params.ledgers:q} --settings {params.settings:q}"
         " --seed {params.seed} --output {output.prompts:q} --excluded {output.excluded:q} 2>&1 | tee {log:q}"
@@ -59,7 +59,7 @@ rule make_samples:
         folder=below("samples/{dataset}/{system}/{shard}"),
         seed=config["seed"],
         device=config["device"],
-        code=samples_code,
+        code=samples_version,
     shell:
         "cafa samples make --system {wildcards.system} --settings {params.settings:q} --prompts {input.prompts:q}"
         " --features-folder {params.features:q} --models {params.models:q}"

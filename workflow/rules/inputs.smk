@@ -15,18 +15,6 @@ def of_backbone(kind, backbone):
 ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
 ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
 
-#: kind of system -> modules that its samples depend on
-CODE_OF_KIND = {
-    "adapter": ("cafa.samples", "cafa.sources"),
-    "backbone": ("cafa.samples", "cafa.sources"),
-    "joint": ("cafa.samples", "cafa.sources"),
-    "reference": ("cafa.samples",),
-    "shuffled_reference": ("cafa.samples",),
-    "oracle": ("cafa.samples", "cafa.world.controls"),
-    "shuffled": ("cafa.samples", "cafa.world.controls"),
-    "samples": ("cafa.samples",),
-}
-
 
 # --- clips
 
@@ -174,9 +162,9 @@ def system_settings(wildcards):
     return json.dumps(SYSTEMS[wildcards.system], sort_keys=True)
 
 
-def samples_code(wildcards):
-    """Digest of the code behind a system's samples."""
-    return code_digest(*CODE_OF_KIND[SYSTEMS[wildcards.system]["kind"]])
+def samples_version(wildcards):
+    """Version of the stage that makes a system's samples."""
+    return stage_version(stage_of_samples(SYSTEMS[wildcards.system]["kind"]))
 
 
 def sample_shard_argument(wildcards):
@@ -252,6 +240,11 @@ def folders_of(*kinds):
 def encoded_kind(wildcards):
     """Kind of feature in a folder of features."""
     return ENCODERS[wildcards.features][0]
+
+
+def encoding_version(wildcards):
+    """Version of the stage that makes a kind of feature with a pretrained encoder."""
+    return stage_version(f"encode_{encoded_kind(wildcards)}")
 
 
 def encoder_folder(wildcards):

@@ -26,7 +26,7 @@ rule ask_witnesses:
     params:
         folder=below("parity"),
         root=workflow.basedir,
-        code=code_digest("metrics.parity_weights", "metrics.parity_inputs"),
+        code=stage_version("parity_answers"),
     shell:
         # PATH begins with our own environment, so theirs is named in full: by conda, or in REFERENCE_PYTHON.
         "PYTHONPATH={params.root:q} ${{REFERENCE_PYTHON:-${{CONDA_PREFIX:?set it, or use --sdm conda}}/bin/python}}"
@@ -49,6 +49,6 @@ rule compare_witnesses:
         runtime=30,
     params:
         folder=below("parity"),
-        code=code_digest("metrics.witnesses"),
+        code=stage_version("parity"),
     shell:
         "cafa parity witnesses --folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -23,7 +23,7 @@ rule write_examples:
         samples=below(f"samples/{config['evaluate']}"),
         shards=len(SAMPLE_SHARDS),
         clip_shards=DATASETS[config["evaluate"]]["shards"],
-        code=code_digest("cafa.examples"),
+        code=stage_version("examples"),
     shell:
         "cafa examples --settings {params.settings:q} --prompts {input.prompts:q} --clips {params.clips:q}"
         " --clip-shards {params.clip_shards} --samples-folder {params.samples:q} --shards {params.shards}"

@@ -23,7 +23,7 @@ rule score_system:
         index=each("--index", "index"),
         embeddings=embedding_folders,
         truth=truth_folders,
-        code=code_digest("metrics.scores"),
+        code=stage_version("score"),
     shell:
         "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} {params.truth:q}"
         " --text {input.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"

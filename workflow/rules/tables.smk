@@ -41,7 +41,7 @@ rule make_table:
         samples=table_folder("embeddings" if PRETRAINED else "samples"),
         shards=len(SAMPLE_SHARDS),
         card_extra=table_card_extra,
-        code=code_digest("metrics.report"),
+        code=stage_version("table"),
     shell:
         "cafa table --name {wildcards.table} --settings {params.settings:q} {params.scores:q}"
         " --embeddings-folder {params.embeddings:q} {params.truth:q} --prompts {input.prompts:q} --samples-folder {params.samples:q}"
@@ -69,7 +69,7 @@ rule make_cost_table:
     params:
         cards=each("--card", "cards"),
         published=each("--published", "published"),
-        code=code_digest("cafa.training_table"),
+        code=stage_version("training_table"),
     shell:
         "cafa train table {params.cards:q} {params.published:q} --output {output.csv:q} 2>&1 | tee {log:q}"
 
@@ -90,6 +90,6 @@ rule draw_figure:
         runtime=10,
     params:
         settings=figure_settings,
-        code=code_digest("metrics.figure"),
+        code=stage_version("figure"),
     shell:
         "cafa figure --table {input.table:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

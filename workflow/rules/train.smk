@@ -32,7 +32,7 @@ rule train_adapter:
         seed=config["seed"],
         folder=below("models/{adapter}"),
         device=config["device"],
-        code=code_digest("cafa.training.adapter"),
+        code=stage_version("train_adapter"),
     shell:
         "cafa train adapter --backbone {params.backbone:q} {params.start:q} {params.latents:q} {params.video:q}"
         " {params.text:q} --manifest {input.manifest:q} --settings {params.settings:q} --seed {params.seed}"

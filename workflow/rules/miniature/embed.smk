@@ -25,7 +25,7 @@ rule embed_truth:
         mel=each("--mel", "mel"),
         folder=below("embeddings/{dataset}/truth"),
         device=config["device"],
-        code=code_digest("metrics.embedding"),
+        code=stage_version("embed"),
     shell:
         "cafa embed truth --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --threads {threads} --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
@@ -50,7 +50,7 @@ rule embed_text:
     params:
         judges=below("models/judges"),
         device=config["device"],
-        code=code_digest("metrics.embedding"),
+        code=stage_version("embed"),
     shell:
         "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
         " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
@@ -79,7 +79,7 @@ rule embed_samples:
         batch_size=config["embed"]["batch_size"],
         folder=below("embeddings/{dataset}/{system}/{shard}"),
         device=config["device"],
-        code=code_digest("metrics.embedding"),
+        code=stage_version("embed"),
     shell:
         "cafa embed samples --judges {params.judges:q} --index {input.index:q} {params.frames:q}"
         " --batch-size {params.batch_size} --threads {threads} --device {params.device}"

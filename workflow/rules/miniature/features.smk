@@ -22,7 +22,7 @@ rule extract_media:
         shard=shard_argument,
         clips=below("clips/{dataset}/{shard}"),
         settings=setting({**config["features"]["media"], "seconds": config["window"]["seconds"]}),
-        code=code_digest("cafa.features.from_media"),
+        code=stage_version("features_media"),
     shell:
         "cafa features media --manifest {input.manifest:q} --clips {params.clips:q} --ingest-ledger {input.ingest:q}"
         " --shard {params.shard} --settings {params.settings:q} --frames {output.frames:q} --mel {output.mel:q}"
@@ -46,7 +46,7 @@ rule encode_latents:
         runtime=120,
     params:
         model=below("models/autoencoder"),
-        code=code_digest("cafa.features.mel_autoencoder"),
+        code=stage_version("features_latents"),
     shell:
         "cafa features latents --mel {input.mel:q} --autoencoder {params.model:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -68,7 +68,7 @@ rule encode_av_clip:
         runtime=240,
     params:
         model=below("models/av_clip"),
-        code=code_digest("cafa.features.av_clip"),
+        code=stage_version("features_av_clip"),
     shell:
         "cafa features av-clip --frames {input.frames:q} --model {params.model:q} --threads {threads}"
         " --output {output:q} 2>&1 | tee {log:q}"
@@ -93,7 +93,7 @@ rule encode_text:
         prompts=each("--prompts", "prompts"),
         settings=setting(config["features"]["text"]),
         shard=text_shard_argument,
-        code=code_digest("cafa.features.text"),
+        code=stage_version("features_text"),
     shell:
         "cafa features text --manifest {input.manifest:q} {params.prompts:q} --settings {params.settings:q}"
         " --shard {params.shard} --output {output:q} 2>&1 | tee {log:q}"

@@ -25,7 +25,7 @@ rule train_autoencoder:
         settings=setting(config["training"]["autoencoder"]),
         seed=config["seed"],
         folder=below("models/autoencoder"),
-        code=code_digest("cafa.features.mel_autoencoder"),
+        code=stage_version("train_autoencoder"),
     shell:
         "cafa train autoencoder {params.mel:q} --manifest {input.manifest:q} --settings {params.settings:q}"
         " --seed {params.seed} --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -57,7 +57,7 @@ rule train_av_clip:
         seed=config["seed"],
         folder=below("models/av_clip"),
         device=config["device"],
-        code=code_digest("cafa.training.av_clip"),
+        code=stage_version("train_av_clip"),
     shell:
         "cafa train av-clip {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -90,7 +90,7 @@ rule train_backbone:
         seed=config["seed"],
         folder=below("models/backbone"),
         device=config["device"],
-        code=code_digest("cafa.training.backbone"),
+        code=stage_version("train_backbone"),
     shell:
         "cafa train backbone {params.latents:q} {params.text:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -125,7 +125,7 @@ rule train_joint:
         seed=config["seed"],
         folder=below("models/joint"),
         device=config["device"],
-        code=code_digest("cafa.training.joint"),
+        code=stage_version("train_joint"),
     shell:
         "cafa train joint {params.latents:q} {params.video:q} {params.text:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -158,7 +158,7 @@ rule train_judge:
         seed=config["seed"],
         folder=below("models/judges/{judge}"),
         device=config["device"],
-        code=code_digest("metrics.judges.training"),
+        code=stage_version("train_judge"),
     shell:
         "cafa judges train {wildcards.judge} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
@@ -191,7 +191,7 @@ rule check_judges:
         settings=setting(config["judges_gate"]),
         seed=config["seed"],
         device=config["device"],
-        code=code_digest("metrics.judges.check", "cafa.world.controls"),
+        code=stage_version("check_judges"),
     shell:
         "cafa judges check --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --truth {input.truth:q} --settings {params.settings:q} --seed {params.seed} --threads {threads}"

@@ -28,7 +28,7 @@ rule embed_truth:
         settings=setting(config["embed"]["pretrained"]),
         folder=below("embeddings/{dataset}/truth/{shard}"),
         device=config["device"],
-        code=code_digest("metrics.judging"),
+        code=stage_version("embed_pretrained"),
     shell:
         "cafa embed truth --judges {params.judges:q} --manifest {input.manifest:q} --clips {params.clips:q}"
         " --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q} --threads 1"
@@ -54,7 +54,7 @@ rule embed_text:
     params:
         judges=below("models/judges"),
         device=config["device"],
-        code=code_digest("metrics.judging"),
+        code=stage_version("embed_pretrained"),
     shell:
         "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
         " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
@@ -84,7 +84,7 @@ rule embed_samples:
         settings=setting(config["embed"]["pretrained"]),
         folder=below("embeddings/{dataset}/{system}/{shard}"),
         device=config["device"],
-        code=code_digest("metrics.judging"),
+        code=stage_version("embed_pretrained"),
     shell:
         "cafa embed samples --judges {params.judges:q} --index {input.index:q} {params.truth:q}"
         " --settings {params.settings:q} --threads 1 --device {params.device}"

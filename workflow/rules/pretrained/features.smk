@@ -28,7 +28,7 @@ rule encode_clips:
         model=encoder_folder,
         settings=setting({**config["features"]["encode"], "seconds": config["window"]["seconds"]}),
         device=config["device"],
-        code=code_digest("cafa.features.encoding"),
+        code=encoding_version,
     shell:
         "cafa features encode {params.kind} --model {params.model:q} --manifest {input.manifest:q}"
         " --clips {params.clips:q} --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q}"
@@ -59,7 +59,7 @@ rule encode_text:
         model=encoder_folder,
         shard=text_shard_argument,
         device=config["device"],
-        code=code_digest("cafa.features.text_states", "cafa.features.text_t5"),
+        code=stage_version("encode_text"),
     shell:
         "cafa features text --manifest {input.manifest:q} {params.prompts:q} --model {params.model:q}"
         " --shard {params.shard} --device {params.device} --output {output:q} 2>&1 | tee {log:q}"

@@ -20,7 +20,7 @@ rule register_model:
         settings=model_settings,
         table="config/weights.tsv",
         folder=below("models/{model}"),
-        code=code_digest("cafa.pretrained"),
+        code=stage_version("register_model"),
     shell:
         "cafa models register --settings {params.settings:q} --weights-table {params.table:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -41,7 +41,7 @@ rule register_judge:
     params:
         settings=setting(PRETRAINED["judges"]),
         folder=below("models/judges/{judge}"),
-        code=code_digest("metrics.judges.pretrained"),
+        code=stage_version("register_judge"),
     shell:
         "cafa judges register {wildcards.judge} --settings {params.settings:q} --output {params.folder:q}"
         " 2>&1 | tee {log:q}"
@@ -70,7 +70,7 @@ rule check_judges:
         truth=canary_truth,
         settings=setting({"thresholds": PRETRAINED["canary"]}),
         device=config["device"],
-        code=code_digest("metrics.judges.canary"),
+        code=stage_version("judge_canary"),
     shell:
         "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} {params.truth:q}"
         " --text {input.text:q} --manifest {input.manifest:q} --threads {threads}"
