@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cafa.file_names import shortened
+
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
@@ -17,7 +19,8 @@ def whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # Shortened, so that a name that just fits has a temporary one that fits as well.
+    temporary = path.with_name(f".{shortened(path.stem, 200)}.{os.getpid()}.part{shortened(path.suffix, 30)}")
     try:
         yield temporary
         os.replace(temporary, path)

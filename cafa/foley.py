@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -130,6 +131,11 @@ class FoleyArtist:
         else:
             self.encoders = PretrainedEncoders(models, self.generator, device)
         self.window = round(self.generator.seconds * FRAME_RATE)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What sounds depend on beside video, prompt and seed: models, encoders and sampling, as JSON has it."""
+        return {"generator": self.generator.identity, "encoders": self.generator.inputs}
 
     def generate(
         self, video: str | Path, prompts: str | Sequence[str], *, seeds: Sequence[int] = (0,),

@@ -1,6 +1,6 @@
 """`cafa generate`: new sound for one video."""
 
-import re
+import itertools
 from pathlib import Path
 
 import click
@@ -9,7 +9,7 @@ from cafa.cli.options import device_option, threads_option
 
 
 @click.command()
-@click.argument("video", type=click.Path(path_type=Path))
+@click.argument("video", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--prompt", "prompts", multiple=True, required=True, help="what it should sound like; may be repeated")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,), help="may be repeated: one result each")
 @click.option("--negative-prompt", default=None, help="what it should not sound like")
@@ -38,18 +38,27 @@ def command(
     guidance_scale: float | None, steps: int | None, half: bool, overlap: float, batch_size: int, models: Path,
     backbone: str, adapter: str, output_folder: Path, device: str,
 ) -> None:  # fmt: skip
-    """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed."""
+    """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed.
+
+    Every result has files of its own: the name ends in a digest of video, prompt, seed, settings and models.
+    generated.json beside them says what each file is.
+    """
     from cafa.foley import FoleyArtist
+    from cafa.foley_files import ResultFiles
     from cafa.systems import AdapterSystem, Sampling
 
     sampling = Sampling(steps=steps, guidance_scale=guidance_scale, half=half)
     system = AdapterSystem(sampling=sampling, asymmetric_scale=gamma, backbone=backbone, adapter=adapter)
     artist = FoleyArtist(models, system, device)
+    # Every option takes part unless it is named here, so that a new one cannot be forgotten.
+    apart = {"video", "prompts", "seeds", "models", "output_folder"}
+    given = click.get_current_context().params.items()
+    options = {name: str(value) if isinstance(value, Path) else value for name, value in given if name not in apart}
+    files = ResultFiles(output_folder, video, {"options": options, "models": artist.identity})
+    for prompt, seed in itertools.product(prompts, seeds):
+        files.check(prompt, seed)
     dubs = artist.generate(
         video, prompts, seeds=seeds, negative_prompt=negative_prompt, overlap_seconds=overlap, batch_size=batch_size
     )
     for dub in dubs:
-        name = f"{video.stem}--{re.sub(r'[^a-z0-9]+', '_', dub.prompt.lower())[:60].strip('_')}--{dub.seed}"
-        dub.save_sound(output_folder / f"{name}.wav")
-        dub.save_video(output_folder / f"{name}.mp4")
-        click.echo(str(output_folder / f"{name}.mp4"))
+        click.echo(str(files.save(dub)))

@@ -53,3 +53,10 @@ def test_digests(tmp_path: Path) -> None:
     assert sha256_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
     assert digest_of([1, 2]) != digest_of([2, 1])
+
+
+def test_a_name_that_just_fits_can_be_written(tmp_path):
+    path = tmp_path / ("ж" * 125 + ".json")
+    write_json(path, {"a": 1})
+    assert read_json(path) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

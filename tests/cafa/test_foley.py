@@ -1,11 +1,14 @@
 import itertools
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from cafa.checkpoint import CARD, save_model
+from cafa.cli import cli
 from cafa.errors import ClipError, InputError, WeightsError
 from cafa.features.av_clip import KIND, AVClip, AVClipEncoder, AVClipSettings
 from cafa.files import digest_of, read_json, write_json
@@ -152,3 +155,42 @@ def test_what_cannot_be_used_is_refused(artist, make_video, tmp_path):
         artist.generate(make_video(WINDOW), "sound", overlap_seconds=5)
     with pytest.raises(WeightsError, match="make table1"):
         FoleyArtist(tmp_path)
+
+
+def test_command_gives_every_request_files_of_its_own(models, make_video, tmp_path):
+    first, folder = make_video(WINDOW), tmp_path / "results"
+    second = first.with_suffix(".mov")
+    second.write_bytes(first.read_bytes())
+    prompts = [
+        "Sound number 1",
+        "sound number 1",
+        "sound: number 1!",
+        "звук",
+        "犬の声",
+        "звук 犬",
+        "a" * 70 + " b",
+        "a" * 70 + " c",
+    ]
+    asked = ["--models", str(models), "--output-folder", str(folder), "--steps", "2"]
+
+    def generate(video, *options):
+        result = CliRunner().invoke(cli, ["generate", str(video), *asked, *options], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return [line for line in result.stdout.splitlines() if line.endswith(".mp4")]
+
+    every = [word for prompt in prompts for word in ("--prompt", prompt)]
+    made = generate(first, *every)
+    one = ("--prompt", "sound number 1")
+    made += generate(second, *one)
+    for option in (("--gamma", "0.7"), ("--steps", "3"), ("--guidance-scale", "2"), ("--negative-prompt", "x"),
+                   ("--seed", "1"), ("--overlap", "0.2")):  # fmt: skip
+        made += generate(first, *one, *option)
+    assert len(set(made)) == len(made) == len(prompts) + 7
+    assert len(list(folder.glob("*.wav"))) == len(list(folder.glob("*.mp4"))) == len(made)
+    assert any("犬の声" in name for name in made)
+    index = read_json(folder / "generated.json")
+    assert sorted(index) == sorted(Path(name).stem for name in made)
+    assert index[Path(made[0]).stem]["prompt"] == prompts[0]
+    before = {path: path.read_bytes() for path in folder.glob("*.wav")}
+    assert generate(first, *every) == made[: len(prompts)]  # the same request, the same names
+    assert {path: path.read_bytes() for path in folder.glob("*.wav")} == before
