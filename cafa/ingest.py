@@ -10,7 +10,7 @@ import pandas as pd
 
 from cafa.errors import ClipError, InputError
 from cafa.fetch.table import read_fetched
-from cafa.files import digest_of, sha256_file
+from cafa.files import sha256_file
 from cafa.journal import Journal
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.manifest import check_clip_id, is_remote, local_path
@@ -184,7 +184,7 @@ def ingest_shard(
     folder = Path(output_folder)
     _check_folder(folder)
     mine = manifest[[shard_of(clip_id, shards) == shard for clip_id in manifest["clip_id"]]].to_dict("records")
-    key = digest_of({"settings": settings.model_dump(), "code": stage_version("ingest")})
+    key = {"settings": settings.model_dump(mode="json"), "version": stage_version("ingest")}
     results: dict[str, tuple[str, str]] = {}
     with Journal(folder / JOURNAL, key) as journal:
         left = []
@@ -200,6 +200,7 @@ def ingest_shard(
             results[work.clip_id] = status, detail
             if status == OK or not REASONS[status][0]:  # else trying again can help: not recorded as done
                 journal.add(work.clip_id, {"given": work.given, "status": status, "detail": detail})
+        journal.finish()
     rows = [ledger_row(row["clip_id"], STAGE, *results[row["clip_id"]], line=row["line"]) for row in mine]
     _remove_others(folder, (row["clip_id"] for row in rows if row["status"] == OK))
     write_ledger(ledger, rows)

@@ -3,25 +3,58 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cafa.files import whole
+from cafa.resume import goes_on
+
+#: last line of a journal whose job came to its end
+FINISHED = json.dumps("finished")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a journal on disk says.
+
+    Parameters
+    ----------
+    key : dict or None
+        Of its items; None if there is no journal, or it does not say.
+    items : dict
+        Records by item id.
+    finished : bool
+        Whether the job came to its end.
+    """
+
+    key: dict[str, Any] | None
+    items: dict[str, Any]
+    finished: bool
+
+
+def read_journal(path: str | Path) -> Recorded:
+    """Read a journal as far as it is whole; a line cut short is not read."""
+    path = Path(path)
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    key = json.loads(lines[0]).get("key") if lines else None
+    items = dict(json.loads(line) for line in lines[1:] if line != FINISHED)
+    return Recorded(key if isinstance(key, dict) else None, items, lines[-1:] == [FINISHED])
 
 
 class Journal:
     """Append-only record of finished items, valid for one key.
 
-    Each finished item is one JSON line, flushed to disk before the next item begins; a line cut
-    short by a kill is ignored. A journal written under another key (other settings, inputs or
-    code) is discarded.
+    Each finished item is one JSON line, flushed to disk before the next item begins; a line cut short by a kill is
+    ignored. The first line holds the key. If the items of an unfinished job were made under another key (other
+    settings, inputs or version), :func:`cafa.resume.goes_on` decides; a finished job's journal begins anew.
 
     Parameters
     ----------
     path : str or Path
         The file; its folder is created.
-    key : str
-        Digest of everything the items depend on.
+    key : mapping
+        Everything the items depend on, JSON-serialisable: settings, seed, digests, versions, each under its name.
 
     Attributes
     ----------
@@ -29,18 +62,20 @@ class Journal:
         Records of finished items by item id.
     """
 
-    def __init__(self, path: str | Path, key: str) -> None:
+    def __init__(self, path: str | Path, key: Mapping[str, Any]) -> None:
         self.path = Path(path)
-        self.done: dict[str, Any] = {}
-        lines = self.path.read_text().split("\n")[:-1] if self.path.exists() else []
-        if lines and lines[0] == json.dumps({"key": key}):
-            for line in lines[1:]:
-                item_id, record = json.loads(line)
-                self.done[item_id] = record
-        # Rewritten whole: drops a line cut short, and a journal of another key.
+        before, now = read_journal(self.path), json.loads(json.dumps(key))
+        self.done: dict[str, Any] = before.items
+        if self.done and before.key != now:
+            count = f"{len(self.done)} items done"
+            if before.finished:
+                print(f"{self.path}: made under another key ({count}), which is made again")
+            if before.finished or not goes_on(self.path, before.key, now, count):
+                self.done = {}
+        # Rewritten whole: drops a line cut short, and items of another key.
         with whole(self.path) as temporary:
-            entries = [json.dumps({"key": key}), *(json.dumps(entry) for entry in self.done.items())]
-            temporary.write_text("".join(f"{entry}\n" for entry in entries))
+            lines = [json.dumps({"key": now}), *(json.dumps(entry) for entry in self.done.items())]
+            temporary.write_text("".join(f"{line}\n" for line in lines))
         self._file = open(self.path, "a")  # noqa: SIM115 - held for the life of the journal
 
     def add(self, item_id: str, record: Any) -> None:
@@ -53,6 +88,10 @@ class Journal:
         self._file.write("".join(json.dumps(entry) + "\n" for entry in records.items()))
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Note that the job came to its end: another key may begin anew without a question."""
+        self._file.write(f"{FINISHED}\n")
 
     def close(self, *, remove: bool = False) -> None:
         """Close the file; `remove` deletes it once the job's output stands."""

@@ -5,7 +5,7 @@ A row that cannot be made ends in the index with its reason; scoring decides wha
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -193,7 +193,7 @@ def _intact(records: Sequence[dict[str, Any]], folder: Path) -> bool:
 
 def make_samples(
     rows: Sequence[PromptRow], source: SoundSource, *, label: str, seed: int, batch_size: int, shard: tuple[int, int],
-    folder: str | Path, index: str | Path, key: str,
+    folder: str | Path, index: str | Path, key: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Make a shard of a system's samples.
 
@@ -213,8 +213,13 @@ def make_samples(
         Where the files go.
     index : path
         Index to write, in the order of the prompt set.
-    key : str
-        Digest of everything the samples depend on; a journal of another key is discarded.
+    key : mapping
+        Everything the samples depend on.
+
+    Raises
+    ------
+    ChangedError
+        If unfinished samples are of another key.
     """
     names = [row.file_name for row in rows]  # refused before anything is made, if an id is no plain name
     if len(set(names)) < len(names):

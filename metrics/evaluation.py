@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cafa.errors import InputError, MissingClipError
-from cafa.files import digest_of, whole, write_json
+from cafa.files import whole, write_json
 from cafa.ledger import OK, ledger_row, write_ledger
 from cafa.manifest import check_clip_id
 from cafa.seeds import seed_for
@@ -110,10 +110,11 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     with whole(output / "prompts.parquet") as temporary:
         pairs.prompts.to_parquet(temporary, index=False)
     own_judges = _judges_of_reference(panel, settings)
-    key = digest_of(
-        [panel.kind, {name: judge.weights_sha256 for name, judge in panel.judges.items()}, panel.settings,
-         settings.batch_size, own_judges, stage_version("evaluate")]
-    )  # fmt: skip
+    key = {
+        "judges": panel.kind, "weights": {name: judge.weights_sha256 for name, judge in panel.judges.items()},
+        "settings": panel.settings, "batch_size": settings.batch_size, "judges_of_reference": own_judges,
+        "version": stage_version("evaluate"),
+    }  # fmt: skip
     with EmbeddingCache(output / "cache", key) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
         embedder.look(pairs.pictures)

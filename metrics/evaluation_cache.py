@@ -1,6 +1,7 @@
 """Embeddings that are finished, on disk: an interrupted evaluation continues, and nothing old is ever taken for new."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,33 +9,51 @@ from typing import Any
 import numpy as np
 
 from cafa.errors import ClipError
-from cafa.files import whole
-from cafa.journal import Journal
+from cafa.files import digest_of, whole
+from cafa.journal import Journal, read_journal
+from cafa.resume import answer, goes_on
 
 
 class EmbeddingCache:
     """Arrays by item.
 
     An item counts as finished if the journal holds it for the very bytes it was made from, and its file of arrays is
-    there whole. The journal is valid for one `key`: other judges, lengths or code begin afresh.
+    there whole. Each `key` (judges, lengths, version) has a folder of its own. Unfinished work of another key is never
+    left aside unasked (:func:`cafa.resume.goes_on`).
 
     Parameters
     ----------
     folder : path
         Of the journal and the arrays.
-    key : str
-        Digest of everything but the items' own files.
+    key : mapping
+        Everything but the items' own files.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder / key[:16]
+    def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
+        self.folder = folder / digest_of(key)[:16]
+        if not self.folder.exists():
+            self._settle_others(folder, key)
         self._journal = Journal(self.folder / "journal", key)
 
     def __enter__(self) -> "EmbeddingCache":
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if exc[0] is None:
+            self._journal.finish()
         self._journal.close()
+
+    def _settle_others(self, folder: Path, key: Mapping[str, Any]) -> None:
+        """Ask about unfinished work of other keys; that which is gone on with becomes this key's."""
+        for journal in sorted(folder.glob("*/journal")):
+            other = read_journal(journal)
+            if other.finished or not other.items:
+                continue
+            if answer() == "resume":
+                journal.parent.rename(self.folder)  # the journal, when it is opened, says what changed
+                return
+            goes_on(journal.parent, other.key, key, f"{len(other.items)} sounds and pictures done")
+            shutil.rmtree(journal.parent)
 
     def _file(self, item: str) -> Path:
         return self.folder / f"{hashlib.sha256(item.encode()).hexdigest()[:40]}.npz"

@@ -255,10 +255,13 @@ def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[st
     )  # fmt: skip
 
 
-def _key(panel: RealJudges, settings: JudgingSettings) -> str:
-    """Digest of everything that an item depends on but its files."""
+def _key(panel: RealJudges, settings: JudgingSettings) -> dict[str, Any]:
+    """Everything that an item depends on but its files."""
     weights = {name: judge.weights_sha256 for name, judge in panel.judges.items()}
-    return digest_of([weights, panel.settings, settings.batch_size, stage_version("embed_pretrained")])
+    return {
+        "weights": weights, "judges": panel.settings, "batch_size": settings.batch_size,
+        "version": stage_version("embed_pretrained"),
+    }  # fmt: skip
 
 
 def _note(outcome: Outcome) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, settings_option, shard_option, threads_option
+from cafa.cli.options import device_option, files, folder, resume_options, settings_option, shard_option, threads_option
 from cafa.errors import InputError
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
@@ -52,6 +52,7 @@ def _pretrained(judges: Path, needed: dict[str, object], unused: dict[str, objec
 @folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also video.arrow, ledger.parquet")
 @threads_option
 @device_option
+@resume_options
 def truth(
     judges: Path, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, clips: Path | None,
     ingest_ledger: Path | None, shard: tuple[int, int], settings: str, output_folder: Path, device: str,
@@ -111,6 +112,7 @@ def text(judges: Path, prompts: str, output: Path, device: str) -> None:
 @folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also index.parquet")
 @threads_option
 @device_option
+@resume_options
 def samples(
     judges: Path, index: Path, frames: tuple[str, ...], batch_size: int, truth: tuple[str, ...], settings: str,
     output_folder: Path, device: str,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cafa.cli.options import device_option, folder, threads_option
+from cafa.cli.options import device_option, folder, resume_options, threads_option
 from cafa.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ DEFAULT_SECONDS = 8.0
 @click.option("--set-resamples", type=click.IntRange(100), default=100, help="draws for FAD, KAD and IS")
 @threads_option
 @device_option
+@resume_options
 def command(
     reference: Path, systems: tuple[str, ...], prompts: Path, judges: str, weights: Path | None,
     weights_table: Path | None, unverified: bool, check: Path, output: Path, seconds: float | None,

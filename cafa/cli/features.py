@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import device_option, files, folder, settings_option, shard_option, threads_option
+from cafa.cli.options import device_option, files, folder, resume_options, settings_option, shard_option, threads_option
 from cafa.errors import InputError
 
 
@@ -26,6 +26,7 @@ def command() -> None:
 @threads_option
 @click.option("--output", required=True, help="feature file to write")
 @click.option("--ledger", required=True, help="ledger to write")
+@resume_options
 def encode(
     kind: str, model: Path, manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str,
     reuse: tuple[str, ...], device: str, output: str, ledger: str,
@@ -54,6 +55,7 @@ def encode(
 @click.option("--frames", required=True, help="feature file of frames to write")
 @click.option("--mel", required=True, help="feature file of log-mels to write")
 @click.option("--ledger", required=True, help="ledger to write")
+@resume_options
 def media(
     manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str, workers: int,
     reuse: tuple[str, ...], frames: str, mel: str, ledger: str,
@@ -123,6 +125,7 @@ def av_clip(frames: str, model: Path, output: str) -> None:
 @device_option
 @threads_option
 @click.option("--output", required=True, help="feature file to write")
+@resume_options
 def text(
     manifest: tuple[str, ...], prompts: tuple[str, ...], settings: str | None, model: Path | None,
     shard: tuple[int, int], batch_size: int, device: str, output: str,

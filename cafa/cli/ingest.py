@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import folder, settings_option, shard_option
+from cafa.cli.options import folder, resume_options, settings_option, shard_option
 from cafa.errors import InputError
 
 
@@ -21,6 +21,7 @@ from cafa.errors import InputError
 @click.option(
     "--seconds-per-clip", default=300.0, type=click.FloatRange(1), help="after which a worker gives a clip up"
 )
+@resume_options
 def command(
     manifest: str, root: Path | None, fetched: str | None, fetch_ledger: str | None, shard: tuple[int, int],
     settings: str, output_folder: Path, ledger: str, workers: int, seconds_per_clip: float,

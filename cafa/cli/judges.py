@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, seed_option, settings_option, threads_option
+from cafa.cli.options import device_option, files, folder, resume_options, seed_option, settings_option, threads_option
 
 frames_option = files("--frames", help="feature file of frames")
 mel_option = files("--mel", help="feature file of log-mels")
@@ -42,6 +42,7 @@ def _object(settings: str) -> dict[str, Any]:
 @folder("--output", help="model folder to write")
 @threads_option
 @device_option
+@resume_options
 def train(
     name: str, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, split: str, settings: str, seed: int,
     output: Path, device: str,

@@ -1,11 +1,13 @@
 """Options shared by the verbs, so that the same thing is always called the same."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cafa.resume import VARIABLE
 from cafa.shards import parse_shard
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -48,4 +50,24 @@ threads_option = click.option(
     "--threads", default=1, type=click.IntRange(1), callback=_set_threads, expose_value=False,
     help="threads of a job; results are equal bit for bit only at equal counts",
 )  # fmt: skip
+
+
+def _answer(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        os.environ[VARIABLE] = value  # processes that the command starts know it, too
+
+
+def resume_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options ``--restart`` and ``--resume-anyway``: what to do with unfinished work of other settings or versions."""
+    restart = click.option(
+        "--restart", "on_changed", flag_value="restart", callback=_answer, expose_value=False,
+        help="throw away unfinished work that was begun with other settings, inputs or versions",
+    )  # fmt: skip
+    resume = click.option(
+        "--resume-anyway", "on_changed", flag_value="resume", callback=_answer, expose_value=False,
+        help="go on with such work as it is  [default for both: stop and say what changed]",
+    )  # fmt: skip
+    return restart(resume(command))
+
+
 device_option = click.option("--device", default="cpu", help="torch device")

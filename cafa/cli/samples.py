@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import device_option, folder, seed_option, settings_option, shard_option
+from cafa.cli.options import device_option, folder, resume_options, seed_option, settings_option, shard_option
 from cafa.errors import InputError
 
 
@@ -33,13 +33,14 @@ def command() -> None:
 @click.option("--index", required=True, help="index to write")
 @click.option("--threads", default=1, type=click.IntRange(1), help="threads of the models")
 @device_option
+@resume_options
 def make(
     name: str, settings: str, prompts: str, features_folder: Path, models: Path, clips: Path, clip_shards: int,
     text: str, text_shards: int, truth: str | None, seconds: float, sample_rate: int, seed: int,
     shard: tuple[int, int], batch_size: int, output_folder: Path, index: str, threads: int, device: str,
 ) -> None:  # fmt: skip
     """Make one shard of a system's samples; an interrupted job continues after its last whole batch."""
-    from cafa.files import digest_of, sha256_file
+    from cafa.files import sha256_file
     from cafa.prompts import read_prompts
     from cafa.samples import PublishedSounds, ReferenceSounds, SoundSource, make_samples, other_clips, read_rows
     from cafa.shards import shard_of
@@ -72,10 +73,11 @@ def make(
         stores = Stores(features_folder, clip_shards, text_shards, text)
         source = open_generated(system, models, stores, seed, device)
         depends.update(describe(source), threads=threads)
-    key = digest_of(
-        [name, system.model_dump(mode="json"), seed, batch_size, seconds, sample_rate, sha256_file(prompts), depends,
-         stage_version(stage_of_samples(system.kind))]
-    )  # fmt: skip
+    key = {
+        "system": {"name": name, **system.model_dump(mode="json")}, "seed": seed, "batch_size": batch_size,
+        "seconds": seconds, "sample_rate": sample_rate, "prompts": sha256_file(prompts), "inputs": depends,
+        "version": stage_version(stage_of_samples(system.kind)),
+    }  # fmt: skip
     make_samples(
         rows, source, label=f"samples {name} {shard[0]}/{shard[1]}", seed=seed, batch_size=batch_size, shard=shard,
         folder=output_folder, index=index, key=key,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, seed_option, settings_option, threads_option
+from cafa.cli.options import device_option, files, folder, resume_options, seed_option, settings_option, threads_option
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
 text_option = files("--text", help="feature file of text states")
@@ -59,6 +59,7 @@ def autoencoder(mel: tuple[str, ...], manifest: str, split: str, settings: str, 
 @output_option
 @threads_option
 @device_option
+@resume_options
 def av_clip(
     frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, settings: str, seed: int, output: Path, device: str
 ) -> None:
@@ -80,6 +81,7 @@ def av_clip(
 @output_option
 @threads_option
 @device_option
+@resume_options
 def backbone(
     latents: tuple[str, ...], text: tuple[str, ...], manifest: str, settings: str, seed: int, output: Path, device: str
 ) -> None:
@@ -106,6 +108,7 @@ def backbone(
 @click.option("--processes", default=1, type=click.IntRange(1), help="processes of this machine, one per GPU")
 @threads_option
 @device_option
+@resume_options
 def adapter(
     backbone: Path, start_from: Path | None, latents: tuple[str, ...], video: tuple[str, ...], text: tuple[str, ...],
     manifest: str, settings: str, seed: int, output: Path, processes: int, device: str,
@@ -137,6 +140,7 @@ def adapter(
 @output_option
 @threads_option
 @device_option
+@resume_options
 def joint(
     latents: tuple[str, ...], video: tuple[str, ...], text: tuple[str, ...], manifest: str, settings: str, seed: int,
     output: Path, device: str,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import folder, seed_option, shard_option
+from cafa.cli.options import folder, resume_options, seed_option, shard_option
 from cafa.errors import InputError
 from cafa.files import whole
 
@@ -50,8 +50,9 @@ def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: in
 @shard_option
 @folder("--output-folder", help="folder of the data set's raw files")
 @click.option("--ledger", required=True, help="ledger to write")
+@resume_options
 def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path, ledger: str) -> None:
-    """Render the clips of a shard as mp4 files; clips already rendered by the same code are kept."""
+    """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""
     from cafa.ledger import ledger_row, write_ledger
     from cafa.manifest import read_manifest
     from cafa.progress import progress
@@ -60,7 +61,7 @@ def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path
     from cafa.world.clips import render_shard
 
     clip_ids = [c for c in read_manifest(manifest)["clip_id"] if shard_of(c, shard[1]) == shard[0]]
-    journal, code = Path(ledger).with_suffix(".journal.jsonl"), stage_version("render_world")
-    render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, code)
+    journal, version = Path(ledger).with_suffix(".journal.jsonl"), stage_version("render_world")
+    render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, version)
     write_ledger(ledger, [ledger_row(clip_id, "render") for clip_id in clip_ids])
     journal.unlink()

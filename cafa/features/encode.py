@@ -18,6 +18,7 @@ from cafa.features.reading import Clip
 from cafa.features.unfinished import Outcome, Unfinished
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.progress import progress
+from cafa.resume import goes_on
 from cafa.shards import shard_of
 from cafa.store import BATCH_BYTES, FeatureFormat, FeatureStore
 from cafa.workers import outcomes, read_ahead
@@ -191,7 +192,7 @@ def _files_of(places: Sequence[str | Path]) -> list[Path]:
 def _stores(encoding: Encoding, files: Sequence[Path], *, own: bool = False) -> dict[str, list[FeatureStore]]:
     """Files, by kind, whose rows may be used for this job; others are passed over.
 
-    `own` files are outputs of the same command that ended before: of the same code too, or they are made anew.
+    `own` files are outputs of the same command that ended before: of the same version too, or it is asked what to do.
     """
     stores: dict[str, list[FeatureStore]] = {kind: [] for kind in encoding.formats}
     for path in files:
@@ -202,9 +203,19 @@ def _stores(encoding: Encoding, files: Sequence[Path], *, own: bool = False) -> 
                 continue
             raise
         wanted = encoding.formats[store.kind].about if store.kind in encoding.formats else {}
-        if wanted and all(value == store.about[name] for name, value in wanted.items() if own or name != "code"):
+        same = wanted and all(value == store.about[name] for name, value in wanted.items() if own or name != "code")
+        if same or (own and wanted and _goes_on(path, store, wanted)):
             stores[store.kind].append(store)
     return stores
+
+
+def _goes_on(path: Path, store: FeatureStore, wanted: Mapping[str, Any]) -> bool:
+    """Whether rows of a finished file of another encoder, settings or version are to be taken."""
+    if not goes_on(path, store.about, wanted, f"{len(store)} clips, finished"):
+        return False
+    if any(store.about[name] != wanted[name] for name in ("shape", "dtype", "trimmed")):
+        raise InputError(f"{path} holds arrays of another form, which cannot be gone on with: give --restart")
+    return True
 
 
 def _copy(

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from cafa.errors import InputError
-from cafa.files import digest_of, whole
-from cafa.journal import Journal
+from cafa.files import whole
+from cafa.journal import Journal, read_journal
 from cafa.ledger import OK
+from cafa.resume import answer
 from cafa.store import FeatureFormat, FeatureWriter
 
 
@@ -51,13 +52,14 @@ class Unfinished:
     output : Path
         The job's (first) output; outcomes are kept in a hidden folder beside it.
     formats : mapping of str to FeatureFormat
-        By kind. Other formats (another encoder, other settings, other code) begin anew.
+        By kind; they are the key of the journal (another encoder, other settings, another version).
     """
 
     def __init__(self, output: Path, formats: Mapping[str, FeatureFormat]) -> None:
         self.folder = output.with_name(f".{output.stem}.unfinished")
         self._formats = dict(formats)
-        key = digest_of({kind: form.about for kind, form in self._formats.items()})
+        key = {kind: form.about for kind, form in self._formats.items()}
+        self._check_rows(self.folder / "journal", key)
         self._journal = Journal(self.folder / "journal", key)
         self._files = {kind: open(self.folder / f"{kind}.rows", "ab+") for kind in self._formats}  # noqa: SIM115
         held = {kind: os.fstat(file.fileno()).st_size for kind, file in self._files.items()}
@@ -71,6 +73,19 @@ class Unfinished:
                 ends[kind] = max(ends[kind], offset + length)
         for kind, file in self._files.items():
             file.truncate(ends[kind])
+
+    @staticmethod
+    def _check_rows(journal: Path, key: Mapping[str, Any]) -> None:
+        """Refuse to go on with rows of another form: they are no rows of this file."""
+        before = read_journal(journal)
+        if answer() == "resume" and before.key is not None and before.items:
+            for kind, form in key.items():
+                for name in ("shape", "dtype", "trimmed"):
+                    if (old := before.key.get(kind, {}).get(name)) != form[name]:
+                        raise InputError(
+                            f"{journal.parent} holds {kind} of {name} {old}, wanted is {form[name]}: "
+                            "this cannot be gone on with, give --restart"
+                        )
 
     def status(self, clip_id: str, sources: Mapping[str, str | None]) -> tuple[str, str] | None:
         """Status and detail of a clip that is done; None if it is not, or was done from other files."""

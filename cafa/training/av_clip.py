@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cafa.checkpoint import RESUME, save_model
 from cafa.features.av_clip import KIND, AVClip, AVClipSettings
+from cafa.files import digest_of
 from cafa.stages import stage_version
 from cafa.store import FeatureStore
 from cafa.training.data import EpochOrder, clips_with_features
@@ -49,8 +50,11 @@ def train_av_clip(
         "seed": seed, "clips": len(clips), "code": stage_version("train_av_clip"),
         "inputs": {"frames": frames.encoder_digest, "mel": mel.encoder_digest},
     }  # fmt: skip
+    key = {**card, "training": settings.model_dump(mode="json", exclude={"loop"}), "data": digest_of(clips)}
     trained = train(
-        model, make_batch, loss, settings.loop, seed=seed, resume_dir=Path(output) / RESUME, key=[card, clips],
+        model, make_batch, loss, settings.loop, seed=seed, resume_dir=Path(output) / RESUME, key=key,
         label="train av_clip",
     )  # fmt: skip
-    save_model(output, trained.weights, {**card, "seconds": trained.seconds}, trained.losses)
+    save_model(
+        output, trained.weights, {**card, "seconds": trained.seconds, "changes": trained.changes}, trained.losses
+    )

@@ -120,11 +120,12 @@ def train_generator(
         "video_kinds": [store.kind for store in video],
         "text_shape": list(text.shape), "code": stage_version(code), **(extra or {}),
     }  # fmt: skip
+    key = {**card, "settings": settings.model_dump(mode="json", exclude={"loop", "tensorboard", "read_ahead"})}
     try:
         trained = train(
             model.to(where), lambda index, generator: on_device(reader(index), where),
             loss if share.count == 1 else partial(loss, share=share), settings.loop, seed=seed,
-            resume_dir=output / RESUME, key=card, label=f"train {output.name}", processes=processes,
+            resume_dir=output / RESUME, key=key, label=f"train {output.name}", processes=processes,
             curves_dir=output / "tensorboard" if settings.tensorboard else None,
         )  # fmt: skip
     finally:
@@ -136,6 +137,8 @@ def train_generator(
     card.update(validation_loss(model, loss, settings, manifest, batches, seed, where))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.stretches))
+    if trained.changes:
+        card["changes"] = trained.changes
     card["phases"] = [*card.get("phases", []), phase(card)]
     save_model(output, weights, card, trained.losses)
 

@@ -5,10 +5,10 @@ run is weights, optimiser, moving average and step; a run cut anywhere and resum
 run bit for bit on the same machine. Several processes share every batch (:mod:`cafa.training.processes`).
 """
 
+import json
 import math
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from cafa.errors import CafaError
-from cafa.files import digest_of, whole
+from cafa.files import whole, write_json
 from cafa.progress import progress
+from cafa.resume import ChangedError, differences, goes_on
 from cafa.seeds import seed_for
 from cafa.training.curves import Curves
 from cafa.training.processes import ALONE, Processes
 
-STATE = "state.pt"
+STATE, KEY = "state.pt", "key.json"
 
 
 class LoopSettings(BaseModel):
@@ -78,12 +79,15 @@ class Trained:
         Spent in steps that count: what a killed process did after its last saved state is not among them.
     stretches : list of dict
         Where they were spent: ``device`` (name), ``kind`` (``cpu``, ``cuda``), ``count`` of processes, ``seconds``.
+    changes : list of dict
+        Where the run went on under another key because that was asked for: ``step``, and what ``changed``.
     """
 
     weights: dict[str, torch.Tensor]
     losses: pd.DataFrame
     seconds: float
     stretches: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
 
 
 MakeBatch = Callable[[int, torch.Generator], Any]
@@ -113,6 +117,13 @@ def _state_weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {k: v for k, v in model.state_dict().items() if k in trainable or k in buffers}
 
 
+def cost_of(state: dict[str, Any]) -> str:
+    """How far a state is, and what it took."""
+    of = f" of {state['key']['loop']['steps']}" if isinstance(state["key"], dict) else ""
+    hours = sum(entry["seconds"] for entry in state["stretches"]) / 3600
+    return f"{state['step']}{of} steps done, {hours:.2f} hours"
+
+
 class _Run:
     """A model in training with all that its resume state holds."""
 
@@ -130,37 +141,55 @@ class _Run:
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()} if average else {}
         self.rows: list[dict[str, float]] = []
         self.stretches: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []
         self.step = 0
 
-    def restore(self, path: Path, key: str, main: bool) -> None:
-        """Go on from the state of an interrupted run of the same key; any other is put aside."""
+    def restore(self, path: Path, key: dict[str, Any], processes: Processes) -> None:
+        """Go on from the state of an interrupted run of the same key; of another only if that is asked for."""
         if not path.exists():
             return
         # On a GPU the state is copied from the file page by page: processes need no memory of their own for it.
         state = torch.load(path, weights_only=True, map_location="cpu", mmap=self.device.type == "cuda")
-        if state["key"] != key:
-            if main:
-                aside = path.replace(path.with_suffix(".other.pt"))
-                print(
-                    f"{path} is of another run (other data, settings, seed or code) and was put aside as {aside.name}: "
-                    "training starts from the first step",
-                    file=sys.stderr,
-                )
+        before = state["key"] if isinstance(state["key"], dict) else None
+        if before != key and not goes_on(path, before, key, cost_of(state), say=processes.main):
+            if processes.main:
+                path.unlink(missing_ok=True)
             return
+        self.load(state, path)
+        if before != key:
+            self.changes = [*self.changes, {"step": self.step, "changed": differences(before or {}, key)}]
+
+    def load(self, state: dict[str, Any], path: Path) -> None:
+        """Take over a state.
+
+        Raises
+        ------
+        ChangedError
+            If it is of another model.
+        """
+        shapes = {name: tuple(tensor.shape) for name, tensor in _state_weights(self.model).items()}
+        if shapes != {name: tuple(tensor.shape) for name, tensor in state["model"].items()}:
+            raise ChangedError(f"{path} holds the weights of another model, which cannot be trained on: give --restart")
         self.model.load_state_dict(state["model"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:  # today's, which are the state's unless the key is another
+            group.update(betas=self.settings.betas, weight_decay=self.settings.weight_decay)
         if self.average:
-            self.average = {n: t.to(self.device) for n, t in state["average"].items()}
+            average = state["average"] or {name: p.detach().clone() for name, p in self.parameters.items()}
+            self.average = {n: t.to(self.device) for n, t in average.items()}
         self.rows, self.step, self.stretches = state["rows"], state["step"], state["stretches"]
+        self.changes = state.get("changes", [])
 
-    def save(self, path: Path, key: str, stretches: list[dict[str, Any]]) -> None:
-        """Save the state whole or not at all."""
+    def save(self, path: Path, key: dict[str, Any], stretches: list[dict[str, Any]]) -> None:
+        """Save the state whole or not at all, and beside it, for people, what it is of."""
         state = {
             "key": key, "model": _state_weights(self.model), "optimiser": self.optimiser.state_dict(),
             "average": self.average, "rows": self.rows, "step": self.step, "stretches": stretches,
+            "changes": self.changes,
         }  # fmt: skip
         with whole(path) as temporary:
             torch.save(state, temporary)
+        write_json(path.with_name(KEY), {"key": key, "work": cost_of(state)})
 
     def update(self, values: dict[str, float]) -> dict[str, float]:
         """One optimiser step with the accumulated gradient; returns the row of the step."""
@@ -237,7 +266,7 @@ def train(
     *,
     seed: int,
     resume_dir: str | Path,
-    key: Any,
+    key: Mapping[str, Any],
     label: str,
     processes: Processes = ALONE,
     curves_dir: str | Path | None = None,
@@ -258,8 +287,8 @@ def train(
         Seed of the run.
     resume_dir : path
         Where the state of an unfinished run is kept (and removed by the caller when results stand).
-    key : JSON-serialisable
-        Everything else that decides the result (data digests, code): a state of another key is put aside.
+    key : mapping
+        Everything else that decides the result, JSON-serialisable: digests of data, versions.
     label : str
         Name shown in the progress.
     processes : Processes
@@ -270,11 +299,17 @@ def train(
     Returns
     -------
     Trained
+
+    Raises
+    ------
+    ChangedError
+        If there is the state of a run of another key, settings or seed, and nobody said what to do with it.
     """
-    run_key = digest_of([key, settings.model_dump(mode="json", exclude={"save_every_seconds"}), seed])
+    decides = {**key, "loop": settings.model_dump(mode="json", exclude={"save_every_seconds"}), "seed": seed}
+    run_key: dict[str, Any] = json.loads(json.dumps(decides))
     state_path = Path(resume_dir) / STATE
     run = _Run(model, settings, average=settings.ema_decay is not None and processes.main)
-    run.restore(state_path, run_key, processes.main)
+    run.restore(state_path, run_key, processes)
     objective = processes.prepare(Objective(model, loss))
     curves = Curves(curves_dir, run.rows) if curves_dir is not None and processes.main else None
     model.train()
@@ -295,4 +330,5 @@ def train(
     model.eval()
     stretches = clock.stretches()
     seconds = sum(entry["seconds"] for entry in stretches)
-    return Trained(run.weights() if processes.main else {}, pd.DataFrame(run.rows), seconds, stretches)
+    weights = run.weights() if processes.main else {}
+    return Trained(weights, pd.DataFrame(run.rows), seconds, stretches, run.changes)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from cafa.errors import InputError
-from cafa.files import digest_of
 from cafa.journal import Journal
 from cafa.seeds import seed_for
 from cafa.world.categories import CATEGORIES, caption, slug_of
@@ -192,7 +191,7 @@ def render_clip(clip_id: str, seed: int, path: str | Path, difficulty: Difficult
     write_mp4(path, frames, sound_of(clip_id, seed, difficulty), RATE, SAMPLE_RATE)
 
 
-def render_shard(clip_ids: Iterable[str], seed: int, folder: str | Path, journal: str | Path, code: str) -> None:
+def render_shard(clip_ids: Iterable[str], seed: int, folder: str | Path, journal: str | Path, version: str) -> None:
     """Render clips to ``<folder>/<clip_id>.mp4``, keeping those a journal knows as rendered by the same code.
 
     Parameters
@@ -205,10 +204,15 @@ def render_shard(clip_ids: Iterable[str], seed: int, folder: str | Path, journal
         Where the files go.
     journal : path
         Journal file; the caller removes it when the shard is finished.
-    code : str
-        Digest of the rendering code.
+    version : str
+        Of the stage.
+
+    Raises
+    ------
+    ChangedError
+        If the journal is of another seed or version.
     """
-    with Journal(journal, digest_of([seed, code])) as done:
+    with Journal(journal, {"seed": seed, "version": version}) as done:
         for clip_id in clip_ids:
             path = Path(folder) / f"{clip_id}.mp4"
             if done.done.get(clip_id) is None or not path.is_file():

@@ -63,7 +63,10 @@ def train_judge(
     def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
         return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))
 
-    key = [name, architecture, settings.augmentation.model_dump(), clips.digest, stage_version("train_judge")]
+    key = {
+        "judge": name, "architecture": architecture, "augmentation": settings.augmentation.model_dump(mode="json"),
+        "data": clips.digest, "version": stage_version("train_judge"),
+    }  # fmt: skip
     trained = train(
         model, make_batch, loss_on_device, settings.loop, seed=seed, resume_dir=output / RESUME, key=key, label=name
     )
@@ -80,6 +83,7 @@ def train_judge(
         "frames": clips.frames.encoder,
         "parameters": sum(p.numel() for p in model.parameters()),
         "seconds": round(trained.seconds, 1),
+        "changes": trained.changes,
     }
     save_model(output, trained.weights, card, trained.losses)
     return card

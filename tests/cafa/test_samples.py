@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from cafa.errors import ClipError, InputError
+from cafa.resume import VARIABLE, ChangedError
 from cafa.samples import PromptRow, PublishedSounds, ReferenceSounds, make_samples, other_clips
 from cafa.systems import SamplesSystem
 
@@ -40,7 +41,7 @@ def make(folder: Path, source, *, shard=(0, 1), key="k", batch_size=3, which=Non
     index = folder / f"{shard[0]}.parquet"
     make_samples(
         which or rows(), source, label="test", seed=1, batch_size=batch_size, shard=shard,
-        folder=folder / str(shard[0]), index=index, key=key,
+        folder=folder / str(shard[0]), index=index, key={"key": key},
     )  # fmt: skip
     return pd.read_parquet(index)
 
@@ -75,7 +76,7 @@ def test_an_interrupted_shard_continues_after_its_last_batch(tmp_path):
     assert resumed.equals(whole)
 
 
-def test_a_damaged_sample_and_a_journal_of_another_key_are_not_trusted(tmp_path):
+def test_a_damaged_sample_and_a_journal_of_another_key_are_not_trusted(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, Tones(cut_after=3))
     next((tmp_path / "0").glob("clip0--*.flac")).write_bytes(b"cut short")
@@ -85,6 +86,9 @@ def test_a_damaged_sample_and_a_journal_of_another_key_are_not_trusted(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "other", Tones(cut_after=3), key="old")
     fresh = Tones()
+    with pytest.raises(ChangedError, match='key: "old" -> "new"'):
+        make(tmp_path / "other", fresh, key="new")
+    monkeypatch.setenv(VARIABLE, "restart")
     make(tmp_path / "other", fresh, key="new")
     assert len(fresh.batches) == 4
 

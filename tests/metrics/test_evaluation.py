@@ -12,6 +12,7 @@ import soundfile
 
 from cafa.errors import ClipError, InputError, MissingClipError
 from cafa.ledger import read_ledgers
+from cafa.resume import VARIABLE, ChangedError
 from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
 from metrics.evaluation_cache import EmbeddingCache
 from metrics.evaluation_files import Pairs, read_pairs
@@ -178,15 +179,34 @@ def test_other_sounds_or_lengths_are_never_taken_from_an_older_run(tmp_path: Pat
     assert other.heard == 8
 
 
+KEY = {"weights": {"clap": "0a"}, "batch_size": 4}
+
+
+@pytest.mark.parametrize(("choice", "finished"), [("restart", False), ("resume", True)])
+def test_embeddings_of_an_unfinished_evaluation_are_not_left_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str, finished: bool
+) -> None:
+    killed = EmbeddingCache(tmp_path, KEY)
+    killed.put("a", "s1", {"x": np.arange(5)}, {})
+    with pytest.raises(ChangedError, match=r"1 sounds and pictures done(.|\n)*batch_size: 4 -> 8"):
+        EmbeddingCache(tmp_path, {**KEY, "batch_size": 8})
+    monkeypatch.setenv(VARIABLE, choice)
+    with EmbeddingCache(tmp_path, {**KEY, "batch_size": 8}) as cache:
+        assert cache.finished("a", "s1") == finished
+    monkeypatch.delenv(VARIABLE)
+    with EmbeddingCache(tmp_path, KEY) as cache:  # that one came to its end: nothing to ask
+        assert not cache.finished("a", "s1")
+
+
 def test_a_half_finished_item_is_not_finished(tmp_path: Path):
-    with EmbeddingCache(tmp_path, "k" * 64) as cache:
+    with EmbeddingCache(tmp_path, KEY) as cache:
         cache.put("a", "s1", {"x": np.arange(5)}, {"rate": 1})
         cache.put("b", "s2", {"x": np.arange(5)}, {})
         cache.put_failure("c", "s3", ClipError("short", "0.1 s"))
         np.testing.assert_array_equal(cache.arrays("a")["x"], np.arange(5))
-    files = sorted((tmp_path / ("k" * 16)).glob("*.npz"))
+    files = sorted(tmp_path.glob("*/*.npz"))
     files[0].write_bytes(files[0].read_bytes()[:-7])
-    with EmbeddingCache(tmp_path, "k" * 64) as cache:
+    with EmbeddingCache(tmp_path, KEY) as cache:
         assert sorted([cache.finished("a", "s1"), cache.finished("b", "s2")]) == [False, True]
         assert not cache.finished("a", "other bytes")
         assert not cache.finished("a", "")
@@ -194,7 +214,7 @@ def test_a_half_finished_item_is_not_finished(tmp_path: Path):
         with pytest.raises(ClipError, match=r"short: 0\.1 s"):
             cache.facts("c")
     files[1].unlink()
-    with EmbeddingCache(tmp_path, "k" * 64) as cache:
+    with EmbeddingCache(tmp_path, KEY) as cache:
         assert not cache.finished("a", "s1")
         assert not cache.finished("b", "s2")
 

@@ -54,7 +54,9 @@ shell.prefix(
     f"exec 9>>{shlex.quote(RESULTS)}/.jobs.lock; if command -v flock >/dev/null; then flock --shared 9 || true; fi; "
     f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
     "OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
-    "MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; "
+    "MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 "
+    # As --restart or --resume-anyway of a command. No param: what is finished does not depend on it.
+    f"CAFA_ON_CHANGED={config.get('on_changed', 'stop')}; "
 )
 
 

@@ -19,6 +19,7 @@ from cafa.features.unfinished import Unfinished
 from cafa.features.verify import verify_features
 from cafa.files import sha256_file
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.resume import VARIABLE, ChangedError
 from cafa.store import FeatureFormat, FeatureStore
 
 SHAPES = {"left": (3, 4), "right": (2,)}
@@ -153,13 +154,20 @@ def test_rows_lost_by_the_disk_are_made_again(shard: Callable, tmp_path: Path) -
     assert contents(tmp_path / "a") == contents(tmp_path / "whole")
 
 
-def test_changes_begin_anew_where_they_matter(shard: Callable, tmp_path: Path) -> None:
+def test_changes_begin_anew_where_they_matter(shard: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {name: name for name in ("c1", "c2", "c3")}
     shard(names, Counting())
     shard({**names, "c2": "other bytes"}, encoder := Counting())
     assert encoder.seen == ["c2"]
     assert FeatureStore([tmp_path / "a" / "left.arrow"]).source_of("c2") == "other bytes"
     for changed in (Counting(weights="others"), Counting(seconds=8)):
+        finished = (tmp_path / "a" / "left.arrow").read_bytes()
+        monkeypatch.setenv(VARIABLE, "stop")
+        with pytest.raises(ChangedError, match="3 clips, finished"):
+            shard(names, changed)
+        assert (tmp_path / "a" / "left.arrow").read_bytes() == finished
+        assert changed.seen == []
+        monkeypatch.setenv(VARIABLE, "restart")
         shard(names, changed)
         assert sorted(changed.seen) == ["c1", "c2", "c3"]
 

@@ -19,6 +19,7 @@ from cafa.features.synchformer import SynchformerFeatures
 from cafa.files import sha256_file
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.media.frames import read_frames
+from cafa.resume import VARIABLE, ChangedError
 from cafa.store import FeatureStore
 from metrics.encoders.synchformer_visual import SynchformerVisual
 from metrics.encoders.weights import WeightSource
@@ -152,7 +153,9 @@ def write_mp4(path: Path, frames: np.ndarray) -> None:
         container.mux(stream.encode(None))
 
 
-def test_features_of_a_shard_account_for_every_clip(synchformer: SynchformerFeatures, tmp_path: Path):
+def test_features_of_a_shard_account_for_every_clip(
+    synchformer: SynchformerFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     clips = tmp_path / "clips"
     clips.mkdir()
     for clip_id, count in (("whole", 250), ("brief", 40)):
@@ -175,6 +178,9 @@ def test_features_of_a_shard_account_for_every_clip(synchformer: SynchformerFeat
 
     lost = {"refused": "missing_feature", "gone": "missing_file"}
     assert statuses() == {"whole": "ok", "brief": "short", **lost}
+    with pytest.raises(ChangedError, match=r"settings\.pad_short: false -> true"):
+        statuses(pad_short=True)
+    monkeypatch.setenv(VARIABLE, "restart")
     assert statuses(pad_short=True) == {"whole": "ok", "brief": "ok", **lost}
     store = FeatureStore([tmp_path / "out.arrow"])
     assert store.clip_ids == ["brief", "whole"]

@@ -1,9 +1,11 @@
+import json
 import math
 
 import pytest
 import torch
 
 from cafa.errors import CafaError
+from cafa.resume import VARIABLE, ChangedError
 from cafa.training.loop import LoopSettings, train
 
 
@@ -29,7 +31,7 @@ def run(folder, *, cut_at: int | None = None, key: str = "data", **changes):
     def loss(model, batch, generator):
         return {"loss": torch.mean((model(batch + 0.1 * torch.randn(8, 4, generator=generator)) - batch) ** 2)}
 
-    return train(build(), make_batch, loss, settings, seed=3, resume_dir=folder, key=key, label="test")
+    return train(build(), make_batch, loss, settings, seed=3, resume_dir=folder, key={"data": key}, label="test")
 
 
 @pytest.mark.parametrize("cut_at", [1, 13, 29])
@@ -57,13 +59,49 @@ def test_resume_goes_on_instead_of_starting_again(tmp_path):
     assert len(seen) == 10
 
 
-def test_a_state_of_other_data_is_put_aside(tmp_path, capsys):
+def test_a_state_of_other_data_or_settings_stops_the_run(tmp_path):
     with pytest.raises(Cut):
         run(tmp_path, cut_at=20, key="other data")
-    resumed, fresh = run(tmp_path), run(tmp_path / "fresh")
-    assert "of another run" in capsys.readouterr().err
-    assert (tmp_path / "state.other.pt").is_file()
-    assert all(torch.equal(resumed.weights[name], fresh.weights[name]) for name in fresh.weights)
+    state = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(ChangedError) as error:
+        run(tmp_path, learning_rate=2e-2)
+    assert "20 of 30 steps done, 0.00 hours" in str(error.value)
+    assert 'data: "other data" -> "data"' in str(error.value)
+    assert "loop.learning_rate: 0.01 -> 0.02" in str(error.value)
+    assert "--restart" in str(error.value)
+    assert (tmp_path / "state.pt").read_bytes() == state
+    assert json.loads((tmp_path / "key.json").read_text())["key"]["data"] == "other data"
+
+
+def test_restart_begins_anew(tmp_path, monkeypatch):
+    with pytest.raises(Cut):
+        run(tmp_path, cut_at=20, key="other data")
+    monkeypatch.setenv(VARIABLE, "restart")
+    restarted, fresh = run(tmp_path), run(tmp_path / "fresh")
+    assert all(torch.equal(restarted.weights[name], fresh.weights[name]) for name in fresh.weights)
+    assert restarted.changes == []
+
+
+def test_resume_anyway_goes_on_with_todays_settings_and_says_so(tmp_path, monkeypatch):
+    with pytest.raises(Cut):
+        run(tmp_path, cut_at=20, ema_decay=None)
+    monkeypatch.setenv(VARIABLE, "resume")
+    resumed = run(tmp_path, steps=40, weight_decay=0.5)
+    assert len(resumed.losses) == 40
+    (change,) = resumed.changes
+    assert change["step"] == 20
+    assert {"loop.steps: 30 -> 40", "loop.ema_decay: null -> 0.95"} <= set(change["changed"])
+
+
+def test_the_state_of_another_model_cannot_be_gone_on_with(tmp_path, monkeypatch):
+    with pytest.raises(Cut):
+        run(tmp_path, cut_at=20)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    state["key"], state["model"] = {"loop": {"steps": 3}}, {"other": torch.zeros(2)}
+    torch.save(state, tmp_path / "state.pt")
+    monkeypatch.setenv(VARIABLE, "resume")
+    with pytest.raises(ChangedError, match="weights of another model"):
+        run(tmp_path)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -80,7 +118,7 @@ def test_accumulation_equals_the_large_batch(tmp_path, bf16):
         return train(
             model, lambda index, generator: every[index],
             lambda model, batch, generator: {"loss": torch.mean((model(batch).float() - batch**2) ** 2)}, settings,
-            seed=0, resume_dir=tmp_path / str(accumulation), key=accumulation, label="test",
+            seed=0, resume_dir=tmp_path / str(accumulation), key={"accumulation": accumulation}, label="test",
         ).weights  # fmt: skip
 
     large, parts = weights(24, 1), weights(6, 4)
@@ -118,7 +156,7 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     with pytest.raises(CafaError, match="lower the learning rate"):
         train(
             model, lambda i, g: None, lambda m, b, g: {"loss": m.weight.sum() * math.nan}, settings,
-            seed=0, resume_dir=tmp_path, key=0, label="test",
+            seed=0, resume_dir=tmp_path, key={}, label="test",
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cafa.checkpoint import load_model
+from cafa.resume import VARIABLE, ChangedError
 
 from .test_processes import kill_this_process_at
 from .tiny import TinyWorld
@@ -63,8 +64,11 @@ def test_both_phases_killed_equal_both_uninterrupted(tiny):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_state_is_not_resumed_from_another_start(tiny):
+def test_a_state_is_not_resumed_from_another_start(tiny, monkeypatch):
     killed(tiny, 5, "other_start", steps=STEPS)
+    with pytest.raises(ChangedError, match=r"5 of 8 steps done(.|\n)*start\.weights_sha256: none -> "):
+        tiny.adapter("other_start", steps=STEPS, start_from=tiny.folder / "phase1", save_every_seconds=0)
+    monkeypatch.setenv(VARIABLE, "restart")
     tiny.adapter("other_start", steps=STEPS, start_from=tiny.folder / "phase1", save_every_seconds=0)
     assert same(tiny.folder / "phase2", tiny.folder / "other_start")
 
