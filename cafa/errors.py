@@ -26,6 +26,10 @@ class ClipError(CafaError):
         self.detail = detail
 
 
+class FolderInUseError(CafaError):
+    """Another run writes to the same place."""
+
+
 class MissingClipError(CafaError):
     """A clip that must be present at this stage is not."""
 

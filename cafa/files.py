@@ -3,12 +3,17 @@
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cafa.file_names import shortened
+
+#: How folders of single runs are named.
+OF_RUN = ".of-run-"
 
 
 @contextmanager
@@ -26,6 +31,29 @@ def whole(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_of_run(output: str | Path) -> Iterator[Path]:
+    """Yield a new folder inside `output`; what was written there takes its place in `output` when the block ends.
+
+    What a run writes and reads again is read from a folder of its own: never a file of another run. The folder is
+    removed if the block ends with an error, and so are those that killed runs left.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    for left in output.glob(f"{OF_RUN}*"):
+        shutil.rmtree(left)
+    work = Path(tempfile.mkdtemp(prefix=OF_RUN, dir=output))
+    try:
+        yield work
+        for entry in sorted(work.iterdir()):
+            place = output / entry.name
+            if place.is_dir():
+                shutil.rmtree(place)
+            os.replace(entry, place)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:

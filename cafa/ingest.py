@@ -11,6 +11,7 @@ import pandas as pd
 from cafa.errors import ClipError, InputError
 from cafa.fetch.table import read_fetched
 from cafa.files import sha256_file
+from cafa.folder_lock import only_writer_in, only_writer_of
 from cafa.journal import Journal
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.manifest import check_clip_id, is_remote, local_path
@@ -186,7 +187,7 @@ def ingest_shard(
     mine = manifest[[shard_of(clip_id, shards) == shard for clip_id in manifest["clip_id"]]].to_dict("records")
     key = {"settings": settings.model_dump(mode="json"), "version": stage_version("ingest")}
     results: dict[str, tuple[str, str]] = {}
-    with Journal(folder / JOURNAL, key) as journal:
+    with only_writer_in(folder), only_writer_of([ledger]), Journal(folder / JOURNAL, key) as journal:
         left = []
         for row in mine:
             known = _known(row, raw, folder, journal)
@@ -201,9 +202,9 @@ def ingest_shard(
             if status == OK or not REASONS[status][0]:  # else trying again can help: not recorded as done
                 journal.add(work.clip_id, {"given": work.given, "status": status, "detail": detail})
         journal.finish()
-    rows = [ledger_row(row["clip_id"], STAGE, *results[row["clip_id"]], line=row["line"]) for row in mine]
-    _remove_others(folder, (row["clip_id"] for row in rows if row["status"] == OK))
-    write_ledger(ledger, rows)
+        rows = [ledger_row(row["clip_id"], STAGE, *results[row["clip_id"]], line=row["line"]) for row in mine]
+        _remove_others(folder, (row["clip_id"] for row in rows if row["status"] == OK))
+        write_ledger(ledger, rows)
     statuses = [row["status"] for row in rows]
     return {status: statuses.count(status) for status in sorted(set(statuses))}
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from cafa.errors import ClipError, InputError
 from cafa.files import sha256_file, whole
+from cafa.folder_lock import only_writer_in, only_writer_of
 from cafa.journal import Journal
 from cafa.ledger import OK
 from cafa.manifest import check_clip_id
@@ -225,21 +226,21 @@ def make_samples(
     if len(set(names)) < len(names):
         raise InputError("a prompt set must not name the same clip, caption and protocol twice")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     batches = batches_of_shard(rows, batch_size, *shard)
     records: list[dict[str, Any]] = []
     journal_path = folder / ".journal.jsonl"
-    with Journal(journal_path, key) as journal:
-        for batch in progress(batches, label, len(batches)):
-            item = hashlib.sha256(repr(batch).encode()).hexdigest()
-            if item not in journal.done or not _intact(journal.done[item], folder):
-                seeds = [seed_for(seed, row.clip_id, row.caption_id) for row in batch]
-                journal.add(item, _write_batch(batch, source, seeds, folder))
-            records += journal.done[item]
-    kept = {record["file"] for record in records if record["status"] == OK}
-    for path in folder.glob("*.flac"):
-        if path.name not in kept:  # left by an earlier run of another prompt set
-            path.unlink()
-    with whole(index) as temporary:
-        pq.write_table(pa.Table.from_pylist(records, schema=INDEX_SCHEMA), temporary)
-    journal_path.unlink()
+    with only_writer_in(folder), only_writer_of([index]):
+        with Journal(journal_path, key) as journal:
+            for batch in progress(batches, label, len(batches)):
+                item = hashlib.sha256(repr(batch).encode()).hexdigest()
+                if item not in journal.done or not _intact(journal.done[item], folder):
+                    seeds = [seed_for(seed, row.clip_id, row.caption_id) for row in batch]
+                    journal.add(item, _write_batch(batch, source, seeds, folder))
+                records += journal.done[item]
+        kept = {record["file"] for record in records if record["status"] == OK}
+        for path in folder.glob("*.flac"):
+            if path.name not in kept:  # left by an earlier run of another prompt set
+                path.unlink()
+        with whole(index) as temporary:
+            pq.write_table(pa.Table.from_pylist(records, schema=INDEX_SCHEMA), temporary)
+        journal_path.unlink()

@@ -20,7 +20,9 @@ from cafa.provenance import PACKAGES, project_root
 
 RECORD = Path(__file__).with_name("stages.json")
 #: modules that are reached from everywhere and decide no result: what a result records, when it may go on, the verbs
-BESIDE_RESULTS = {"cafa.stages", "cafa.normalised", "cafa.provenance", "cafa.resume", "cafa.progress", "cafa.cli"}
+BESIDE_RESULTS = {
+    "cafa.stages", "cafa.normalised", "cafa.provenance", "cafa.resume", "cafa.progress", "cafa.folder_lock", "cafa.cli",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

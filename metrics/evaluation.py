@@ -13,7 +13,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cafa.errors import InputError, MissingClipError
-from cafa.files import whole, write_json
+from cafa.files import folder_of_run, whole, write_json
+from cafa.folder_lock import only_writer_in
 from cafa.ledger import OK, ledger_row, write_ledger
 from cafa.manifest import check_clip_id
 from cafa.seeds import seed_for
@@ -105,10 +106,20 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     """
     samples = _with_controls(pairs, settings)
     _check(pairs, samples, panel, settings)
+    with only_writer_in(output):
+        _refuse_losses(_absent(pairs, samples, panel), settings.max_loss, output)
+        with folder_of_run(output) as work:
+            indices = _embed(pairs, samples, panel, settings, output, work)
+            return _report(pairs, panel, settings, indices, work, extra)
+
+
+def _embed(
+    pairs: Pairs, samples: Mapping[str, Mapping[RowKey, SoundItem]], panel: Panel, settings: EvaluationSettings,
+    output: Path, work: Path,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """Embed everything below `work`, and say what became of every sound in `output`: an index by system."""
     own = [SoundItem(f"{REFERENCE}/{clip_id}", clip_id, sound) for clip_id, sound in sorted(pairs.sounds.items())]
-    _refuse_losses(_absent(pairs, samples, panel), settings.max_loss, output)
-    with whole(output / "prompts.parquet") as temporary:
-        pairs.prompts.to_parquet(temporary, index=False)
+    folder = work / "embeddings"
     own_judges = _judges_of_reference(panel, settings)
     key = {
         "judges": panel.kind, "weights": {name: judge.weights_sha256 for name, judge in panel.judges.items()},
@@ -124,9 +135,8 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
                 unique = {item.name: item for item in items.values()}
                 embedder.listen(list(unique.values()), list(panel.judges), system)
         indices = {system: _index(system, pairs, items, embedder) for system, items in samples.items()}
-        _write_ledgers(own, indices, embedder, output)
+        _write_ledgers(own, indices, embedder, output / "ledger.parquet", folder / "reference.ledger.parquet")
         _refuse_losses(indices, settings.max_loss, output)
-        folder = output / "embeddings"
         good = [item for item in own if embedder.outcomes[item.name].status == OK]
         write_truth(embedder, good, folder / "truth", own_judges)
         for system, index in indices.items():
@@ -135,7 +145,7 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
             write_generated(embedder, rows, folder / system / "0")
     if "clap" in panel.judges:
         write_text(panel, [*pairs.prompts["caption"], *pairs.prompts["own_caption"]], folder / "text.parquet")
-    return _report(pairs, panel, settings, indices, output, extra)
+    return indices
 
 
 def _judges_of_reference(panel: Panel, settings: EvaluationSettings) -> list[str]:
@@ -241,8 +251,10 @@ def _index(system: str, pairs: Pairs, items: Mapping[RowKey, SoundItem], embedde
     return pd.DataFrame(records)
 
 
-def _write_ledgers(own: list[SoundItem], indices: Mapping[str, pd.DataFrame], embedder: Embedder, output: Path) -> None:
-    """``ledger.parquet`` of everything; that of the clips alone goes beside their embeddings, for the card."""
+def _write_ledgers(
+    own: list[SoundItem], indices: Mapping[str, pd.DataFrame], embedder: Embedder, of_all: Path, of_clips: Path
+) -> None:
+    """The ledger of everything; and that of the clips alone, for the card."""
 
     def row(clip_id: str, stage: str, outcome: Outcome) -> dict[str, Any]:
         return ledger_row(clip_id, stage, outcome.status, outcome.detail or outcome.facts.get("note", ""))
@@ -253,8 +265,8 @@ def _write_ledgers(own: list[SoundItem], indices: Mapping[str, pd.DataFrame], em
         for system, index in indices.items()
         for one in index.itertuples()
     ]
-    write_ledger(output / "embeddings" / "reference.ledger.parquet", clips)
-    write_ledger(output / "ledger.parquet", [*clips, *rows])
+    write_ledger(of_clips, clips)
+    write_ledger(of_all, [*clips, *rows])
 
 
 def _refuse_losses(indices: Mapping[str, pd.DataFrame], max_loss: float, output: Path) -> None:
@@ -279,7 +291,10 @@ def _report(
     pairs: Pairs, panel: Panel, settings: EvaluationSettings, indices: Mapping[str, pd.DataFrame], output: Path,
     extra: Mapping[str, Any],
 ) -> Table:  # fmt: skip
+    """Score what is embedded below `output`, and write the table there."""
     folder = output / "embeddings"
+    with whole(output / "prompts.parquet") as temporary:
+        pairs.prompts.to_parquet(temporary, index=False)
     read = _reader(folder)
     truth = Truth(
         read("truth", "classifier", CLIP_KEY, ("embedding", "logits")),

@@ -55,15 +55,16 @@ class EmbeddingCache:
             goes_on(journal.parent, other.key, key, f"{len(other.items)} sounds and pictures done")
             shutil.rmtree(journal.parent)
 
-    def _file(self, item: str) -> Path:
-        return self.folder / f"{hashlib.sha256(item.encode()).hexdigest()[:40]}.npz"
+    def _file(self, item: str, source: str) -> Path:
+        """Named by what it holds: arrays of other bytes never have the same name."""
+        return self.folder / f"{hashlib.sha256(f'{item} {source}'.encode()).hexdigest()[:40]}.npz"
 
     def finished(self, item: str, source: str) -> bool:
         """Whether the item is done, with success or not, for the bytes whose digest is `source`."""
         record = self._journal.done.get(item)
         if record is None or not source or record["source"] != source:
             return False
-        file = self._file(item)
+        file = self._file(item, source)
         return "reason" in record or (file.is_file() and file.stat().st_size == record["size"])
 
     def facts(self, item: str) -> dict[str, Any]:
@@ -82,12 +83,12 @@ class EmbeddingCache:
     def arrays(self, item: str) -> dict[str, np.ndarray]:
         """Arrays of an item that succeeded."""
         self.facts(item)
-        with np.load(self._file(item), allow_pickle=False) as content:
+        with np.load(self._file(item, self._journal.done[item]["source"]), allow_pickle=False) as content:
             return dict(content)
 
     def put(self, item: str, source: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
         """Store arrays, then record the item."""
-        file = self._file(item)
+        file = self._file(item, source)
         with whole(file) as temporary:
             np.savez(temporary, **arrays)
         self._journal.add(item, {"source": source, "size": file.stat().st_size, "facts": dict(facts)})

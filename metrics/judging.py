@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.errors import InputError, MissingClipError
 from cafa.files import digest_of, sha256_file, whole
+from cafa.folder_lock import only_writer_in
 from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
 from cafa.shards import shard_of
 from cafa.stages import stage_version
@@ -107,7 +108,7 @@ def judge_truth(
     usable = [clip_id for clip_id in mine if status.get(clip_id) == OK]
     panel = open_panel(judges, settings, (SIGHT, HEARING), device)
     items = [SoundItem(f"truth/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
-    with EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
+    with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
         embedder.look({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
         embedder.listen(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}")
@@ -116,12 +117,12 @@ def judge_truth(
         good = [item for item in items if outcomes[item.clip_id].status == OK]
         write_truth(embedder, good, output, list(panel.judges))
         _write_pictures(embedder, panel, [item.clip_id for item in good], output / VIDEO)
-    for clip_id in mine:
-        before = f"ingest: {status.get(clip_id, 'no row')}"
-        outcomes.setdefault(clip_id, Outcome("missing_feature", before))
-    rows = [ledger_row(c, STAGE, outcomes[c].status, outcomes[c].detail or _note(outcomes[c])) for c in mine]
-    write_ledger(output / LEDGER, rows)
-    shutil.rmtree(output / CACHE)
+        for clip_id in mine:
+            before = f"ingest: {status.get(clip_id, 'no row')}"
+            outcomes.setdefault(clip_id, Outcome("missing_feature", before))
+        rows = [ledger_row(c, STAGE, outcomes[c].status, outcomes[c].detail or _note(outcomes[c])) for c in mine]
+        write_ledger(output / LEDGER, rows)
+        shutil.rmtree(output / CACHE)
     found = [row["status"] for row in rows]
     return {name: found.count(name) for name in sorted(set(found))}
 
@@ -202,23 +203,23 @@ def judge_samples(
     panel = open_panel(judges, settings, (HEARING,), device)
     ready = rows[rows["status"] == OK].to_dict("records")
     items = [_sample_item(index.with_suffix(""), row) for row in ready]
-    with EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
+    with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers, SeenBefore(truth, panel))
         embedder.listen(items, list(panel.judges), "embed samples")
         outcomes = {item.name: embedder.outcomes[item.name] for item in items}
         _refuse_losses({tuple(name.split("/")): outcome for name, outcome in outcomes.items()}, settings.max_loss)
         good = [(row, item.name) for row, item in zip(ready, items, strict=True) if outcomes[item.name].status == OK]
         write_generated(embedder, good, output)
-    judged = rows.copy()
-    for place in judged.index[judged["status"] == OK]:
-        outcome = outcomes[_name(judged.loc[place])]
-        said = outcome.detail or _note(outcome)
-        judged.loc[place, "status"] = outcome.status
-        judged.loc[place, "detail"] = said or judged.loc[place, "detail"]
-    judged["seconds"] = np.where(judged["status"] == OK, settings.seconds, np.nan)
-    with whole(output / INDEX) as temporary:
-        judged.to_parquet(temporary, index=False)
-    shutil.rmtree(output / CACHE)
+        judged = rows.copy()
+        for place in judged.index[judged["status"] == OK]:
+            outcome = outcomes[_name(judged.loc[place])]
+            said = outcome.detail or _note(outcome)
+            judged.loc[place, "status"] = outcome.status
+            judged.loc[place, "detail"] = said or judged.loc[place, "detail"]
+        judged["seconds"] = np.where(judged["status"] == OK, settings.seconds, np.nan)
+        with whole(output / INDEX) as temporary:
+            judged.to_parquet(temporary, index=False)
+        shutil.rmtree(output / CACHE)
     return {str(name): int(count) for name, count in judged["status"].value_counts().sort_index().items()}
 
 

@@ -67,6 +67,7 @@ def command(
 ) -> None:  # fmt: skip
     """Judge folders of sounds: a table, a parquet of every sound, a protocol card, a ledger of what was lost."""
     from cafa.files import sha256_file
+    from cafa.folder_lock import only_writer_in
     from metrics.catalogue import metric_named
     from metrics.evaluation import CLASSES as REAL_CLASSES
     from metrics.evaluation import EvaluationSettings, check_metrics, default_metrics, evaluate, metrics_left_out
@@ -87,6 +88,7 @@ def command(
         bootstrap=BootstrapSettings(resamples=resamples, set_resamples=set_resamples),
     )  # fmt: skip
     check_metrics(pairs.prompts, classes, settings)
+    click.get_current_context().with_resource(only_writer_in(output))  # before the networks are loaded
     needed = judges_for(chosen)
     panel: Panel
     if judges == "miniature":

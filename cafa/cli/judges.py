@@ -48,6 +48,7 @@ def train(
     output: Path, device: str,
 ) -> None:  # fmt: skip
     """Train judge NAME: classifier, clap, imagebind or synchformer; an interrupted run continues exactly."""
+    from cafa.folder_lock import only_writer_in
     from cafa.manifest import read_manifest
     from metrics.judges.clips import read_clips
     from metrics.judges.settings import judge_settings
@@ -57,7 +58,8 @@ def train(
     clips = read_clips(list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest), split)
     if clips.absent:
         click.echo(f"{len(clips.absent)} clips have no features (their ledger says why)", err=True)
-    train_judge(name, clips, parsed, seed=seed, output=output, device=device)
+    with only_writer_in(output):
+        train_judge(name, clips, parsed, seed=seed, output=output, device=device)
 
 
 @command.command()

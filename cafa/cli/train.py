@@ -1,11 +1,14 @@
 """`cafa train`: fit the generator's models from cached features."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cafa.cli.options import device_option, files, folder, resume_options, seed_option, settings_option, threads_option
+from cafa.folder_lock import only_writer_in
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
 text_option = files("--text", help="feature file of text states")
@@ -47,7 +50,8 @@ def autoencoder(mel: tuple[str, ...], manifest: str, split: str, settings: str, 
     clips = clips_with_features(_manifest(manifest), split, [store])["clip_id"]
     card = {"seed": seed, "clips": len(clips), "inputs": {"mel": store.encoder_digest}}
     parsed = AutoencoderSettings.model_validate_json(settings)
-    fit_autoencoder((store[clip_id] for clip_id in clips), parsed, output, card)
+    with only_writer_in(output):
+        fit_autoencoder((store[clip_id] for clip_id in clips), parsed, output, card)
 
 
 @command.command("av-clip")
@@ -67,9 +71,9 @@ def av_clip(
     from cafa.training.av_clip import AVClipTraining, train_av_clip
 
     parsed = AVClipTraining.model_validate_json(settings)
-    train_av_clip(
-        parsed, _manifest(manifest), **_stores(frames=frames, mel=mel), seed=seed, output=output, device=device
-    )
+    stores = _stores(frames=frames, mel=mel)
+    with only_writer_in(output):
+        train_av_clip(parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device)
 
 
 @command.command()
@@ -90,9 +94,10 @@ def backbone(
 
     parsed = BackboneTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text)
-    train_backbone(
-        parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
-    )
+    with only_writer_in(output):
+        train_backbone(
+            parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
+        )
 
 
 @command.command()
@@ -127,7 +132,9 @@ def adapter(
         AdapterTraining.model_validate_json(settings), backbone, output, start_from, manifest, latents, text, video,
         seed, device, torch.get_num_threads(),
     )  # fmt: skip
-    job.run_in(processes)
+    # Of several processes that were launched together the first one holds the folder, for all.
+    with only_writer_in(output) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        job.run_in(processes)
 
 
 @command.command()
@@ -150,9 +157,10 @@ def joint(
 
     parsed = JointTraining.model_validate_json(settings)
     stores = _stores(latents=latents, text=text, video=video)
-    train_joint(
-        parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
-    )
+    with only_writer_in(output):
+        train_joint(
+            parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
+        )
 
 
 @command.command()

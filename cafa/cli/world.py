@@ -53,6 +53,7 @@ def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: in
 @resume_options
 def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path, ledger: str) -> None:
     """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""
+    from cafa.folder_lock import only_writer_of
     from cafa.ledger import ledger_row, write_ledger
     from cafa.manifest import read_manifest
     from cafa.progress import progress
@@ -62,6 +63,7 @@ def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path
 
     clip_ids = [c for c in read_manifest(manifest)["clip_id"] if shard_of(c, shard[1]) == shard[0]]
     journal, version = Path(ledger).with_suffix(".journal.jsonl"), stage_version("render_world")
-    render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, version)
-    write_ledger(ledger, [ledger_row(clip_id, "render") for clip_id in clip_ids])
-    journal.unlink()
+    with only_writer_of([ledger]):
+        render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, version)
+        write_ledger(ledger, [ledger_row(clip_id, "render") for clip_id in clip_ids])
+        journal.unlink()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cafa.errors import ClipError, InputError
 from cafa.features.reading import Clip
 from cafa.features.unfinished import Outcome, Unfinished
+from cafa.folder_lock import only_writer_of
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.progress import progress
 from cafa.resume import goes_on
@@ -118,7 +119,7 @@ def encode_shard(
             refused[clip_id] = f"ingest: {status}"
     files = {kind: Path(path) for kind, path in outputs.items()}
     first = next(iter(files.values()))
-    with Unfinished(first, encoding.formats) as unfinished:
+    with only_writer_of([*files.values(), ledger]), Unfinished(first, encoding.formats) as unfinished:
         own = _stores(encoding, [path for path in files.values() if path.is_file()], own=True)
         copied = _copy(encoding, unfinished, clips, own)
         copied += _copy(encoding, unfinished, clips, _stores(encoding, _files_of(reuse)))

@@ -8,6 +8,7 @@ import torch
 
 from cafa.features.text import captions_of_shard
 from cafa.features.unfinished import Outcome, Unfinished
+from cafa.folder_lock import only_writer_of
 from cafa.progress import progress
 from cafa.stages import stage_version
 from cafa.store import FeatureFormat
@@ -58,7 +59,7 @@ def write_text_states(
     path = Path(path)
     mine = captions_of_shard(captions, shard)
     form = FeatureFormat(KIND, shape, "float16", identity, trimmed=True, code=stage_version("encode_text"))
-    with Unfinished(path, {KIND: form}) as unfinished:
+    with only_writer_of([path]), Unfinished(path, {KIND: form}) as unfinished:
         left = [key for key in mine if unfinished.status(key, {KIND: None}) is None]
         groups = [left[start : start + batch_size] for start in range(0, len(left), batch_size)]
         for group in progress(groups, f"features {KIND}", len(groups)):

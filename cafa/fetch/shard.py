@@ -22,6 +22,7 @@ from cafa.fetch.sources import Folder, Mirror
 from cafa.fetch.table import write_fetched
 from cafa.fetch.youtube import OpenDownloader, YouTube
 from cafa.files import digest_of, sha256_file
+from cafa.folder_lock import only_writer_of
 from cafa.journal import Journal
 from cafa.ledger import GONE, NOT_FOR_US, OK, REASONS, RETRY, UNKNOWN, UNUSABLE, ledger_row, write_ledger
 from cafa.progress import progress
@@ -84,6 +85,7 @@ def fetch_shard(
     # What is in work belongs to this job alone; another one may be after the same clip.
     work = Path(folder) / ".work" / digest_of(str(Path(ledger).absolute()))[:16]
     with ExitStack() as stack:
+        stack.enter_context(only_writer_of([output, ledger]))
         gate = Gate(settings.politeness.state or Path(folder) / "politeness.json", settings.politeness, clock, sleep)
         sources = _open_sources(settings, work, gate, downloader, sleep, stack)
         journal = stack.enter_context(Journal(journal_of(ledger), KEY))

@@ -27,6 +27,7 @@ from metrics.parity_weights import deterministic_tensors
 from metrics.tables import BootstrapSettings
 from tests.evaluation_clips import write_video, write_wav
 from tests.tiny_judges import SIZES, make_weights
+from tests.two_runs import run_at_once
 
 Run = Callable[..., str]
 
@@ -216,6 +217,40 @@ def test_miniature_judges(tmp_path: Path, cafa: Run, miniature: Path):
     assert differences["metric"].tolist() == columns
     with pytest.raises(InputError, match=r"trained on 2\.4 s and score that length, not 8 s"):
         cafa(*arguments, "--seconds", 8)
+
+
+def test_two_evaluations_at_once_into_one_folder_never_mix(tmp_path: Path, miniature: Path):
+    """Two real processes, one folder, one name of a system: the second is refused, or comes after the first."""
+    names = [f"clip{number:02}" for number in range(12)]
+    for number, name in enumerate(names):
+        write_wav(tmp_path / "reference" / f"{name}.wav", number, 2.4)
+        write_wav(tmp_path / "one" / "ours" / f"{name}.wav", 100 + number, 2.4)
+        write_wav(tmp_path / "two" / "ours" / f"{name}.wav", 200 + number, 2.4)
+    frame = pd.DataFrame({"clip_id": names, "caption": ["a dog", "a cat", "rain"] * 4})
+    frame.to_csv(tmp_path / "prompts.csv", index=False)
+
+    def command(part: str, output: str, resamples: int = 100) -> list[object]:
+        return [
+            "evaluate", "--reference", tmp_path / "reference", "--samples", tmp_path / part / "ours",
+            "--prompts", tmp_path / "prompts.csv", "--judges", "miniature", "--weights", miniature,
+            "--check", miniature / "judges.json", "--metric", "FAD", "--metric", "KL", "--output", tmp_path / output,
+            "--set-resamples", resamples,
+        ]  # fmt: skip
+
+    alone = {}
+    for part in ("one", "two"):
+        assert run_at_once(command(part, f"alone-{part}", 4000))[0][0] == 0
+        alone[part] = (tmp_path / f"alone-{part}" / "table.csv").read_bytes()
+    assert alone["one"] != alone["two"]
+    (first, said_first), (second, said_second) = run_at_once(command("one", "out", 4000), command("two", "out", 4000))
+    assert 0 in (first, second)
+    for code, said in ((first, said_first), (second, said_second)):
+        if code:
+            assert f"cafa: error: another run writes to {tmp_path / 'out'}: process " in said
+    last = {(0, 1): ("one",), (1, 0): ("two",), (0, 0): ("one", "two")}[first, second]
+    assert (tmp_path / "out" / "table.csv").read_bytes() in [alone[part] for part in last]
+    left = [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    assert left == []
 
 
 def test_miniature_judges_that_nobody_checked_are_refused(folder: Path, cafa: Run, miniature: Path):

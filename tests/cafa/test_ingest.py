@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from cafa import ingest
 from cafa.cli import cli
-from cafa.errors import ClipError, InputError
+from cafa.errors import ClipError, FolderInUseError, InputError
 from cafa.fetch.table import write_fetched
 from cafa.files import sha256_file
 from cafa.ingest import Fetched, RootFolder, ingest_shard
@@ -22,6 +22,7 @@ from cafa.manifest import build_manifest, read_manifest
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings
 from cafa.shards import shard_of
+from tests.two_runs import another_writer, run_at_once
 
 SETTINGS = NormaliseSettings(preset="ultrafast", short_side=32)
 
@@ -290,3 +291,25 @@ def test_files_of_the_fetch_stage(data_set: Callable, one_clip: Path, tmp_path: 
     assert normalised == ["first", "second"]
     with pytest.raises(InputError, match="not a table of fetched clips"):
         Fetched(tmp_path / "none.parquet")
+
+
+def test_two_ingests_at_once_into_one_folder(data_set: Callable, one_clip: Path, tmp_path: Path) -> None:
+    """Two real processes: what they leave is right, and one that was refused says who was there."""
+    data_set({f"c{number}": one_clip.read_bytes() for number in range(8)})
+    output, ledger = tmp_path / "clips" / "0", tmp_path / "clips" / "0.ledger.parquet"
+    command = [
+        "ingest", "--manifest", tmp_path / "m.parquet", "--root", tmp_path / "root", "--shard", "0/1",
+        "--output-folder", output, "--settings", '{"preset": "ultrafast"}', "--ledger", ledger,
+    ]  # fmt: skip
+    answers = run_at_once(command, command)
+    assert 0 in [code for code, _ in answers]
+    assert all(f"another run writes to {output}: process " in said for code, said in answers if code)
+    assert list(read_ledgers([ledger])["status"]) == ["ok"] * 8
+    assert len(list(output.glob("*.flac"))) == 8
+
+
+def test_a_folder_in_use_is_refused(data_set: Callable, one_clip: Path, tmp_path: Path) -> None:
+    manifest = data_set({"a": one_clip.read_bytes()})
+    with another_writer(tmp_path / "clips" / "0"), pytest.raises(FolderInUseError, match="another run writes to"):
+        run(manifest, tmp_path)
+    assert run(manifest, tmp_path)["status"].tolist() == ["ok"]

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from cafa.errors import ClipError, InputError
+from cafa.errors import ClipError, FolderInUseError, InputError
 from cafa.resume import VARIABLE, ChangedError
 from cafa.samples import PromptRow, PublishedSounds, ReferenceSounds, make_samples, other_clips
 from cafa.systems import SamplesSystem
+from tests.two_runs import another_writer
 
 RATE = 8000
 
@@ -155,3 +156,12 @@ def test_ids_that_are_no_plain_names_never_become_paths(tmp_path):
     bad = [PromptRow("../clip1", "own", "a sound", "sound", "matched")]
     with pytest.raises(InputError, match="id must be"):
         make(tmp_path, Tones(), which=bad)
+
+
+def test_a_folder_or_an_index_in_use_is_refused_before_a_sound_is_made(tmp_path):
+    for place in ({"folder": tmp_path / "0"}, {"file": tmp_path / "0.parquet"}):
+        tones = Tones()
+        with another_writer(**place), pytest.raises(FolderInUseError, match="another run writes to"):
+            make(tmp_path, tones)
+    assert not list(tmp_path.rglob("*.flac"))
+    assert (make(tmp_path, Tones())["status"] == "ok").any()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from cafa.errors import ClipError, InputError, MissingClipError
+from cafa.errors import ClipError, FolderInUseError, InputError, MissingClipError
 from cafa.ledger import read_ledgers
 from cafa.resume import VARIABLE, ChangedError
 from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
@@ -21,6 +21,7 @@ from metrics.frechet import frechet_distance
 from metrics.parity_inputs import decoded_frames
 from metrics.tables import BootstrapSettings
 from tests.evaluation_clips import QuickPanel, sound_of, write_video, write_wav
+from tests.two_runs import another_writer
 
 QUICK = BootstrapSettings(resamples=100)
 #: Names that a known evaluator cuts to 18 characters, and so confuses.
@@ -327,3 +328,20 @@ def test_metrics_that_cannot_be_computed_are_refused_early(tmp_path: Path):
         evaluate(pairs, QuickPanel(), settings("Music"), tmp_path / "out", {})
     with pytest.raises(InputError, match="IB needs the judge imagebind, which was not loaded"):
         evaluate(pairs, QuickPanel(), settings("IB"), tmp_path / "out", {})
+
+
+def test_an_evaluation_in_use_is_refused_before_anything_is_computed(tmp_path: Path):
+    pairs, panel = make_pairs(tmp_path, ["one", "two"]), QuickPanel()
+    with another_writer(tmp_path / "out") as holder, pytest.raises(FolderInUseError, match=f"process {holder} on "):
+        evaluate(pairs, panel, settings(), tmp_path / "out", {})
+    assert panel.heard == 0
+    evaluate(pairs, panel, settings(), tmp_path / "out", {})
+
+
+def test_a_cache_that_two_runs_share_gives_each_its_own_arrays(tmp_path: Path):
+    """Even where a file system has no locks."""
+    with EmbeddingCache(tmp_path, "k" * 64) as one, EmbeddingCache(tmp_path, "k" * 64) as two:
+        one.put("ours/a", "bytes 1", {"x": np.zeros(3)}, {})
+        two.put("ours/a", "bytes 2", {"x": np.ones(3)}, {})
+        np.testing.assert_array_equal(one.arrays("ours/a")["x"], np.zeros(3))
+        np.testing.assert_array_equal(two.arrays("ours/a")["x"], np.ones(3))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cafa.errors import ClipError, InputError
+from cafa.errors import ClipError, FolderInUseError, InputError
 from cafa.features.encode import EncodeSettings, Encoding, encode_shard
 from cafa.features.reading import Clip
 from cafa.features.unfinished import Unfinished
@@ -21,6 +21,7 @@ from cafa.files import sha256_file
 from cafa.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.resume import VARIABLE, ChangedError
 from cafa.store import FeatureFormat, FeatureStore
+from tests.two_runs import another_writer
 
 SHAPES = {"left": (3, 4), "right": (2,)}
 
@@ -256,3 +257,10 @@ def test_verify_compares_the_clips(shard: Callable, tmp_path: Path) -> None:
         f"{path}: clip c1: it was made from another file than the clip's",
         f"{path}: clip c2: the normalised clip is not there",
     ]
+
+
+def test_features_that_another_run_writes_are_refused(shard: Callable, tmp_path: Path) -> None:
+    for name in ("left.arrow", "ledger.parquet"):
+        with another_writer(file=tmp_path / "a" / name), pytest.raises(FolderInUseError, match="another run writes to"):
+            shard(NAMES, Counting())
+    assert shard(NAMES, Counting())["ok"] > 0

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from cafa.adapter import AdapterSettings
 from cafa.checkpoint import load_model
 from cafa.cli.train import command
-from cafa.errors import InputError
+from cafa.errors import FolderInUseError, InputError
 from cafa.manifest import SCHEMA
 from cafa.training.adapter import AdapterTraining
+from tests.two_runs import another_writer
 
 from .pretrained import WIDTH, PretrainedWorld
 from .tiny import loop
@@ -75,3 +76,10 @@ def test_video_files_of_several_kinds_are_told_apart(pretrained):
 def test_processes_that_a_batch_cannot_be_dealt_to_are_refused_before_they_start(pretrained):
     with pytest.raises(InputError, match="a batch of 3 clips cannot be dealt to 2 processes"):
         called(arguments(pretrained, "first", pretrained.models / "refused", "--processes", "2"))
+
+
+def test_a_model_folder_that_another_run_trains_is_refused(pretrained):
+    output = pretrained.models / "in_use"
+    with another_writer(output) as holder, pytest.raises(FolderInUseError, match=f"process {holder} on "):
+        called(arguments(pretrained, "first", output))
+    assert list(output.iterdir()) == []
