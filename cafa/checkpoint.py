@@ -1,5 +1,6 @@
 """Model folders: ``model.safetensors``, ``card.json`` (what it is and what made it), ``loss.parquet``."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from cafa.errors import WeightsError
 from cafa.files import read_json, sha256_file, whole, write_json
 from cafa.provenance import versions
+from cafa.resume import ChangedError, goes_on
 
 WEIGHTS, CARD, LOSSES, RESUME = "model.safetensors", "card.json", "loss.parquet", ".resume"
 
@@ -41,6 +43,41 @@ def save_model(
     sha256 = sha256_file(folder / WEIGHTS)
     write_json(folder / CARD, {**card, "weights_sha256": sha256, "versions": versions()})
     shutil.rmtree(folder / RESUME, ignore_errors=True)
+
+
+def check_overwrites(folder: str | Path, wanted: Mapping[str, Any]) -> None:
+    """Refuse to train anew, unasked, where a finished model of other settings, inputs, seed or version is.
+
+    Parameters
+    ----------
+    folder : path
+        Of the model that is to be trained.
+    wanted : mapping
+        What its card will say; only this is compared with the card that is there.
+
+    Raises
+    ------
+    ChangedError
+        If there is such a model and ``--restart`` was not given.
+    """
+    folder = Path(folder)
+    if not (folder / CARD).is_file() or (folder / RESUME).exists():
+        return
+    card = read_json(folder / CARD)
+    before, now = _within(card, wanted), json.loads(json.dumps(wanted))
+    hours = f"{card.get('seconds', 0) / 3600:.2f} hours"
+    if before != now and goes_on(folder / CARD, before, now, f"a finished model, {hours}"):
+        raise ChangedError(f"{folder} holds a finished model, which cannot be gone on with: give --restart")
+
+
+def _within(card: Any, wanted: Mapping[str, Any]) -> Any:
+    """The part of a card that `wanted` speaks of."""
+    known = card if isinstance(card, dict) else {}
+    return {
+        name: _within(known[name], value) if isinstance(value, Mapping) and value else known[name]
+        for name, value in wanted.items()
+        if name in known
+    }
 
 
 def load_model(folder: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -85,7 +85,6 @@ def goes_on(
         The key of what is asked for.
     cost : str
         What the work has cost: ``"steps 900 of 4000, 3.2 hours"``.
-
     say : bool
         Print what was decided.
 
@@ -97,7 +96,7 @@ def goes_on(
     changed = ["it does not say what it was begun with"] if before is None else differences(before, now)
     more = f"\n  and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
     listed = "".join(f"\n  {line}" for line in changed[:NAMED]) + more
-    said = f"{place} holds unfinished work ({cost}) that was begun under other conditions:{listed}"
+    said = f"{place} holds work ({cost}) that was begun under other conditions:{listed}"
     choice = answer()
     if choice == "stop":
         raise ChangedError(

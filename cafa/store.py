@@ -41,7 +41,7 @@ class FeatureFormat:
     trimmed : bool
         Zeros at the end of the first axis are not stored, and come back on reading (text states are mostly padding).
     code : str
-        Digest of the code that made the file: stored, not compared on reading.
+        Version of the stage that made the file: stored, not compared on reading.
     """
 
     kind: str

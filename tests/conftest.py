@@ -5,6 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from cafa.resume import VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def _nobody_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options of a command stay with the test that gave them."""
+    monkeypatch.setenv(VARIABLE, "stop")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

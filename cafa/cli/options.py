@@ -54,20 +54,22 @@ threads_option = click.option(
 
 def _answer(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
+        if ctx.meta.setdefault(VARIABLE, value) != value:
+            raise click.UsageError("give either --restart or --resume-anyway", ctx)
         os.environ[VARIABLE] = value  # processes that the command starts know it, too
 
 
+def _answer_option(flag: str, value: str, help: str) -> Decorator:
+    return click.option(flag, flag_value=value, callback=_answer, expose_value=False, default=None, help=help)
+
+
+_restart = _answer_option("--restart", "restart", "throw away work of other settings, inputs or versions")
+_resume = _answer_option("--resume-anyway", "resume", "go on with such work as it is; otherwise the command stops")
+
+
 def resume_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options ``--restart`` and ``--resume-anyway``: what to do with unfinished work of other settings or versions."""
-    restart = click.option(
-        "--restart", "on_changed", flag_value="restart", callback=_answer, expose_value=False,
-        help="throw away unfinished work that was begun with other settings, inputs or versions",
-    )  # fmt: skip
-    resume = click.option(
-        "--resume-anyway", "on_changed", flag_value="resume", callback=_answer, expose_value=False,
-        help="go on with such work as it is  [default for both: stop and say what changed]",
-    )  # fmt: skip
-    return restart(resume(command))
+    """Options ``--restart`` and ``--resume-anyway``: what to do with work of other settings, inputs or versions."""
+    return _restart(_resume(command))
 
 
 device_option = click.option("--device", default="cpu", help="torch device")

@@ -7,7 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from cafa.checkpoint import RESUME, save_model
+from cafa.checkpoint import RESUME, check_overwrites, save_model
 from cafa.features.av_clip import KIND, AVClip, AVClipSettings
 from cafa.files import digest_of
 from cafa.stages import stage_version
@@ -51,6 +51,8 @@ def train_av_clip(
         "inputs": {"frames": frames.encoder_digest, "mel": mel.encoder_digest},
     }  # fmt: skip
     key = {**card, "training": settings.model_dump(mode="json", exclude={"loop"}), "data": digest_of(clips)}
+    settled = settings.model_dump(mode="json", exclude={"loop": {"save_every_seconds"}})
+    check_overwrites(output, {**card, "training": settled})
     trained = train(
         model, make_batch, loss, settings.loop, seed=seed, resume_dir=Path(output) / RESUME, key=key,
         label="train av_clip",

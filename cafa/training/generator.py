@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from cafa.checkpoint import RESUME, save_model
+from cafa.checkpoint import RESUME, check_overwrites, save_model
 from cafa.files import digest_of
 from cafa.seeds import seed_for
 from cafa.stages import stage_version
@@ -121,6 +121,9 @@ def train_generator(
         "text_shape": list(text.shape), "code": stage_version(code), **(extra or {}),
     }  # fmt: skip
     key = {**card, "settings": settings.model_dump(mode="json", exclude={"loop", "tensorboard", "read_ahead"})}
+    aside: dict[str, Any] = {"loop": {"save_every_seconds"}, "tensorboard": True, "read_ahead": True}
+    wanted = {**card, "settings": settings.model_dump(mode="json", exclude=aside)}
+    check_overwrites(output, {name: value for name, value in wanted.items() if name != "phases"})
     try:
         trained = train(
             model.to(where), lambda index, generator: on_device(reader(index), where),

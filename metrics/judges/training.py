@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from cafa.checkpoint import RESUME, save_model
+from cafa.checkpoint import RESUME, check_overwrites, save_model
 from cafa.errors import InputError
 from cafa.seeds import seed_for
 from cafa.stages import stage_version
@@ -67,6 +67,9 @@ def train_judge(
         "judge": name, "architecture": architecture, "augmentation": settings.augmentation.model_dump(mode="json"),
         "data": clips.digest, "version": stage_version("train_judge"),
     }  # fmt: skip
+    settled = settings.model_dump(mode="json", exclude={"loop": {"save_every_seconds"}})
+    about = {"settings": settled, "seed": seed, "data_digest": clips.digest, "version": key["version"]}
+    check_overwrites(output, about)
     trained = train(
         model, make_batch, loss_on_device, settings.loop, seed=seed, resume_dir=output / RESUME, key=key, label=name
     )
@@ -76,6 +79,7 @@ def train_judge(
         "labels": clips.labels,
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
+        "version": key["version"],
         "clips": len(clips),
         "clips_without_features": clips.absent,
         "data_digest": clips.digest,

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cafa.checkpoint import load_model
+from cafa.files import read_json
 from cafa.resume import VARIABLE, ChangedError
 
 from .test_processes import kill_this_process_at
@@ -86,3 +87,26 @@ def test_the_curves_of_a_resumed_run_have_every_step_once(tiny):
         assert [point.step for point in points] == list(range(STEPS)) == table["step"].tolist()
         assert [point.value for point in points] == pytest.approx(table[name].tolist(), rel=1e-6)
     assert not (tiny.folder / "phase1" / "tensorboard").exists()
+
+
+def test_a_finished_model_of_other_settings_is_not_overwritten_unasked(tiny, monkeypatch):
+    folder = tiny.backbone("finished", steps=3)
+    weights = (folder / "model.safetensors").read_bytes()
+    tiny.backbone("finished", steps=3, save_every_seconds=7)
+    assert (folder / "model.safetensors").read_bytes() == weights
+    with pytest.raises(ChangedError, match=r"finished model, 0\.00 hours(.|\n)*settings\.loop\.steps: 3 -> 4\n"):
+        tiny.backbone("finished", steps=4)
+    monkeypatch.setenv(VARIABLE, "resume")
+    with pytest.raises(ChangedError, match="cannot be gone on with"):
+        tiny.backbone("finished", steps=4)
+    assert (folder / "model.safetensors").read_bytes() == weights
+    monkeypatch.setenv(VARIABLE, "restart")
+    tiny.backbone("finished", steps=4)
+    assert len(pd.read_parquet(folder / "loss.parquet")) == 4
+
+
+def test_a_card_says_where_a_training_went_on_under_other_conditions(tiny, monkeypatch):
+    killed(tiny, 5, "changed", steps=STEPS)
+    monkeypatch.setenv(VARIABLE, "resume")
+    (change,) = read_json(tiny.adapter("changed", steps=STEPS + 2) / "card.json")["changes"]
+    assert change == {"step": 5, "changed": [f"loop.steps: {STEPS} -> {STEPS + 2}"]}
