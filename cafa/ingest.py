@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.errors import ClipError, InputError
 from cafa.fetch.table import read_fetched
@@ -24,6 +25,17 @@ from cafa.workers import outcomes
 STAGE = "ingest"
 JOURNAL = ".journal"
 SUFFIXES = (".mp4", ".flac")
+
+
+class IngestSettings(BaseModel):
+    """Processes that normalise, and their patience. No bit depends on them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int = Field(2, ge=1, description="processes that normalise the clips of a job")
+    seconds_per_clip: int = Field(
+        300, ge=1, description="clock time after which a clip is given up (`unreadable`) and its process ended"
+    )
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ REASONS: dict[str, Reason] = {
         missing_file="the file is not there",
         unreadable="the file is there but cannot be read (permissions, disk)",
         not_in_manifest="a list asks for a clip that the manifest does not have",
+        damaged_archive="no archive holds the clip, but one is cut short or damaged: fetch that one again",
         missing_feature="an earlier stage has no array for the clip",
         missing_sample="no generated file for the clip and caption",
         network="no connection, a time-out, a download cut short, or an error of the server",

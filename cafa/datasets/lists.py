@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cafa.errors import ClipError, InputError
 from cafa.fetch.clips import VIDEO_ID
-from cafa.files import sha256_file
+from cafa.files import read_json, sha256_file, write_json
 from cafa.manifest import is_remote, read_rows
 
 #: clip names of VGGSound and its descendants: id, and either the second of the start or start and end in milliseconds
@@ -77,9 +77,11 @@ class PublishedList(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path | None = Field(None, description="where it lies, or is put; null: beside the manifest")
-    url: str | None = Field(None, description="where it is fetched from if it does not lie there; needs `sha256`")
+    url: str | None = Field(None, description="where it is fetched from if it does not lie there")
     sha256: str | None = Field(
-        None, pattern="^[0-9a-fA-F]{64}$", description="of the list; null: not checked, and not fetched"
+        None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="of the list; null: the one of the first download counts (`<list>.digest.json`)",
     )
     licence: str = Field(min_length=1, description="of the list; the clips stay their makers'")
     format: FormName = Field(description="form of its rows (docs/datasets.md)")
@@ -130,8 +132,29 @@ def obtain(published: PublishedList, folder: str | Path) -> Path:
                 f"{path} has SHA-256 {found}, not {published.sha256}: it is another version of the list, or damaged; "
                 "correct `sha256`, or remove the file to fetch it"
             )
+        _check_record(published, path, found)
         return path
-    raise InputError(f"no list at {path}: put it there, or give its `url` and `sha256`")
+    raise InputError(f"no list at {path}: put it there, or give its `url`")
+
+
+def record_of(path: Path) -> Path:
+    """Record of the digest that the first download of a list had; it outlives the list."""
+    return path.with_name(f"{path.name}.digest.json")
+
+
+def _check_record(published: PublishedList, path: Path, found: str) -> None:
+    """Refuse a list that is not the one that came first from the same address.
+
+    An address that names a commit cannot change honestly: this finds what is cut short, replaced or of another server.
+    """
+    if published.sha256 is None and published.url is not None and record_of(path).is_file():
+        first = read_json(record_of(path))
+        if first["url"] == published.url and first["sha256"] != found:
+            raise InputError(
+                f"{path} has SHA-256 {found}; what came first from {published.url} had {first['sha256']} "
+                f"({record_of(path)}). If it lies there, remove it to fetch it again; "
+                f"if the new list is the one you mean, write `sha256: {found}` beside its url"
+            )
 
 
 def _fetch(published: PublishedList, path: Path) -> None:
@@ -145,11 +168,12 @@ def _fetch(published: PublishedList, path: Path) -> None:
         except ClipError as error:
             raise InputError(f"list {path} cannot be fetched: {error}") from error
     if published.sha256 is None:
-        path.unlink()
-        raise InputError(
-            f"{published.url} has SHA-256 {found}, and the configuration names none, so it was not kept: "
-            f"if this is the list that you mean, write `sha256: {found}` beside its url"
-        )
+        try:
+            _check_record(published, path, found)
+        except InputError:
+            path.unlink()
+            raise
+        write_json(record_of(path), {"url": published.url, "sha256": found, "bytes": path.stat().st_size})
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,21 @@ class FolderSource(_Settings):
     search: bool = Field(False, description="look for the last part of each name in all folders below root")
 
 
+class ArchivesSource(_Settings):
+    """Archives as a publisher made them: tar read in place, tar.gz in one pass that writes the clips out."""
+
+    kind: Literal["archives"] = "archives"
+    root: Path = Field(description="folder of the archives")
+    files: tuple[str, ...] = Field(
+        ("*.tar", "*.tar.gz", "*.tgz"), min_length=1, description="names of the archives in it, with * and ?"
+    )
+    cut: tuple[Pattern, ...] = Field(
+        ("{clip_id}.mp4",),
+        description="names of members that begin where the clip begins, tried in order, in whatever folder they lie",
+    )
+    whole: tuple[Pattern, ...] = Field((), description="names of members that are whole videos, tried after those")
+
+
 class MirrorSource(_Settings):
     """An archive that serves one file for each clip over HTTP(S)."""
 
@@ -105,7 +120,7 @@ class Politeness(_Settings):
     )
 
 
-Source = Annotated[FolderSource | MirrorSource | YouTubeSource, Field(discriminator="kind")]
+Source = Annotated[FolderSource | ArchivesSource | MirrorSource | YouTubeSource, Field(discriminator="kind")]
 
 
 class FetchSettings(_Settings):

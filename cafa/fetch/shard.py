@@ -1,6 +1,7 @@
 """Fetch the raw files of a shard's clips, with a ledger row for each."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -12,12 +13,13 @@ from typing import Any
 import pandas as pd
 
 from cafa.errors import ClipError
+from cafa.fetch.archives import Archives
 from cafa.fetch.clips import Clip, ClipSource, Found
 from cafa.fetch.download import new_client
 from cafa.fetch.kept import KINDS, Kept
 from cafa.fetch.politeness import Gate
 from cafa.fetch.records import KEY, STAGE, holds, journal_of, record_of, still_there
-from cafa.fetch.settings import FetchSettings, FolderSource, MirrorSource, YouTubeSource
+from cafa.fetch.settings import ArchivesSource, FetchSettings, FolderSource, MirrorSource, YouTubeSource
 from cafa.fetch.sources import Folder, Mirror
 from cafa.fetch.table import write_fetched
 from cafa.fetch.youtube import OpenDownloader, YouTube
@@ -87,7 +89,7 @@ def fetch_shard(
     with ExitStack() as stack:
         stack.enter_context(only_writer_of([output, ledger]))
         gate = Gate(settings.politeness.state or Path(folder) / "politeness.json", settings.politeness, clock, sleep)
-        sources = _open_sources(settings, work, gate, downloader, sleep, stack)
+        sources = _open_sources(settings, Path(folder), work, gate, downloader, sleep, stack)
         journal = stack.enter_context(Journal(journal_of(ledger), KEY))
         job = _Job(
             settings, sources, Kept(folder), work, journal, datetime.fromtimestamp(clock(), UTC).date().isoformat()
@@ -105,6 +107,7 @@ def fetch_shard(
 
 def _open_sources(
     settings: FetchSettings,
+    folder: Path,
     work: Path,
     gate: Gate,
     downloader: tuple[OpenDownloader, str] | None,
@@ -120,14 +123,41 @@ def _open_sources(
     for source in settings.sources:
         if isinstance(source, FolderSource):
             sources.append(Folder(source))
+        elif isinstance(source, ArchivesSource):
+            sources.append(Archives(source, folder))
         elif isinstance(source, MirrorSource):
             client = stack.enter_context(new_client(source.http, settings.concurrency))
             sources.append(Mirror(source, client, settings.maximum_bytes, sleep))
         else:
-            youtube = YouTube(source, work, gate, settings.maximum_bytes, downloader)
-            stack.callback(youtube.close)
-            sources.append(youtube)
+            sources.append(_YouTubeWhenNeeded(source, work, gate, settings.maximum_bytes, downloader, stack))
     return sources
+
+
+class _YouTubeWhenNeeded:
+    """YouTube, whose programs (yt-dlp, ffmpeg) must be there only if a clip is nowhere else."""
+
+    local = False
+
+    def __init__(
+        self,
+        settings: YouTubeSource,
+        work: Path,
+        gate: Gate,
+        maximum_bytes: int,
+        downloader: tuple[OpenDownloader, str] | None,
+        stack: ExitStack,
+    ) -> None:
+        self._given, self._stack = (settings, work, gate, maximum_bytes, downloader), stack
+        self._youtube: YouTube | None = None
+        self._lock = threading.Lock()
+
+    def fetch(self, clip: Clip, target: Path) -> Found:
+        """As :meth:`YouTube.fetch`."""
+        with self._lock:
+            if self._youtube is None:
+                self._youtube = YouTube(*self._given)
+                self._stack.callback(self._youtube.close)
+        return self._youtube.fetch(clip, target)
 
 
 def identity(settings: FetchSettings) -> str:
@@ -220,8 +250,12 @@ class _Job:
                 found = source.fetch(clip, self.work / f"{clip.clip_id}.mp4")
                 return (found if source.local else self.kept.keep(clip, asked, found)), answers
             except ClipError as error:
-                answers.append((error.reason, f"{type(source).__name__.lower()}: {error.reason}: {error.detail}"))
+                answers.append((error.reason, f"{_title(source)}: {error.reason}: {error.detail}"))
         return None, answers
+
+
+def _title(source: ClipSource) -> str:
+    return "youtube" if isinstance(source, _YouTubeWhenNeeded) else type(source).__name__.lower()
 
 
 def _judged(answers: list[tuple[str, str]]) -> tuple[str, str]:

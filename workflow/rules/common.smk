@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -105,6 +106,21 @@ def check_table(table, entry):
                 f"table {table}: {name} needs the event times that only rendered clips have, "
                 f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
             )
+
+
+def check_sources():
+    """Refuse to start jobs that look for clips in folders which are not there: said once, not by every job."""
+    for name, entry in DATASETS.items():
+        if entry["kind"] != "published":
+            continue
+        tables = [f"{RESULTS}/fetched/{name}/{shard}.parquet" for shard in range(entry["shards"])]
+        for source in entry["fetch"]["sources"]:
+            place = source.get("root")
+            if place and not os.path.isdir(place) and not all(map(os.path.exists, tables)):
+                raise WorkflowError(
+                    f"data set {name}: no folder at {place}, where `fetch.sources` (kind {source.get('kind', 'folder')}) "
+                    "looks for clips: mount or name one that is there, or leave the source out"
+                )
 
 
 def backbone_of(entry):

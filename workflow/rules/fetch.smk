@@ -50,6 +50,29 @@ rule build_manifest:
         " --output {output.manifest:q} --refused {output.refused:q} 2>&1 | tee {log:q}"
 
 
+# The only rule beside fetch_clips that needs the internet. The digest that it finds where none is configured lies in
+# `{list}.digest.json` beside the list, which no rule removes.
+rule fetch_list:
+    output:
+        "<results>/lists/{list}",
+    log:
+        "<logs>/fetch_list/{list}.log",
+    wildcard_constraints:
+        list=names_of_lists(),
+    priority: 100
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=60,
+        downloads=1,
+    params:
+        settings=list_settings,
+    shell:
+        "cafa dataset list --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule build_published:
     input:
         lists=published_lists,
@@ -139,10 +162,12 @@ rule ingest_clips:
     priority: 90
     conda:
         "../../environment.yml"
-    threads: 1
+    # A resource, because a change of patience alone must not normalise anything again, as a change of a param would.
+    threads: config["ingest"]["workers"]
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=megabytes(1000 + 1000 * config["ingest"]["workers"]),
         runtime=240,
+        seconds_per_clip=config["ingest"]["seconds_per_clip"],
     params:
         shard=shard_argument,
         where=raw_place,
@@ -151,4 +176,5 @@ rule ingest_clips:
         code=stage_version("ingest"),
     shell:
         "cafa ingest --manifest {input.manifest:q} {params.where:q} --shard {params.shard}"
-        " --settings {params.settings:q} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
+        " --settings {params.settings:q} --workers {threads} --seconds-per-clip {resources.seconds_per_clip}"
+        " --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

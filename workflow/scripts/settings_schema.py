@@ -33,6 +33,7 @@ def models() -> list[type[BaseModel]]:
     from cafa.features.mel_autoencoder import AutoencoderSettings
     from cafa.features.text import TextSettings
     from cafa.fetch.settings import FetchSettings
+    from cafa.ingest import IngestSettings
     from cafa.media.normalise import NormaliseSettings
     from cafa.prompts import PromptSettings
     from cafa.training.adapter import AdapterTraining
@@ -52,7 +53,7 @@ def models() -> list[type[BaseModel]]:
         systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem, systems.ShuffledSystem,
         systems.ShuffledReferenceSystem,
         FetchSettings, build.VGGSoundSettings, build.VisualSoundSettings, build.VGGSoundSparseSettings,
-        EncodeSettings, PretrainedSettings, JudgingSettings, pretrained.StableAudioOpenModel,
+        IngestSettings, EncodeSettings, PretrainedSettings, JudgingSettings, pretrained.StableAudioOpenModel,
         pretrained.TangoFluxModel, pretrained.CafaAdapterModel, pretrained.SynchformerModel, pretrained.ClipModel,
     ]  # fmt: skip
 

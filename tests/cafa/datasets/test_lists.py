@@ -1,11 +1,14 @@
 """Published lists: every known form, rows that are of no use, and downloads that are what they should be."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from cafa.cli import cli
 from cafa.datasets import lists
 from cafa.datasets.lists import PublishedList, obtain, read_classes, read_list
 from cafa.errors import InputError
@@ -126,8 +129,6 @@ def test_downloads_that_are_not_kept(mirror: Mirror, tmp_path: Path) -> None:
     mirror.files["/list.csv"] = b"rows\n"
     published = PublishedList(url=f"{mirror.url}/list.csv", format="vggsound", licence="x")
     digest = hashlib.sha256(b"rows\n").hexdigest()
-    with pytest.raises(InputError, match=f"write `sha256: {digest}` beside its url"):
-        obtain(published, tmp_path)
     with pytest.raises(InputError, match="cannot be fetched: checksum"):
         obtain(published.model_copy(update={"sha256": "0" * 64}), tmp_path)
     mirror.moods["/list.csv"] = ["page"]
@@ -136,6 +137,33 @@ def test_downloads_that_are_not_kept(mirror: Mirror, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not_found"):
         obtain(published.model_copy(update={"url": f"{mirror.url}/none.csv", "sha256": digest}), tmp_path)
     assert not list(tmp_path.glob("*.csv"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_list_without_a_checksum_is_held_to_its_first_download(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.files["/list.csv"] = b"rows\n"
+    path, record = tmp_path / "list.csv", tmp_path / "list.csv.digest.json"
+    arguments = ["dataset", "list", "--output", str(path), "--settings"]
+    arguments += [json.dumps({"url": f"{mirror.url}/list.csv", "format": "vggsound", "licence": "x"})]
+    came = CliRunner().invoke(cli, arguments)
+    assert came.exit_code == 0, came.output
+    assert "no `sha256` is configured" in came.output
+    assert path.read_bytes() == b"rows\n"
+    assert json.loads(record.read_text())["sha256"] == hashlib.sha256(b"rows\n").hexdigest()
+    path.unlink()  # as Snakemake does before it runs a job again
+    mirror.files["/list.csv"] = b"other\n"
+    other = hashlib.sha256(b"other\n").hexdigest()
+    published = PublishedList(url=f"{mirror.url}/list.csv", format="vggsound", licence="x")
+    with pytest.raises(InputError, match=f"write `sha256: {other}` beside its url"):
+        obtain(published, tmp_path)
+    assert not path.exists()
+    assert obtain(published.model_copy(update={"sha256": other}), tmp_path) == path
+    path.unlink()
+    mirror.files["/list.csv"] = b"rows\n"
+    assert obtain(published, tmp_path) == path
+    path.write_bytes(b"ro")
+    with pytest.raises(InputError, match="what came first"):
+        obtain(published, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""How clips and lists arrive, under the rules' own command lines."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from cafa.ledger import read_ledgers
+from tests.cafa.test_ingest import one_clip  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+#: found by every Python of the job, workers included: some files crash or hang their reader
+FAULTS = """
+import os, signal, sys, time
+if "cafa" in os.path.basename(sys.argv[0] if sys.argv else "") or "forkserver" in " ".join(sys.orig_argv):
+    import cafa.ingest
+    normalise = cafa.ingest.normalise_clip
+    def faulty(source, **options):
+        if source.stem == "hangs":
+            time.sleep(600)
+        if source.stem == "crashes":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return normalise(source, **options)
+    cafa.ingest.normalise_clip = faulty
+"""
+
+
+def snakemake(tmp_path: Path, change: dict[str, Any], *arguments: str, **environment: str) -> tuple[int, str]:
+    (tmp_path / "change.yaml").write_text(yaml.safe_dump({"results": str(tmp_path / "results"), **change}))
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("snakemake")), "--cores", "2", *arguments, "--directory", str(tmp_path),
+            "--configfile", str(ROOT / "config/config.yaml"), str(tmp_path / "change.yaml"),
+        ],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def published(tmp_path: Path, **entry: Any) -> dict[str, Any]:
+    """A data set of one published list, its clips from a folder."""
+    build = {"lists": [{"path": "lists/a.csv", "url": "https://localhost/a.csv", "format": "vggsound", "licence": "x"}]}
+    fetch = {"sources": [{"kind": "folder", "root": str(tmp_path / "films")}]}
+    return {
+        "datasets": {
+            "lab": {"kind": "published", "list": "vggsound", "build": build, "fetch": fetch, "shards": 2, **entry}
+        }
+    }
+
+
+def test_a_file_that_hangs_or_crashes_its_reader_costs_only_itself(tmp_path: Path, one_clip: Path) -> None:  # noqa: F811
+    films = tmp_path / "films"
+    films.mkdir()
+    names = ["fine", "hangs", "crashes", "other"]
+    for name in names:
+        shutil.copy(one_clip, films / f"{name}.mp4")
+    clips = [{"clip_id": name, "uri": f"{name}.mp4", "label": "x", "caption": "x", "split": "test"} for name in names]
+    pd.DataFrame(clips).assign(start=0.0, duration=1.0, licence="x").to_csv(tmp_path / "clips.csv", index=False)
+    change = {
+        "datasets": {"lab": {"kind": "folder", "csv": str(tmp_path / "clips.csv"), "root": str(films), "shards": 1}},
+        "ingest": {"workers": 2, "seconds_per_clip": 8},
+    }
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults" / "sitecustomize.py").write_text(FAULTS)
+    ledger = tmp_path / "results/clips/lab/0.ledger.parquet"
+    code, text = snakemake(
+        tmp_path, change, str(ledger), PYTHONPATH=f"{tmp_path / 'faults'}:{ROOT}", OMP_NUM_THREADS="1"
+    )
+    assert code == 0, text[-3000:]
+    rows = read_ledgers([ledger]).set_index("clip_id")
+    assert rows["status"].to_dict() == {"fine": "ok", "hangs": "unreadable", "crashes": "unreadable", "other": "ok"}
+    assert "not done after 8 s" in rows["detail"]["hangs"]
+    assert "died (exit code -11)" in rows["detail"]["crashes"]
+
+
+def test_a_list_is_fetched_by_a_rule_of_its_own(tmp_path: Path) -> None:
+    manifest = str(tmp_path / "results/manifests/lab.parquet")
+    code, text = snakemake(tmp_path, published(tmp_path), "--dry-run", manifest)
+    assert code == 0, text
+    assert "rule fetch_list" in text and "results/lists/a.csv" in text  # noqa: PT018
+
+
+@pytest.mark.parametrize("place", ["path", "folder"])
+def test_a_list_that_is_there_needs_no_internet(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / ("lists" if place == "path" else "others")
+    folder.mkdir()
+    (folder / "a.csv").write_text("abcdefghijk,30,dog barking,test\n")
+    change = published(tmp_path) | ({"lists": {"folder": str(folder)}} if place == "folder" else {})
+    manifest = tmp_path / "results/manifests/lab.parquet"
+    (tmp_path / "films").mkdir()
+    code, text = snakemake(
+        tmp_path, change, str(manifest), http_proxy="http://localhost:9", https_proxy="http://localhost:9"
+    )
+    assert code == 0, text
+    assert "fetch_list" not in text
+    assert list(pd.read_parquet(manifest)["clip_id"]) == ["abcdefghijk_000030"]
+
+
+def test_two_lists_of_one_name(tmp_path: Path) -> None:
+    change = published(tmp_path)
+    lists = change["datasets"]["lab"]["build"]["lists"]
+    lists.append({**lists[0], "url": "https://localhost/other/a.csv"})
+    code, text = snakemake(tmp_path, change, "--dry-run", str(tmp_path / "results/manifests/lab.parquet"))
+    assert code != 0
+    assert "two lists are called a.csv" in text
+
+
+def test_a_folder_of_clips_that_is_not_there_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "a.csv").write_text("abcdefghijk,30,dog barking,test\n")
+    target = tmp_path / "results/fetched/lab/0.parquet"
+    code, text = snakemake(tmp_path, published(tmp_path), str(target))
+    assert code != 0
+    assert text.count(f"no folder at {tmp_path / 'films'}") == 1
+    assert not list((tmp_path / "results").rglob("*.parquet"))
