@@ -1,9 +1,7 @@
 """Manifests: the validated table of a data set's clips."""
 
-import csv
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +12,8 @@ import pyarrow.parquet as pq
 from cafa.errors import ClipError, InputError
 from cafa.files import whole
 from cafa.ledger import ledger_row, write_ledger
+from cafa.reading_lists import read_rows
+from cafa.seconds import parse_seconds
 
 STAGE = "manifest"
 SPLITS = ("train", "validation", "test")
@@ -92,13 +92,15 @@ def build_manifest(
     *,
     columns: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    separator: str | None = None,
 ) -> tuple[int, int]:
     """Validate a table of clips; write the manifest, and a ledger of the rows that were refused.
 
     Parameters
     ----------
     source : str or Path
-        ``.csv``, ``.tsv`` or ``.parquet`` with columns of :data:`SCHEMA` (``line`` excepted); others
+        ``.csv``, ``.tsv``, ``.txt`` or ``.parquet`` with columns of :data:`SCHEMA` (``line`` excepted); others
         are ignored.
     root : str or Path
         Folder that local URIs are relative to; files need not be there yet.
@@ -109,6 +111,8 @@ def build_manifest(
     defaults : mapping, optional
         Value of an absent or empty field; ``{name}`` stands for another field of the row. They come
         before :data:`DEFAULTS`.
+    encoding, separator : str, optional
+        Of the source, where they have to be named (:mod:`cafa.reading_lists`).
 
     Returns
     -------
@@ -127,18 +131,17 @@ def build_manifest(
             raise InputError(f"a manifest has no column {name!r}; it has {', '.join(SCHEMA.names[:-1])}")
     fills = DEFAULTS | given
 
+    required = [*columns, *(name for name in REQUIRED if name not in columns.values() and name not in fills)]
+    rows = read_rows(
+        source, required=required, known=[name for name in COLUMNS[:-1] if name not in columns.values()],
+        encoding=encoding, separator=separator,
+        hint="rename with --column THEIRS=OURS or fill with --default OURS=VALUE",
+    )  # fmt: skip
+
     def candidates() -> Iterator[Candidate]:
-        for line, raw in read_rows(source):
-            names = {columns.get(name, name) for name in raw}
-            missing = [name for name in REQUIRED if name not in names and name not in fills]
-            missing += [name for name in columns if name not in raw]
-            if missing:
-                raise InputError(
-                    f"{source} has no column {', '.join(map(repr, missing))}; it has {', '.join(raw)}: "
-                    "rename with --column THEIRS=OURS or fill with --default OURS=VALUE"
-                )
+        for line, raw in rows:
             kept = [name for name in raw if name in columns or name not in columns.values()]
-            text = {columns.get(name, name): raw[name].strip() for name in kept}
+            text = {columns.get(name, name): raw[name] for name in kept}
             yield Candidate(line, filled(text, fills), f"line {line}")
 
     return write_manifest(candidates(), root, output, refused)
@@ -218,63 +221,6 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     return table.cast(SCHEMA).to_pandas()
 
 
-def read_rows(
-    source: str | Path, columns: Sequence[str] | None = None, delimiter: str | None = None
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a csv, tsv or parquet table as text, each with its line (1 is the header).
-
-    A row of a csv whose number of fields is wrong has the key ``""`` (holding what is wrong).
-
-    Parameters
-    ----------
-    source : str or Path
-        The table.
-    columns : sequence of str, optional
-        Names of the columns of a csv or tsv that has no header.
-    delimiter : str, optional
-        Of a text table; by default that of its suffix.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, of another type, empty, or has a quote that is never closed.
-    """
-    source = Path(source)
-    delimiter = delimiter or {".csv": ",", ".tsv": "\t"}.get(source.suffix.lower())
-    if not source.is_file():
-        raise InputError(f"no table at {source}")
-    if source.suffix.lower() == ".parquet":
-        table = pq.read_table(source, partitioning=None).to_pylist()
-        for index, row in enumerate(table):
-            yield index + 2, {name: "" if _is_null(value) else str(value) for name, value in row.items()}
-        return
-    if delimiter is None:
-        raise InputError(f"{source}: a table must be .csv, .tsv or .parquet")
-    # utf-8-sig: spreadsheets write a byte order mark. A byte that is not UTF-8 spoils its row only.
-    with source.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        line = 1
-        try:
-            header = list(columns) if columns else [name.strip() for name in next(reader, [])]
-            if not header or len(set(header)) < len(header):
-                raise InputError(f"{source}: the first line must name each column once, got {header}")
-            line = reader.line_num + 1
-            for fields in reader:
-                if fields:
-                    row = dict(zip(header, fields + [""] * len(header), strict=False))
-                    if len(fields) != len(header):
-                        expected = f"{len(header)} are expected" if columns else f"the header has {len(header)}"
-                        row[""] = f"{len(fields)} fields, {expected}"
-                    yield line, row
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise InputError(f"{source}, row that begins in line {line}: {error}") from error
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
 def filled(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
     """Fill absent and empty fields; a default may name fields that the source or another default gave."""
     row = {name: value for name, value in text.items() if value}
@@ -291,9 +237,6 @@ def filled(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
 def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line: int, place: str) -> dict[str, Any]:
     if "" in row:
         raise ClipError("bad_row", row[""])
-    spoiled = [name for name in COLUMNS if "\N{REPLACEMENT CHARACTER}" in row.get(name, "")]
-    if spoiled:
-        raise ClipError("bad_row", f"{', '.join(spoiled)}: not UTF-8")
     clip_id = row.get("clip_id", "")
     if not CLIP_ID.fullmatch(clip_id):
         raise ClipError("bad_id", f"{clip_id!r} is not 1 to 80 of A-Z a-z 0-9 . _ -, or starts with a dot")
@@ -317,9 +260,6 @@ def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line:
 
 def _seconds(row: Mapping[str, str], name: str) -> float:
     try:
-        value = float(row[name])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ClipError("bad_row", f"{name} must be seconds, got {row[name]!r}")
-    return value
+        return parse_seconds(row[name])
+    except InputError as error:
+        raise ClipError("bad_row", f"{name} {error}") from error

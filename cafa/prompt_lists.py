@@ -8,7 +8,8 @@ import pandas as pd
 
 from cafa.errors import InputError
 from cafa.files import sha256_file, whole
-from cafa.manifest import check_clip_id, read_rows
+from cafa.manifest import check_clip_id
+from cafa.reading_lists import read_rows
 
 #: columns of a published prompt set; only the first two must be there
 COLUMNS = ("clip_id", "caption", "caption_id", "label", "own_label", "own_caption", "protocol")
@@ -30,7 +31,7 @@ def check_sum(path: str | Path, sha256: str | None) -> None:
         raise InputError(f"{path} has SHA-256 {found}, not {sha256}: it is another version, or damaged")
 
 
-def read_list(path: str | Path) -> list[dict[str, Any]]:
+def read_list(path: str | Path, encoding: str | None = None, separator: str | None = None) -> list[dict[str, Any]]:
     """Rows of a published prompt set: fields of :data:`COLUMNS` (empty where not given) and `line`.
 
     Raises
@@ -40,7 +41,8 @@ def read_list(path: str | Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     seen: dict[tuple[str, ...], int] = {}
-    for line, raw in read_rows(path):
+    table = read_rows(path, required=COLUMNS[:2], known=COLUMNS[2:], encoding=encoding, separator=separator)
+    for line, raw in table:
         problem = raw.get("") or next((f"{name} is empty" for name in ("clip_id", "caption") if not raw.get(name)), "")
         if problem:
             raise InputError(f"{path}, line {line}: {problem}")
@@ -71,9 +73,9 @@ def read_conflicts(path: str | Path, levels: tuple[str, ...]) -> list[dict[str, 
     """
     rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
-    for line, raw in read_rows(path, delimiter="\t"):
-        wanted = [CONFLICT_ID, CONFLICT_OWN, *(f"label_{level}" for level in levels)]
-        problem = raw.get("") or next((f"{name} is empty or missing" for name in wanted if not raw.get(name)), "")
+    wanted = [CONFLICT_ID, CONFLICT_OWN, *(f"label_{level}" for level in levels)]
+    for line, raw in read_rows(path, delimiter="\t", required=wanted):
+        problem = raw.get("") or next((f"{name} is empty" for name in wanted if not raw.get(name)), "")
         clip_id = raw.get(CONFLICT_ID, "").strip()
         if not problem and clip_id in seen:
             problem = f"{clip_id} is already in line {seen[clip_id]}"

@@ -93,14 +93,17 @@ class PromptSettings(BaseModel):
         "(default: made from the caption, the clip's own label and caption, 'file')",
     )
     sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$", description="of `file`; null: not checked")
+    encoding: str | None = Field(None, description="of `file`, where it is neither UTF-8 nor has a byte order mark")
+    separator: str | None = Field(None, description="of `file`: a character or `tab`; null: found by the first line")
 
     @model_validator(mode="after")
     def _one_way(self) -> "PromptSettings":
         made = (self.matched, self.sound_of_label, self.cross, self.tvc)
         if (self.file is None) == all(part is None for part in made):
             raise ValueError("give either `file`, or at least one of `matched`, `sound_of_label`, `cross` and `tvc`")
-        if self.sha256 is not None and self.file is None:
-            raise ValueError("`sha256` is that of `file`, which is not given")
+        for name in ("sha256", "encoding", "separator"):
+            if getattr(self, name) is not None and self.file is None:
+                raise ValueError(f"`{name}` is that of `file`, which is not given")
         return self
 
     @property
@@ -310,7 +313,7 @@ def _listed(settings: PromptSettings) -> list[dict[str, Any]]:
     """Rows of the published sets."""
     if settings.file is not None:
         check_sum(settings.file, settings.sha256)
-        return read_list(settings.file)
+        return read_list(settings.file, settings.encoding, settings.separator)
     if settings.tvc is not None:
         check_sum(settings.tvc.file, settings.tvc.sha256)
         return read_conflicts(settings.tvc.file, settings.tvc.levels)

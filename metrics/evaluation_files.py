@@ -13,12 +13,14 @@ import pandas as pd
 
 from cafa.errors import ClipError, InputError
 from cafa.files import sha256_file
-from cafa.manifest import check_clip_id, local_path, read_rows
+from cafa.manifest import check_clip_id, local_path
+from cafa.reading_lists import read_rows
 
 PROTOCOL = "given"
 REQUIRED = ("clip_id", "caption")
 #: Columns that name files, relative to the folder of the clips (the first two) or of the system.
 REFERENCE, VIDEO, SAMPLE = "reference", "video", "sample"
+KNOWN = ("caption_id", "label", "own_label", "own_caption", REFERENCE, VIDEO, SAMPLE)
 SOUNDS = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff"})
 PICTURES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".ts", ".flv"})
 
@@ -119,11 +121,10 @@ class _Folder:
         return Located(None, f"no file {clip_id}.* in {self.path} (of {kinds})")
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path, encoding: str | None, separator: str | None) -> list[dict[str, str]]:
     rows = []
-    for line, row in read_rows(table):
-        row = {name: value.strip() for name, value in row.items()}
-        problem = row.get("") or next((f"{name} is empty or absent" for name in REQUIRED if not row.get(name)), "")
+    for line, row in read_rows(table, required=REQUIRED, known=KNOWN, encoding=encoding, separator=separator):
+        problem = row.get("") or next((f"{name} is empty" for name in REQUIRED if not row.get(name)), "")
         if problem:
             raise InputError(f"{table}, line {line}: {problem}; a list of prompts has at least {', '.join(REQUIRED)}")
         try:
@@ -135,7 +136,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
                 f"{table}, line {line}: {error}. Give the clip an id of its own, and its files in columns "
                 f"{REFERENCE!r}, {VIDEO!r} and {SAMPLE!r}"
             ) from error
-        rows.append(row)
+        rows.append(row | {"line": str(line)})
     if not rows:
         raise InputError(f"{table} holds no prompt")
     _check_rows(table, rows)
@@ -149,21 +150,32 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 def _check_rows(table: Path, rows: Sequence[Mapping[str, str]]) -> None:
     of_clip: dict[str, Mapping[str, str]] = {}
-    seen: set[RowKey] = set()
+    seen: dict[RowKey, str] = {}
     for row in rows:
         key = (row["clip_id"], row["caption_id"])
         if key in seen:
-            raise InputError(f"{table}: clip {key[0]} and caption {row['caption']!r} are listed twice")
-        seen.add(key)
+            raise InputError(
+                f"{table}, line {row['line']}: clip {key[0]} and caption {row['caption']!r} are listed twice, first "
+                f"in line {seen[key]}: remove one, or give each a caption_id and a sample"
+            )
+        seen[key] = row["line"]
         first = of_clip.setdefault(row["clip_id"], row)
         for name in ("own_caption", "own_label", REFERENCE, VIDEO):
             if row.get(name, "") != first.get(name, ""):
                 raise InputError(
-                    f"{table}: clip {row['clip_id']} has two values of {name}: {first[name]!r} and {row[name]!r}"
+                    f"{table}, line {row['line']}: clip {row['clip_id']} has two values of {name}: {first.get(name)!r} "
+                    f"and {row.get(name)!r}"
                 )
 
 
-def read_pairs(table: Path, reference: Path, samples: Mapping[str, Path]) -> Pairs:
+def read_pairs(
+    table: Path,
+    reference: Path,
+    samples: Mapping[str, Path],
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+) -> Pairs:
     """Read a list of prompts and find its files.
 
     Parameters
@@ -176,6 +188,8 @@ def read_pairs(table: Path, reference: Path, samples: Mapping[str, Path]) -> Pai
         Folder of the clips: one file of sound and picture each, or a sound file beside a silent picture.
     samples : mapping of str to path
         system -> folder of its sounds.
+    encoding, separator : str, optional
+        Of the list, where they have to be named (:mod:`cafa.reading_lists`).
 
     Returns
     -------
@@ -187,7 +201,7 @@ def read_pairs(table: Path, reference: Path, samples: Mapping[str, Path]) -> Pai
     InputError
         If the list is not usable, a path leaves its folder, or a name could mean several files.
     """
-    rows = _rows(table)
+    rows = _rows(table, encoding, separator)
     clips, folders = _Folder(reference), {system: _Folder(path) for system, path in samples.items()}
     captions = pd.Series([row["clip_id"] for row in rows]).value_counts()
     sounds: dict[str, Located] = {}
@@ -202,8 +216,8 @@ def read_pairs(table: Path, reference: Path, samples: Mapping[str, Path]) -> Pai
         for system, folder in folders.items():
             if not row.get(SAMPLE) and captions[clip_id] > 1:
                 raise InputError(
-                    f"{table}: clip {clip_id} has {captions[clip_id]} captions, and {clip_id}.* can be the sound of "
-                    f"one only: name every row's file in a column {SAMPLE!r}"
+                    f"{table}, line {row['line']}: clip {clip_id} has {captions[clip_id]} captions, and {clip_id}.* "
+                    f"can be the sound of one only: name every row's file in a column {SAMPLE!r}"
                 )
             file = row.get(SAMPLE)
             located = folder.named(file) if file else folder.of_clip(clip_id, SOUNDS | PICTURES, column=SAMPLE)

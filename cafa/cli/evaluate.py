@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cafa.cli.options import device_option, folder, resume_options, threads_option
+from cafa.cli.options import (
+    device_option,
+    encoding_option,
+    folder,
+    resume_options,
+    separator_option,
+    threads_option,
+)
 from cafa.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,6 +63,8 @@ DEFAULT_SECONDS = 8.0
 @click.option("--inception-splits", type=click.IntRange(1), default=10, help="parts of the inception score")
 @click.option("--resamples", type=click.IntRange(100), default=500, help="draws of the intervals of mean values")
 @click.option("--set-resamples", type=click.IntRange(100), default=100, help="draws for FAD, KAD and IS")
+@encoding_option
+@separator_option
 @threads_option
 @device_option
 @resume_options
@@ -63,7 +72,8 @@ def command(
     reference: Path, systems: tuple[str, ...], prompts: Path, judges: str, weights: Path | None,
     weights_table: Path | None, unverified: bool, check: Path, output: Path, seconds: float | None,
     whole_file_for_imagebind: bool, metrics: tuple[str, ...], max_loss: float, controls: bool, batch_size: int,
-    workers: int, inception_splits: int, resamples: int, set_resamples: int, device: str,
+    workers: int, inception_splits: int, resamples: int, set_resamples: int, encoding: str | None,
+    separator: str | None, device: str,
 ) -> None:  # fmt: skip
     """Judge folders of sounds: a table, a parquet of every sound, a protocol card, a ledger of what was lost."""
     from cafa.files import sha256_file
@@ -75,7 +85,7 @@ def command(
     from metrics.evaluation_judges import judges_for
     from metrics.tables import BootstrapSettings
 
-    pairs = read_pairs(prompts, reference, named_folders(systems))
+    pairs = read_pairs(prompts, reference, named_folders(systems), encoding=encoding, separator=separator)
     classes = REAL_CLASSES if judges == "real" else ()
     chosen = tuple(metric_named(name).name for name in metrics)
     if not chosen:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import folder
+from cafa.cli.options import encoding_option, folder, separator_option
 from cafa.errors import InputError
 from cafa.manifest import build_manifest
 
@@ -18,7 +18,7 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 
 @click.command()
-@click.option("--source", required=True, help="table of clips: .csv, .tsv or .parquet")
+@click.option("--source", required=True, help="table of clips: .csv, .tsv, .txt or .parquet")
 @folder("--root", help="folder that the uri of each clip is relative to")
 @click.option("--output", required=True, help="manifest to write")
 @click.option("--refused", required=True, help="ledger of refused rows to write")
@@ -26,11 +26,16 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option(
     "--default", multiple=True, callback=_pairs, help="OURS=VALUE for absent or empty fields; {name} is another field"
 )
+@encoding_option
+@separator_option
 def command(
-    source: str, root: Path, output: str, refused: str, column: dict[str, str], default: dict[str, str]
-) -> None:
+    source: str, root: Path, output: str, refused: str, column: dict[str, str], default: dict[str, str],
+    encoding: str | None, separator: str | None,
+) -> None:  # fmt: skip
     """Validate a table of clips; refused rows are named with line and reason."""
-    accepted, rejected = build_manifest(source, root, output, refused, columns=column, defaults=default)
+    accepted, rejected = build_manifest(
+        source, root, output, refused, columns=column, defaults=default, encoding=encoding, separator=separator
+    )
     click.echo(f"{accepted} clips accepted, {rejected} refused")
     if not accepted:
         raise InputError(f"no clip of {source} can be used; the reasons are in {refused} (cafa ledger {refused})")

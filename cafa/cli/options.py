@@ -73,3 +73,9 @@ def resume_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 device_option = click.option("--device", default="cpu", help="torch device")
+encoding_option = click.option(
+    "--encoding", default=None, help="of the list, where it is neither UTF-8 nor has a byte order mark: cp1252, ..."
+)
+separator_option = click.option(
+    "--separator", default=None, help="of the list, a character or tab  [default: found by the first line]"
+)

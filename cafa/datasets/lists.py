@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cafa.errors import ClipError, InputError
 from cafa.fetch.clips import VIDEO_ID
 from cafa.files import read_json, sha256_file, write_json
-from cafa.manifest import is_remote, read_rows
+from cafa.manifest import is_remote
+from cafa.reading_lists import read_rows
 
 #: clip names of VGGSound and its descendants: id, and either the second of the start or start and end in milliseconds
 BY_SECOND = re.compile(r"([A-Za-z0-9_-]{11})_(\d{6})(?:\.mp4)?")
@@ -209,14 +210,12 @@ def read_list(published: PublishedList, path: Path) -> Iterator[Entry]:
     """
     form = FORMS[published.format]
     seen = False
-    for line, row in read_rows(path, None if form.header else form.columns, form.delimiter):
-        missing = [name for name in form.columns if name not in row]
-        if missing:
-            raise InputError(
-                f"{path} is not of the form {published.format!r}: it has no column {missing[0]!r}, but {', '.join(row)}"
-            )
+    rows = read_rows(
+        path, None if form.header else form.columns, form.delimiter, required=form.columns if form.header else (),
+        hint=f"it is not of the form {published.format!r}",
+    )  # fmt: skip
+    for line, row in rows:
         seen = True
-        row = {name: value.strip() for name, value in row.items()}
         place = f"line {line} of {published.title}"
         named = row[form.name] if form.name else row.get(form.video, "")
         try:
@@ -237,7 +236,8 @@ def read_list(published: PublishedList, path: Path) -> Iterator[Entry]:
 
 def read_classes(published: PublishedList, path: Path) -> frozenset[str]:
     """Classes that a list of the form ``classes`` marks with ``y``."""
-    names = read_rows(path, None, FORMS["classes"].delimiter)
+    form = FORMS["classes"]
+    names = read_rows(path, None, form.delimiter, required=form.columns)
     chosen = frozenset(row["class"] for _, row in names if row.get("is_sparse") == "y")
     if not chosen:
         raise InputError(f"{path} marks no class with 'y' in a column is_sparse")

@@ -90,7 +90,7 @@ def test_lines_of_quoted_fields_and_odd_bytes(tmp_path: Path) -> None:
     assert list(manifest["line"]) == [2, 5]
     assert list(manifest["label"]) == ["two\nlines", "dög"]
     assert list(refused["line"]) == [4]
-    assert "label, caption: not UTF-8" in refused["detail"][0]
+    assert "label: byte 0xff is not UTF-8" in refused["detail"][0]
 
 
 def test_renamed_columns_and_defaults(tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ def test_conflict_levels(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         ("dog1\ta\tb\tc\td\te\n", "line 2: 6 fields, the header has 7"),
-        ("dog1\ta\tb\tc\td\te\t\n", "line 2: label_L3 is empty or missing"),
+        ("dog1\ta\tb\tc\td\te\t\n", "line 2: label_L3 is empty"),
         ("dog1\ta\tb\tc\td\te\tf\n" * 2, "line 3: dog1 is already in line 2"),
         ("", "holds no prompt"),
     ],

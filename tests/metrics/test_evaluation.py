@@ -268,7 +268,7 @@ def test_names_that_could_mean_two_files_are_refused(tmp_path: Path):
 
 def test_a_list_without_captions_is_refused(tmp_path: Path):
     (tmp_path / "prompts.csv").write_text("clip_id\none\n")
-    with pytest.raises(InputError, match="line 2: caption is empty or absent; a list of prompts has at least clip_id"):
+    with pytest.raises(InputError, match="no column 'caption'; it has clip_id"):
         read_pairs(tmp_path / "prompts.csv", tmp_path, {})
 
 

@@ -45,6 +45,7 @@ def manifest_arguments(wildcards):
     return [
         *columns,
         *(word for name, value in entry.get("defaults", {}).items() for word in ("--default", f"{name}={value}")),
+        *(word for name in ("encoding", "separator") if name in entry for word in (f"--{name}", entry[name])),
     ]
 
 
