@@ -120,6 +120,7 @@ def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, f
 @click.command(context_settings={"show_default": True})
 @click.option("--size", type=click.Choice(list(SIZES)), default="reduced", help="reduced, or Stable Audio Open's")
 @click.option("--device", default="cpu", help="torch device")
+@click.option("--threads", default=1, help="threads of torch: waiting ones count as processor time")
 @click.option("--half", is_flag=True, help="denoiser in 16 bits")
 @click.option("--steps", default=4, help="sampling steps per clip")
 @click.option("--clips", default=2, help="clips per way")
@@ -128,10 +129,11 @@ def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, f
 @click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
 @click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
-    size: str, device: str, half: bool, steps: int, clips: int, batch: int, repeats: int, peak_tflops: float | None,
-    output: Path | None,
+    size: str, device: str, threads: int, half: bool, steps: int, clips: int, batch: int, repeats: int,
+    peak_tflops: float | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Print seconds per clip of each way, and how many times faster it is than the published one."""
+    torch.set_num_threads(threads)
     numbers = list(range(clips))
     whole, ours, short = (
         OURS.model_copy(update=changes)

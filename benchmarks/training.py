@@ -202,6 +202,7 @@ def peak_of(device: str) -> float | None:
 @click.command(context_settings={"show_default": True})
 @click.option("--size", type=click.Choice(list(SIZES)), default="reduced", help="reduced, or Stable Audio Open's")
 @click.option("--device", default="cpu", help="torch device")
+@click.option("--threads", default=1, help="threads of torch: waiting ones count as processor time")
 @click.option("--bf16", is_flag=True, help="autocast to 16 bits")
 @click.option("--batch", default=2, help="clips in memory at once")
 @click.option("--accumulation", default=1, help="batches per optimiser step")
@@ -209,10 +210,11 @@ def peak_of(device: str) -> float | None:
 @click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
 @click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
-    size: str, device: str, bf16: bool, batch: int, accumulation: int, steps: int, peak_tflops: float | None,
-    output: Path | None,
+    size: str, device: str, threads: int, bf16: bool, batch: int, accumulation: int, steps: int,
+    peak_tflops: float | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Print seconds per step of each way, how many times faster it is than the naive one, and what it would cost."""
+    torch.set_num_threads(threads)
     peak, together = peak_tflops or peak_of(device), batch * accumulation
     rows: dict[str, dict[str, float | None]] = {}
     needed = {latents: step_flops(size, batch, latents) * accumulation for latents in (LATENTS, SHORT)}

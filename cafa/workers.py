@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cafa.errors import CafaError, ClipError
+from cafa.signals import leave_to_parent
 
 #: Workers lost in a row, without one clip done between, after which the fault is not the clips'.
 MOST_LOST = 20
@@ -136,7 +137,7 @@ class _Pool:
     def close(self) -> None:
         for worker in self._workers:
             worker.connection.close()
-            worker.process.terminate()
+            worker.process.kill()
         for worker in self._workers:
             worker.process.join()
 
@@ -146,7 +147,7 @@ _NONE = object()
 
 def _work(connection: Any, function: Callable[[Any], Any], seconds: float) -> None:
     """A worker's life: ends when the other side of the pipe does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent to decide
+    leave_to_parent()  # a worker that a signal ended would pass for one that a clip has killed
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, wherever it hangs
     try:
         _send(connection, None)

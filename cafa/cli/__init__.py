@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cafa import __version__
 from cafa.errors import CafaError
+from cafa.signals import EXIT_CODE, EndedBySignal, end_when_asked
 
 #: verb -> module of `cafa.cli` that defines a command (or group) called `command`
 VERBS = {
@@ -59,7 +60,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line, any other keeps its traceback."""
+    """Run the command line; an error of ours, or an end that was asked for, is one line; others keep a traceback."""
+    end_when_asked()
     try:
         cli()
     except CafaError as error:
@@ -68,3 +70,6 @@ def main() -> None:
     except ValidationError as error:
         click.echo(f"cafa: error: settings are not valid: {error}", err=True)
         sys.exit(1)
+    except EndedBySignal as ended:
+        click.echo(f"cafa: {ended}: the same command goes on from here", err=True)
+        sys.exit(EXIT_CODE)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cafa.devices import check_device
 from cafa.resume import VARIABLE
 from cafa.shards import parse_shard
 
@@ -44,6 +45,10 @@ def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
     return value
 
 
+def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    return check_device(value)
+
+
 shard_option = click.option("--shard", default="0/1", callback=_parse_shard, help="index/count, index from 0")
 seed_option = click.option("--seed", required=True, type=int, help="base seed")
 threads_option = click.option(
@@ -72,7 +77,7 @@ def resume_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _restart(_resume(command))
 
 
-device_option = click.option("--device", default="cpu", help="torch device")
+device_option = click.option("--device", default="cpu", callback=_check_device, help="torch device")
 encoding_option = click.option(
     "--encoding", default=None, help="of the list, where it is neither UTF-8 nor has a byte order mark: cp1252, ..."
 )

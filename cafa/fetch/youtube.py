@@ -100,9 +100,20 @@ class YouTube:
         if settings.cookies is not None and not settings.cookies.is_file():
             raise InputError(f"no cookies at {settings.cookies}: export cookies.txt from a browser, or leave it out")
         self.settings, self.folder, self.gate, self._maximum_bytes = settings, Path(folder), gate, maximum_bytes
-        self._open, self.version = downloader or yt_dlp_downloader()
+        self._downloader = downloader
         self._copies: dict[int, Path] = {}
         self._lock = threading.Lock()
+
+    @property
+    def version(self) -> str:
+        """Of yt-dlp."""
+        return self._open()[1]
+
+    def _open(self) -> tuple[OpenDownloader, str]:
+        """The downloader: looked for when the first clip is sought here, as all may be in a folder."""
+        if self._downloader is None:
+            self._downloader = yt_dlp_downloader()
+        return self._downloader
 
     def fetch(self, clip: Clip, target: Path) -> Found:
         """Download the clip's seconds to `target`.
@@ -116,13 +127,13 @@ class YouTube:
         """
         if clip.video_id is None:
             raise ClipError("no_source", "its uri is not https://www.youtube.com/watch?v=<id>")
-        url = video_url(clip.video_id)
+        url, (open_downloader, _) = video_url(clip.video_id), self._open()
         self.gate.wait()
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".youtube-", dir=self.folder) as work:
             heard = _Heard()
             try:
-                with self._open(self.options(clip, Path(work), heard)) as downloader:
+                with open_downloader(self.options(clip, Path(work), heard)) as downloader:
                     downloader.extract_info(url, download=True)
             # Whatever foreign code raises is this clip's outcome and is kept with its text; a full disk is raised on.
             except Exception as error:

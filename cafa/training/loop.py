@@ -24,10 +24,13 @@ from cafa.files import whole, write_json
 from cafa.progress import progress
 from cafa.resume import ChangedError, differences, goes_on
 from cafa.seeds import seed_for
+from cafa.signals import Asked, EndedBySignal, deferred
 from cafa.training.curves import Curves
 from cafa.training.processes import ALONE, Processes
 
 STATE, KEY = "state.pt", "key.json"
+#: among the values of a step: whether a process was asked to end
+ASKED = "asked to end"
 
 
 class LoopSettings(BaseModel):
@@ -218,9 +221,9 @@ class _Run:
 
 
 def _gradient(
-    objective: nn.Module, make_batch: MakeBatch, run: _Run, seed: int, processes: Processes
-) -> dict[str, float]:
-    """Accumulate the gradient of one optimiser step; return the mean of each reported value."""
+    objective: nn.Module, make_batch: MakeBatch, run: _Run, seed: int, processes: Processes, asked: Asked
+) -> tuple[dict[str, float], bool]:
+    """Accumulate the gradient of one optimiser step; the mean of each reported value, and whether to end after it."""
     settings, parts = run.settings, []
     for part in range(settings.accumulation):
         index = run.step * settings.accumulation + part
@@ -236,10 +239,12 @@ def _gradient(
     for values in parts:  # read only now: reading waits for the device
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + float(value) / settings.accumulation
-    sums = processes.mean(sums)
+    # Signals reach processes at different moments: what one knows now all know, and they end after the same step.
+    sums = processes.mean({**sums, ASKED: float(bool(asked))})
+    ending = sums.pop(ASKED) > 0
     if not math.isfinite(sums["loss"]):
         raise CafaError(f"the loss became {sums['loss']} at step {run.step}: lower the learning rate")
-    return sums
+    return sums, ending
 
 
 class _Clock:
@@ -304,6 +309,8 @@ def train(
     ------
     ChangedError
         If there is the state of a run of another key, settings or seed, and nobody said what to do with it.
+    EndedBySignal
+        After SIGTERM or SIGUSR1: the step in hand is finished and the state saved.
     """
     decides = {**key, "loop": settings.model_dump(mode="json", exclude={"save_every_seconds"}), "seed": seed}
     run_key: dict[str, Any] = json.loads(json.dumps(decides))
@@ -315,16 +322,21 @@ def train(
     model.train()
     clock, saved = _Clock(run.stretches, run.device, processes.share.count), time.monotonic()
     steps = range(run.step, settings.steps)
-    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+    devices = [run.device] if run.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), deferred() as asked:
         for _ in progress(steps, label, settings.steps, run.step) if processes.main else steps:
-            row = run.update(_gradient(objective, make_batch, run, seed, processes))
+            values, ending = _gradient(objective, make_batch, run, seed, processes, asked)
+            row = run.update(values)
             if curves is not None:
                 curves.add(row)
-            due = time.monotonic() - saved >= settings.save_every_seconds and run.step < settings.steps
+            due = (ending or time.monotonic() - saved >= settings.save_every_seconds) and run.step < settings.steps
             if due and processes.main:
                 saved = time.monotonic()
                 run.save(state_path, run_key, clock.stretches())
             processes.check()
+            if ending and run.step < settings.steps:
+                processes.wait()  # for the one that saves: the end of any other would end it
+                raise EndedBySignal(f"asked to end; {run.step} of {settings.steps} steps of {label} are saved")
     if curves is not None:
         curves.close()
     model.eval()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cafa.errors import CafaError, InputError
+from cafa.signals import EndedBySignal, end_when_asked, passed_on
 
 Items = TypeVar("Items", Tensor, Sequence[Any])
 
@@ -114,6 +115,11 @@ class Processes:
         if self._accelerator is not None and os.getppid() != self._launcher:
             raise CafaError("the process that launched this one is gone")
 
+    def wait(self) -> None:
+        """Wait until all processes have come here."""
+        if self._accelerator is not None:
+            self._accelerator.wait_for_everyone()
+
     def close(self) -> None:
         """Leave the group."""
         if self._accelerator is not None:
@@ -160,6 +166,8 @@ def launch(count: int, device: str, function: Callable[..., None], *arguments: A
         If there are fewer GPUs than processes.
     CafaError
         If a process failed; the others are ended.
+    EndedBySignal
+        If the processes were asked to end, and have ended.
     """
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -171,13 +179,27 @@ def launch(count: int, device: str, function: Callable[..., None], *arguments: A
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex, rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0", max_restarts=0, start_method=method,
+        rdzv_endpoint="localhost:0", max_restarts=0, start_method=method, signals_to_handle="SIGINT,SIGHUP,SIGQUIT",
     )  # fmt: skip
     try:
-        elastic_launch(config, function)(*arguments)
+        # The launcher would kill processes half a minute after SIGTERM, in the middle of saving: ours waits for them.
+        with passed_on():
+            ends = elastic_launch(config, _ended)(function, *arguments)
     except ChildFailedError as error:
         first = error.get_first_failure()[1]
         raise CafaError(
             f"process {first.local_rank} of {count} failed (exit code {first.exitcode}), and the others were ended: "
             "its own message is above; the same command continues from the last saved state"
         ) from error
+    if ended := [end for end in ends.values() if end is not None]:
+        raise EndedBySignal(ended[0])
+
+
+def _ended(function: Callable[..., None], *arguments: Any) -> str | None:
+    """Run a function in a process of its own; says how it ended if it was asked to, for the launcher to raise."""
+    end_when_asked()
+    try:
+        function(*arguments)
+    except EndedBySignal as ended:
+        return str(ended)
+    return None

@@ -148,11 +148,14 @@ def test_the_real_yt_dlp_cuts_where_it_is_told(
     assert [path.name for path in youtube.folder.iterdir()] == []
 
 
-def test_what_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_must_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: Time) -> None:
     pytest.importorskip("yt_dlp")
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(InputError, match="needs the program ffmpeg"):
         yt_dlp_downloader()
+    youtube = YouTube(YouTubeSource(), tmp_path, Gate(tmp_path / "p.json", Politeness(), time.clock, time.sleep), 10)
+    with pytest.raises(InputError, match="needs the program ffmpeg"):  # when a clip is sought there, not before
+        youtube.fetch(clip(), tmp_path / "clip.mp4")
     monkeypatch.setitem(__import__("sys").modules, "yt_dlp", None)
     with pytest.raises(InputError, match=r"pip install 'cafa\[full\]'"):
         yt_dlp_downloader()
