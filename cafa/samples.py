@@ -22,6 +22,7 @@ from cafa.journal import Journal
 from cafa.ledger import OK
 from cafa.manifest import check_clip_id
 from cafa.media.sound import read_sound, write_sound
+from cafa.media.usable_sound import check_finite
 from cafa.progress import progress
 from cafa.seeds import seed_for
 from cafa.shards import batches_of_shard
@@ -174,6 +175,11 @@ def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence
     records = []
     for row, seed, sound in zip(rows, seeds, source.sounds(rows), strict=True):
         record: dict[str, Any] = {**row._asdict(), "seed": seed, "sample_rate": source.sample_rate, "status": OK}
+        if not isinstance(sound, ClipError):
+            try:
+                check_finite(sound, source.sample_rate, row.file_name)
+            except ClipError as error:
+                sound = error
         if isinstance(sound, ClipError):
             records.append({**record, "status": sound.reason, "detail": sound.detail})
             continue

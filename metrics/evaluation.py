@@ -246,6 +246,8 @@ def _index(system: str, pairs: Pairs, items: Mapping[RowKey, SoundItem], embedde
                 "sha256": outcome.facts.get("sha256"),
                 "status": status,
                 "detail": detail or outcome.facts.get("note", ""),
+                "finding": outcome.facts.get("finding", "") if good else "",
+                "over_full_scale": outcome.facts.get("over", 0) if good else 0,
             }
         )
     return pd.DataFrame(records)

@@ -144,7 +144,14 @@ class Embedder:
         found = self.panel.listen(sounds, [self._seen(item.clip_id) for item in batch], judges)
         for row, (item, sound) in enumerate(zip(batch, sounds, strict=True)):
             arrays = {f"{judge}.{name}": v[row] for judge, columns in found.items() for name, v in columns.items()}
-            facts = {"sample_rate": sound.sample_rate, "note": sound.note, "sha256": sources[item.name][:64]}
+            if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+                error = ClipError("not_finite", f"what the judges gave holds values that are not finite: {bad}")
+                self._failed(item.name, sources[item.name], error)
+                continue
+            facts = {
+                "sample_rate": sound.sample_rate, "note": sound.note, "sha256": sources[item.name][:64],
+                "finding": sound.finding, "over": sound.over,
+            }  # fmt: skip
             self.cache.put(item.name, sources[item.name], arrays, facts)
             self._settle(item.name)
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from cafa.errors import InputError
 from cafa.media.mel import MelSettings, log_mel
-from cafa.media.sound import read_sound
+from cafa.media.sound import at_rate, read_own_rate
+from cafa.media.usable_sound import finding_of, over_full_scale
 from metrics.encoders.micro_judges import MicroJudges
 from metrics.evaluation_media import sample_frames
 
@@ -44,11 +45,17 @@ class Heard:
         Hertz; of the file where the judges take different rates, else theirs.
     note
         What was done to the sound so that it has its length; empty if nothing.
+    finding
+        Why nothing, or little, of it can be heard: a key of :data:`cafa.media.usable_sound.FINDINGS`, or empty.
+    over
+        Values beyond full scale.
     """
 
     arrays: Columns
     sample_rate: int
     note: str = ""
+    finding: str = ""
+    over: int = 0
 
 
 class Panel(Protocol):
@@ -169,8 +176,11 @@ class MiniatureJudges:
 
     def hear(self, path: Path, judges: Collection[str]) -> Heard:
         """Log-mel of the window that the judges were trained on."""
-        sound = read_sound(path, sample_rate=self._mel.sample_rate, seconds=self.seconds)
-        return Heard({"mel": log_mel(sound, self._mel)}, self._mel.sample_rate)
+        data, rate = read_own_rate(path, self.seconds)
+        mono = data.mean(axis=0, dtype=np.float32)[None]
+        sound = at_rate(mono, rate, self._mel.sample_rate, self.seconds, path)[0]
+        mel = log_mel(sound, self._mel)
+        return Heard({"mel": mel}, self._mel.sample_rate, "", finding_of(data), over_full_scale(data))
 
     def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
         """Columns of `judges`."""

@@ -1,5 +1,6 @@
 """The published judges of an evaluation: PANNs, LAION-CLAP, ImageBind and Synchformer."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ import torch
 
 from cafa.errors import InputError
 from cafa.files import sha256_file
+from cafa.media.usable_sound import check_samples, finding_of, over_full_scale, usable_length
 from metrics.encoders.clap_text import LARGEST_COSINE, UNRELATED
 from metrics.encoders.frames import resize_short_side
 from metrics.encoders.imagebind_network import PAIR
@@ -127,14 +129,19 @@ class RealJudges:
     def hear(self, path: Path, judges: Collection[str]) -> Heard:
         """Decode once; every judge then takes its own rate, channels and length."""
         decoded, rate = decode_whole_sound(path)
+        whole = {"imagebind"} & set(judges) if self.whole_file_for_imagebind else set()
+        judged = math.ceil(self.seconds * rate)
+        check_samples(decoded if whole else decoded[:, :judged], rate, path.name)
+        # What is not judged must not reach the mean of the file, which some judges subtract.
+        decoded = decoded[:, : usable_length(decoded, judged)]
         samples = fill_up(decoded, rate, self.seconds)
         added = (samples.shape[1] - decoded.shape[1]) / rate
-        whole = {"imagebind"} if self.whole_file_for_imagebind else set()
         arrays = {
             judge: self.listeners[judge].prepare(samples, rate, None if judge in whole else self.seconds)
             for judge in judges
         }
-        return Heard(arrays, rate, f"{added:.3f} s of silence appended" if added else "")
+        note = f"{added:.3f} s of silence appended" if added else ""
+        return Heard(arrays, rate, note, finding_of(samples[:, :judged]), over_full_scale(samples[:, :judged]))
 
     def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
         """Columns of `judges`."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from cafa.media.usable_sound import FINDINGS, LARGEST
 from metrics.catalogue import METRICS
-from metrics.tables import FRECHET, KERNEL, Table, differences_frame
+from metrics.tables import FRECHET, KERNEL, LARGEST_SILENT_SHARE, OVER, Table, differences_frame
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> list[str]:
@@ -23,9 +24,9 @@ def _number(value: float, decimals: int) -> str:
 
 def _best(table: Table, metric: str) -> set[str]:
     """Contestants with the best printed value; none if all have it, or if there is only one."""
-    contestants = [name for name in table.settings.systems if name not in table.settings.controls]
     printed = {
-        name: float(_number(table.estimates[name][metric].value, METRICS[metric].decimals)) for name in contestants
+        name: float(_number(table.estimates[name][metric].value, METRICS[metric].decimals))
+        for name in table.contestants
     }
     if len(set(printed.values())) < 2:
         return set()
@@ -38,7 +39,8 @@ def _values(table: Table) -> list[str]:
     best = {metric: _best(table, metric) for metric in settings.metrics}
     rows = []
     for system in settings.systems:
-        cells = [f"*{system}*" if system in settings.controls else system]
+        mark = " †" if table.notes.get("findings", {}).get(system, {}).keys() & FINDINGS.keys() else ""
+        cells = [(f"*{system}*" if system in settings.controls else system) + mark]
         for metric in settings.metrics:
             estimate, decimals = table.estimates[system][metric], METRICS[metric].decimals
             low, high = estimate.interval(settings.bootstrap.level)
@@ -79,11 +81,43 @@ def _missing(card: Mapping[str, Any]) -> list[str]:
     return lines or ["* nothing is missing, in no system and at no stage before"]
 
 
+def _findings(table: Table) -> list[str]:
+    """What cannot be heard of a table's sounds, by system; and a warning where that is much."""
+    lines = []
+    for system, found in table.notes.get("findings", {}).items():
+        if said := [f"{count} {name}" for name, count in found.items() if name in FINDINGS]:
+            lines.append(f"† {system}: {', '.join(said)} of {table.coverage.n} sounds, scored like the others.")
+        if (share := table.silent_share(system)) > LARGEST_SILENT_SHARE:
+            lines.append(
+                f"**Warning: {share:.1%} of the sounds of {system} are silent or constant, more than "
+                f"{LARGEST_SILENT_SHARE:.0%}. Judges give such sounds values that mean nothing (ImageBind high ones): "
+                "the row is never the best.**"
+            )
+    return [part for line in lines for part in (line, "")]
+
+
+def _findings_notes(findings: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Lines of the protocol card."""
+    parts = [
+        f"{system} " + ", ".join(f"{count} {name}" for name, count in found.items())
+        for system, found in findings.items()
+        if found
+    ]
+    words = {**FINDINGS, OVER: f"values beyond full scale, up to {LARGEST:g} times, used as they are"}
+    seen = {name for found in findings.values() for name in found}
+    meanings = "; ".join(f"{name}: {meaning}" for name, meaning in words.items() if name in seen)
+    return [f"* sounds that cannot be heard, or are too loud: {'; '.join(parts) or 'none'}"] + (
+        [f"* {meanings}"] if meanings else []
+    )
+
+
 def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
     """Sentences for what the computation noted."""
     lines = []
     if "heard" in notes:
         lines.append("* heard of each file: " + ", ".join(f"{name} {value}" for name, value in notes["heard"].items()))
+    if "findings" in notes:
+        lines += _findings_notes(notes["findings"])
     if "IS_splits" in notes:
         splits = notes["IS_splits"]
         lines.append(f"* IS: {splits} splits, shuffled with seed {notes['IS_seed']}" if splits > 1 else "* IS: 1 split")
@@ -161,6 +195,7 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
         f"better. In brackets: {level} interval over clips. Bold: best printed value."
         + (" Rows in italics are controls and do not compete." if settings.controls else ""),
         "",
+        *_findings(table),
     ]
     if settings.descriptions:
         parts += ["## Rows", ""]

@@ -11,16 +11,26 @@ import pandas as pd
 from cafa.errors import InputError
 from cafa.files import read_json, sha256_file, whole, write_json
 from cafa.ledger import read_ledgers
+from cafa.media.usable_sound import FINDINGS
 from cafa.provenance import versions
 from cafa.shards import shard_files
 from metrics.card import check_judges, protocol_card
 from metrics.catalogue import METRICS
 from metrics.categories import write_categories
-from metrics.coverage import common_rows
+from metrics.coverage import ROW, common_rows
 from metrics.embeddings import CLIP_KEY, SAMPLE_KEY, Embeddings, read_embeddings, read_frame, same_judge
 from metrics.markdown import render
 from metrics.scores import COLUMNS, read_sample_index
-from metrics.tables import SystemData, Table, TableSettings, build_table, differences_frame, pick_scores, table_frame
+from metrics.tables import (
+    OVER,
+    SystemData,
+    Table,
+    TableSettings,
+    build_table,
+    differences_frame,
+    pick_scores,
+    table_frame,
+)
 
 #: Scores that a metric's note on the protocol card needs.
 COMPANIONS = {"Acc": "Acc_margin", "DeSync": "DeSync_windows"}
@@ -156,9 +166,20 @@ def compute_table(
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
     reference = {judge: embeddings.column("embedding") for judge, embeddings in truth.items()}
     table = build_table(settings, coverage, systems, reference)
+    table.notes["findings"] = {name: _findings(index, coverage.rows) for name, index in indices.items()}
     if truth["classifier"].hearing is not None:
         table.notes["heard"] = truth["classifier"].hearing
     return table, sound
+
+
+def _findings(index: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
+    """How many of a table's sounds are silent, constant..., or pass full scale; none where the index does not say."""
+    here = rows[list(ROW)].merge(index, on=list(ROW), how="left")
+    counts = here["finding"].value_counts() if "finding" in here else {}
+    found = {name: int(counts[name]) for name in FINDINGS if name in counts}
+    if "over_full_scale" in here and (beyond := int((here["over_full_scale"] > 0).sum())):
+        found[OVER] = beyond
+    return found
 
 
 def write_table(

@@ -5,13 +5,14 @@ All numbers of a table are computed on the same (clip, caption) rows, with the s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cafa.errors import InputError
+from cafa.media.usable_sound import CONSTANT, SILENT
 from metrics.catalogue import METRICS, metric_named
 from metrics.coverage import ROW, Coverage
 from metrics.frechet import frechet_distance, frechet_replicates, rank_deficiency
@@ -21,6 +22,10 @@ from metrics.uncertainty import ClipBootstrap, Estimate
 
 #: Metrics of sets by how they are computed; the inception score is the other.
 FRECHET, KERNEL = ("FAD", "FAD_CLAP"), ("KAD", "KAD_CLAP")
+#: Sounds with values beyond full scale, among the findings of a system.
+OVER = "over_full_scale"
+#: A system of which a larger share is silent or constant is no contestant: judges score what is no sound.
+LARGEST_SILENT_SHARE = 0.05
 
 
 class _Settings(BaseModel):
@@ -121,7 +126,18 @@ class Table:
     settings: TableSettings
     coverage: Coverage
     estimates: dict[str, dict[str, Estimate]]
-    notes: dict[str, object] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def silent_share(self, system: str) -> float:
+        """Share of a system's sounds that are silent or constant."""
+        found: Mapping[str, int] = self.notes.get("findings", {}).get(system, {})
+        return (found.get(SILENT, 0) + found.get(CONSTANT, 0)) / max(1, self.coverage.n)
+
+    @property
+    def contestants(self) -> list[str]:
+        """Systems that may have a best value: no controls, and none of which too many sounds are silent."""
+        names = [name for name in self.settings.systems if name not in self.settings.controls]
+        return [name for name in names if self.silent_share(name) <= LARGEST_SILENT_SHARE]
 
     def difference(self, first: str, second: str, metric: str) -> Estimate:
         """Paired difference, `first` minus `second`."""

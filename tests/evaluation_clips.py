@@ -8,6 +8,7 @@ import av
 import numpy as np
 import soundfile
 
+from cafa.media.usable_sound import check_samples, finding_of, over_full_scale
 from metrics.evaluation_judges import Columns, Heard
 from metrics.evaluation_media import decode_whole_sound, fill_up
 from metrics.evaluation_real import Identity
@@ -83,9 +84,12 @@ class QuickPanel:
             raise KeyboardInterrupt
         self.heard += 1
         samples, rate = decode_whole_sound(path)
-        samples = fill_up(samples, rate, self.seconds).mean(0)
+        judged = samples[:, : round(self.seconds * rate)]
+        check_samples(judged, rate, path.name)
+        finding, over = finding_of(judged), over_full_scale(judged)
+        samples = fill_up(judged, rate, self.seconds).mean(0)
         spectrum = np.abs(np.fft.rfft(samples[: int(self.seconds * rate)], 4096))[:2048]
-        return Heard({"bands": spectrum.reshape(64, -1).mean(1)}, rate)
+        return Heard({"bands": spectrum.reshape(64, -1).mean(1)}, rate, "", finding, over)
 
     def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
         answers = np.stack([self._answer(one.arrays["bands"]) for one in heard])

@@ -162,9 +162,14 @@ def _packed(encoding: Encoding, clip: Clip, arrays: Mapping[str, np.ndarray]) ->
     sources = encoding.sources_of(clip)
     for kind, array in arrays.items():
         with np.errstate(over="ignore"):
-            if not np.isfinite(np.asarray(array, encoding.formats[kind].dtype)).all():
-                detail = f"the encoder gave values that are not finite in {encoding.formats[kind].dtype}"
-                return Outcome(clip.clip_id, sources, "corrupt", detail)
+            bad = ~np.isfinite(np.asarray(array, encoding.formats[kind].dtype))
+            if bad.any():
+                first = [int(place) for place in np.argwhere(bad)[0]]
+                detail = (
+                    f"{kind}: {np.count_nonzero(bad)} of {bad.size} values that the encoder gave are not finite in "
+                    f"{encoding.formats[kind].dtype}, the first at {first}"
+                )
+                return Outcome(clip.clip_id, sources, "not_finite", detail)
     rows = {kind: encoding.formats[kind].pack(clip.clip_id, array) for kind, array in arrays.items()}
     return Outcome(clip.clip_id, sources, rows=rows)
 

@@ -13,6 +13,7 @@ from cafa.media import FRAME_RATE, frame_count
 from cafa.media.container import Media, open_media
 from cafa.media.picture import Picture, PictureSettings, write_picture
 from cafa.media.sound import ENOUGH, Sound, decode_sound, write_lossless
+from cafa.media.usable_sound import check_samples
 
 #: The last frame may be this many frames early: containers round the ends of their streams.
 FRAMES_MISSING = 2
@@ -83,6 +84,7 @@ def normalise_clip(
                 seconds = None if frames is None else Fraction(frames, FRAME_RATE)
                 sound = decode_sound(media, begin, seconds)
                 _check_sound(media, sound, begin, seconds, settings)
+                check_samples(sound.samples, sound.sample_rate)
         with open_media(source) as media:
             most = frames if frames is not None or sound is None else int(sound.seconds * FRAME_RATE + 1e-6)
             hold = 0 if frames is None else FRAMES_MISSING

@@ -12,6 +12,7 @@ import soxr
 from cafa.errors import ClipError, InputError
 from cafa.files import whole
 from cafa.media.container import Media, open_media
+from cafa.media.usable_sound import check_samples
 
 #: Time stamps of coarse containers wander by a millisecond; a larger step is a gap or an overlap.
 STEP_SECONDS = 0.010
@@ -110,8 +111,6 @@ def _samples(frame: Any) -> np.ndarray:
         data = data.reshape(-1, len(frame.layout.channels)).T
     if data.dtype == np.uint8:
         return (data.astype(np.int16) - 128) << 8
-    if data.dtype.kind == "f" and not np.isfinite(data).all():
-        raise ClipError("corrupt", "the sound holds values that are not finite")
     return data
 
 
@@ -174,8 +173,8 @@ def read_sound(path: str | Path, *, sample_rate: int, seconds: float | None = No
     Raises
     ------
     ClipError
-        ``missing_file``, ``corrupt``... ; ``short`` if less than 0.98 of `seconds` is there (up to
-        that, the rest is silence).
+        ``missing_file``, ``corrupt``, ``not_finite``, ``out_of_scale``... ; ``short`` if less than 0.98 of
+        `seconds` is there (up to that, the rest is silence).
     """
     return read_channels(path, sample_rate=sample_rate, seconds=seconds, mono=True)[0]
 
@@ -190,6 +189,19 @@ def read_channels(
     np.ndarray
         float32, shape (channels, samples); one channel if `mono`.
     """
+    data, rate = read_own_rate(path, seconds)
+    return at_rate(data.mean(axis=0, dtype=np.float32)[None] if mono else data, rate, sample_rate, seconds, path)
+
+
+def read_own_rate(path: str | Path, seconds: float | None = None) -> tuple[np.ndarray, int]:
+    """Read a file's sound as it is, up to `seconds`: float32 (channels, samples), and samples per second.
+
+    Raises
+    ------
+    ClipError
+        As :func:`read_sound`; ``not_finite`` or ``out_of_scale`` within `seconds`
+        (:mod:`cafa.media.usable_sound`).
+    """
     path = Path(path)
     if path.suffix.lower() in SUBTYPES and path.is_file() and path.stat().st_size > 0:
         try:
@@ -203,8 +215,20 @@ def read_channels(
             window = None if seconds is None else Fraction(seconds).limit_denominator(10**6)
             sound = decode_sound(media, Fraction(0), window)
         data, rate = to_float(sound.samples), sound.sample_rate
-    if mono:
-        data = data.mean(axis=0, dtype=np.float32)[None]
+    check_samples(data, rate, str(path))
+    return data, rate
+
+
+def at_rate(
+    data: np.ndarray, rate: int, sample_rate: int, seconds: float | None = None, path: str | Path = "the sound"
+) -> np.ndarray:
+    """Resample channels, each by itself; with `seconds`, exactly as many, of which the last 2 % may be silence.
+
+    Raises
+    ------
+    ClipError
+        ``short`` if more is missing; `path` is for the message.
+    """
     if rate != sample_rate:  # one channel at a time, as mono sound is
         data = np.stack([soxr.resample(np.ascontiguousarray(c), rate, sample_rate, quality="HQ") for c in data])
     if seconds is None:

@@ -165,3 +165,17 @@ def test_a_folder_or_an_index_in_use_is_refused_before_a_sound_is_made(tmp_path)
             make(tmp_path, tones)
     assert not list(tmp_path.rglob("*.flac"))
     assert (make(tmp_path, Tones())["status"] == "ok").any()
+
+
+def test_a_sound_that_is_not_finite_is_lost_alone(tmp_path):
+    class Odd(Tones):
+        def sounds(self, rows):
+            sounds = super().sounds(rows)
+            return [sound if n or isinstance(sound, ClipError) else sound * np.nan for n, sound in enumerate(sounds)]
+
+    good, odd = make(tmp_path / "good", Tones(), batch_size=5), make(tmp_path / "odd", Odd(), batch_size=5)
+    lost = odd[odd["status"] == "not_finite"]
+    assert len(lost) == 2
+    assert lost["detail"].str.contains(r"values are not finite, the first at 0\.000 s").all()
+    rest = odd.index.difference(lost.index)
+    pd.testing.assert_series_equal(odd.loc[rest, "sha256"], good.loc[rest, "sha256"])

@@ -1,6 +1,5 @@
 import json
 import shutil
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,41 +12,18 @@ import soundfile
 from cafa.errors import ClipError, FolderInUseError, InputError, MissingClipError
 from cafa.ledger import read_ledgers
 from cafa.resume import VARIABLE, ChangedError
-from metrics.evaluation import EvaluationSettings, default_metrics, evaluate
+from metrics.evaluation import default_metrics, evaluate
 from metrics.evaluation_cache import EmbeddingCache
-from metrics.evaluation_files import Pairs, read_pairs
+from metrics.evaluation_files import read_pairs
 from metrics.evaluation_media import decode_whole_sound, fill_up, sample_frames
 from metrics.frechet import frechet_distance
 from metrics.parity_inputs import decoded_frames
-from metrics.tables import BootstrapSettings
 from tests.evaluation_clips import QuickPanel, sound_of, write_video, write_wav
+from tests.metrics.evaluation_pairs import find, make_pairs, settings
 from tests.two_runs import another_writer
 
-QUICK = BootstrapSettings(resamples=100)
 #: Names that a known evaluator cuts to 18 characters, and so confuses.
 NAMES = [("GT_playing_drum_kit_in_a_hall_1")[:length] for length in range(18, 31)]
-
-
-def write_list(folder: Path, names: Sequence[str], **columns: Sequence[str]) -> Path:
-    frame = pd.DataFrame({"clip_id": names, "caption": [f"sound {n}" for n in range(len(names))], **columns})
-    frame.to_csv(folder / "prompts.csv", index=False)
-    return folder / "prompts.csv"
-
-
-def make_pairs(folder: Path, names: Sequence[str], **columns: Sequence[str]) -> Pairs:
-    """Wavs of half a second: the clips' own are sounds 0, 1..., the system's 100, 101..."""
-    for number, name in enumerate(names):
-        write_wav(folder / "reference" / f"{name}.wav", number, 0.5)
-        write_wav(folder / "ours" / f"{name}.wav", 100 + number, 0.5)
-    return find(folder, names, **columns)
-
-
-def find(folder: Path, names: Sequence[str], **columns: Sequence[str]) -> Pairs:
-    return read_pairs(write_list(folder, names, **columns), folder / "reference", {"ours": folder / "ours"})
-
-
-def settings(*metrics: str, **other: object) -> EvaluationSettings:
-    return EvaluationSettings(metrics=metrics or ("FAD", "KL"), bootstrap=QUICK, **other)
 
 
 def logits(output: Path, system: str = "ours/0") -> pd.Series:

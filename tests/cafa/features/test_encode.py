@@ -97,11 +97,11 @@ def contents(folder: Path) -> list[bytes]:
 
 def test_every_clip_is_accounted_for(shard: Callable, tmp_path: Path) -> None:
     counts = shard(NAMES, encoder := Counting())
-    assert counts == {"corrupt": 1, "missing_feature": 1, "missing_file": 1, "ok": 5, "truncated": 1, "reused": 0}
+    assert counts == {"missing_feature": 1, "missing_file": 1, "not_finite": 1, "ok": 5, "truncated": 1, "reused": 0}
     ledger = read_ledgers([tmp_path / "a" / "ledger.parquet"]).set_index("clip_id")
     assert ledger["status"].to_dict() == {
         **dict.fromkeys(("c1", "c2", "c3", "c4", "c5"), "ok"), "bad": "truncated", "refused": "missing_feature",
-        "away": "missing_file", "odd": "corrupt",
+        "away": "missing_file", "odd": "not_finite",
     }  # fmt: skip
     assert ledger.at["refused", "detail"] == "ingest: corrupt"
     assert "not finite in float16" in ledger.at["odd", "detail"]

@@ -1,0 +1,95 @@
+"""Sounds that are no sounds, or that nobody can hear, in an evaluation."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from cafa.files import read_json
+from metrics.evaluation import evaluate
+from tests.evaluation_clips import RATE, QuickPanel, sound_of
+from tests.metrics.evaluation_pairs import find, make_pairs, settings
+
+NAMES = [f"clip{number:02}" for number in range(10)]
+
+
+def write(path: Path, samples: np.ndarray) -> None:
+    soundfile.write(path, samples.T, RATE, subtype="FLOAT")
+
+
+def reasons(output: Path) -> dict[str, str]:
+    return pd.read_csv(output / "missing.csv").set_index("clip_id")["reason"].to_dict()
+
+
+def test_a_sound_with_values_that_are_not_finite_is_lost_alone(tmp_path: Path):
+    make_pairs(tmp_path, NAMES)
+    evaluate(find(tmp_path, NAMES), QuickPanel(), settings(), tmp_path / "whole", {})
+    for name, folder, place in (("clip03", "ours", 100), ("clip05", "reference", 7)):
+        sound = sound_of(3, 0.5)[0].astype(np.float32)
+        sound[place] = np.nan
+        write(tmp_path / folder / f"{name}.wav", sound)
+    write(tmp_path / "ours" / "clip06.wav", np.full(RATE // 2, np.nan, np.float32))
+    after = np.append(soundfile.read(tmp_path / "ours" / "clip07.wav")[0], [np.nan] * 100).astype(np.float32)
+    write(tmp_path / "ours" / "clip07.wav", after)
+    evaluate(find(tmp_path, NAMES), QuickPanel(), settings(max_loss=0.4), tmp_path / "out", {})
+    assert reasons(tmp_path / "out") == dict.fromkeys(["clip03", "clip05", "clip06"], "not_finite")
+    details = pd.read_csv(tmp_path / "out" / "missing.csv").set_index("clip_id")["detail"]
+    assert details["clip03"] == "clip03.wav: 1 of 8000 values are not finite, the first at 0.006 s"
+    assert details["clip05"].startswith("the clip's own sound: clip05.wav: 1 of 8000 values are not finite")
+    good, bad = (
+        pd.read_parquet(tmp_path / part / "clips.parquet").set_index("clip_id")["KL"] for part in ("whole", "out")
+    )
+    assert bad["clip07"] == good["clip07"]  # what is not judged does not matter
+    assert bad.notna().sum() == 7
+
+
+def test_judges_that_give_values_that_are_not_finite_lose_that_sound(tmp_path: Path):
+    class Odd(QuickPanel):
+        def listen(self, heard, seen, judges):
+            found = super().listen(heard, seen, judges)
+            if self.heard == 14:
+                found["classifier"]["logits"] = found["classifier"]["logits"] * np.nan
+            return found
+
+    evaluate(make_pairs(tmp_path, NAMES), Odd(), settings(max_loss=0.4, workers=0), tmp_path / "out", {})
+    assert reasons(tmp_path / "out") == {"clip03": "not_finite"}
+
+
+def test_a_sound_without_its_scale_is_lost_and_a_small_overshoot_is_counted(tmp_path: Path):
+    make_pairs(tmp_path, NAMES)
+    write(tmp_path / "ours" / "clip03.wav", 3000 * sound_of(3, 0.5))
+    write(tmp_path / "ours" / "clip04.wav", 4 * sound_of(3, 0.5))
+    evaluate(find(tmp_path, NAMES), QuickPanel(), settings(max_loss=0.4), tmp_path / "out", {})
+    assert reasons(tmp_path / "out") == {"clip03": "out_of_scale"}
+    card = read_json(tmp_path / "out" / "table.card.json")
+    assert card["notes"]["findings"] == {"ours": {"over_full_scale": 1}}
+    assert "too loud: ours 1 over_full_scale" in (tmp_path / "out" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(("silent", "bold"), [(10, False), (1, False), (0, True)])
+def test_a_system_of_silent_sounds_is_marked_and_never_the_best(tmp_path: Path, silent: int, bold: bool):
+    pairs = make_pairs(tmp_path, NAMES)
+    pairs.samples["copies"] = {key: pairs.sounds[key[0]] for key in pairs.samples["ours"]}  # FAD of 0
+    for name in NAMES[:silent]:
+        write(tmp_path / "reference" / f"{name}.wav", np.zeros(RATE))
+    evaluate(pairs, QuickPanel(), settings("FAD"), tmp_path / "out", {})
+    text = (tmp_path / "out" / "table.md").read_text()
+    row = next(line for line in text.split("\n") if line.startswith("| copies"))
+    assert row.startswith("| copies † |" if silent else "| copies |")
+    assert ("**0" in row) == bold
+    assert (f"Warning: {silent / 10:.1%} of the sounds of copies are silent or constant" in text) == bool(silent)
+    clips = pd.read_parquet(tmp_path / "out" / "clips.parquet")
+    assert (clips[clips["system"] == "copies"]["finding"] == "silent").sum() == silent
+
+
+def test_channels_that_cancel_are_not_called_silence(tmp_path: Path):
+    pairs = make_pairs(tmp_path, NAMES)
+    tone = sound_of(3, 0.5)[0]
+    write(tmp_path / "ours" / "clip03.wav", np.stack([tone, -tone]))
+    write(tmp_path / "ours" / "clip04.wav", np.full((2, RATE), 0.2))
+    evaluate(pairs, QuickPanel(), settings(), tmp_path / "out", {})
+    card = read_json(tmp_path / "out" / "table.card.json")
+    assert card["notes"]["findings"] == {"ours": {"constant": 1, "antiphase": 1}}
+    assert "† ours: 1 constant, 1 antiphase of 10 sounds" in (tmp_path / "out" / "table.md").read_text()
