@@ -1,5 +1,6 @@
 """Ledgers: what became of every clip that a stage was asked for."""
 
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,6 +138,29 @@ def write_ledger(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write ledger rows as parquet."""
     with whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), temporary)
+
+
+def copy_for_message(path: str | Path) -> Path:
+    """Copy a ledger to ``NAME.failed.parquet`` beside it and return that: for the message of a command that fails.
+
+    Snakemake removes the outputs of a job that failed; the copy is none of them, so it is still there to be read.
+    """
+    copy = Path(path).with_suffix(".failed.parquet")
+    with whole(copy) as temporary:
+        shutil.copyfile(path, temporary)
+    return copy
+
+
+def why(ledger: str | Path) -> str:
+    """The commonest reason in a ledger with one example, for a message; empty if all is well."""
+    rows = read_ledgers([ledger])
+    rows = rows[rows["status"] != OK]
+    if rows.empty:
+        return ""
+    status = rows["status"].value_counts().index[0]
+    first = rows[rows["status"] == status].iloc[0]
+    where = f"line {int(first.line)}, " if pd.notna(first.line) else ""
+    return f"{(rows['status'] == status).sum()} {status}, e.g. {where}{first.clip_id!r}: {first.detail}"
 
 
 def read_ledgers(paths: Iterable[str | Path]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cafa.errors import InputError
 from cafa.files import whole
-from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
+from cafa.ledger import OK, copy_for_message, ledger_row, read_ledgers, why, write_ledger
 from cafa.manifest import filled
 from cafa.prompt_lists import check_sum, read_conflicts, read_list
 from cafa.seeds import seed_for
@@ -157,7 +157,10 @@ def make_prompts(
     prompts += _listed_prompts(listed, usable)
     write_ledger(excluded, out)
     if not prompts:
-        raise InputError(f"no prompt remains: {len(asked)} clips asked for, {len(out)} excluded (see {excluded})")
+        raise InputError(
+            f"no prompt remains: {len(asked)} clips asked for, {len(out)} excluded"
+            + (f" ({why(excluded)}; cafa ledger {copy_for_message(excluded)})" if out else ", no test clip is listed")
+        )
     table = pd.DataFrame(prompts).sort_values(KEY)
     twice = table[table.duplicated(KEY)]
     if len(twice):

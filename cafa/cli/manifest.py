@@ -6,6 +6,7 @@ import click
 
 from cafa.cli.options import encoding_option, folder, separator_option
 from cafa.errors import InputError
+from cafa.ledger import copy_for_message, why
 from cafa.manifest import build_manifest
 
 
@@ -38,4 +39,5 @@ def command(
     )
     click.echo(f"{accepted} clips accepted, {rejected} refused")
     if not accepted:
-        raise InputError(f"no clip of {source} can be used; the reasons are in {refused} (cafa ledger {refused})")
+        reasons = f": {why(refused)} (cafa ledger {copy_for_message(refused)})" if rejected else ": it has no row"
+        raise InputError(f"no clip of {source} can be used{reasons}")

@@ -12,7 +12,7 @@ from cafa.datasets.lists import Entry, PublishedList, obtain, read_classes, read
 from cafa.errors import ClipError, InputError
 from cafa.fetch.clips import video_url
 from cafa.files import sha256_file, write_json
-from cafa.ledger import read_ledgers
+from cafa.ledger import copy_for_message, read_ledgers, why
 from cafa.manifest import Candidate, filled, read_manifest, write_manifest
 
 Split = Literal["train", "validation", "test"]
@@ -120,11 +120,12 @@ def build_dataset(
     reasons = Counter(read_ledgers([refused])["status"])
     try:
         if not accepted:
-            raise InputError(f"no clip of {kind} can be used; the reasons are in {refused} (cafa ledger {refused})")
+            raise InputError(f"no clip of {kind} can be used: {why(refused)} (cafa ledger {copy_for_message(refused)})")
         if settings.expected is not None and by_split != {k: n for k, n in settings.expected.items() if n}:
             raise InputError(
                 f"{kind}: {by_split} clips came out, {dict(settings.expected)} are expected; {rejected} rows were "
-                f"refused (cafa ledger {refused}). If the list is meant to be this one, correct `expected`"
+                f"refused (cafa ledger {copy_for_message(refused)}). If the list is meant to be this one, correct "
+                "`expected`"
             )
     except InputError:
         output.unlink()

@@ -136,7 +136,7 @@ def test_nothing_is_written_that_is_not_as_expected(tmp_path: Path) -> None:
     published = listed(tmp_path, "test.csv", "clip_labels", f"{VIDEOS[0]}_000030.mp4,dog\n", split="test")
     with pytest.raises(InputError, match=r"vggsound: \{'test': 1\} clips came out, \{'test': 2\} are expected"):
         build(tmp_path, "vggsound", {"lists": [published], "expected": {"test": 2}})
-    with pytest.raises(InputError, match="no clip of vggsound can be used; the reasons are in"):
+    with pytest.raises(InputError, match="no clip of vggsound can be used: 1 not_selected"):
         build(tmp_path, "vggsound", {"lists": [published], "splits": ["train"]})
     assert not (tmp_path / "out" / "m.parquet").exists()
     assert len(read_ledgers([tmp_path / "out" / "m.refused.parquet"])) == 1
