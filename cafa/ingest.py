@@ -1,7 +1,7 @@
 """Ingest: normalise the clips of a shard, with a ledger row for each."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.errors import ClipError, InputError
 from cafa.fetch.table import read_fetched
-from cafa.files import sha256_file
 from cafa.folder_lock import only_writer_in, only_writer_of
+from cafa.ingested import JOURNAL, Ingested, files_of, stands
 from cafa.journal import Journal
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.manifest import check_clip_id, is_remote, local_path
@@ -23,7 +23,6 @@ from cafa.stages import stage_version
 from cafa.workers import outcomes
 
 STAGE = "ingest"
-JOURNAL = ".journal"
 SUFFIXES = (".mp4", ".flac")
 
 
@@ -156,6 +155,7 @@ def ingest_shard(
     ledger: str | Path,
     workers: int = 0,
     seconds_per_clip: float = 300.0,
+    reuse: Sequence[str | Path] = (),
 ) -> dict[str, int]:
     """Normalise the clips of one shard into ``<clip_id>.mp4`` and ``<clip_id>.flac``.
 
@@ -183,6 +183,9 @@ def ingest_shard(
         Processes. 0: in this one, without a limit of time.
     seconds_per_clip : float
         Clock time after which a clip is given up (``unreadable``).
+    reuse : sequence of path
+        Folders of normalised clips of other data sets (:class:`cafa.ingested.Ingested`): what they made of the same
+        raw file, with the same settings and version, is taken instead of made.
 
     Returns
     -------
@@ -201,8 +204,9 @@ def ingest_shard(
     results: dict[str, tuple[str, str]] = {}
     with only_writer_in(folder), only_writer_of([ledger]), Journal(folder / JOURNAL, key) as journal:
         left = []
+        others = Ingested(reuse, key, (row["clip_id"] for row in mine if row["clip_id"] not in journal.done))
         for row in mine:
-            known = _known(row, raw, folder, journal)
+            known = _known(row, raw, folder, journal, others)
             if isinstance(known, _Work):
                 left.append(known)
             else:
@@ -221,8 +225,10 @@ def ingest_shard(
     return {status: statuses.count(status) for status in sorted(set(statuses))}
 
 
-def _known(row: dict[str, Any], raw: RootFolder | Fetched, folder: Path, journal: Journal) -> tuple[str, str] | _Work:
-    """Status and detail of a clip that is done or has no file; else what to do."""
+def _known(
+    row: dict[str, Any], raw: RootFolder | Fetched, folder: Path, journal: Journal, others: Ingested
+) -> tuple[str, str] | _Work:
+    """Status and detail of a clip that is done, here or for another data set, or has no file; else what to do."""
     clip_id = check_clip_id(row["clip_id"])
     try:
         file = raw.find(row)
@@ -234,18 +240,12 @@ def _known(row: dict[str, Any], raw: RootFolder | Fetched, folder: Path, journal
     duration = None if pd.isna(row["duration"]) else float(row["duration"])
     given = [str(file.path), file.start, duration, state.st_size, state.st_mtime_ns, file.sha256]
     done = journal.done.get(clip_id)
-    outputs = {"video_sha256": folder / f"{clip_id}.mp4", "sound_sha256": folder / f"{clip_id}.flac"}
-    if done is not None and done["given"] == given and _stands(done, outputs):
+    if done is not None and done["given"] == given and stands(done, files_of(clip_id, folder)):
         return done["status"], done["detail"]
+    if (taken := others.take(clip_id, given, folder)) is not None:
+        journal.add(clip_id, taken)
+        return taken["status"], taken["detail"]
     return _Work(clip_id, file.path, file.start, duration, given)
-
-
-def _stands(done: dict[str, Any], outputs: dict[str, Path]) -> bool:
-    """Whether an outcome still holds: the files of an ``ok`` clip are there, to the byte."""
-    if done["status"] != OK:
-        return True
-    facts = json.loads(done["detail"])
-    return all(path.is_file() and sha256_file(path) == facts[name] for name, path in outputs.items())
 
 
 def _check_folder(folder: Path) -> None:

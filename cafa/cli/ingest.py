@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import folder, resume_options, settings_option, shard_option
+from cafa.cli.options import files, folder, resume_options, settings_option, shard_option
 from cafa.errors import InputError
 
 
@@ -22,9 +22,10 @@ from cafa.errors import InputError
     "--seconds-per-clip", default=300.0, type=click.FloatRange(1), help="after which a worker gives a clip up"
 )
 @resume_options
+@files("--reuse", required=False, help="folder of normalised clips of another data set, whose equal ones are taken")
 def command(
     manifest: str, root: Path | None, fetched: str | None, fetch_ledger: str | None, shard: tuple[int, int],
-    settings: str, output_folder: Path, ledger: str, workers: int, seconds_per_clip: float,
+    settings: str, output_folder: Path, ledger: str, workers: int, seconds_per_clip: float, reuse: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Normalise the clips of a shard; each ends as ok or with a reason in the ledger."""
     from cafa.ingest import Fetched, RootFolder, ingest_shard
@@ -43,5 +44,6 @@ def command(
         ledger=ledger,
         workers=workers,
         seconds_per_clip=seconds_per_clip,
+        reuse=reuse,
     )
     click.echo(", ".join(f"{count} {status}" for status, count in counts.items()) or "no clip in this shard")

@@ -313,3 +313,59 @@ def test_a_folder_in_use_is_refused(data_set: Callable, one_clip: Path, tmp_path
     with another_writer(tmp_path / "clips" / "0"), pytest.raises(FolderInUseError, match="another run writes to"):
         run(manifest, tmp_path)
     assert run(manifest, tmp_path)["status"].tolist() == ["ok"]
+
+
+def test_another_data_set_gives_what_it_made_of_the_same_files(
+    data_set: Callable, one_clip: Path, tmp_path: Path, normalised: list[str]
+) -> None:
+    manifest = data_set({name: one_clip.read_bytes() for name in "abcdef"} | {"bad": b"text\n"})
+    for shard in range(3):
+        run(manifest, tmp_path, shard, 3)
+    first = {path.name: path for path in (tmp_path / "clips").glob("*/*.*") if path.suffix in (".mp4", ".flac")}
+    expected = pd.concat([read_ledgers([tmp_path / "clips" / f"{shard}.ledger.parquet"]) for shard in range(3)])
+    (tmp_path / "root" / "d.mp4").write_bytes(one_clip.read_bytes() + b"\0")  # the raw file is another one now
+    first["e.flac"].write_bytes(b"damaged")
+    normalised.clear()
+
+    def again(where: str, **settings: object) -> pd.DataFrame:
+        ingest_shard(
+            manifest, RootFolder(tmp_path / "root"), shard=0, shards=1, output_folder=tmp_path / where,
+            settings=SETTINGS.model_copy(update=settings), ledger=tmp_path / f"{where}.parquet",
+            reuse=[tmp_path / "clips"],
+        )  # fmt: skip
+        return read_ledgers([tmp_path / f"{where}.parquet"])
+
+    rows = again("second")
+    assert sorted(normalised) == ["d", "e"]
+    assert rows.set_index("clip_id")["status"].to_dict() == expected.set_index("clip_id")["status"].to_dict()
+    fine = [name for name in rows["clip_id"] if name not in ("bad", "d", "e")]
+    compared = [frame.set_index("clip_id").loc[fine, "detail"].to_dict() for frame in (rows, expected)]
+    assert compared[0] == compared[1]
+    for name in fine:
+        for suffix in (".mp4", ".flac"):
+            assert (tmp_path / "second" / f"{name}{suffix}").samefile(first[f"{name}{suffix}"])
+    (tmp_path / "clips" / "0").rename(tmp_path / "gone")  # links do not need the first folder
+    normalised.clear()
+    again("second")
+    assert normalised == []
+    again("third", short_side=16)
+    assert sorted(normalised) == ["a", "b", "bad", "c", "d", "e", "f"]  # other settings: nothing is taken
+
+
+def test_links_are_no_condition(
+    data_set: Callable, one_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalised: list[str]
+) -> None:
+    manifest = data_set({"a": one_clip.read_bytes()})
+    run(manifest, tmp_path)
+    normalised.clear()
+
+    def none(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", none)
+    counts = ingest_shard(
+        manifest, RootFolder(tmp_path / "root"), shard=0, shards=1, settings=SETTINGS, reuse=[tmp_path / "clips"],
+        output_folder=tmp_path / "second", ledger=tmp_path / "second.parquet",
+    )  # fmt: skip
+    assert (counts, normalised) == ({"ok": 1}, [])
+    assert (tmp_path / "second/a.mp4").read_bytes() == (tmp_path / "clips/0/a.mp4").read_bytes()

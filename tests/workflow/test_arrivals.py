@@ -119,3 +119,51 @@ def test_a_folder_of_clips_that_is_not_there_is_said_once(tmp_path: Path) -> Non
     assert code != 0
     assert text.count(f"no folder at {tmp_path / 'films'}") == 1
     assert not list((tmp_path / "results").rglob("*.parquet"))
+
+
+def test_a_data_set_takes_clips_from_another(tmp_path: Path, one_clip: Path) -> None:  # noqa: F811
+    names = ["abcdefghijk_000030", "bbcdefghijk_000030", "cbcdefghijk_000030"]
+    (tmp_path / "films").mkdir()
+    (tmp_path / "lists").mkdir()
+    for name in names:
+        shutil.copy(one_clip, tmp_path / "films" / f"{name}.mp4")
+    (tmp_path / "lists" / "a.csv").write_text("".join(f"{name[:11]},30,dog barking,test\n" for name in names[:2]))
+    (tmp_path / "lists" / "b.csv").write_text("".join(f"{name[:11]},30,dog barking,test\n" for name in names[1:]))
+    change = published(tmp_path)
+    other = published(tmp_path, reuse=["lab"], shards=1)["datasets"]["lab"]
+    other["build"]["lists"][0] |= {"path": "lists/b.csv", "url": "https://localhost/b.csv"}
+    change["datasets"]["second"] = other
+    for entry in change["datasets"].values():
+        entry["build"]["seconds"] = 1.0
+    target = tmp_path / "results/clips/second/0.ledger.parquet"
+    code, text = snakemake(tmp_path, change, str(target))
+    assert code == 0, text[-3000:]
+    assert set(read_ledgers([target])["status"]) == {"ok"}
+    clips = tmp_path / "results/clips"
+    first = next(clips.glob(f"lab/*/{names[1]}.mp4"))
+    assert (clips / "second/0" / first.name).samefile(first)
+    assert (clips / "second/0" / f"{names[2]}.mp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("reuse", "message"), [(["nobody"], "which is no published data set"), (["lab"], "leads back to itself")]
+)
+def test_reuse_that_leads_nowhere(tmp_path: Path, reuse: list[str], message: str) -> None:
+    code, text = snakemake(tmp_path, published(tmp_path, reuse=reuse), "--dry-run", str(tmp_path / "results/x"))
+    assert code != 0
+    assert message in text
+
+
+def test_the_paper_encodes_no_clip_twice_for_visualsound(tmp_path: Path) -> None:
+    target = "results/paper/features/visualsound/av_clip/0.arrow"
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--printshellcmds", "--cores", "2", target,
+         "--configfile", "config/paper.yaml"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    commands = [line for line in (done.stdout + done.stderr).splitlines() if "visualsound" in line and "cafa " in line]
+    encode = next(line for line in commands if "features encode av_clip" in line)
+    assert "--reuse results/paper/features/vggsound_train/av_clip" in encode
+    ingest = next(line for line in commands if "cafa ingest" in line)
+    assert "--reuse results/paper/clips/vggsound_train" in ingest

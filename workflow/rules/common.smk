@@ -71,6 +71,7 @@ def check_names():
     for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
+    check_reuse()
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
         if backbone_of(entry) not in BACKBONES:
             raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
@@ -106,6 +107,26 @@ def check_table(table, entry):
                 f"table {table}: {name} needs the event times that only rendered clips have, "
                 f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
             )
+
+
+def reused_by(dataset):
+    """Data sets whose clips and features are taken where they are the same."""
+    return DATASETS[dataset].get("reuse", [])
+
+
+def check_reuse():
+    """Refuse data sets that reuse what is not there, or each other."""
+    for name in DATASETS:
+        seen, waiting = set(), list(reused_by(name))
+        while waiting:
+            other = waiting.pop()
+            if other not in DATASETS or DATASETS[other]["kind"] != "published":
+                raise WorkflowError(f"data set {name}: `reuse` names {other!r}, which is no published data set")
+            if other == name:
+                raise WorkflowError(f"data set {name}: `reuse` leads back to itself")
+            if other not in seen:
+                seen.add(other)
+                waiting += reused_by(other)
 
 
 def check_sources():

@@ -155,6 +155,7 @@ rule ingest_clips:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
         raw=raw_clips,
+        reused=reused_ledgers,
     output:
         ledger="<results>/clips/{dataset}/{shard}.ledger.parquet",
     log:
@@ -171,10 +172,11 @@ rule ingest_clips:
     params:
         shard=shard_argument,
         where=raw_place,
+        reuse=reused_clips,
         folder=below("clips/{dataset}/{shard}"),
         settings=setting(config["media"]),
         code=stage_version("ingest"),
     shell:
-        "cafa ingest --manifest {input.manifest:q} {params.where:q} --shard {params.shard}"
+        "cafa ingest --manifest {input.manifest:q} {params.where:q} {params.reuse:q} --shard {params.shard}"
         " --settings {params.settings:q} --workers {threads} --seconds-per-clip {resources.seconds_per_clip}"
         " --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

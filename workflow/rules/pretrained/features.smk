@@ -6,6 +6,7 @@ rule encode_clips:
         manifest="<results>/manifests/{dataset}.parquet",
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
         model=encoder_card,
+        reused=reused_feature_files,
     output:
         features="<results>/features/{dataset}/{features}/{shard}.arrow",
         ledger="<results>/features/{dataset}/{features}/{shard}.ledger.parquet",
@@ -25,6 +26,7 @@ rule encode_clips:
         shard=shard_argument,
         clips=below("clips/{dataset}/{shard}"),
         kind=encoded_kind,
+        reuse=reused_features,
         model=encoder_folder,
         settings=setting({**config["features"]["encode"], "seconds": config["window"]["seconds"]}),
         device=config["device"],
@@ -32,7 +34,7 @@ rule encode_clips:
     shell:
         "cafa features encode {params.kind} --model {params.model:q} --manifest {input.manifest:q}"
         " --clips {params.clips:q} --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q}"
-        " --threads 1 --device {params.device} --output {output.features:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
+        " {params.reuse:q} --threads 1 --device {params.device} --output {output.features:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
 
 
 rule encode_text:
