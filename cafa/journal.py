@@ -39,6 +39,8 @@ def read_journal(path: str | Path) -> Recorded:
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     key = json.loads(lines[0]).get("key") if lines else None
     items = dict(json.loads(line) for line in lines[1:] if line != FINISHED)
+    if isinstance(key, str):  # as journals said it before they named the parts of their key
+        key = {"version": key}
     return Recorded(key if isinstance(key, dict) else None, items, lines[-1:] == [FINISHED])
 
 

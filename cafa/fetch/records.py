@@ -14,7 +14,7 @@ from cafa.ledger import CLASSES, GONE, NOT_FOR_US, OK, REASONS, class_of, read_l
 
 STAGE = "fetch"
 #: of all journals: neither a new pace nor new code is a reason to download anything twice
-KEY = {"fetch": 1}
+KEY = {"version": "fetch 1"}
 
 
 def journal_of(ledger: str | Path) -> Path:

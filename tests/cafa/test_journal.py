@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cafa.errors import CafaError
+from cafa.fetch.records import KEY
 from cafa.journal import Journal
 from cafa.resume import VARIABLE, ChangedError, answer
 
@@ -90,7 +91,7 @@ def test_nothing_done_is_no_question(tmp_path: Path) -> None:
 
 def test_a_journal_that_does_not_name_its_key_asks(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    path.write_text('{"key": "0123"}\n["a", 1]\n')
+    path.write_text('{"key": null}\n["a", 1]\n')
     with pytest.raises(ChangedError, match="does not say what it was begun with"):
         Journal(path, NEW)
 
@@ -107,3 +108,10 @@ def test_each_item_is_on_disk_before_the_next(tmp_path: Path) -> None:
     assert '["a", 1]\n' in (tmp_path / "journal").read_text()
     journal.close(remove=True)
     assert not (tmp_path / "journal").exists()
+
+
+def test_journals_of_downloads_from_before_keys_had_parts_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_text('{"key": "fetch 1"}\n["a", 1]\n')
+    with Journal(path, KEY) as journal:
+        assert journal.done == {"a": 1}

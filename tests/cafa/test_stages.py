@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cafa import stages
+from cafa import provenance, stages
 from cafa.errors import CafaError
 from cafa.normalised import digest_of_code, normalised
 from cafa.stages import STAGES, code_behind
@@ -218,3 +219,17 @@ def test_version_is_the_recorded_one_or_the_digest(monkeypatch: pytest.MonkeyPat
     assert stages.stage_version("figure") == stages.code_digest("figure")
     monkeypatch.undo()
     stages.stage_version.cache_clear()
+
+
+def test_cards_name_every_package_that_numbers_depend_on() -> None:
+    pinned = (ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("\n]")[0]
+    names = set(re.findall(r'"([A-Za-z0-9-]+)==', pinned))
+    assert names - {"click", "pydantic", "tqdm", "matplotlib", "jinja2"} <= set(provenance.NUMERIC)
+    assert set(provenance.versions()) >= {"torch", "numpy", "pandas", "pyarrow", "safetensors", "soundfile", "av"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "rules").rglob("*.smk")), ids=lambda path: path.name)
+def test_rules_name_stages_and_no_modules(path: Path) -> None:
+    text = path.read_text()
+    assert set(re.findall(r'stage_version\("(\w+)"\)', text)) <= STAGES.keys()
+    assert not re.search(r'code=.*"(cafa|metrics)\.', text)
