@@ -36,3 +36,7 @@ class MissingClipError(CafaError):
 
 class WeightsError(CafaError):
     """Weights are missing, or are not what they claim to be."""
+
+
+class WriteError(CafaError):
+    """A file cannot be written: the disk is full, or the place takes no files."""

@@ -11,26 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from cafa.file_names import shortened
+from cafa.writing_errors import explained
 
 #: How folders of single runs are named.
 OF_RUN = ".of-run-"
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def whole(path: str | Path, size: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
-    The temporary name keeps the suffix, since some writers choose the format by it.
+    The temporary name keeps the suffix, since some writers choose the format by it. `size` is about how many bytes the
+    file needs, for the message.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full or the place takes no files: which folder, how much was needed, how much is free.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Shortened, so that a name that just fits has a temporary one that fits as well.
     temporary = path.with_name(f".{shortened(path.stem, 200)}.{os.getpid()}.part{shortened(path.suffix, 30)}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with explained(path, size):  # while the temporary file is there: what is free is seen with it
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from cafa.progress import progress
 from cafa.seeds import seed_for
 from cafa.shards import batches_of_shard
 from cafa.systems import AdapterSystem
+from cafa.writing_errors import explained
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class Dub:
         """Write the video with the new sound (.mp4)."""
         with TemporaryDirectory() as folder:
             picture = Path(folder) / "picture.mp4"
-            picture.write_bytes(self.video)
+            with explained(picture, len(self.video)):
+                picture.write_bytes(self.video)
             put_sound_under_video(picture, self.waveform, self.sample_rate, path)
 
 

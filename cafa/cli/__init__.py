@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cafa import __version__
 from cafa.errors import CafaError
 from cafa.signals import EXIT_CODE, EndedBySignal, end_when_asked
+from cafa.writing_errors import explanation
 
 #: verb -> module of `cafa.cli` that defines a command (or group) called `command`
 VERBS = {
@@ -69,6 +70,12 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:
         click.echo(f"cafa: error: settings are not valid: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        message = explanation(error)
+        if message is None:
+            raise
+        click.echo(f"cafa: error: {message}", err=True)
         sys.exit(1)
     except EndedBySignal as ended:
         click.echo(f"cafa: {ended}: the same command goes on from here", err=True)

@@ -2,7 +2,7 @@
 
 import click
 
-from cafa.cli.options import settings_option
+from cafa.cli.options import settings_option, writable
 
 
 @click.group()
@@ -13,8 +13,8 @@ def command() -> None:
 @command.command()
 @click.argument("kind", type=click.Choice(["vggsound", "visualsound", "vggsound_sparse"]))
 @settings_option("cafa.datasets.build.PublishedSettings")
-@click.option("--output", required=True, help="manifest to write; its card is written beside it")
-@click.option("--refused", required=True, help="ledger of refused rows to write")
+@click.option("--output", required=True, callback=writable, help="manifest to write; its card is written beside it")
+@click.option("--refused", required=True, callback=writable, help="ledger of refused rows to write")
 def build(kind: str, settings: str, output: str, refused: str) -> None:
     """Manifest of a published data set; refused rows are named with line and reason."""
     from cafa.datasets.build import KINDS, build_dataset
@@ -26,7 +26,7 @@ def build(kind: str, settings: str, output: str, refused: str) -> None:
 
 @command.command("list")
 @settings_option("cafa.datasets.lists.PublishedList")
-@click.option("--output", required=True, help="where to put the list")
+@click.option("--output", required=True, callback=writable, help="where to put the list")
 def fetch_list(settings: str, output: str) -> None:
     """Fetch one published list; a checksum, or the digest of its first download, is checked."""
     from pathlib import Path

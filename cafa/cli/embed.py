@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, resume_options, settings_option, shard_option, threads_option
+from cafa.cli.options import (
+    device_option,
+    files,
+    folder,
+    resume_options,
+    settings_option,
+    shard_option,
+    threads_option,
+    writable,
+)
 from cafa.errors import InputError
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
@@ -82,7 +91,7 @@ def truth(
 @command.command()
 @judges_option
 @click.option("--prompts", required=True, help="prompt set; its captions and the clips' own are embedded")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="file to write")
+@click.option("--output", required=True, type=click.Path(path_type=Path), callback=writable, help="file to write")
 @threads_option
 @device_option
 def text(judges: Path, prompts: str, output: Path, device: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder, settings_option, shards_option
+from cafa.cli.options import files, folder, settings_option, shards_option, writable
 
 
 @click.command()
@@ -15,7 +15,7 @@ from cafa.cli.options import files, folder, settings_option, shards_option
 @shards_option("a system's samples")
 @shards_option("the clips", "--clip-shards")
 @files("--system", required=False, help="system to show, in the place of `systems` of the settings")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="HTML to write")
+@click.option("--output", type=click.Path(path_type=Path), required=True, callback=writable, help="HTML to write")
 def command(
     settings: str, prompts: Path, clips: Path, samples_folder: Path, shards: int | None, clip_shards: int | None,
     system: tuple[str, ...], output: Path,

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import device_option, files, folder, resume_options, settings_option, shard_option, threads_option
+from cafa.cli.options import (
+    device_option,
+    files,
+    folder,
+    resume_options,
+    settings_option,
+    shard_option,
+    threads_option,
+    writable,
+)
 from cafa.errors import InputError
 
 
@@ -24,8 +33,8 @@ def command() -> None:
 @files("--reuse", required=False, help="feature file of another run, or folder of such, whose equal rows are copied")
 @device_option
 @threads_option
-@click.option("--output", required=True, help="feature file to write")
-@click.option("--ledger", required=True, help="ledger to write")
+@click.option("--output", required=True, callback=writable, help="feature file to write")
+@click.option("--ledger", required=True, callback=writable, help="ledger to write")
 @resume_options
 def encode(
     kind: str, model: Path, manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str,
@@ -52,9 +61,9 @@ def encode(
 @settings_option("cafa.features.from_media.MediaSettings")
 @click.option("--workers", default=0, type=click.IntRange(0), help="processes that decode; 0: this one")
 @files("--reuse", required=False, help="feature file of another run, or folder of such, whose equal rows are copied")
-@click.option("--frames", required=True, help="feature file of frames to write")
-@click.option("--mel", required=True, help="feature file of log-mels to write")
-@click.option("--ledger", required=True, help="ledger to write")
+@click.option("--frames", required=True, callback=writable, help="feature file of frames to write")
+@click.option("--mel", required=True, callback=writable, help="feature file of log-mels to write")
+@click.option("--ledger", required=True, callback=writable, help="ledger to write")
 @resume_options
 def media(
     manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str, workers: int,
@@ -80,7 +89,7 @@ def _say(counts: dict[str, int]) -> None:
 @command.command()
 @click.option("--mel", required=True, help="feature file of log-mels")
 @folder("--autoencoder", help="model folder of the autoencoder")
-@click.option("--output", required=True, help="feature file to write")
+@click.option("--output", required=True, callback=writable, help="feature file to write")
 def latents(mel: str, autoencoder: Path, output: str) -> None:
     """Latents of the frozen autoencoder."""
     from cafa.features.mel_autoencoder import MelAutoencoder
@@ -100,7 +109,7 @@ def latents(mel: str, autoencoder: Path, output: str) -> None:
 @command.command("av-clip")
 @click.option("--frames", required=True, help="feature file of frames")
 @folder("--model", help="model folder of AV-CLIP")
-@click.option("--output", required=True, help="feature file to write")
+@click.option("--output", required=True, callback=writable, help="feature file to write")
 @threads_option
 def av_clip(frames: str, model: Path, output: str) -> None:
     """Video features of the frozen AV-CLIP."""
@@ -124,7 +133,7 @@ def av_clip(frames: str, model: Path, output: str) -> None:
 @click.option("--batch-size", default=32, type=click.IntRange(1), help="captions per pass of a pretrained encoder")
 @device_option
 @threads_option
-@click.option("--output", required=True, help="feature file to write")
+@click.option("--output", required=True, callback=writable, help="feature file to write")
 @resume_options
 def text(
     manifest: tuple[str, ...], prompts: tuple[str, ...], settings: str | None, model: Path | None,

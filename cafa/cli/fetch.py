@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import folder, settings_option, shard_option
+from cafa.cli.options import folder, settings_option, shard_option, writable
 
 
 @click.command()
@@ -12,8 +12,13 @@ from cafa.cli.options import folder, settings_option, shard_option
 @settings_option("cafa.fetch.settings.FetchSettings")
 @shard_option
 @folder("--folder", help="folder of downloads; shards and data sets share it")
-@click.option("--output", required=True, help="table of where each clip's file is, to write")
-@click.option("--ledger", required=True, help="ledger to write; a journal beside it lets the same command go on")
+@click.option("--output", required=True, callback=writable, help="table of where each clip's file is, to write")
+@click.option(
+    "--ledger",
+    required=True,
+    callback=writable,
+    help="ledger to write; a journal beside it lets the same command go on",
+)
 def command(manifest: str, settings: str, shard: tuple[int, int], folder: Path, output: str, ledger: str) -> None:
     """Find or download each clip's file; each ends as ok or with a reason in the ledger."""
     from cafa.fetch.settings import FetchSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import device_option, threads_option
+from cafa.cli.options import device_option, threads_option, writable
 
 
 @click.command()
@@ -30,7 +30,9 @@ from cafa.cli.options import device_option, threads_option
 @click.option("--models", type=click.Path(path_type=Path), default="results/models", help="folder of models")
 @click.option("--backbone", default="backbone", help="folder of the backbone below --models")
 @click.option("--adapter", default="adapter", help="folder of the adapter below --models")
-@click.option("--output-folder", type=click.Path(path_type=Path), default=".", help="where the files go")
+@click.option(
+    "--output-folder", type=click.Path(path_type=Path), default=".", callback=writable, help="where the files go"
+)
 @threads_option
 @device_option
 def command(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder, resume_options, settings_option, shard_option
+from cafa.cli.options import files, folder, resume_options, settings_option, shard_option, writable
 from cafa.errors import InputError
 
 
@@ -16,7 +16,7 @@ from cafa.errors import InputError
 @shard_option
 @settings_option("cafa.media.normalise.NormaliseSettings")
 @folder("--output-folder", help="folder of this shard's clips")
-@click.option("--ledger", required=True, help="ledger to write")
+@click.option("--ledger", required=True, callback=writable, help="ledger to write")
 @click.option("--workers", default=0, type=click.IntRange(0), help="processes; 0: this one, without a limit of time")
 @click.option(
     "--seconds-per-clip", default=300.0, type=click.FloatRange(1), help="after which a worker gives a clip up"

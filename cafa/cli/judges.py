@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, resume_options, seed_option, settings_option, threads_option
+from cafa.cli.options import (
+    device_option,
+    files,
+    folder,
+    resume_options,
+    seed_option,
+    settings_option,
+    threads_option,
+    writable,
+)
 
 frames_option = files("--frames", help="feature file of frames")
 mel_option = files("--mel", help="feature file of log-mels")
@@ -70,7 +79,9 @@ def train(
 @click.option("--truth", default=None, help="event times (rendered world); without it dubbed pairs are not measured")
 @settings_option("thresholds, {judge: {measure: number}}; see metrics.judges.settings.MEASURES")
 @seed_option
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="judges.json to write")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), callback=writable, help="judges.json to write"
+)
 @threads_option
 @device_option
 def check(
@@ -134,7 +145,9 @@ def register(name: str, settings: str, output: Path) -> None:
 @click.option("--text", type=click.Path(exists=True, path_type=Path), help="embeddings of captions, with --truth")
 @click.option("--manifest", help="manifest of the clips, with --truth")
 @settings_option("metrics.judges.canary.CanarySettings")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="judges.json to write")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), callback=writable, help="judges.json to write"
+)
 @threads_option
 @device_option
 def canary(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import encoding_option, folder, separator_option
+from cafa.cli.options import encoding_option, folder, separator_option, writable
 from cafa.errors import InputError
 from cafa.ledger import copy_for_message, why
 from cafa.manifest import build_manifest
@@ -21,8 +21,8 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.command()
 @click.option("--source", required=True, help="table of clips: .csv, .tsv, .txt or .parquet")
 @folder("--root", help="folder that the uri of each clip is relative to")
-@click.option("--output", required=True, help="manifest to write")
-@click.option("--refused", required=True, help="ledger of refused rows to write")
+@click.option("--output", required=True, callback=writable, help="manifest to write")
+@click.option("--refused", required=True, callback=writable, help="ledger of refused rows to write")
 @click.option("--column", multiple=True, callback=_pairs, help="THEIRS=OURS: a column's name; may be repeated")
 @click.option(
     "--default", multiple=True, callback=_pairs, help="OURS=VALUE for absent or empty fields; {name} is another field"

@@ -10,8 +10,16 @@ import click
 from cafa.devices import check_device
 from cafa.resume import VARIABLE
 from cafa.shards import parse_shard
+from cafa.writing_errors import check_writable
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def writable(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Callback of options that name what is written: refuses a place that takes no files, before any work."""
+    if value is not None:
+        check_writable(value)
+    return value
 
 
 def files(name: str, *, required: bool = True, help: str) -> Decorator:
@@ -20,8 +28,9 @@ def files(name: str, *, required: bool = True, help: str) -> Decorator:
 
 
 def folder(name: str, *, help: str) -> Decorator:
-    """Option that names a folder."""
-    return click.option(name, required=True, type=click.Path(path_type=Path), help=help)
+    """Option that names a folder; one that is written (``--output...``) is checked before any work."""
+    callback = writable if name.startswith("--output") else None
+    return click.option(name, required=True, type=click.Path(path_type=Path), callback=callback, help=help)
 
 
 def settings_option(model: str) -> Decorator:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cafa.cli.options import writable
+
 if TYPE_CHECKING:
     from metrics.parity import ParityRow
 
@@ -65,7 +67,7 @@ def evaluators(folder: Path, only: tuple[str, ...]) -> None:
     "--folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="what the published packages left (workflow/scripts/witness.py)",
 )  # fmt: skip
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="csv to write")
+@click.option("--output", required=True, type=click.Path(path_type=Path), callback=writable, help="csv to write")
 def witnesses(folder: Path, output: Path) -> None:
     """Judges beside the published packages, on the same clips and weights; the csv says what does not agree."""
     from metrics.witnesses import write_parity

@@ -2,7 +2,7 @@
 
 import click
 
-from cafa.cli.options import files, seed_option, settings_option
+from cafa.cli.options import files, seed_option, settings_option, writable
 
 
 @click.command()
@@ -10,9 +10,14 @@ from cafa.cli.options import files, seed_option, settings_option
 @files("--ledger", help="ledger of a stage that the clips must have passed")
 @settings_option("cafa.prompts.PromptSettings")
 @seed_option
-@click.option("--output", required=True, help="prompt set to write")
-@click.option("--excluded", required=True, help="ledger of clips that cannot be used, to write")
-@click.option("--csv", "published", help="the set as csv to write as well, to publish: others give it as `file`")
+@click.option("--output", required=True, callback=writable, help="prompt set to write")
+@click.option("--excluded", required=True, callback=writable, help="ledger of clips that cannot be used, to write")
+@click.option(
+    "--csv",
+    "published",
+    callback=writable,
+    help="the set as csv to write as well, to publish: others give it as `file`",
+)
 def command(
     manifest: str, ledger: tuple[str, ...], settings: str, seed: int, output: str, excluded: str, published: str | None
 ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import device_option, folder, resume_options, seed_option, settings_option, shard_option
+from cafa.cli.options import device_option, folder, resume_options, seed_option, settings_option, shard_option, writable
 from cafa.errors import InputError
 
 
@@ -30,7 +30,7 @@ def command() -> None:
 @shard_option
 @click.option("--batch-size", type=click.IntRange(1), default=12, help="samples generated together")
 @folder("--output-folder", help="folder of the shard's files")
-@click.option("--index", required=True, help="index to write")
+@click.option("--index", required=True, callback=writable, help="index to write")
 @click.option("--threads", default=1, type=click.IntRange(1), help="threads of the models")
 @device_option
 @resume_options

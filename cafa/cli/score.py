@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files
+from cafa.cli.options import files, writable
 
 
 @click.command()
@@ -19,7 +19,7 @@ from cafa.cli.options import files
     help="index of a shard of the samples: those that it does not call ok are excused, and reported by the table; "
     "without it every prompt must have a sample",
 )
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="scores to write")
+@click.option("--output", type=click.Path(path_type=Path), required=True, callback=writable, help="scores to write")
 def command(
     system: str, prompts: Path, embeddings: tuple[str, ...], truth: tuple[str, ...], text: Path, index: tuple[str, ...],
     output: Path,

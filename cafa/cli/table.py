@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder, settings_option, shards_option
+from cafa.cli.options import files, folder, settings_option, shards_option, writable
 from cafa.errors import InputError
 
 
@@ -31,11 +31,25 @@ from cafa.errors import InputError
 @click.option(
     "--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, to print beside ours"
 )
-@click.option("--csv", type=click.Path(path_type=Path), required=True, help="table for machines, to write")
-@click.option("--markdown", type=click.Path(path_type=Path), required=True, help="table for people, to write")
-@click.option("--card", type=click.Path(path_type=Path), required=True, help="protocol card, JSON, to write")
-@click.option("--differences", type=click.Path(path_type=Path), required=True, help="paired differences, to write")
-@click.option("--categories", type=click.Path(path_type=Path), help="metrics by category and by pair, to write")
+@click.option(
+    "--csv", type=click.Path(path_type=Path), required=True, callback=writable, help="table for machines, to write"
+)
+@click.option(
+    "--markdown", type=click.Path(path_type=Path), required=True, callback=writable, help="table for people, to write"
+)
+@click.option(
+    "--card", type=click.Path(path_type=Path), required=True, callback=writable, help="protocol card, JSON, to write"
+)
+@click.option(
+    "--differences",
+    type=click.Path(path_type=Path),
+    required=True,
+    callback=writable,
+    help="paired differences, to write",
+)
+@click.option(
+    "--categories", type=click.Path(path_type=Path), callback=writable, help="metrics by category and by pair, to write"
+)
 def command(
     name: str, settings: str, scores: tuple[str, ...], embeddings_folder: Path, truth: tuple[str, ...], prompts: Path,
     samples_folder: Path, shards: int | None, judges: Path, ledger: tuple[str, ...], card_extra: str,

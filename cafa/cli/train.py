@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, files, folder, resume_options, seed_option, settings_option, threads_option
+from cafa.cli.options import (
+    device_option,
+    files,
+    folder,
+    resume_options,
+    seed_option,
+    settings_option,
+    threads_option,
+    writable,
+)
 from cafa.folder_lock import only_writer_in
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
@@ -168,7 +177,13 @@ def joint(
 @click.option(
     "--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, to print beside ours"
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="table (.csv); .md is written beside it")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    callback=writable,
+    help="table (.csv); .md is written beside it",
+)
 def table(card: tuple[str, ...], published: Path | None, output: Path) -> None:
     """What trainings cost: steps, hardware, batch, GPU hours (the paper's Table 5), from their cards."""
     from cafa.training_table import write_training_table

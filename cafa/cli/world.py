@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import folder, resume_options, seed_option, shard_option
+from cafa.cli.options import folder, resume_options, seed_option, shard_option, writable
 from cafa.errors import InputError
 from cafa.files import whole
 
@@ -29,8 +29,10 @@ def _shares(values: tuple[str, ...]) -> tuple[str, float]:
 @click.option("--clips-per-category", type=click.IntRange(1), required=True, help="clips of each of the 12 categories")
 @click.option("--split", multiple=True, default=("train=1",), help="NAME=SHARE, e.g. train=0.9 and validation=0.1")
 @seed_option
-@click.option("--source", required=True, help="table of clips (csv) to write, input of `cafa manifest`")
-@click.option("--truth", required=True, help="event times to write")
+@click.option(
+    "--source", required=True, callback=writable, help="table of clips (csv) to write, input of `cafa manifest`"
+)
+@click.option("--truth", required=True, callback=writable, help="event times to write")
 def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: int, source: str, truth: str) -> None:
     """List the clips of a data set, and the true times of their events."""
     from cafa.world import clips
@@ -49,7 +51,7 @@ def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: in
 @seed_option
 @shard_option
 @folder("--output-folder", help="folder of the data set's raw files")
-@click.option("--ledger", required=True, help="ledger to write")
+@click.option("--ledger", required=True, callback=writable, help="ledger to write")
 @resume_options
 def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path, ledger: str) -> None:
     """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""

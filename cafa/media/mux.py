@@ -55,7 +55,8 @@ def put_sound_under_video(
         raise InputError(f"waveform must be (samples,) or (1 or 2 channels, samples), got {waveform.shape}")
     if not np.isfinite(waveform).all():
         raise InputError(f"waveform for {Path(output_path).name} holds values that are not finite")
-    with open_media(video_path) as media, whole(output_path) as temporary:
+    needed = Path(video_path).stat().st_size if Path(video_path).is_file() else None
+    with open_media(video_path) as media, whole(output_path, needed) as temporary:
         source = media.stream("video")
         if source.codec_context.name != "h264":
             raise InputError(f"{video_path} is {source.codec_context.name}, not H.264: normalise it first")

@@ -282,6 +282,6 @@ def write_sound(
         )
     levels = np.clip(np.rint(waveform.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
     kind, subtype = SUBTYPES[path.suffix.lower()]
-    with whole(path) as temporary:
+    with whole(path, levels.nbytes) as temporary:
         soundfile.write(temporary, levels.T, sample_rate, format=kind, subtype=subtype)
     return beyond
