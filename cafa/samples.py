@@ -21,8 +21,8 @@ from cafa.folder_lock import only_writer_in, only_writer_of
 from cafa.journal import Journal
 from cafa.ledger import OK
 from cafa.manifest import check_clip_id
-from cafa.media.sound import read_sound, write_sound
-from cafa.media.usable_sound import check_finite
+from cafa.media.sound import ENOUGH, read_own_rate, write_lossless, write_sound
+from cafa.media.usable_sound import check_finite, finding_of, over_full_scale
 from cafa.progress import progress
 from cafa.seeds import seed_for
 from cafa.shards import batches_of_shard
@@ -33,6 +33,7 @@ INDEX_SCHEMA = pa.schema(
         ("clip_id", pa.string()), ("caption_id", pa.string()), ("protocol", pa.string()), ("caption", pa.string()),
         ("label", pa.string()), ("file", pa.string()), ("seed", pa.int64()), ("seconds", pa.float64()),
         ("sample_rate", pa.int64()), ("sha256", pa.string()), ("status", pa.string()), ("detail", pa.string()),
+        ("finding", pa.string()), ("over_full_scale", pa.int64()),
     ]
 )  # fmt: skip
 
@@ -58,12 +59,35 @@ class PromptRow(NamedTuple):
         return f"{self.clip_id}--{self.caption_id}--{self.protocol}.flac"
 
 
+@dataclass(frozen=True)
+class ReadSound:
+    """A sound as a file holds it: each judge mixes and resamples it by its own rules.
+
+    Attributes
+    ----------
+    samples
+        float32, shape (channels, samples), full scale 1; what follows the seconds that are judged is there as well.
+    sample_rate
+        Samples per second.
+    seconds
+        Of it that are judged.
+    exact
+        Whether it is written without rounding (as 24 bits where 16 do not hold it), or with 16 bits like the sounds
+        of models.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    seconds: float
+    exact: bool
+
+
 class SoundSource(Protocol):
     """What gives the sounds of a system."""
 
     sample_rate: int
 
-    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+    def sounds(self, rows: Sequence[PromptRow]) -> "Sequence[np.ndarray | ReadSound | ClipError]":
         """Waveform of each row, (samples,) or (channels, samples), or why there is none."""
 
 
@@ -77,8 +101,10 @@ class ReferenceSounds:
         Normalised clips of the data set.
     folders : dict of str to str
         Clip -> folder of its shard below `clips`.
-    sample_rate, seconds
-        What is read.
+    sample_rate
+        Of the other systems' sounds; a file keeps its own.
+    seconds
+        Least length of a sound.
     partners : dict of str to str, optional
         Clip -> the clip whose sound it gets (:func:`other_clips`).
     """
@@ -89,11 +115,11 @@ class ReferenceSounds:
     seconds: float
     partners: dict[str, str] | None = None
 
-    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+    def sounds(self, rows: Sequence[PromptRow]) -> list[ReadSound | ClipError]:
         """See :class:`SoundSource`."""
         heard = [self.partners[row.clip_id] if self.partners else row.clip_id for row in rows]
         paths = [self.clips / self.folders[clip_id] / f"{clip_id}.flac" for clip_id in heard]
-        return [read_window(path, self.sample_rate, self.seconds) for path in paths]
+        return [read_whole(path, self.seconds, exact=False) for path in paths]
 
 
 def other_clips(clip_ids: Iterable[str], seed: int) -> dict[str, str]:
@@ -113,7 +139,10 @@ def other_clips(clip_ids: Iterable[str], seed: int) -> dict[str, str]:
 
 @dataclass
 class PublishedSounds:
-    """A folder of somebody's generations, named by a pattern."""
+    """A folder of somebody's generations, named by a pattern.
+
+    Each file has at least `seconds`; it keeps its channels and rate; `sample_rate` is that of other systems.
+    """
 
     system: SamplesSystem
     sample_rate: int
@@ -135,23 +164,26 @@ class PublishedSounds:
             raise InputError(f"pattern {self.system.pattern!r} leads outside {self.system.folder} for {row}")
         return path
 
-    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+    def sounds(self, rows: Sequence[PromptRow]) -> list[ReadSound | ClipError]:
         """See :class:`SoundSource`."""
-        return [read_window(self.path_of(row), self.sample_rate, self.seconds) for row in rows]
+        return [read_whole(self.path_of(row), self.seconds, exact=True) for row in rows]
 
 
-def read_window(path: Path, sample_rate: int, seconds: float) -> np.ndarray | ClipError:
-    """Sound of a file's first `seconds`, or why it cannot be had."""
+def read_whole(path: Path, seconds: float, *, exact: bool) -> ReadSound | ClipError:
+    """A file's sound with its channels and rate, or why it cannot be had.
+
+    `seconds` are judged: up to 2 % of them may be missing, and are silence.
+    """
     if not path.is_file():
         return ClipError("missing_sample", f"{path.name} is not there")
     try:
-        sound = read_sound(path, sample_rate=sample_rate, seconds=seconds)
+        sound, rate = read_own_rate(path, used=seconds)
     except ClipError as error:
         return error
-    wanted = round(seconds * sample_rate)
-    if len(sound) < 0.98 * wanted:
-        return ClipError("short", f"{path.name} holds {len(sound) / sample_rate:.2f} s of {seconds} s")
-    return np.pad(sound, (0, max(0, wanted - len(sound))))[:wanted]
+    wanted, have = round(seconds * rate), sound.shape[1]
+    if have < ENOUGH * wanted:
+        return ClipError("short", f"{path.name} holds {have / rate:.2f} s of {seconds} s")
+    return ReadSound(np.pad(sound, ((0, 0), (0, max(0, wanted - have)))), rate, seconds, exact)
 
 
 def read_rows(prompts: pd.DataFrame) -> list[PromptRow]:
@@ -171,23 +203,53 @@ def within_full_scale(sound: np.ndarray) -> tuple[np.ndarray, str]:
     return sound * (FULL_SCALE / peak), f"scaled by {FULL_SCALE / peak:.4f}: its peak was {peak:.4f} of full scale"
 
 
+def write_exactly(path: Path, sound: np.ndarray, sample_rate: int) -> str:
+    """Write a sound (channels, samples) as FLAC without rounding, where 24 bits hold it; say what was done to it."""
+    levels = sound.astype(np.float64) * 2**15
+    sixteen = bool((levels == np.rint(levels)).all()) and levels.max() < 2**15 and levels.min() >= -(2**15)
+    peak, detail = float(np.abs(sound).max(initial=0.0)), ""
+    if peak > 1:
+        sound, detail = within_full_scale(sound)
+    with whole(path) as temporary:
+        write_lossless(temporary, levels.astype(np.int16) if sixteen else sound, sample_rate)
+    return detail
+
+
+def _write_sound(path: Path, sound: np.ndarray | ReadSound, sample_rate: int) -> dict[str, Any]:
+    """Write one sound; what the index says of it.
+
+    Raises
+    ------
+    ClipError
+        If it is not finite, or has more channels than a file can hold.
+    """
+    samples, rate = (sound.samples, sound.sample_rate) if isinstance(sound, ReadSound) else (sound, sample_rate)
+    check_finite(samples, rate, path.name)
+    seconds = samples.shape[-1] / rate
+    if isinstance(sound, ReadSound):
+        seconds = min(seconds, sound.seconds)
+    if isinstance(sound, ReadSound) and sound.exact:
+        detail = write_exactly(path, samples, rate)
+    else:
+        scaled, detail = within_full_scale(samples)
+        write_sound(path, scaled, rate)
+    judged = np.atleast_2d(samples)[:, : round(seconds * rate)]
+    return {
+        "file": path.name, "seconds": seconds, "sample_rate": rate, "sha256": sha256_file(path), "detail": detail,
+        "finding": finding_of(judged), "over_full_scale": over_full_scale(judged),
+    }  # fmt: skip
+
+
 def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence[int], folder: Path) -> list[Any]:
     records = []
     for row, seed, sound in zip(rows, seeds, source.sounds(rows), strict=True):
         record: dict[str, Any] = {**row._asdict(), "seed": seed, "sample_rate": source.sample_rate, "status": OK}
-        if not isinstance(sound, ClipError):
-            try:
-                check_finite(sound, source.sample_rate, row.file_name)
-            except ClipError as error:
-                sound = error
-        if isinstance(sound, ClipError):
-            records.append({**record, "status": sound.reason, "detail": sound.detail})
-            continue
-        path = folder / row.file_name
-        sound, detail = within_full_scale(sound)
-        write_sound(path, sound, source.sample_rate)
-        seconds = sound.shape[-1] / source.sample_rate
-        records.append({**record, "file": path.name, "seconds": seconds, "sha256": sha256_file(path), "detail": detail})
+        try:
+            if isinstance(sound, ClipError):
+                raise sound
+            records.append({**record, **_write_sound(folder / row.file_name, sound, source.sample_rate)})
+        except ClipError as error:
+            records.append({**record, "status": error.reason, "detail": error.detail})
     return records
 
 

@@ -216,6 +216,8 @@ def judge_samples(
             said = outcome.detail or _note(outcome)
             judged.loc[place, "status"] = outcome.status
             judged.loc[place, "detail"] = said or judged.loc[place, "detail"]
+            if "finding" in judged:
+                judged.loc[place, "finding"] = outcome.facts.get("finding", "")
         judged["seconds"] = np.where(judged["status"] == OK, settings.seconds, np.nan)
         with whole(output / INDEX) as temporary:
             judged.to_parquet(temporary, index=False)

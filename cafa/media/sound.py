@@ -1,5 +1,6 @@
 """Sound: decode a window to the sample, read as mono at any rate, write losslessly."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import soxr
 from cafa.errors import ClipError, InputError
 from cafa.files import whole
 from cafa.media.container import Media, open_media
-from cafa.media.usable_sound import check_samples
+from cafa.media.usable_sound import check_samples, usable_length
 
 #: Time stamps of coarse containers wander by a millisecond; a larger step is a gap or an overlap.
 STEP_SECONDS = 0.010
@@ -193,8 +194,12 @@ def read_channels(
     return at_rate(data.mean(axis=0, dtype=np.float32)[None] if mono else data, rate, sample_rate, seconds, path)
 
 
-def read_own_rate(path: str | Path, seconds: float | None = None) -> tuple[np.ndarray, int]:
+def read_own_rate(
+    path: str | Path, seconds: float | None = None, *, used: float | None = None
+) -> tuple[np.ndarray, int]:
     """Read a file's sound as it is, up to `seconds`: float32 (channels, samples), and samples per second.
+
+    Where only the first `used` seconds must be a usable sound, it ends at the first value after these that is none.
 
     Raises
     ------
@@ -215,8 +220,12 @@ def read_own_rate(path: str | Path, seconds: float | None = None) -> tuple[np.nd
             window = None if seconds is None else Fraction(seconds).limit_denominator(10**6)
             sound = decode_sound(media, Fraction(0), window)
         data, rate = to_float(sound.samples), sound.sample_rate
-    check_samples(data, rate, str(path))
-    return data, rate
+    if used is None:
+        check_samples(data, rate, str(path))
+        return data, rate
+    least = math.ceil(used * rate)
+    check_samples(data[:, :least], rate, str(path))
+    return data[:, : usable_length(data, least)], rate
 
 
 def at_rate(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from cafa.checkpoint import save_model
@@ -12,6 +13,8 @@ from cafa.cli.evaluate import named_folders
 from cafa.errors import InputError, WeightsError
 from cafa.media.mel import MelSettings
 from cafa.provenance import project_root
+from cafa.samples import PromptRow, PublishedSounds, ReferenceSounds, make_samples
+from cafa.systems import SamplesSystem
 from metrics.divergence import kl_divergence
 from metrics.encoders.micro_judges import CLASSES, build_judge
 from metrics.encoders.panns import Cnn14, PannsEncoder, published_shapes
@@ -25,7 +28,7 @@ from metrics.frechet import frechet_distance
 from metrics.judges.networks import RealEncoders, find_weights, load_encoders
 from metrics.parity_weights import deterministic_tensors
 from metrics.tables import BootstrapSettings
-from tests.evaluation_clips import write_video, write_wav
+from tests.evaluation_clips import sound_of, write_video, write_wav
 from tests.tiny_judges import SIZES, make_weights
 from tests.two_runs import run_at_once
 
@@ -170,6 +173,39 @@ def test_imagebind_hears_the_whole_file_where_that_is_asked_for(tmp_path: Path, 
         assert heard.arrays["imagebind"].shape == (1, samples)
         assert heard.arrays["classifier"].shape == (80000,)
         assert heard.arrays["clap"].shape == (240000,)
+
+
+def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path, narrow_judges: RealEncoders):
+    """From a stereo file, and from the copies that `cafa samples make` writes of it for the workflow."""
+    left, noise = sound_of(1, 6.0)[0], np.random.default_rng(9).uniform(-0.5, 0.5, 6 * 16000)
+    soundfile.write(tmp_path / "left.wav", left, 16000, subtype="PCM_16")
+    (tmp_path / "0").mkdir()
+    for name in ("clip0.wav", "0/clip0.flac"):
+        soundfile.write(tmp_path / name, np.stack([left, noise], axis=1), 16000, subtype="PCM_16")
+    panel = RealJudges(narrow_judges, 5.0)
+
+    def embedded(path: Path) -> np.ndarray:
+        return panel.listen([panel.hear(path, ["imagebind"])], [{}], ["imagebind"])["imagebind"]["embedding"][0]
+
+    row = PromptRow("clip0", "a", "a sound", "sound", "matched")
+    copies = {"stereo": tmp_path / "clip0.wav"}
+    for name, source in (
+        ("samples", PublishedSounds(SamplesSystem(folder=str(tmp_path), pattern="{clip_id}.wav"), 44100, 5.0)),
+        ("reference", ReferenceSounds(tmp_path, {"clip0": "0"}, 44100, 5.0)),
+    ):
+        make_samples(
+            [row], source, label=name, seed=1, batch_size=1, shard=(0, 1), folder=tmp_path / name / "0",
+            index=tmp_path / name / "0.parquet", key="k",
+        )  # fmt: skip
+        copies[name] = tmp_path / name / "0" / row.file_name
+    alone, mixed = embedded(tmp_path / "left.wav"), tmp_path / "mixed.wav"
+    for path in copies.values():
+        np.testing.assert_allclose(embedded(path), alone, rtol=1e-5, atol=1e-5)  # the mean of both channels is removed
+    soundfile.write(mixed, (left + noise) / 2, 16000)
+    assert np.abs(embedded(mixed) - alone).max() > 1e-4
+    whole = RealJudges(narrow_judges, 5.0, whole_file_for_imagebind=True)
+    for path in copies.values():  # also what is longer than judged is there for who wants it
+        assert whole.hear(path, ["imagebind"]).arrays["imagebind"].shape == (2, 96000)
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def test_published_samples_are_found_by_pattern_and_none_outside_the_folder(tmp_
     soundfile.write(tmp_path / "clip1__a_sound.wav", np.zeros(RATE), RATE)
     source = PublishedSounds(SamplesSystem(folder=str(tmp_path), pattern="{clip_id}__{caption}.wav"), RATE, 1.0)
     found, missing = source.sounds(rows(3)[1:])
-    assert found.shape == (RATE,)
+    assert found.samples.shape == (1, RATE)
     assert (missing.reason, missing.detail) == ("missing_sample", "clip2__a_sound.wav is not there")
     outside = PublishedSounds(SamplesSystem(folder=str(tmp_path), pattern="../{clip_id}.wav"), RATE, 1.0)
     with pytest.raises(InputError, match="leads outside"):
@@ -144,7 +144,7 @@ def test_shuffled_references_are_the_sounds_of_other_clips(tmp_path):
     folders = dict.fromkeys(names, "0")
     heard = ReferenceSounds(tmp_path, folders, RATE, 1.0, partners).sounds(rows(5))
     wanted = [names.index(partners[row.clip_id]) / 10 for row in rows(5)]
-    np.testing.assert_allclose([np.max(sound) for sound in heard], wanted, atol=1e-3)
+    np.testing.assert_allclose([np.max(sound.samples) for sound in heard], wanted, atol=1e-3)
 
 
 def test_a_single_clip_has_no_other(tmp_path):

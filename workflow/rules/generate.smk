@@ -54,7 +54,7 @@ rule make_samples:
         text_shards=text_shards_of_clips,
         shard=sample_shard_argument,
         batch_size=config["samples"]["batch_size"],
-        seconds=config["window"]["seconds"],
+        seconds=sample_seconds,
         sample_rate=config["window"]["sample_rate"],
         folder=below("samples/{dataset}/{system}/{shard}"),
         seed=config["seed"],

@@ -159,6 +159,13 @@ def system_settings(wildcards):
     return json.dumps(SYSTEMS[wildcards.system], sort_keys=True)
 
 
+def sample_seconds(wildcards):
+    """Window of sounds that are rendered; of those that are read at full size only what is judged must be there."""
+    if PRETRAINED and SYSTEMS[wildcards.system]["kind"] in ("reference", "shuffled_reference", "samples"):
+        return config["embed"]["pretrained"].get("seconds", 8.0)
+    return config["window"]["seconds"]
+
+
 def samples_version(wildcards):
     """Version of the stage that makes a system's samples."""
     return stage_version(stage_of_samples(SYSTEMS[wildcards.system]["kind"]))
