@@ -31,6 +31,11 @@ def command() -> None:
 @shard_option
 @settings_option("cafa.features.encode.EncodeSettings")
 @files("--reuse", required=False, help="feature file of another run, or folder of such, whose equal rows are copied")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="folder of another registered backbone, whose latents --reuse may copy if both autoencoders are the same",
+)
 @device_option
 @threads_option
 @click.option("--output", required=True, callback=writable, help="feature file to write")
@@ -38,18 +43,27 @@ def command() -> None:
 @resume_options
 def encode(
     kind: str, model: Path, manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str,
-    reuse: tuple[str, ...], device: str, output: str, ledger: str,
+    reuse: tuple[str, ...], like: Path | None, device: str, output: str, ledger: str,
 ) -> None:  # fmt: skip
     """Features of a pretrained encoder, from normalised clips; continues after a kill."""
     from cafa.features.encode import EncodeSettings, encode_shard
-    from cafa.features.encoding import pretrained_encoding
+    from cafa.features.encoding import pretrained_encoding, same_latents
     from cafa.manifest import read_manifest
+    from cafa.pretrained import read_card
 
     parsed = EncodeSettings.model_validate_json(settings)
     encoding = pretrained_encoding(kind, model, clips, parsed, device)
+    if like is not None and kind != "latents":
+        raise InputError(f"--like is for latents, not for {kind}")
+    same = like is not None and same_latents(model, like)
+    if like is not None:
+        verdict = "the same" if same else "not the same: nothing is copied between them"
+        click.echo(f"the autoencoders of {model} and {like} are {verdict}")
+    alike = [read_card(like)["encoders"][kind]] if like is not None and same else []
     counts = encode_shard(
-        encoding, read_manifest(manifest), ingest_ledger, shard, {kind: output}, ledger, settings=parsed, reuse=reuse
-    )
+        encoding, read_manifest(manifest), ingest_ledger, shard, {kind: output}, ledger, settings=parsed, reuse=reuse,
+        alike=alike,
+    )  # fmt: skip
     _say(counts)
 
 

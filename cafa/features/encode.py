@@ -5,7 +5,7 @@ kills or hangs its decoder, costs only itself. After a kill the same command con
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def encode_shard(
     *,
     settings: EncodeSettings,
     reuse: Sequence[str | Path] = (),
+    alike: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, int]:
     """Write the features of a shard and the stage's ledger: one row per clip, whatever became of it.
 
@@ -102,6 +103,9 @@ def encode_shard(
         Feature files of other runs, or folders of such: rows of the same clip, made from a file of the same SHA-256
         by the same encoder with the same settings, are copied.
 
+    alike : sequence of mapping
+        Identities of other encoders that give the same arrays: rows that `reuse` has of them are copied as well.
+
     Returns
     -------
     dict of str to int
@@ -122,7 +126,7 @@ def encode_shard(
     with only_writer_of([*files.values(), ledger]), Unfinished(first, encoding.formats) as unfinished:
         own = _stores(encoding, [path for path in files.values() if path.is_file()], own=True)
         copied = _copy(encoding, unfinished, clips, own)
-        copied += _copy(encoding, unfinished, clips, _stores(encoding, _files_of(reuse)))
+        copied += _copy(encoding, unfinished, clips, _stores(encoding, _files_of(reuse), alike=alike))
         again = _encode(encoding, unfinished, clips, settings)
         found = {c: unfinished.status(c, encoding.sources_of(clip)) or again.get(c) for c, clip in clips.items()}
         rows = [ledger_row(c, encoding.stage, *(found.get(c) or ("missing_feature", refused.get(c, "")))) for c in mine]
@@ -195,7 +199,9 @@ def _files_of(places: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def _stores(encoding: Encoding, files: Sequence[Path], *, own: bool = False) -> dict[str, list[FeatureStore]]:
+def _stores(
+    encoding: Encoding, files: Sequence[Path], *, own: bool = False, alike: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, list[FeatureStore]]:
     """Files, by kind, whose rows may be used for this job; others are passed over.
 
     `own` files are outputs of the same command that ended before: of the same version too, or it is asked what to do.
@@ -209,6 +215,8 @@ def _stores(encoding: Encoding, files: Sequence[Path], *, own: bool = False) -> 
                 continue
             raise
         wanted = encoding.formats[store.kind].about if store.kind in encoding.formats else {}
+        if wanted and store.encoder in alike:
+            wanted = replace(encoding.formats[store.kind], encoder=store.encoder).about
         same = wanted and all(value == store.about[name] for name, value in wanted.items() if own or name != "code")
         if same or (own and wanted and _goes_on(path, store, wanted)):
             stores[store.kind].append(store)

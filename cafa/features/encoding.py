@@ -43,3 +43,22 @@ def pretrained_encoding(
     if kind == "latents":
         return latents_encoding(open_audio(model, device), encoders[kind], clips, settings)
     return video_encoding(open_features(model, device), clips, settings)
+
+
+def same_latents(model: str | Path, other: str | Path) -> bool:
+    """Whether the autoencoders of two registered backbones hold the same weights, whatever files they came in.
+
+    Every tensor is compared; both are loaded for it. Fine-tuned decoders would count as another autoencoder too.
+    """
+    import torch
+
+    from cafa.pretrained import open_audio
+
+    mine, theirs = open_audio(model), open_audio(other)
+    about = ("sample_rate", "samples_per_latent", "latent_channels", "channels")
+    if any(getattr(mine, name) != getattr(theirs, name) for name in about):
+        return False
+    left, right = mine.autoencoder.state_dict(), theirs.autoencoder.state_dict()
+    if left.keys() != right.keys():
+        return False
+    return all(left[name].dtype == right[name].dtype and torch.equal(left[name], right[name]) for name in left)

@@ -154,7 +154,7 @@ def test_reuse_that_leads_nowhere(tmp_path: Path, reuse: list[str], message: str
     assert message in text
 
 
-def test_the_paper_encodes_no_clip_twice_for_visualsound(tmp_path: Path) -> None:
+def test_the_paper_encodes_no_clip_twice_for_visualsound() -> None:
     target = "results/paper/features/visualsound/av_clip/0.arrow"
     done = subprocess.run(
         [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--printshellcmds", "--cores", "2", target,
@@ -167,3 +167,17 @@ def test_the_paper_encodes_no_clip_twice_for_visualsound(tmp_path: Path) -> None
     assert "--reuse results/paper/features/vggsound_train/av_clip" in encode
     ingest = next(line for line in commands if "cafa ingest" in line)
     assert "--reuse results/paper/clips/vggsound_train" in ingest
+
+
+def test_latents_of_a_second_backbone_come_from_the_first_if_they_can() -> None:
+    target = "results/paper/features/vggsound_train/latents_tangoflux/7.arrow"
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--printshellcmds", "--cores", "2", target,
+         "--configfile", "config/paper.yaml"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    commands = [line for line in (done.stdout + done.stderr).splitlines() if "features encode latents" in line]
+    assert len(commands) == 2  # the first backbone's latents are made before
+    first = "--reuse results/paper/features/vggsound_train/latents/7.arrow --like results/paper/models/backbone"
+    assert first in next(line for line in commands if "latents_tangoflux" in line)

@@ -78,11 +78,11 @@ def shard(tmp_path: Path) -> Callable[..., dict[str, int]]:
             for name, digest in names.items()
         ]
         write_ledger(tmp_path / "ingest.parquet", rows)
-        reuse = options.pop("reuse", ())
+        reuse, alike = options.pop("reuse", ()), options.pop("alike", ())
         return encode_shard(
             encoder.encoding, pd.DataFrame({"clip_id": list(names)}), tmp_path / "ingest.parquet", (0, 1),
             {kind: tmp_path / where / f"{kind}.arrow" for kind in SHAPES}, tmp_path / where / "ledger.parquet",
-            settings=EncodeSettings(**{"workers": 0, "batch_size": 2, **options}), reuse=reuse,
+            settings=EncodeSettings(**{"workers": 0, "batch_size": 2, **options}), reuse=reuse, alike=alike,
         )  # fmt: skip
 
     return run
@@ -264,3 +264,14 @@ def test_features_that_another_run_writes_are_refused(shard: Callable, tmp_path:
         with another_writer(file=tmp_path / "a" / name), pytest.raises(FolderInUseError, match="another run writes to"):
             shard(NAMES, Counting())
     assert shard(NAMES, Counting())["ok"] > 0
+
+
+def test_rows_of_an_encoder_that_is_the_same_are_copied(shard: Callable, tmp_path: Path) -> None:
+    shard(NAMES, Counting(weights="first"), "a")
+    assert shard(NAMES, Counting(weights="second"), "b", reuse=[tmp_path / "a"])["reused"] == 0
+    alike = [{"weights": "first"}]
+    counts = shard(NAMES, encoder := Counting(weights="second"), "c", reuse=[tmp_path / "a"], alike=alike)
+    assert (counts["reused"], encoder.seen) == (5, ["odd"])
+    assert contents(tmp_path / "c") == contents(tmp_path / "b")  # stamped with its own encoder
+    other = Counting(weights="second", seconds=3)
+    assert shard(NAMES, other, "d", reuse=[tmp_path / "a"], alike=alike)["reused"] == 0  # other settings

@@ -1,6 +1,7 @@
 """`cafa features encode` and `cafa features text` with registered models, tiny ones."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from cafa.cli import cli
 from cafa.errors import ClipError, InputError
@@ -20,10 +22,10 @@ from cafa.files import digest_of, sha256_file
 from cafa.ledger import ledger_row, write_ledger
 from cafa.manifest import build_manifest
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from cafa.pretrained import open_audio, read_card
+from cafa.pretrained import open_audio, parse_pretrained, read_card, register
 from cafa.seeds import seed_for
 from cafa.store import FeatureStore
-from tests.tiny_pretrained import REAL, make_registered
+from tests.tiny_pretrained import REAL, make_registered, stable_audio_parts
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,28 @@ def test_latents_are_those_of_the_autoencoder(run: Callable, models: Path, data_
     (tmp_path / "latents.arrow").unlink()
     run("latents", "backbone", batch_size=1, workers=1)
     assert (tmp_path / "latents.arrow").read_bytes() == first
+
+
+def test_latents_of_equal_autoencoders_are_encoded_once(run: Callable, models: Path, tmp_path: Path) -> None:
+    run("latents", "backbone")
+    first = (tmp_path / "latents.arrow").rename(tmp_path / "before.arrow")
+    like = ["--like", str(models / "backbone"), "--reuse", str(first)]
+    assert "are not the same" in (text := run("latents", "tangoflux", *like))
+    assert text.endswith("2 ok, 1 short\n")
+    # TangoFlux with the autoencoder of Stable Audio Open, in its own file
+    shutil.copytree(models.parent / "published_tangoflux", tmp_path / "flux")
+    save_file(stable_audio_parts(REAL)[1].state_dict(), tmp_path / "flux" / "vae.safetensors")
+    settings = {**read_card(models / "tangoflux")["settings"], "source": str(tmp_path / "flux")}
+    register(parse_pretrained(json.dumps(settings)), tmp_path / "flux_model")
+    (tmp_path / "latents.arrow").unlink()
+    run("latents", str(tmp_path / "flux_model"))
+    alone = (tmp_path / "latents.arrow").read_bytes()
+    (tmp_path / "latents.arrow").unlink()
+    assert "are the same" in (text := run("latents", str(tmp_path / "flux_model"), *like))
+    assert text.endswith("2 ok, 1 short, 2 reused\n")
+    assert (tmp_path / "latents.arrow").read_bytes() == alone
+    with pytest.raises(InputError, match="--like is for latents"):
+        run("clip", "clip", "--like", str(models / "backbone"))
 
 
 def test_short_clips_are_padded_if_asked_for(run: Callable, tmp_path: Path) -> None:
