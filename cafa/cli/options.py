@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cafa.devices import check_device
+from cafa.gpus import DEAL, take_gpus
 from cafa.resume import VARIABLE
 from cafa.shards import parse_shard
 from cafa.writing_errors import check_writable
@@ -55,6 +56,8 @@ def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
 
 
 def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value == "cuda" and DEAL in os.environ:
+        take_gpus(ctx.params.get("processes", 1))  # before torch looks for them
     return check_device(value)
 
 

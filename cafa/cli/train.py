@@ -26,6 +26,12 @@ video_option = files("--video", help="feature file of video features")
 output_option = folder("--output", help="model folder to write")
 
 
+#: read before --device, whose GPUs it counts
+processes_option = click.option(
+    "--processes", default=1, type=click.IntRange(1), is_eager=True, help="processes of this machine, one per GPU"
+)
+
+
 @click.group()
 def command() -> None:
     """Train a model of the generator; an interrupted run continues exactly."""
@@ -119,7 +125,7 @@ def backbone(
 @settings_option("cafa.training.adapter.AdapterTraining")
 @seed_option
 @output_option
-@click.option("--processes", default=1, type=click.IntRange(1), help="processes of this machine, one per GPU")
+@processes_option
 @threads_option
 @device_option
 @resume_options

@@ -42,7 +42,7 @@ rule make_samples:
     resources:
         mem_mb=megabytes(24000 if PRETRAINED else 4000),
         runtime=480,
-        gpu=GPUS,
+        gpu=sample_gpus,
     params:
         settings=system_settings,
         truth=each("--truth", "truth"),
@@ -58,7 +58,7 @@ rule make_samples:
         sample_rate=config["window"]["sample_rate"],
         folder=below("samples/{dataset}/{system}/{shard}"),
         seed=config["seed"],
-        device=config["device"],
+        device=sample_device,
         code=samples_version,
     shell:
         "cafa samples make --system {wildcards.system} --settings {params.settings:q} --prompts {input.prompts:q}"

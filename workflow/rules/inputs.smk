@@ -166,6 +166,16 @@ def sample_seconds(wildcards):
     return config["window"]["seconds"]
 
 
+def sample_gpus(wildcards):
+    """GPUs of a job of samples: none where files are copied or rendered."""
+    return GPUS if SYSTEMS[wildcards.system]["kind"] in GENERATES else 0
+
+
+def sample_device(wildcards):
+    """Device of a job of samples."""
+    return config["device"] if sample_gpus(wildcards) else "cpu"
+
+
 def samples_version(wildcards):
     """Version of the stage that makes a system's samples."""
     return stage_version(stage_of_samples(SYSTEMS[wildcards.system]["kind"]))
@@ -298,6 +308,17 @@ def adapter_processes(wildcards):
 def adapter_gpus(wildcards):
     """GPUs of the job that trains an adapter: none on a CPU, else one per process."""
     return GPUS * adapter_processes(wildcards)
+
+
+def adapter_cpus(wildcards):
+    """CPUs: beside each process that computes on a GPU, threads read ahead, draw noise and start its kernels."""
+    return adapter_processes(wildcards) * (4 if PRETRAINED and GPUS else 1)
+
+
+def adapter_megabytes(wildcards):
+    """Memory: at full size 12 GB for each process while it starts, and 20 GB for the first one's end."""
+    processes = adapter_processes(wildcards)
+    return 20000 + 12000 * processes if PRETRAINED else 4000 * processes
 
 
 def adapter_start(wildcards):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -28,3 +29,4 @@ def take_run_lock():
         except BlockingIOError:
             logger.info(f"Jobs of a run that was stopped are still writing to {RESULTS}: waiting until they end.")
             fcntl.flock(jobs, fcntl.LOCK_EX)
+    shutil.rmtree(f"{RESULTS}/.attempts", ignore_errors=True)  # attempts are counted anew in every run

@@ -16,9 +16,9 @@ rule train_adapter:
     priority: 80
     conda:
         "../../environment.yml"
-    threads: adapter_processes
+    threads: adapter_cpus
     resources:
-        mem_mb=megabytes(32000 if PRETRAINED else 4000),
+        mem_mb=megabytes(adapter_megabytes),
         runtime=4320 if PRETRAINED else 480,
         gpu=adapter_gpus,
     params:
