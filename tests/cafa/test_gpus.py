@@ -70,9 +70,7 @@ def test_more_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         take_gpus(4)
 
 
-def test_jobs_of_a_workflow_take_as_many_as_they_have_processes(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_jobs_of_a_workflow_take_as_many_as_they_have_processes(tmp_path: Path, environment: dict[str, str]) -> None:
     script = (
         "import cafa.cli.options as o, cafa.devices, os\n"
         "o.check_device = lambda name: print('GPUS', os.environ['CUDA_VISIBLE_DEVICES']) or exit()\n"
