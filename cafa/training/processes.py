@@ -7,6 +7,7 @@ process: every process draws for the whole batch and keeps its own part. Gradien
 import contextlib
 import os
 import uuid
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -142,7 +143,11 @@ def join(device: str) -> Processes:
         return ALONE
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    how = DistributedDataParallelKwargs(gradient_as_bucket_view=True)  # gradients need no second copy
+    # Gradients need no second copy. Where unused parameters are looked for, buckets stay as they are at the start;
+    # otherwise the first step of every start has others than the rest, and with more than two processes other sums: a
+    # run that was resumed would differ in the last bits from one that was not.
+    how = DistributedDataParallelKwargs(gradient_as_bucket_view=True, find_unused_parameters=True)
+    warnings.filterwarnings("ignore", message=r"find_unused_parameters=True was specified")
     return Processes(Accelerator(cpu=torch.device(device).type == "cpu", kwargs_handlers=[how]))
 
 

@@ -48,10 +48,10 @@ pathvars:
 
 #: Note of an attempt that failed and was not killed, in a file named after its log; see `megabytes`.
 JOB_ENDED = (
-    "code=$?; if [ $code -ne 0 ] && [ $code -ne 137 ]; then text=${BASH_EXECUTION_STRING:-$(<\"$0\")}; "
+    'code=$?; if [ $code -ne 0 ] && [ $code -ne 137 ]; then text=${BASH_EXECUTION_STRING:-$(<"$0")}; '
     "log=${text##*tee }; log=${log//\\'/}; "
     f"mkdir -p {shlex.quote(RESULTS)}/.attempts; "
-    f"echo $code >> {shlex.quote(RESULTS)}/.attempts/\"${{log//[^A-Za-z0-9.-]/_}}\"; fi; exit $code;"
+    f'echo $code >> {shlex.quote(RESULTS)}/.attempts/"${{log//[^A-Za-z0-9.-]/_}}"; fi; exit $code;'
 )
 
 
