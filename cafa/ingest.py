@@ -59,8 +59,8 @@ class Raw:
 class RootFolder:
     """Raw files named by the manifest's ``uri``, relative to a folder."""
 
-    def __init__(self, root: str | Path) -> None:
-        self._root = Path(root)
+    def __init__(self, root: str | Path, *, follow_links: bool = False) -> None:
+        self._root, self._follow_links = Path(root), follow_links
 
     def find(self, row: Mapping[str, Any]) -> Raw:
         """Raw file of a row of the manifest.
@@ -74,7 +74,7 @@ class RootFolder:
             raise ClipError(
                 "missing_file", f"{row['uri']} is remote: fetch it, and name the local file in the manifest"
             )
-        return Raw(local_path(self._root, row["uri"]), float(row["start"]))
+        return Raw(local_path(self._root, row["uri"], follow_links=self._follow_links), float(row["start"]))
 
 
 class Fetched:

@@ -14,6 +14,7 @@ from cafa.files import whole
 from cafa.ledger import ledger_row, write_ledger
 from cafa.reading_lists import read_rows
 from cafa.seconds import parse_seconds
+from cafa.words import wrong_length
 
 STAGE = "manifest"
 SPLITS = ("train", "validation", "test")
@@ -59,7 +60,7 @@ def is_remote(uri: str) -> bool:
     return REMOTE.match(uri) is not None
 
 
-def local_path(root: str | Path, uri: str) -> Path:
+def local_path(root: str | Path, uri: str, *, follow_links: bool = False) -> Path:
     """Absolute path of a local URI.
 
     Parameters
@@ -68,19 +69,25 @@ def local_path(root: str | Path, uri: str) -> Path:
         Folder that all files of the data set are in.
     uri : str
         Path relative to `root`.
+    follow_links : bool
+        Trust symbolic links that lead out of `root`.
 
     Raises
     ------
     ClipError
         ``bad_path`` if it is absolute, has a scheme, contains ``..``, or leaves `root` through a
-        symbolic link.
+        symbolic link that is not trusted.
     """
     if SCHEME.match(uri) or "\0" in uri or Path(uri).is_absolute() or ".." in re.split(r"[/\\]", uri):
         raise ClipError("bad_path", f"{uri!r} is not a path relative to the root, without '..'")
     root = Path(root).resolve()
     path = (root / uri).resolve()
-    if path == root or not path.is_relative_to(root):
-        raise ClipError("bad_path", f"{uri!r} leads out of {root}, to {path}")
+    if path == root or not (follow_links or path.is_relative_to(root)):
+        raise ClipError(
+            "bad_path",
+            f"{uri!r} leads out of {root}, to {path}; a data set may trust its links (`follow_links: true`, "
+            "--follow-links)",
+        )
     return path
 
 
@@ -94,6 +101,7 @@ def build_manifest(
     defaults: Mapping[str, str] | None = None,
     encoding: str | None = None,
     separator: str | None = None,
+    rules: "RowRules | None" = None,
 ) -> tuple[int, int]:
     """Validate a table of clips; write the manifest, and a ledger of the rows that were refused.
 
@@ -113,6 +121,8 @@ def build_manifest(
         before :data:`DEFAULTS`.
     encoding, separator : str, optional
         Of the source, where they have to be named (:mod:`cafa.reading_lists`).
+    rules : RowRules, optional
+        What a row may be.
 
     Returns
     -------
@@ -144,7 +154,22 @@ def build_manifest(
             text = {columns.get(name, name): raw[name] for name in kept}
             yield Candidate(line, filled(text, fills), f"line {line}")
 
-    return write_manifest(candidates(), root, output, refused)
+    return write_manifest(candidates(), root, output, refused, rules)
+
+
+class RowRules(NamedTuple):
+    """What rows a data set takes.
+
+    Attributes
+    ----------
+    follow_links : bool
+        Trust symbolic links that lead out of the root.
+    caption_words : int or None
+        Most words of a caption that the text encoder takes; None: any number.
+    """
+
+    follow_links: bool = False
+    caption_words: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -169,7 +194,11 @@ class Candidate(NamedTuple):
 
 
 def write_manifest(
-    candidates: Iterable[Candidate], root: str | Path, output: str | Path, refused: str | Path
+    candidates: Iterable[Candidate],
+    root: str | Path,
+    output: str | Path,
+    refused: str | Path,
+    rules: RowRules | None = None,
 ) -> tuple[int, int]:
     """Validate rows; write the manifest of the good ones, and a ledger of the others.
 
@@ -181,13 +210,15 @@ def write_manifest(
         Folder that local URIs are relative to.
     output, refused : str or Path
         Manifest and ledger to write.
+    rules : RowRules, optional
+        What a row may be.
 
     Returns
     -------
     (int, int)
         Rows accepted and rows refused.
     """
-    root = Path(root)
+    root, rules = Path(root), rules or RowRules()
     accepted: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
     seen: dict[str, str] = {}
@@ -195,7 +226,7 @@ def write_manifest(
         try:
             if problem is not None:
                 raise problem
-            accepted.append(_checked_row(fields, root, seen, line, place))
+            accepted.append(_checked_row(fields, root, rules, seen, line, place))
         except ClipError as error:
             bad.append(ledger_row(fields.get("clip_id", ""), STAGE, error.reason, error.detail, line))
     write_ledger(refused, bad)
@@ -234,7 +265,9 @@ def filled(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
     return row
 
 
-def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line: int, place: str) -> dict[str, Any]:
+def _checked_row(
+    row: Mapping[str, str], root: Path, rules: RowRules, seen: dict[str, str], line: int, place: str
+) -> dict[str, Any]:
     if "" in row:
         raise ClipError("bad_row", row[""])
     clip_id = row.get("clip_id", "")
@@ -247,7 +280,9 @@ def _checked_row(row: Mapping[str, str], root: Path, seen: dict[str, str], line:
         if not row.get(name):
             raise ClipError("bad_row", f"{name} is empty")
     if not is_remote(row["uri"]):
-        local_path(root, row["uri"])
+        local_path(root, row["uri"], follow_links=rules.follow_links)
+    if problem := wrong_length(row["caption"], rules.caption_words):
+        raise ClipError("bad_row", problem)
     if row["split"] not in SPLITS:
         raise ClipError("bad_row", f"split must be one of {', '.join(SPLITS)}, got {row['split']!r}")
     start = _seconds(row, "start")

@@ -17,6 +17,7 @@ from cafa.ledger import OK, copy_for_message, ledger_row, read_ledgers, why, wri
 from cafa.manifest import filled
 from cafa.prompt_lists import check_sum, read_conflicts, read_list
 from cafa.seeds import seed_for
+from cafa.words import wrong_length
 
 STAGE = "prompts"
 MATCHED, CROSS, SOUND_OF_LABEL = "matched", "cross", "sound_of_label"
@@ -119,6 +120,7 @@ def make_prompts(
     seed: int,
     output: str | Path,
     excluded: str | Path,
+    caption_words: int | None = None,
 ) -> dict[str, int]:
     """Write the prompt set of a data set's test clips, and a ledger of the clips that cannot be used.
 
@@ -134,6 +136,8 @@ def make_prompts(
         Base seed of the choice of clips and captions.
     output, excluded : str or Path
         Prompt set (columns of :data:`SCHEMA`, ordered by protocol, clip and caption id) and ledger.
+    caption_words : int, optional
+        Most words that the text encoder takes.
 
     Returns
     -------
@@ -156,6 +160,11 @@ def make_prompts(
     prompts = _made(usable[usable["split"] == "test"], asked[asked["split"] == "test"], settings, seed)
     prompts += _listed_prompts(listed, usable)
     write_ledger(excluded, out)
+    lines = {row["caption"]: f"{settings.file}, line {row['line']}: " for row in reversed(listed)}
+    for prompt in prompts:
+        if problem := wrong_length(prompt["caption"], caption_words):
+            place = lines.get(prompt["caption"], f"protocol {prompt['protocol']}, clip {prompt['clip_id']}: ")
+            raise InputError(f"{place}{problem}")
     if not prompts:
         raise InputError(
             f"no prompt remains: {len(asked)} clips asked for, {len(out)} excluded"

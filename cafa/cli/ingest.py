@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import files, folder, resume_options, settings_option, shard_option, writable
+from cafa.cli.options import files, folder, follow_links_option, resume_options, settings_option, shard_option, writable
 from cafa.errors import InputError
 
 
@@ -21,11 +21,13 @@ from cafa.errors import InputError
 @click.option(
     "--seconds-per-clip", default=300.0, type=click.FloatRange(1), help="after which a worker gives a clip up"
 )
+@follow_links_option
 @resume_options
 @files("--reuse", required=False, help="folder of normalised clips of another data set, whose equal ones are taken")
 def command(
     manifest: str, root: Path | None, fetched: str | None, fetch_ledger: str | None, shard: tuple[int, int],
     settings: str, output_folder: Path, ledger: str, workers: int, seconds_per_clip: float, reuse: tuple[str, ...],
+    follow_links: bool,
 ) -> None:  # fmt: skip
     """Normalise the clips of a shard; each ends as ok or with a reason in the ledger."""
     from cafa.ingest import Fetched, RootFolder, ingest_shard
@@ -36,7 +38,7 @@ def command(
         raise InputError("give either --root, or --fetched (and with it --fetch-ledger)")
     counts = ingest_shard(
         read_manifest(manifest),
-        RootFolder(root) if root is not None else Fetched(str(fetched), fetch_ledger),
+        RootFolder(root, follow_links=follow_links) if root is not None else Fetched(str(fetched), fetch_ledger),
         shard=shard[0],
         shards=shard[1],
         settings=NormaliseSettings.model_validate_json(settings),

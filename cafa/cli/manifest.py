@@ -4,10 +4,17 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import encoding_option, folder, separator_option, writable
+from cafa.cli.options import (
+    caption_words_option,
+    encoding_option,
+    folder,
+    follow_links_option,
+    separator_option,
+    writable,
+)
 from cafa.errors import InputError
 from cafa.ledger import copy_for_message, why
-from cafa.manifest import build_manifest
+from cafa.manifest import RowRules, build_manifest
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -29,14 +36,17 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @encoding_option
 @separator_option
+@follow_links_option
+@caption_words_option
 def command(
     source: str, root: Path, output: str, refused: str, column: dict[str, str], default: dict[str, str],
-    encoding: str | None, separator: str | None,
+    encoding: str | None, separator: str | None, follow_links: bool, caption_words: int | None,
 ) -> None:  # fmt: skip
     """Validate a table of clips; refused rows are named with line and reason."""
     accepted, rejected = build_manifest(
-        source, root, output, refused, columns=column, defaults=default, encoding=encoding, separator=separator
-    )
+        source, root, output, refused, columns=column, defaults=default, encoding=encoding, separator=separator,
+        rules=RowRules(follow_links, caption_words),
+    )  # fmt: skip
     click.echo(f"{accepted} clips accepted, {rejected} refused")
     if not accepted:
         reasons = f": {why(refused)} (cafa ledger {copy_for_message(refused)})" if rejected else ": it has no row"

@@ -93,6 +93,12 @@ device_option = click.option("--device", default="cpu", callback=_check_device, 
 encoding_option = click.option(
     "--encoding", default=None, help="of the list, where it is neither UTF-8 nor has a byte order mark: cp1252, ..."
 )
+follow_links_option = click.option(
+    "--follow-links", is_flag=True, help="trust symbolic links that lead out of --root, to another disk for instance"
+)
+caption_words_option = click.option(
+    "--caption-words", type=click.IntRange(1), help="most words of a caption that the text encoder takes [default: any]"
+)
 separator_option = click.option(
     "--separator", default=None, help="of the list, a character or tab  [default: found by the first line]"
 )

@@ -5,7 +5,6 @@ zeros. What the words mean is left to the backbone to learn.
 """
 
 import hashlib
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from cafa.errors import InputError
 from cafa.seeds import seed_for
 from cafa.shards import shard_of
 from cafa.store import write_features
+from cafa.words import words_of
 
 
 class TextSettings(BaseModel):
@@ -62,7 +62,7 @@ def text_states(caption: str, settings: TextSettings) -> np.ndarray:
     InputError
         If the caption has no word or too many.
     """
-    words = re.findall(r"[^\W_]+", caption.lower())
+    words = words_of(caption)
     if not 0 < len(words) <= settings.words:
         raise InputError(f"a caption must have 1 to {settings.words} words, got {len(words)}: {caption!r}")
     states = np.zeros((settings.words, settings.dim), np.float32)

@@ -82,3 +82,15 @@ def test_a_ledger_that_a_message_names_is_still_there(project: Path) -> None:
     named = re.search(r"can be used: 1 bad_id, e\.g\. line 2, .*?cafa ledger (\S+)\)", failed.stdout + failed.stderr)
     assert named, failed.stdout + failed.stderr
     assert (project / named[1]).is_file()
+
+
+def test_no_home_is_needed(project: Path) -> None:
+    (project / "file").write_text("")
+    without = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--cores", "1"],
+        cwd=project, env={**without, "PYTHONPATH": str(project), "HOME": str(project / "file" / "home")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "This was a dry-run" in done.stdout + done.stderr

@@ -21,11 +21,12 @@ rule write_prompts:
     params:
         ledgers=each("--ledger", "ledgers"),
         settings=prompts_settings,
+        words=caption_words,
         seed=config["seed"],
         code=stage_version("prompts"),
     shell:
         "cafa prompts --manifest {input.manifest:q} {params.ledgers:q} --settings {params.settings:q}"
-        " --seed {params.seed} --output {output.prompts:q} --excluded {output.excluded:q} 2>&1 | tee {log:q}"
+        " {params.words} --seed {params.seed} --output {output.prompts:q} --excluded {output.excluded:q} 2>&1 | tee {log:q}"
 
 
 rule make_samples:

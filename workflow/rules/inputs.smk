@@ -38,6 +38,11 @@ def clips_root(wildcards):
     return entry["root"] if entry["kind"] == "folder" else f"{RESULTS}/world/{wildcards.dataset}"
 
 
+def caption_words(*_):
+    """Most words of a caption that the miniature's text encoder takes, as options; pretrained encoders cut."""
+    return [] if PRETRAINED else ["--caption-words", config["features"]["text"]["words"]]
+
+
 def manifest_arguments(wildcards):
     """How the columns of a folder's table are called, and what to write where there is none, as options."""
     entry = DATASETS[wildcards.dataset]
@@ -45,6 +50,8 @@ def manifest_arguments(wildcards):
     return [
         *columns,
         *(word for name, value in entry.get("defaults", {}).items() for word in ("--default", f"{name}={value}")),
+        *(["--follow-links"] if entry.get("follow_links") else []),
+        *caption_words(),
         *(word for name in ("encoding", "separator") if name in entry for word in (f"--{name}", entry[name])),
     ]
 
@@ -67,7 +74,8 @@ def raw_place(wildcards):
     if DATASETS[wildcards.dataset]["kind"] == "published":
         table = fetched_table(wildcards)
         return ["--fetched", table, "--fetch-ledger", table.replace(".parquet", ".ledger.parquet")]
-    return ["--root", clips_root(wildcards)]
+    links = ["--follow-links"] if DATASETS[wildcards.dataset].get("follow_links") else []
+    return ["--root", clips_root(wildcards), *links]
 
 
 def published_builder(wildcards):
