@@ -177,7 +177,8 @@ def test_imagebind_hears_the_whole_file_where_that_is_asked_for(tmp_path: Path, 
 
 def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path, narrow_judges: RealEncoders):
     """From a stereo file, and from the copies that `cafa samples make` writes of it for the workflow."""
-    left, noise = sound_of(1, 6.0)[0], np.random.default_rng(9).uniform(-0.5, 0.5, 6 * 16000)
+    sounds = (sound_of(1, 6.0)[0], np.random.default_rng(9).uniform(-0.5, 0.5, 6 * 16000))
+    left, noise = (np.rint(sound * 2**15).astype(np.int16) for sound in sounds)
     soundfile.write(tmp_path / "left.wav", left, 16000, subtype="PCM_16")
     (tmp_path / "0").mkdir()
     for name in ("clip0.wav", "0/clip0.flac"):
@@ -200,8 +201,10 @@ def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path,
         copies[name] = tmp_path / name / "0" / row.file_name
     alone, mixed = embedded(tmp_path / "left.wav"), tmp_path / "mixed.wav"
     for path in copies.values():
-        np.testing.assert_allclose(embedded(path), alone, rtol=1e-5, atol=1e-5)  # the mean of both channels is removed
-    soundfile.write(mixed, (left + noise) / 2, 16000)
+        np.testing.assert_allclose(
+            embedded(path), alone, rtol=1e-5, atol=1e-5, err_msg=str(path)
+        )  # the mean of both channels is removed
+    soundfile.write(mixed, (left // 2 + noise // 2), 16000)
     assert np.abs(embedded(mixed) - alone).max() > 1e-4
     whole = RealJudges(narrow_judges, 5.0, whole_file_for_imagebind=True)
     for path in copies.values():  # also what is longer than judged is there for who wants it
