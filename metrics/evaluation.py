@@ -63,22 +63,20 @@ class EvaluationSettings(BaseModel):
         return names
 
 
-def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str], splits: int) -> dict[str, str]:
+def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str]) -> dict[str, str]:
     """Metrics that a list of prompts, or a classifier with these `classes`, has not what it takes for; and why."""
     same = int((prompts["caption"] == prompts["own_caption"]).sum())
     reasons = {}
     if same:
         why = f"in {same} of {len(prompts)} rows the prompt is the clip's own caption, or no own_caption is given"
         reasons |= dict.fromkeys(("Acc", "Acc_margin"), why)
-    if len(prompts) < splits:
-        reasons["IS"] = f"{splits} splits need as many sounds, {len(prompts)} are listed (--inception-splits)"
     reasons |= {name: "these judges have no such class" for name in CLASSES if name not in classes}
     return reasons
 
 
-def default_metrics(prompts: pd.DataFrame, classes: Collection[str], splits: int) -> tuple[str, ...]:
+def default_metrics(prompts: pd.DataFrame, classes: Collection[str]) -> tuple[str, ...]:
     """Every metric but those of :func:`metrics_left_out`."""
-    return tuple(name for name in METRICS if name not in metrics_left_out(prompts, classes, splits))
+    return tuple(name for name in METRICS if name not in metrics_left_out(prompts, classes))
 
 
 def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: Path, extra: Mapping[str, Any]) -> Table:
@@ -206,7 +204,7 @@ def check_metrics(prompts: pd.DataFrame, classes: Collection[str], settings: Eva
     InputError
         With the reason of each.
     """
-    reasons = metrics_left_out(prompts, classes, settings.inception_splits)
+    reasons = metrics_left_out(prompts, classes)
     if lacking := [f"{name} cannot be computed: {reasons[name]}" for name in settings.metrics if name in reasons]:
         raise InputError("; ".join(lacking))
 

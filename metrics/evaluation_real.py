@@ -102,7 +102,7 @@ class RealJudges:
         """The published networks by name and checksum; CLAP's text tower is measured."""
         names = {judge: encoder.name for judge, encoder in self.listeners.items()}
         verdicts: dict[str, Any] = {
-            judge: {"weights_sha256": identity.weights_sha256, "network": names[judge], "measures": {}, "good": True}
+            judge: {"weights_sha256": identity.weights_sha256, "network": names[judge], "measures": {}}
             for judge, identity in self.judges.items()
         }
         if "clap" in verdicts:
@@ -111,7 +111,9 @@ class RealJudges:
             verdicts["clap"]["measures"]["largest_cosine_of_unrelated_captions"] = {
                 "value": largest, "threshold": LARGEST_COSINE, "direction": "<=", "good": largest <= LARGEST_COSINE,
             }  # fmt: skip
-        return {"judges": verdicts, "good": True}
+        for verdict in verdicts.values():
+            verdict["good"] = all(measure["good"] for measure in verdict["measures"].values())
+        return {"judges": verdicts, "good": all(verdict["good"] for verdict in verdicts.values())}
 
     def see(self, path: Path) -> dict[Fraction, np.ndarray]:
         """Frames for both judges that look, from one decoding."""

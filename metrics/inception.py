@@ -28,6 +28,14 @@ from scipy.special import log_softmax, xlogy
 from cafa.errors import InputError
 from metrics.validation import as_rows
 
+#: Fewest clips of a split: one of n clips cannot score above n, and a split of one clip scores 1 whatever it holds.
+LEAST_IN_SPLIT = 10
+
+
+def usable_splits(clips: int, wanted: int) -> int:
+    """The wanted number of splits, or as many as have :data:`LEAST_IN_SPLIT` clips each; at least one."""
+    return max(1, min(wanted, clips // LEAST_IN_SPLIT))
+
 
 @dataclass(frozen=True)
 class InceptionScore:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from cafa.media.usable_sound import FINDINGS, LARGEST
 from metrics.catalogue import METRICS
+from metrics.inception import LEAST_IN_SPLIT
 from metrics.tables import FRECHET, KERNEL, LARGEST_SILENT_SHARE, OVER, Table, differences_frame
 
 
@@ -121,6 +122,11 @@ def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
     if "IS_splits" in notes:
         splits = notes["IS_splits"]
         lines.append(f"* IS: {splits} splits, shuffled with seed {notes['IS_seed']}" if splits > 1 else "* IS: 1 split")
+        if splits < (wanted := notes.get("IS_splits_wanted", splits)):
+            lines[-1] += (
+                f", not {wanted}: each holds at least {LEAST_IN_SPLIT} sounds, of which there are {n}. Not comparable "
+                f"with scores of {wanted} splits"
+            )
     for metric in KERNEL:
         if width := notes.get(f"{metric}_bandwidth"):
             lines.append(f"* {metric}: Gaussian kernel, bandwidth {width:g} (median distance of the real sounds)")

@@ -16,7 +16,7 @@ from cafa.media.usable_sound import CONSTANT, SILENT
 from metrics.catalogue import METRICS, metric_named
 from metrics.coverage import ROW, Coverage
 from metrics.frechet import frechet_distance, frechet_replicates, rank_deficiency
-from metrics.inception import inception_replicates, inception_score
+from metrics.inception import inception_replicates, inception_score, usable_splits
 from metrics.kernel import kernel_distance, kernel_replicates, median_distance
 from metrics.uncertainty import ClipBootstrap, Estimate
 
@@ -201,7 +201,8 @@ def build_table(
             bandwidths[metric] = median_distance(reference[METRICS[metric].judge])
             notes[f"{metric}_bandwidth"] = float(f"{bandwidths[metric]:.6g}")
     if "IS" in settings.metrics:
-        notes["IS_splits"], notes["IS_seed"] = settings.inception_splits, settings.inception_seed
+        notes["IS_splits"] = usable_splits(coverage.n, settings.inception_splits)
+        notes["IS_splits_wanted"], notes["IS_seed"] = settings.inception_splits, settings.inception_seed
     estimates: dict[str, dict[str, Estimate]] = {}
     for system in settings.systems:
         data = systems[system]
@@ -240,7 +241,7 @@ def _of_set(
         value = kernel_distance(embedding, reference, bandwidth=bandwidth)
         replicates = kernel_replicates(embedding, reference, counts, bandwidth=bandwidth)
         return Estimate(value, replicates, n, True)
-    split = {"splits": settings.inception_splits, "seed": settings.inception_seed}
+    split = {"splits": usable_splits(n, settings.inception_splits), "seed": settings.inception_seed}
     value = inception_score(data.logits, **split).value
     return Estimate(value, inception_replicates(data.logits, counts, **split), n, True, floor=1.0)
 

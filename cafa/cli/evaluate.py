@@ -60,7 +60,9 @@ DEFAULT_SECONDS = 8.0
 @click.option("--controls", is_flag=True, help="add rows for the clips' own sounds, and for shuffled ones")
 @click.option("--batch-size", type=click.IntRange(1), default=1, help="sounds that are judged together")
 @click.option("--workers", type=click.IntRange(0), default=1, help="threads that decode ahead")
-@click.option("--inception-splits", type=click.IntRange(1), default=10, help="parts of the inception score")
+@click.option("--inception-splits", type=click.IntRange(1), default=10,
+    help="parts of the inception score; fewer where a part would hold less than 10 sounds",
+)  # fmt: skip
 @click.option("--resamples", type=click.IntRange(100), default=500, help="draws of the intervals of mean values")
 @click.option("--set-resamples", type=click.IntRange(100), default=100, help="draws for FAD, KAD and IS")
 @encoding_option
@@ -89,8 +91,8 @@ def command(
     classes = REAL_CLASSES if judges == "real" else ()
     chosen = tuple(metric_named(name).name for name in metrics)
     if not chosen:
-        chosen = default_metrics(pairs.prompts, classes, inception_splits)
-        for name, reason in metrics_left_out(pairs.prompts, classes, inception_splits).items():
+        chosen = default_metrics(pairs.prompts, classes)
+        for name, reason in metrics_left_out(pairs.prompts, classes).items():
             click.echo(f"{name} is left out: {reason}", err=True)
     settings = EvaluationSettings(
         metrics=chosen, max_loss=max_loss, controls=controls, batch_size=batch_size, workers=workers,

@@ -135,7 +135,7 @@ def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: P
     frame.to_csv(tmp_path / "prompts.csv", index=False)
     pairs = read_pairs(tmp_path / "prompts.csv", tmp_path / "reference", {"ours": tmp_path / "ours"})
     settings = EvaluationSettings(
-        metrics=default_metrics(pairs.prompts, RealJudges.leaks, 1),
+        metrics=default_metrics(pairs.prompts, RealJudges.leaks),
         inception_splits=1,
         bootstrap=BootstrapSettings(resamples=100),
     )

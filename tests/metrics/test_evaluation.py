@@ -85,15 +85,21 @@ def test_too_many_losses_are_refused_with_their_names(tmp_path: Path):
     assert panel.heard == 0  # before anything was computed
 
 
-def test_nine_sounds_are_too_few_for_ten_splits_and_ten_score_one(tmp_path: Path):
-    names = [f"clip{number:02}" for number in range(10)]
+def test_splits_that_would_hold_too_few_sounds_are_reduced_and_said(tmp_path: Path):
+    names = [f"clip{number:02}" for number in range(25)]
     make_pairs(tmp_path, names)
-    with pytest.raises(InputError, match="IS cannot be computed: 10 splits need as many sounds, 9 are listed"):
-        evaluate(find(tmp_path, names[:9]), QuickPanel(), settings("IS"), tmp_path / "nine", {})
-    evaluate(find(tmp_path, names), QuickPanel(), settings("IS"), tmp_path / "ten", {})
-    assert pd.read_csv(tmp_path / "ten" / "table.csv").loc[0, "IS"] == 1.0
-    evaluate(find(tmp_path, names[:9]), QuickPanel(), settings("IS", inception_splits=1), tmp_path / "one", {})
-    assert pd.read_csv(tmp_path / "one" / "table.csv").loc[0, "IS"] > 1.0
+
+    def score(count: int, splits: int) -> tuple[float, str]:
+        output = tmp_path / f"{count}-{splits}"
+        evaluate(find(tmp_path, names[:count]), QuickPanel(), settings("IS", inception_splits=splits), output, {})
+        return pd.read_csv(output / "table.csv").loc[0, "IS"], (output / "table.md").read_text()
+
+    for count, left in ((9, 1), (10, 1), (25, 2)):
+        value, text = score(count, 10)
+        assert value == score(count, left)[0] > 1.0
+        said = f"IS: {left} split{'s, shuffled with seed 2020' if left > 1 else ''}, not 10: each holds at least 10"
+        assert said in text
+    assert "not 2" not in score(25, 2)[1]
 
 
 def test_fewer_sounds_than_dimensions_give_a_distance_and_a_note(tmp_path: Path):
@@ -264,7 +270,7 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
     labels = [f"label{number % 3}" for number in range(6)]
     own = [f"own caption of {label}" for label in labels]
     pairs = find(tmp_path, names, own_caption=own, own_label=labels, label=["drum", "dog"] * 3)
-    metrics = default_metrics(pairs.prompts, ["Speech"], 1)
+    metrics = default_metrics(pairs.prompts, ["Speech"])
     assert {"Acc", "Acc_margin", "FAD_CLAP", "KAD_CLAP", "Speech"} <= set(metrics)
     assert "Music" not in metrics
     panel = QuickPanel(["classifier", "clap", "imagebind", "synchformer"])
@@ -297,7 +303,7 @@ def test_all_metrics_controls_and_categories(tmp_path: Path):
 
 def test_metrics_that_cannot_be_computed_are_refused_early(tmp_path: Path):
     pairs = make_pairs(tmp_path, ["one", "two"])
-    assert {"Acc", "Speech", "IS"}.isdisjoint(default_metrics(pairs.prompts, (), 10))
+    assert {"Acc", "Speech"}.isdisjoint(default_metrics(pairs.prompts, ()))
     with pytest.raises(InputError, match="Acc cannot be computed: in 2 of 2 rows the prompt is the clip's own caption"):
         evaluate(pairs, QuickPanel(["classifier", "clap"]), settings("Acc"), tmp_path / "out", {})
     with pytest.raises(InputError, match="Music cannot be computed: these judges have no such class"):
