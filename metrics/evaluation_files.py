@@ -15,6 +15,7 @@ from cafa.errors import ClipError, InputError
 from cafa.files import sha256_file
 from cafa.manifest import check_clip_id, local_path
 from cafa.reading_lists import read_rows
+from metrics.evaluation_near import Near, Neighbours, what_is_there
 
 PROTOCOL = "given"
 REQUIRED = ("clip_id", "caption")
@@ -98,6 +99,20 @@ class _Folder:
         for file in sorted(path.iterdir()):
             if file.suffix.lower() in SOUNDS | PICTURES and not file.name.startswith("."):
                 self._by_stem.setdefault(file.stem, []).append(file)
+        self._neighbours: Neighbours | None = None
+        #: What lies near the ids that were not found.
+        self.near: dict[str, Near | None] = {}
+
+    def near_to(self, clip_id: str) -> Near | None:
+        """What an id that was not found may have meant."""
+        if self._neighbours is None:
+            self._neighbours = Neighbours(self.path, SOUNDS | PICTURES)
+        return self.near.setdefault(clip_id, self._neighbours.of(clip_id))
+
+    def refuse_if_all_are_missing(self, located: Mapping[str, Located]) -> None:
+        """Say at once what is there if of no clip a file is found by its id."""
+        if located and not any(one.found for one in located.values()) and set(located) <= set(self.near):
+            raise InputError(what_is_there(self.path, located, self.near, sum(map(len, self._by_stem.values()))))
 
     def named(self, name: str) -> Located:
         """The file that a column names."""
@@ -118,7 +133,9 @@ class _Folder:
             if fitting:
                 return Located(fitting[0], "")
         kinds = " ".join(sorted(suffix for suffixes in wanted for suffix in suffixes))
-        return Located(None, f"no file {clip_id}.* in {self.path} (of {kinds})")
+        near = self.near_to(clip_id)
+        hint = f"; there is {near.file}: {near.difference}" if near is not None else ""
+        return Located(None, f"no file {clip_id}.* in {self.path} (of {kinds}){hint}")
 
 
 def _rows(table: Path, encoding: str | None, separator: str | None) -> list[dict[str, str]]:
@@ -222,6 +239,9 @@ def read_pairs(
             file = row.get(SAMPLE)
             located = folder.named(file) if file else folder.of_clip(clip_id, SOUNDS | PICTURES, column=SAMPLE)
             found[system][clip_id, row["caption_id"]] = located
+    clips.refuse_if_all_are_missing(sounds)
+    for system, folder in folders.items():
+        folder.refuse_if_all_are_missing({clip_id: file for (clip_id, _), file in found[system].items()})
     columns = ["clip_id", "caption_id", "caption", "label", "own_label", "own_caption"]
     prompts = pd.DataFrame([[row[name] for name in columns] for row in rows], columns=columns)
     return Pairs(prompts.assign(protocol=PROTOCOL), sounds, pictures, found)

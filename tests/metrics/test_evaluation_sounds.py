@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from cafa.errors import InputError
 from cafa.files import read_json
 from metrics.evaluation import evaluate
 from tests.evaluation_clips import RATE, QuickPanel, sound_of
@@ -93,3 +94,48 @@ def test_channels_that_cancel_are_not_called_silence(tmp_path: Path):
     card = read_json(tmp_path / "out" / "table.card.json")
     assert card["notes"]["findings"] == {"ours": {"constant": 1, "antiphase": 1}}
     assert "† ours: 1 constant, 1 antiphase of 10 sounds" in (tmp_path / "out" / "table.md").read_text()
+
+
+def names_of(folder: Path, change) -> None:
+    for path in sorted((folder / "ours").glob("*.wav")):
+        target = folder / "ours" / change(path.name)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda name: f"x/{name}", r"for 10 of them: the file lies in x/ below the folder \(clip00 -> x/clip00\.wav, "),
+        (
+            lambda name: name.replace("c", "C"),
+            r"for 10 of them: small and capital letters differ \(clip00 -> Clip00\.wav",
+        ),
+        (
+            lambda name: name.replace(".wav", ".mp4.wav"),
+            r"for 10 of them: the file has two suffixes \(clip00 -> clip00\.mp4",
+        ),
+        (lambda name: "other" + name, "it holds 10 sounds and pictures, none with a similar name"),
+    ],
+)
+def test_where_all_are_missing_the_message_counts_what_is_there(tmp_path: Path, change, said: str):
+    make_pairs(tmp_path, NAMES)
+    names_of(tmp_path, change)
+    with pytest.raises(InputError, match=rf"none of the 10 clips has a file in .*ours, e\.g\. clip00\.\*; {said}"):
+        find(tmp_path, NAMES)
+
+
+def test_ids_with_a_suffix_are_named_at_once(tmp_path: Path):
+    make_pairs(tmp_path, NAMES)
+    said = r"for 10 of them: the id ends in \.mp4, the file's name has \.wav there \(clip00\.mp4 -> clip00\.wav"
+    with pytest.raises(InputError, match=said):
+        find(tmp_path, [f"{name}.mp4" for name in NAMES])
+
+
+def test_one_missing_sound_has_its_neighbour_in_the_ledger(tmp_path: Path):
+    make_pairs(tmp_path, NAMES)
+    (tmp_path / "ours" / "clip03.wav").rename(tmp_path / "ours" / "Clip03.wav")
+    evaluate(find(tmp_path, NAMES), QuickPanel(), settings(max_loss=0.4), tmp_path / "out", {})
+    missing = pd.read_csv(tmp_path / "out" / "missing.csv")
+    assert missing["reason"].tolist() == ["missing_sample"]
+    assert missing["detail"][0].endswith("; there is Clip03.wav: small and capital letters differ")
