@@ -120,6 +120,8 @@ def make_configuration(folder: Path, shared: Path, most: int | None) -> Path:
     datasets["vggsound_sparse"] = {
         "build": {"lists": [{**sparse, "licence": "simulated"}], "labels": [{**test, "licence": "simulated"}]}
     }
+    for entry in datasets.values():
+        entry["fetch"] = {"sources": [{"kind": "folder", "root": str(folder)}]}
     path = folder / "simulated.yaml"
     path.write_text(yaml.safe_dump({"datasets": datasets, **({"samples": {"shards": 2}} if most else {})}))
     return path

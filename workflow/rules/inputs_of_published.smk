@@ -11,7 +11,7 @@ def lists_of(build):
 
 def list_name(part):
     """Name of a list's file, from its path or address."""
-    return (part.get("path") or part["url"]).rstrip("/").rpartition("/")[2]
+    return os.path.basename(os.path.normpath(part.get("path") or part["url"]))
 
 
 def list_file(part):
