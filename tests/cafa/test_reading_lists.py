@@ -24,6 +24,7 @@ def by_published_list(path: Path) -> dict[str, str]:
 
 
 def by_list_of_evaluate(path: Path) -> dict[str, str]:
+    (path.parent / f"{IDS[0]}.mp4").touch()  # a folder without any file of the list is refused
     pairs = read_pairs(path, path.parent, {})
     return dict(zip(pairs.prompts["clip_id"], pairs.prompts["caption"], strict=True))
 
@@ -118,6 +119,7 @@ def test_encoding_and_separator_can_be_named(tmp_path: Path) -> None:
     rows = [row for _, row in read_rows(path, required=("clip_id",), encoding="cp1252", separator="^")]
     assert {row["caption"] for row in rows} == {"caf\xe9 door"}
     assert {row["caption"] for row in read_list(path, "cp1252", "^")} == {"caf\xe9 door"}
+    (tmp_path / f"{IDS[0]}.mp4").touch()
     assert set(read_pairs(path, tmp_path, {}, encoding="cp1252", separator="^").prompts["caption"]) == {"caf\xe9 door"}
     for wrong, message in (({"encoding": "klingon"}, "no encoding is called"), ({"separator": ";;"}, "one character")):
         with pytest.raises(InputError, match=message):
