@@ -48,16 +48,16 @@ class StableAudioOpenModel(_FromHub):
     """Stable Audio Open 1.0, in diffusers' layout or the original one."""
 
     kind: Literal["stable_audio_open"] = "stable_audio_open"
-    source: str = Field(STABLE_AUDIO_OPEN.name, description="folder or hub id")
-    text_source: str = Field(T5_BASE.name, description="folder or hub id of T5, for the original layout")
+    source: str = Field(STABLE_AUDIO_OPEN.name, description="folder, or hub:owner/name")
+    text_source: str = Field(T5_BASE.name, description="folder, or hub:owner/name of T5, for the original layout")
 
 
 class TangoFluxModel(_FromHub):
     """TangoFlux."""
 
     kind: Literal["tangoflux"] = "tangoflux"
-    source: str = Field(TANGOFLUX.name, description="folder or hub id")
-    text_source: str = Field(FLAN_T5_LARGE.name, description="folder or hub id of flan-T5")
+    source: str = Field(TANGOFLUX.name, description="folder, or hub:owner/name")
+    text_source: str = Field(FLAN_T5_LARGE.name, description="folder, or hub:owner/name of flan-T5")
 
 
 class CafaAdapterModel(_Pretrained):
@@ -80,7 +80,7 @@ class ClipModel(_FromHub):
     """CLIP's image tower: the second features of CAFA-C."""
 
     kind: Literal["clip"] = "clip"
-    source: str = Field(CLIP_LARGE.name, description="folder or hub id")
+    source: str = Field(CLIP_LARGE.name, description="folder, or hub:owner/name")
     half: bool = Field(False, description="run in 16 bits; part of the features' identity")
 
 

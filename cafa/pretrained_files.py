@@ -1,5 +1,6 @@
 """Files of pretrained models: which they are, what they must be, what can be known of a model without its network."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -83,14 +84,19 @@ def known_digests(table: Path, found: Found) -> dict[str, str]:
 
     A file of a repository is known by its place there, any other by its own name.
     """
-    rows = [(row.url, row.sha256) for row in read_weight_sources(table).values() if row.sha256]
+    rows = [(_any_revision(row.url), row.sha256) for row in read_weight_sources(table).values() if row.sha256]
     known: dict[str, str] = {}
     for name in found.files:
         for url, sha256 in rows:
             address = found.addresses.get(name)
-            if url == address or (not found.addresses and PurePosixPath(url).name == name):
+            if (address and url == _any_revision(address)) or (not found.addresses and PurePosixPath(url).name == name):
                 known[name] = sha256
     return known
+
+
+def _any_revision(url: str) -> str:
+    """An address of the hub without the revision: a folder does not say of which one its files are."""
+    return re.sub(r"^(https://huggingface\.co/[^/]+/[^/]+/resolve)/[^/]+/", r"\1/", url)
 
 
 def _backbone(settings: Any, module: Any, hub: str, text_hub: str) -> Found:
@@ -166,8 +172,7 @@ def _clip(settings: Any) -> Found:
 def _tower(file: Path, sha256: str | None) -> dict[str, Tensor]:
     """State dict of Synchformer; checked where a digest is given."""
     source = WeightSource("synchformer", SYNCHFORMER.url, sha256, SYNCHFORMER.licence, "")
-    key = "model" if file.suffix == ".pt" else None
-    tensors = load_checkpoint(file, source, key=key, unverified=sha256 is None).tensors
+    tensors = load_checkpoint(file, source, unverified=sha256 is None).tensors
     if "vproj.bias" not in tensors:
         raise WeightsError(f"{file} is not Synchformer's checkpoint: it has no vproj.bias")
     return tensors

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cafa.files import sha256_file
+from cafa.provenance import project_root
 from metrics.encoders.clap import ClapNetwork, clap_config, front_end_tables
 from metrics.encoders.clap_text import UNRELATED, load_tokenizer, tokenise
 from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
@@ -23,8 +25,11 @@ from metrics.encoders.panns import front_end_tables as panns_tables
 from metrics.encoders.synchformer_audio import SynchformerAudio
 from metrics.encoders.synchformer_offset import SynchformerOffset
 from metrics.encoders.synchformer_visual import SynchformerVisual
+from metrics.encoders.weights import COLUMNS, read_weight_sources
 from metrics.judges.canary import PARAPHRASES
+from metrics.judges.networks import weights_path
 from metrics.parity_weights import deterministic_tensors, fill
+from tests.published_forms import save_clap, save_panns
 
 #: Words of the known sentences: RoBERTa's ids and the merges that build them, letter by letter.
 WORDS = {"a": 102, "Ġdog": 2335, "Hello": 31414, ",": 6, "Ġmy": 127, "Ġis": 16, "Ġcute": 11962}
@@ -77,7 +82,7 @@ def make_panns(file: Path) -> None:
     with torch.device("meta"):
         named = Cnn14(16000, **SIZES["classifier"]).state_dict()
     shapes = {name.removeprefix("log_mel."): tuple(tensor.shape) for name, tensor in named.items()}
-    torch.save({"model": deterministic_tensors(shapes, gain=2.0) | panns_tables(16000)}, file)
+    save_panns(file, deterministic_tensors(shapes, gain=2.0) | panns_tables(16000))
 
 
 def clap_network(tokenizer: Any) -> ClapNetwork:
@@ -127,6 +132,18 @@ def imagebind_names() -> dict[str, Tensor]:
     return published
 
 
+def write_table(folder: Path, digests: bool = True) -> Path:
+    """The project's table of weights with the SHA-256 of the files in a folder, or with none."""
+    lines = []
+    for source in read_weight_sources(project_root() / "config" / "weights.tsv").values():
+        file = weights_path(folder, source)
+        sha256 = sha256_file(file) if digests and file.is_file() else ""
+        lines.append("\t".join((source.name, source.url, sha256, source.licence, source.used_by, source.note)))
+    table = folder / "weights.tsv"
+    table.write_text("\n".join(("\t".join(COLUMNS), *lines, "")), encoding="utf-8")
+    return table
+
+
 def make_weights(folder: Path) -> dict[str, Any]:
     """Write all files.
 
@@ -138,13 +155,12 @@ def make_weights(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     make_panns(folder / "Cnn14_16k_mAP=0.438.pth")
     network = clap_network(load_tokenizer(*write_tokenizer(folder)))
-    tensors = {f"module.{name}": tensor for name, tensor in laion_names(network).items()}
-    torch.save({"state_dict": tensors}, folder / "music_speech_audioset_epoch_15_esc_89.98.pt")
+    save_clap(folder / "music_speech_audioset_epoch_15_esc_89.98.pt", laion_names(network))
     torch.save(imagebind_names(), folder / "imagebind_huge.pth")
     parts = [fill(part(**NARROW), gain=2.0) for part in (SynchformerVisual, SynchformerAudio, SynchformerOffset)]
     synchformer = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     torch.save(synchformer, folder / "synchformer_state_dict.pth")
-    return {"weights": str(folder.absolute()), "unverified": True, "sizes": SIZES}
+    return {"weights": str(folder.absolute()), "table": str(write_table(folder).absolute()), "sizes": SIZES}
 
 
 if __name__ == "__main__":

@@ -104,6 +104,9 @@ def require_published(path: str | Path, published: PublishedFile) -> Path:
     return path
 
 
+#: before a hub id, where a model may also be a folder
+HUB_PREFIX = "hub:"
+
 #: files that a tokenizer may consist of
 TOKENIZER_FILES = (
     "added_tokens.json", "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json",
@@ -127,7 +130,8 @@ def locate(source: str | Path, release: Release, download: bool = False) -> Path
     Parameters
     ----------
     source : str or Path
-        A local folder, or a hub id ``owner/name``.
+        A local folder; or a hub id: ``hub:owner/name``, or the published one of `release` (``release.name``). Any other
+        text is a folder, so that a folder that is missing is never asked of the hub.
     release : Release
         What the model is called, for the message.
     download : bool
@@ -141,15 +145,17 @@ def locate(source: str | Path, release: Release, download: bool = False) -> Path
     folder = Path(source)
     if folder.is_dir():
         return folder
-    if str(source).count("/") != 1 or str(source).startswith((".", "/", "~")):
-        raise WeightsError(f"there is no folder {source}. {how_to_get(release, source)}")
+    hub = str(source).removeprefix(HUB_PREFIX)
+    if str(source) != release.name and (not str(source).startswith(HUB_PREFIX) or hub.count("/") != 1):
+        raise WeightsError(
+            f"there is no folder {source} (a repository of the hub is named {HUB_PREFIX}owner/name). "
+            f"{how_to_get(release, source)}"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(str(source), allow_patterns=list(release.patterns), local_files_only=not download)
-        )
+        return Path(snapshot_download(hub, allow_patterns=list(release.patterns), local_files_only=not download))
     except GatedRepoError as error:
         raise WeightsError(
             f"{source} is gated and this account has no access. {how_to_get(release, source)}"
@@ -164,11 +170,10 @@ def require(folder: Path, names: Sequence[str], release: Release) -> list[Path]:
     Raises
     ------
     WeightsError
-        Naming the first that is missing, and what to do.
+        Naming all that are missing, and what to do.
     """
-    for name in names:
-        if not (folder / name).is_file():
-            raise WeightsError(f"{folder} lacks {name}. {how_to_get(release, folder)}")
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}. {how_to_get(release, folder)}")
     return [folder / name for name in names]
 
 

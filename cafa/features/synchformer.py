@@ -89,8 +89,7 @@ class SynchformerFeatures:
             If the file is missing (says where it is published), is not the one of `source`, or does not fit.
         """
         path = Path(path)
-        key = "model" if path.suffix == ".pt" else None
-        checkpoint = load_checkpoint(path, source, key=key, unverified=unverified)
+        checkpoint = load_checkpoint(path, source, unverified=unverified)
         return cls(SynchformerVisual.from_tensors(checkpoint.tensors), checkpoint.sha256, **options)
 
     def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:

@@ -1,22 +1,20 @@
 """Weights of the judges: found, checked and loaded without surprises.
 
-A file is read only as safetensors or through ``torch.load(weights_only=True)``; its SHA-256 is always
+A file is read by :mod:`cafa.checkpoint_reader`, which runs nothing that it holds; its SHA-256 is always
 computed and returned, and compared with the row of ``config/weights.tsv`` where that row has one.
 Loading into a network is strict: names that are deliberately not used are listed by the caller, and any
 other name, missing tensor or shape is an error.
 """
 
 import csv
-import pickle
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
+from cafa.checkpoint_reader import read_tensors
 from cafa.errors import InputError, WeightsError
 from cafa.files import sha256_file
 
@@ -117,39 +115,10 @@ def load_checkpoint(
     path, source, unverified
         As in `require_file`.
     key
-        Entry of the file that holds the state dict (``model``, ``state_dict``); None for a flat file. A
-        safetensors file is always flat. A leading ``module.`` left by data-parallel training is removed
-        when every name has it.
+        Entry that holds the state dict where the file is not flat, see :func:`cafa.checkpoint_reader.read_tensors`.
     """
     digest = require_file(path, source, unverified=unverified)
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return Checkpoint(strip_data_parallel(load_file(path)), digest)
-    try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
-            # Only archives in the zip layout can be memory-mapped; files from before torch 1.6 cannot.
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} holds other things than tensors and numbers, and such a file can run code when it is opened: "
-            f"save its state dict as safetensors where you trust it, and use that ({str(error).splitlines()[0]})"
-        ) from error
-    if key is not None:
-        if key not in content:
-            raise WeightsError(f"{path}: no entry {key!r}; found {sorted(map(str, content))[:8]}")
-        content = content[key]
-    alien = [name for name, value in content.items() if not isinstance(value, torch.Tensor)]
-    if alien:
-        raise WeightsError(f"{path}: entries that are not tensors: {alien[:8]}; expected a flat state dict")
-    return Checkpoint(strip_data_parallel(content), digest)
-
-
-def strip_data_parallel(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Remove ``module.`` from the names when all of them carry it."""
-    if tensors and all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): value for name, value in tensors.items()}
-    return dict(tensors)
+    return Checkpoint(read_tensors(path, key), digest)
 
 
 def rename_prefixes(tensors: Mapping[str, torch.Tensor], renames: Mapping[str, str]) -> dict[str, torch.Tensor]:
@@ -207,13 +176,3 @@ def load_strict(
         raise WeightsError(f"weights do not fit {type(network).__name__}: {found}")
     network.load_state_dict(kept, strict=True, assign=True)
     return network.requires_grad_(False).eval().to(device)
-
-
-def _numpy_scalars() -> list:
-    """Harmless numpy types that published checkpoints hold beside their tensors (losses, epochs).
-
-    The first entry is listed under the name it had before numpy 2.
-    """
-    scalar = np._core.multiarray.scalar
-    types = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "b1")}
-    return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *sorted(types, key=repr)]

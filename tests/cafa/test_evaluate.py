@@ -12,7 +12,6 @@ from cafa.checkpoint import save_model
 from cafa.cli.evaluate import named_folders
 from cafa.errors import InputError, WeightsError
 from cafa.media.mel import MelSettings
-from cafa.provenance import project_root
 from cafa.samples import PromptRow, PublishedSounds, ReferenceSounds, make_samples
 from cafa.systems import SamplesSystem
 from metrics.divergence import kl_divergence
@@ -29,7 +28,8 @@ from metrics.judges.networks import RealEncoders, find_weights, load_encoders
 from metrics.parity_weights import deterministic_tensors
 from metrics.tables import BootstrapSettings
 from tests.evaluation_clips import sound_of, write_video, write_wav
-from tests.tiny_judges import SIZES, make_weights
+from tests.published_forms import save_panns
+from tests.tiny_judges import SIZES, make_weights, write_table
 from tests.two_runs import run_at_once
 
 Run = Callable[..., str]
@@ -77,9 +77,12 @@ def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights
     """PANNs from a file of the published name and layout: FAD, KAD, KL and IS are those of its arrays."""
     weights = folder / "weights" / "Cnn14_16k_mAP=0.438.pth"
     weights.parent.mkdir()
-    torch.save({"model": panns_weights}, weights)
+    save_panns(weights, panns_weights)
     chosen = [word for name in ("FAD", "KAD", "KL", "IS") for word in ("--metric", name)]
     arguments = [*options(folder), *chosen, "--weights", weights.parent, "--seconds", 0.45]
+    with pytest.raises(WeightsError, match="expected e2ee543a27919542"):
+        cafa(*arguments)
+    arguments += ["--weights-table", write_table(weights.parent, digests=False)]
     with pytest.raises(WeightsError, match="weights panns_cnn14_16k: no SHA-256 is recorded"):
         cafa(*arguments)
     printed = cafa(*arguments, "--unverified")
@@ -121,9 +124,9 @@ def narrow_judges(tmp_path_factory: pytest.TempPathFactory) -> RealEncoders:
     """The published architectures, narrow: every line of the path is the one that published weights take."""
     folder = tmp_path_factory.mktemp("narrow")
     make_weights(folder)
-    sources = read_weight_sources(project_root() / "config" / "weights.tsv")
+    sources = read_weight_sources(folder / "weights.tsv")
     judges = list(SIZES)
-    return load_encoders(find_weights(folder, sources, judges), sources, judges, unverified=True, sizes=SIZES)
+    return load_encoders(find_weights(folder, sources, judges), sources, judges, sizes=SIZES)
 
 
 def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: Path, narrow_judges: RealEncoders):

@@ -131,6 +131,10 @@ def test_missing_weights_say_what_to_do(layouts: dict[str, Path], tmp_path: Path
         StableAudioOpen.load("stabilityai/stable-audio-open-1.0")
     with pytest.raises(WeightsError, match=r"there is no folder \./nowhere"):
         StableAudioOpen.load("./nowhere")
+    with pytest.raises(WeightsError, match=r"there is no folder weights/stable-audio-open-1\.0"):
+        StableAudioOpen.load("weights/stable-audio-open-1.0", download=True)
+    with pytest.raises(WeightsError, match="hub:owner/name is not in the local cache"):
+        StableAudioOpen.load("hub:owner/name")
     with pytest.raises(WeightsError, match=r"neither model_index\.json"):
         StableAudioOpen.load(tmp_path)
     shutil.copytree(layouts["diffusers"], tmp_path / "part")

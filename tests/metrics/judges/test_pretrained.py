@@ -42,7 +42,12 @@ def test_a_card_says_what_was_registered(judges: Path, tiny_weights: dict[str, A
 
 
 def test_weights_without_a_recorded_digest_are_refused(tmp_path: Path, tiny_weights: dict[str, Any]):
-    settings = PretrainedSettings.model_validate({**tiny_weights, "unverified": False})
+    bare = tmp_path / "weights.tsv"
+    rows = [line.split("\t") for line in Path(tiny_weights["table"]).read_text().splitlines()]
+    bare.write_text(
+        "".join("\t".join([*row[:2], row[2] if row[2] == "sha256" else "", *row[3:]]) + "\n" for row in rows)
+    )
+    settings = PretrainedSettings.model_validate({**tiny_weights, "table": str(bare)})
     with pytest.raises(WeightsError, match="imagebind_huge: no SHA-256 is recorded"):
         register("imagebind", settings, tmp_path)
     assert not (tmp_path / CARD).exists()
