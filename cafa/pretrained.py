@@ -1,6 +1,7 @@
 """Pretrained models in the pipeline: registered once, then used like models that were trained here.
 
-Registering checks that the files are there and are the right ones, and writes a card. It loads no network. A card has
+Registering checks that the files are there and are the right ones, loads the model once, so that a file that does not
+fit is refused here and not days later, and writes a card. A card has
 
 * ``kind``: ``pretrained``; ``model``: one of the kinds below; ``settings``: as given;
 * ``places``: absolute paths of what was found, ``files``: SHA-256 by name, ``weights_sha256``: one digest of all files,
@@ -15,6 +16,7 @@ Every opening compares the files that it reads with the card.
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -115,7 +117,8 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     Raises
     ------
     WeightsError
-        If a file is missing (says what to download, where to accept the licence, and where to put it) or is another.
+        If a file is missing (says what to download, where to accept the licence, and where to put it), is another, or
+        does not fit the model.
     InputError
         If the settings name a digest of a file that the model does not have.
     """
@@ -139,8 +142,23 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
         "facts": found.facts(),
         **found.more,
     }
+    with TemporaryDirectory() as trial:
+        write_json(Path(trial) / CARD, card)
+        _open_once(trial, settings.kind)
     write_json(Path(output) / CARD, card)
     return read_card(output)
+
+
+def _open_once(folder: str, kind: str) -> None:
+    """Load a model from its card, whose files were just compared with their checksums."""
+    if kind in BACKBONES:
+        open_backbone(folder)
+    elif kind in VIDEO_ENCODERS:
+        open_features(folder)
+    else:
+        from cafa.backbones.stable_audio_open import read_published
+
+        read_published(read_card(folder)["places"]["file"])  # its size is the backbone's, which is not known here
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Pretrained judges in the pipeline: registered once, then used like those that were trained here.
 
-Registering checks that a judge's files are there and are the right ones, and writes ``<judge>/card.json``; it loads no
-network. A card has ``kind``: ``pretrained``; ``model``: the name of the network; ``settings``: as given; ``places`` and
-``files``: absolute path and SHA-256 by name; ``weights_sha256``: that of the network's own file, as in embeddings and
-on protocol cards. Every opening compares the files that it reads with the card.
+Registering checks that a judge's files are there and are the right ones, loads its networks once, so that a file that
+does not fit is refused here and not days later, and writes ``<judge>/card.json``. A card has ``kind``: ``pretrained``;
+``model``: the name of the network; ``settings``: as given; ``places`` and ``files``: absolute path and SHA-256 by name;
+``weights_sha256``: that of the network's own file, as in embeddings and on protocol cards. Every opening compares the
+files that it reads with the card.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
     Raises
     ------
     WeightsError
-        If files are missing (all are named, with what to download), or are not those of the table.
+        If files are missing (all are named, with what to download), are not those of the table, or do not
+        fit the networks.
     InputError
         If there is no such judge.
     """
@@ -65,6 +68,11 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
     digests = {network: require_file(paths[network], sources[network], unverified=settings.unverified)}
     # The files of a tokenizer are also known by what they make of known sentences, when they are opened.
     digests |= {name: require_file(paths[name], sources[name], unverified=True) for name in others}
+    known = {name: replace(sources[name], sha256=digest) for name, digest in digests.items()}
+    try:
+        load_encoders(paths, known, [judge], sizes=settings.sizes)
+    except WeightsError as error:
+        raise WeightsError(f"{judge} cannot be opened from {', '.join(map(str, paths.values()))}: {error}") from error
     card = {
         "kind": KIND,
         "model": network,

@@ -9,6 +9,7 @@ import torch
 from click.testing import CliRunner
 from huggingface_hub.errors import GatedRepoError
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from cafa.backbones.interface import Backbone
 from cafa.cli.models import register as register_command
@@ -25,6 +26,7 @@ from cafa.pretrained import (
     read_card,
     register,
 )
+from tests.published_forms import save_synchformer
 from tests.tiny_pretrained import (
     make_published_adapter,
     make_registered,
@@ -180,6 +182,21 @@ def test_a_table_of_weights_is_asked_for_digests(root: Path, tmp_path: Path):
     assert "expected 000" in str(refused.exception)
     write("0" * 64, "")
     assert "expected 000" in str(run("tower", kind="synchformer", file=str(file)).exception)
+
+
+def test_a_file_that_does_not_fit_is_refused_when_it_is_registered(root: Path, tmp_path: Path):
+    tensors = load_file(root / "synchformer.safetensors")
+    del tensors["vfeat_extractor.blocks.0.norm1.weight"]
+    save_file(tensors, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="missing"):
+        put(tmp_path / "m", kind="synchformer", file=str(tmp_path / "w.safetensors"))
+    assert not (tmp_path / "m" / "card.json").exists()
+
+
+def test_synchformers_own_file_is_registered_with_its_configuration_object(root: Path, tmp_path: Path):
+    save_synchformer(tmp_path / "24-01-04T16-39-21.pt", load_file(root / "synchformer.safetensors"))
+    put(tmp_path / "m", kind="synchformer", file=str(tmp_path / "24-01-04T16-39-21.pt"))
+    assert open_features(tmp_path / "m").kind == "av_clip"
 
 
 def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -53,6 +53,14 @@ def test_weights_without_a_recorded_digest_are_refused(tmp_path: Path, tiny_weig
     assert not (tmp_path / CARD).exists()
 
 
+def test_a_network_that_does_not_fit_is_refused_when_it_is_registered(tmp_path: Path, tiny_weights: dict[str, Any]):
+    sizes = {**tiny_weights["sizes"], "classifier": {"channels": [1, 4, 4, 8, 8, 16, 32]}}
+    settings = PretrainedSettings.model_validate({**tiny_weights, "sizes": sizes})
+    with pytest.raises(WeightsError, match=r"Cnn14_16k_mAP=0\.438\.pth: weights do not fit Cnn14"):
+        register("classifier", settings, tmp_path)
+    assert not (tmp_path / CARD).exists()
+
+
 def test_missing_files_are_all_named(tmp_path: Path):
     with pytest.raises(WeightsError) as error:
         register("clap", PretrainedSettings(weights=tmp_path), tmp_path / "clap")

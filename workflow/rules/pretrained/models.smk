@@ -1,5 +1,7 @@
 # Pretrained models and judges: checked against their checksums and put on record, so that everything after them knows
-# which weights it was made with. Nothing is downloaded and no network is loaded here, but by the canaries of the judges.
+# which weights it was made with. Each is loaded once, on the CPU, so that a file that does not fit stops the run here;
+# nothing is downloaded. Memory: that of the largest, Stable Audio Open with its text encoder and twice while it is read,
+# and ImageBind, memory-mapped.
 
 
 rule register_model:
@@ -14,7 +16,7 @@ rule register_model:
         "../../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
+        mem_mb=megabytes(16000),
         runtime=30,
     params:
         settings=model_settings,
@@ -36,7 +38,7 @@ rule register_judge:
         "../../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
+        mem_mb=megabytes(8000),
         runtime=30,
     params:
         settings=setting(PRETRAINED["judges"]),
