@@ -75,7 +75,7 @@ class ClipFeatures:
 
     @classmethod
     def load(cls, source: str | Path = CLIP_LARGE.name, *, download: bool = False, **options: Any) -> "ClipFeatures":
-        """From a local folder or a hub id, in transformers' layout.
+        """From a local folder or a hub id (``hub:owner/name``), in transformers' layout.
 
         Raises
         ------
