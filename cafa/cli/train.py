@@ -135,8 +135,8 @@ def adapter(
 ) -> None:  # fmt: skip
     """Train an adapter on a frozen backbone.
 
-    Several processes share every batch and give the same result to rounding; they may also be started by torchrun or
-    `accelerate launch`, for several machines.
+    Several processes share every batch and give the same result to rounding; they may also be started by torchrun
+    (`torchrun ... -m cafa train adapter ...`), for several machines.
     """
     import torch
 
