@@ -16,6 +16,7 @@ from cafa.writing_errors import explanation
 
 #: verb -> module of `cafa.cli` that defines a command (or group) called `command`
 VERBS = {
+    "check": "check",
     "dataset": "dataset",
     "manifest": "manifest",
     "fetch": "fetch",
