@@ -123,14 +123,14 @@ def rule_texts() -> dict[tuple[str, str], str]:
 @pytest.mark.parametrize(("file", "name"), rule_texts())
 def test_rule_is_complete(file: str, name: str) -> None:
     text = rule_texts()[file, name]
-    assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name)
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name) or name == "preflight"
     for directive in ("log", "threads", "resources", "params", "shell"):
         assert f"    {directive}:" in text, directive
     for directive in ("run", "message", "script"):
         assert f"    {directive}:" not in text, directive
     # One thread computes; more are processes that decode ahead or normalise, which change no bit.
-    assert re.search(r"^    threads: (1|adapter_processes|config\[.*\]\[\"workers\"\]( \+ 1)?)$", text, re.M)
-    assert "code=" in text or name in ("fetch_clips", "fetch_list")
+    assert re.search(r"^    threads: (1|adapter_cpus|config\[.*\]\[\"workers\"\]( \+ 1)?)$", text, re.M)
+    assert "code=" in text or name in ("fetch_clips", "fetch_list", "preflight")
     assert "mem_mb=" in text
     assert "runtime=" in text
     assert "lambda" not in text
@@ -172,11 +172,16 @@ def test_every_key_is_described(name: str) -> None:
     assert described(schema) == []
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("cpu", {"0"}), ("cuda", {"1", "3"})])
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", {"0"}), ("cuda", {"0", "1", "3"})])
 def test_jobs_on_a_device_take_a_gpu_each(finished: Path, device: str, gpus: set[str]) -> None:
     change = {"device": device, "adapters": {"adapter": {"processes": 3}}}
     printed = snakemake(finished, "--dry-run", "--forceall", "--cores", "4", "--resources", "gpu=4", change=change)
     assert set(re.findall(r"^ +resources: .*\bgpu=(\d+)", printed, re.MULTILINE)) == gpus
+    jobs = [job for job in re.split(r"\n\n", printed) if "gpu=" in job]
+    without = (
+        {re.findall(r"system=(\w+)", job)[0] for job in jobs if re.search(r"\bgpu=0", job)} if "1" in gpus else set()
+    )
+    assert without <= {"reference", "shuffled_reference", "oracle", "shuffled"}  # files are copied or rendered there
 
 
 def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
