@@ -216,7 +216,8 @@ def read_pairs(
     Raises
     ------
     InputError
-        If the list is not usable, a path leaves its folder, or a name could mean several files.
+        If the list is not usable, a path leaves its folder, a name could mean several files, or a folder has a file
+        of no clip at all.
     """
     rows = _rows(table, encoding, separator)
     clips, folders = _Folder(reference), {system: _Folder(path) for system, path in samples.items()}

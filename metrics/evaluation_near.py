@@ -46,7 +46,7 @@ class Neighbours:
         """A file that an id without one may have meant."""
         bare = Path(clip_id).stem if self._is_media(Path(clip_id)) else ""
         if bare and (name := self._here.get(bare)):
-            return Near(f"the id ends in {Path(clip_id).suffix}, the file's name has {Path(name).suffix} there", name)
+            return Near(f"the id ends in {Path(clip_id).suffix}, which belongs to a file's name, not to an id", name)
         if name := self._two.get(clip_id):
             return Near("the file has two suffixes", name)
         if name := self._folded.get(clip_id.casefold()):

@@ -257,7 +257,7 @@ def test_a_list_without_captions_is_refused(tmp_path: Path):
 def test_a_sound_file_beside_a_silent_picture(tmp_path: Path):
     write_wav(tmp_path / "reference" / "one.wav", 0, 0.5)
     write_video(tmp_path / "reference" / "one.mp4", 0, 0.5, sound=False)
-    (tmp_path / "ours").mkdir()
+    write_wav(tmp_path / "ours" / "one.wav", 1, 0.5)
     pairs = find(tmp_path, ["one"])
     assert (pairs.sounds["one"].path.name, pairs.pictures["one"].path.name) == ("one.wav", "one.mp4")
 
