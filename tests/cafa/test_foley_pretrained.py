@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import av
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from cafa.cli.generate import command
 from cafa.errors import InputError, WeightsError
 from cafa.features.reading import Clip
+from cafa.files import read_json
 from cafa.foley import FoleyArtist
 from cafa.foley_encoders import frames_of_windows
 from cafa.generation import Request
@@ -124,8 +126,11 @@ def test_the_command_writes_sound_and_video(models: Path, make_video, tmp_path: 
     words += ["--steps", 2, "--output-folder", tmp_path, "--adapter", "adapter_c"]
     result = CliRunner().invoke(command, list(map(str, words)))
     assert result.exception is None
-    written = {path.name for path in tmp_path.iterdir()}
-    assert written == {f"1s--{prompt}--3.{kind}" for prompt in ("a_dog", "music") for kind in ("wav", "mp4")}
+    written = {path.name for path in tmp_path.iterdir() if path.suffix in (".wav", ".mp4")}
+    names = {re.sub(r"--[0-9a-f]{12}\.", ".", name) for name in written}
+    assert names == {f"1s--{prompt}--3.{kind}" for prompt in ("a_dog", "music") for kind in ("wav", "mp4")}
+    index = read_json(tmp_path / "generated.json")
+    assert {file for entry in index.values() for file in entry["files"]} == written
 
 
 def test_what_is_not_there_or_does_not_fit_is_refused(models: Path, make_video, tmp_path: Path):
