@@ -141,9 +141,21 @@ def check_reuse():
                 waiting += reused_by(other)
 
 
+def used_datasets():
+    """Data sets that tables are made from, that adapters are trained on, and whose clips these take."""
+    used = {dataset_of(table) for table in config["tables"]} | {entry["train_on"] for entry in ADAPTERS.values()}
+    waiting = sorted(used)
+    while waiting:
+        new = set(reused_by(waiting.pop())) - used
+        used |= new
+        waiting += sorted(new)
+    return sorted(used)
+
+
 def check_sources():
     """Refuse to start jobs that look for clips in folders which are not there: said once, not by every job."""
-    for name, entry in DATASETS.items():
+    for name in used_datasets():
+        entry = DATASETS[name]
         if entry["kind"] != "published":
             continue
         tables = [f"{RESULTS}/fetched/{name}/{shard}.parquet" for shard in range(entry["shards"])]
