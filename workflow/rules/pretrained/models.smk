@@ -20,7 +20,8 @@ rule register_model:
         runtime=30,
     params:
         settings=model_settings,
-        table="config/weights.tsv",
+        # One table of weights for models and judges.
+        table=PRETRAINED["judges"].get("table") or "config/weights.tsv",
         folder=below("models/{model}"),
         code=stage_version("register_model"),
     shell:
