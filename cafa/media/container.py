@@ -21,6 +21,9 @@ CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,flac,mp3,aac,h264,hev
 #: Top-level boxes of the ISO base media format (mp4, mov) that a whole file may begin or end with.
 BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra", b"sidx", b"styp", b"uuid"}
 
+#: Names of the elements that a Matroska or WebM file begins with.
+EBML, SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+
 #: Seconds decoded before the window after a seek: sound codecs need earlier frames to be exact.
 PREROLL = 1
 
@@ -44,31 +47,37 @@ class Media:
     origin: Fraction
 
     def stream(self, kind: str) -> Any:
-        """First stream of kind ``"video"`` or ``"audio"``.
+        """The stream of kind ``"video"`` or ``"audio"`` that players take: the first that is flagged as default, else
+        the first; never a cover picture.
 
         Raises
         ------
         ClipError
             ``no_video`` or ``no_audio``.
         """
-        streams = [
-            stream
-            for stream in getattr(self.container.streams, kind)
-            if not stream.disposition & Disposition.attached_pic
-        ]
-        if not streams or streams[0].codec_context is None:
-            found = ", ".join(stream.type for stream in self.container.streams)
-            raise ClipError(f"no_{kind}", f"the file holds: {found}")
-        return streams[0]
+        streams = [stream for stream in getattr(self.container.streams, kind) if not _is_cover(stream)]
+        default = [stream for stream in streams if stream.disposition & Disposition.default]
+        chosen = next(iter([*default, *streams]), None)
+        if chosen is None or chosen.codec_context is None:
+            found = ", ".join("cover" if _is_cover(stream) else stream.type for stream in self.container.streams)
+            only = "the only picture is a cover; " if kind == "video" and "cover" in found else ""
+            raise ClipError(f"no_{kind}", f"{only}the file holds: {found}")
+        return chosen
+
+    def tracks(self, kind: str) -> str:
+        """Which track of a kind was taken, of how many, as ``2 of 3``; covers are not counted."""
+        streams = [stream.index for stream in getattr(self.container.streams, kind) if not _is_cover(stream)]
+        return f"{streams.index(self.stream(kind).index) + 1} of {len(streams)}"
 
     def promised_end(self, stream: Any) -> float | None:
-        """Seconds from the origin at which the headers say that a stream ends, if they say so."""
-        if stream.duration is not None:
-            begin = (stream.start_time or 0) * stream.time_base
-            return float(begin + stream.duration * stream.time_base - self.origin)
-        if self.container.duration is not None:
-            return self.container.duration / av.time_base
-        return None
+        """Seconds from the origin at which the headers say that this stream ends, if they say so.
+
+        Some containers (Matroska, WebM) give one length for the whole file, which promises nothing of any one stream.
+        """
+        if stream.duration is None:
+            return None
+        begin = (stream.start_time or 0) * stream.time_base
+        return float(begin + stream.duration * stream.time_base - self.origin)
 
     def frames(self, stream: Any, start: Fraction) -> Iterator[tuple[Any, int]]:
         """Decode a stream strictly, from before `start` (seconds from the origin) to its end; call it once.
@@ -125,6 +134,10 @@ class Media:
             raise _clip_error(error, f"decoding the {stream.type} stream") from error
 
 
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
 def _decode_strictly(stream: Any) -> None:
     stream.codec_context.thread_count = 1
     # Without it the decoder hides damage: garbled frames and lost sound come without an error.
@@ -163,6 +176,7 @@ def open_media(path: str | Path) -> Iterator[Media]:
         raise ClipError("empty_file", f"{path} has zero bytes")
     try:
         boxes = _check_boxes(path)
+        _check_segment(path)
         container = av.open(
             str(path),
             metadata_errors="replace",
@@ -212,3 +226,29 @@ def _check_boxes(path: Path) -> list[bytes]:
                 break
             position += length
     return boxes
+
+
+def _check_segment(path: Path) -> None:
+    """Refuse a Matroska or WebM file that is shorter than its segment says; live recordings say nothing."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if not head.startswith(EBML):
+        return
+    place = len(EBML)
+    length, place = _ebml_size(head, place)
+    place += length or 0
+    if head[place : place + 4] != SEGMENT:
+        return
+    length, place = _ebml_size(head, place + 4)
+    missing = 0 if length is None else place + length - path.stat().st_size
+    if missing > 0:
+        raise ClipError("truncated", f"{path}: its segment promises {missing} bytes more than the file has")
+
+
+def _ebml_size(data: bytes, place: int) -> tuple[int | None, int]:
+    """Length of an element's content (None: not known), and where the content begins."""
+    if place >= len(data) or not data[place]:
+        return None, place
+    width = 9 - data[place].bit_length()
+    value = int.from_bytes(data[place : place + width], "big") & ((1 << 7 * width) - 1)
+    return (None if value == (1 << 7 * width) - 1 else value), place + width

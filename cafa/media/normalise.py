@@ -98,7 +98,12 @@ def normalise_clip(
             seconds = picture.frames / FRAME_RATE
             if seconds < settings.minimum_seconds:
                 raise ClipError("short", f"{seconds:.3f} s, at least {settings.minimum_seconds:.3f} s wanted")
-        facts = _facts(picture, sound)
+            tracks = {
+                kind: media.tracks(kind)
+                for kind in ("video", "audio")
+                if len(getattr(media.container.streams, kind)) > 1
+            }
+        facts = _facts(picture, sound) | {f"source_{kind}_track": taken for kind, taken in tracks.items()}
         if sound is not None and sound_output is not None:
             samples = round(Fraction(picture.frames, FRAME_RATE) * sound.sample_rate)
             facts["padded_samples"] = max(samples - sound.samples.shape[1], 0)
@@ -152,7 +157,12 @@ def _check_whole(media: Media, picture: Picture, begin: Fraction, sound: Sound |
     """Refuse a whole file whose picture is cut, or whose picture and sound differ in length."""
     streams = ["video"] if sound is None else ["video", "audio"]
     promised = {kind: media.promised_end(media.stream(kind)) for kind in streams}
-    longest = max(float(begin), *(end for end in promised.values() if end is not None), float(begin)) - float(begin)
+    ends = [end - float(begin) for end in promised.values() if end is not None]
+    if promised["video"] is None and picture.ended:  # nothing is promised: what was read is what there is
+        ends.append(picture.end)
+    if sound is not None and promised.get("audio") is None:
+        ends.append(sound.seconds)
+    longest = max([0.0, *ends])
     common = picture.frames / FRAME_RATE
     if common >= longest - _slack(longest):
         return
