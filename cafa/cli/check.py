@@ -4,13 +4,16 @@ from pathlib import Path
 
 import click
 
-from cafa.cli.options import settings_option
+from cafa.cli.options import settings_option, writable
 
 
 @click.command()
 @settings_option("cafa.preflight.PreflightSettings")
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="JSON file of the findings, written if there is no error"
+    "--output",
+    type=click.Path(path_type=Path),
+    callback=writable,
+    help="JSON file of the findings, written if there is no error",
 )
 def command(settings: str, output: Path | None) -> None:
     """Look at everything that a run needs and say all that is wrong at once; code 1 if something will stop it."""

@@ -141,27 +141,13 @@ def check_reuse():
                 waiting += reused_by(other)
 
 
-def used_datasets():
-    """Data sets that tables are made from, that adapters are trained on, and whose clips these take."""
-    used = {dataset_of(table) for table in config["tables"]} | {entry["train_on"] for entry in ADAPTERS.values()}
-    waiting = sorted(used)
-    while waiting:
-        new = set(reused_by(waiting.pop())) - used
-        used |= new
-        waiting += sorted(new)
-    return sorted(used)
-
-
 def check_sources():
     """Refuse to start jobs that look for clips in folders which are not there: said once, not by every job."""
-    for name in used_datasets():
-        entry = DATASETS[name]
-        if entry["kind"] != "published":
-            continue
-        tables = [f"{RESULTS}/fetched/{name}/{shard}.parquet" for shard in range(entry["shards"])]
-        for source in entry["fetch"]["sources"]:
+    fetched = {job.wildcards.dataset for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_clips"}
+    for name in sorted(fetched):
+        for source in DATASETS[name]["fetch"]["sources"]:
             place = source.get("root")
-            if place and not os.path.isdir(place) and not all(map(os.path.exists, tables)):
+            if place and not os.path.isdir(place):
                 raise WorkflowError(
                     f"data set {name}: no folder at {place}, where `fetch.sources` (kind {source.get('kind', 'folder')}) "
                     "looks for clips: mount or name one that is there, or leave the source out"
