@@ -122,14 +122,24 @@ class Media:
 
     def _decode(self, stream: Any, after_seek: bool = False) -> Iterator[Any]:
         key: int | None = None
+        last: Any = None
         try:
             for packet in self.container.demux(stream):
+                # A packet of no bytes says "the same frame again" (Ogg Theora, captures that drop frames). Where frames
+                # are reordered it is left out: the frame before it stays until the next in any case. The packet that
+                # ends the stream has neither bytes nor a time.
+                if not packet.size and (packet.pts is not None or packet.dts is not None):
+                    if last is not None and packet.pts is not None and not stream.codec_context.has_b_frames:
+                        last.pts = packet.pts
+                        yield last
+                    continue
                 if after_seek and packet.pts is not None:
                     if key is None and packet.is_keyframe:
                         key = packet.pts
                     if key is None or packet.pts < key:  # needs frames from before the key frame
                         continue
-                yield from packet.decode()
+                for last in packet.decode():
+                    yield last
         except av.error.FFmpegError as error:
             raise _clip_error(error, f"decoding the {stream.type} stream") from error
 
