@@ -325,6 +325,21 @@ def _describe(value: Any) -> str:
     return f"{value.found} (not read: it needs code)" if isinstance(value, _Inert) else type(value).__name__
 
 
+def no_download(path: str | Path) -> str:
+    """What a file is instead of the published one, with what to do; empty where its beginning does not say.
+
+    A clone of a repository without Git LFS holds pointers to its large files, and a page that asks to log in is saved
+    under the name of the file.
+    """
+    with Path(path).open("rb") as stream:
+        head = stream.read(64).lstrip()
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS, not the file: run `git lfs pull` there, or download the file"
+    if head[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page, not the file: the address may ask to log in, or to accept a licence"
+    return ""
+
+
 def strip_data_parallel(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Remove ``module.`` from the names when all of them carry it."""
     if tensors and all(name.startswith("module.") for name in tensors):
@@ -363,7 +378,8 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
         try:
             return strip_data_parallel(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
-            raise WeightsError(f"{path} cannot be read as safetensors: {error}. Download it again") from error
+            instead = no_download(path) or "Download it again"
+            raise WeightsError(f"{path} cannot be read as safetensors: {error}. {instead}") from error
     if head[:4] == b"PK\x03\x04":
         try:
             content, source = _read_zip(path)
@@ -372,7 +388,8 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     elif head[:1] == b"\x80":
         content, source = _read_legacy(path)
     else:
-        raise WeightsError(f"{path} is not a checkpoint: it begins with {head!r}. Download it again")
+        instead = no_download(path) or "Download it again"
+        raise WeightsError(f"{path} is not a checkpoint: it begins with {head!r}. {instead}")
     chosen = _chosen(content, path, key)
     alien = [f"{name} ({_describe(value)})" for name, value in chosen.items() if not isinstance(value, _Record)]
     if alien or not all(isinstance(name, str) for name in chosen):

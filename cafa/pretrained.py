@@ -106,7 +106,7 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     output : path
         Model folder; gets ``card.json``.
     weights_table : path, optional
-        ``config/weights.tsv``: files whose published address it lists with a SHA-256 must have that digest.
+        ``config/weights.tsv``: files whose published address it lists with a size or a SHA-256 must have these.
         A digest in the settings comes before it.
 
     Returns
@@ -122,13 +122,16 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     InputError
         If the settings name a digest of a file that the model does not have.
     """
-    from cafa.pretrained_files import inspect, known_digests
+    from cafa.pretrained_files import inspect, listed
+    from metrics.encoders.weights import require_size
 
     found = inspect(settings)
     if unknown := set(settings.sha256) - set(found.files):
         raise InputError(f"sha256 names {sorted(unknown)}, but the files are {sorted(found.files)}")
-    listed = known_digests(Path(weights_table), found) if weights_table is not None else {}
-    known = {**listed, **settings.sha256}
+    rows = listed(Path(weights_table), found) if weights_table is not None else {}
+    for name in rows.keys() - settings.sha256.keys():
+        require_size(found.files[name], rows[name])
+    known = {**{name: row.sha256 for name, row in rows.items() if row.sha256}, **settings.sha256}
     digests = checked_sha256(found.files, known)
     card = {
         "kind": KIND,

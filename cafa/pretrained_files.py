@@ -79,19 +79,21 @@ def inspect(settings: Any) -> Found:
     return finders[settings.kind](settings)
 
 
-def known_digests(table: Path, found: Found) -> dict[str, str]:
-    """SHA-256 that a table of weights lists for a model's files, by name.
+def listed(table: Path, found: Found) -> dict[str, WeightSource]:
+    """Rows of a table of weights that are about a model's files, by the files' names.
 
-    A file of a repository is known by its place there, any other by its own name.
+    A file of a repository is known by its place there, any other by its own name. Of several rows the last with a
+    SHA-256 counts.
     """
-    rows = [(_any_revision(row.url), row.sha256) for row in read_weight_sources(table).values() if row.sha256]
-    known: dict[str, str] = {}
+    rows = sorted(read_weight_sources(table).values(), key=lambda row: row.sha256 is not None)
+    about: dict[str, WeightSource] = {}
     for name in found.files:
-        for url, sha256 in rows:
-            address = found.addresses.get(name)
+        address = found.addresses.get(name)
+        for row in rows:
+            url = _any_revision(row.url)
             if (address and url == _any_revision(address)) or (not found.addresses and PurePosixPath(url).name == name):
-                known[name] = sha256
-    return known
+                about[name] = row
+    return about
 
 
 def _any_revision(url: str) -> str:

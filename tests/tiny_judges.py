@@ -138,7 +138,8 @@ def write_table(folder: Path, digests: bool = True) -> Path:
     for source in read_weight_sources(project_root() / "config" / "weights.tsv").values():
         file = weights_path(folder, source)
         sha256 = sha256_file(file) if digests and file.is_file() else ""
-        lines.append("\t".join((source.name, source.url, sha256, source.licence, source.used_by, source.note)))
+        size = str(file.stat().st_size) if sha256 else ""
+        lines.append("\t".join((source.name, source.url, sha256, size, source.licence, source.used_by, source.note)))
     table = folder / "weights.tsv"
     table.write_text("\n".join(("\t".join(COLUMNS), *lines, "")), encoding="utf-8")
     return table

@@ -1,9 +1,10 @@
 """Where pretrained weights are: a local folder or a hub id; and errors that say what to do when they are not there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cafa.checkpoint_reader import no_download
 from cafa.errors import WeightsError
 from cafa.files import digest_of, sha256_file
 
@@ -124,6 +125,46 @@ def how_to_get(release: Release, where: str | Path) -> str:
     )
 
 
+class MissingFilesError(WeightsError):
+    """Files of a model are not there.
+
+    Parameters
+    ----------
+    missing : mapping of str to list of str
+        What to do, see :func:`how_to_get` -> which files.
+    """
+
+    def __init__(self, missing: Mapping[str, list[str]]) -> None:
+        super().__init__("\n".join(f"{'; '.join(which)}. {how}" for how, which in missing.items()))
+        self.missing = missing
+
+
+def all_parts(*parts: Callable[[], Mapping[str, Path]]) -> dict[str, Path]:
+    """Files of all parts of a model, by name.
+
+    Parameters
+    ----------
+    parts : callable
+        Each gives its part's files.
+
+    Raises
+    ------
+    WeightsError
+        If files of any part are missing: one message about all of them, with what to do once for each folder.
+    """
+    files: dict[str, Path] = {}
+    missing: dict[str, list[str]] = {}
+    for part in parts:
+        try:
+            files |= part()
+        except MissingFilesError as error:
+            for how, which in error.missing.items():
+                missing.setdefault(how, []).extend(which)
+    if missing:
+        raise MissingFilesError(missing)
+    return files
+
+
 def locate(source: str | Path, release: Release, download: bool = False) -> Path:
     """Folder of a model.
 
@@ -147,10 +188,8 @@ def locate(source: str | Path, release: Release, download: bool = False) -> Path
         return folder
     hub = str(source).removeprefix(HUB_PREFIX)
     if str(source) != release.name and (not str(source).startswith(HUB_PREFIX) or hub.count("/") != 1):
-        raise WeightsError(
-            f"there is no folder {source} (a repository of the hub is named {HUB_PREFIX}owner/name). "
-            f"{how_to_get(release, source)}"
-        )
+        what = f"there is no folder {source} (a repository of the hub is named {HUB_PREFIX}owner/name)"
+        raise MissingFilesError({how_to_get(release, source): [what]})
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -161,19 +200,25 @@ def locate(source: str | Path, release: Release, download: bool = False) -> Path
             f"{source} is gated and this account has no access. {how_to_get(release, source)}"
         ) from error
     except (LocalEntryNotFoundError, RepositoryNotFoundError) as error:
-        raise WeightsError(f"{source} is not in the local cache. {how_to_get(release, source)}") from error
+        raise MissingFilesError({how_to_get(release, source): [f"{source} is not in the local cache"]}) from error
 
 
-def require(folder: Path, names: Sequence[str], release: Release) -> list[Path]:
-    """Files that must be in a model's folder.
+def require(folder: Path, names: Sequence[str], release: Release, whole_model: Path | None = None) -> list[Path]:
+    """Files that must be in a model's folder; `whole_model` is that of the model if this is one of its parts.
 
     Raises
     ------
     WeightsError
         Naming all that are missing, and what to do.
     """
+    wrong = []
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise WeightsError(f"{folder} lacks {', '.join(missing)}. {how_to_get(release, folder)}")
+        wrong.append(f"{folder} lacks {', '.join(missing)}")
+    for name in names:
+        if name not in missing and (instead := no_download(folder / name)):
+            wrong.append(f"{folder / name} is not what it should be: {instead}")
+    if wrong:
+        raise MissingFilesError({how_to_get(release, whole_model or folder): wrong})
     return [folder / name for name in names]
 
 
@@ -188,16 +233,26 @@ def require_text_encoder(encoder: Path, tokenizer: Path, release: Release, prefi
         For the message when something is missing.
     prefix : str
         Put before each name, such as ``text/``; empty to name the files by their folders.
+
+    Raises
+    ------
+    WeightsError
+        Naming all that are missing, and what to do.
     """
-    files = {
-        f"{prefix or f'{encoder.name}/'}{path.name}": path
-        for path in require(encoder, ("config.json", "model.safetensors"), release)
-    }
-    words = sorted(path for path in tokenizer.glob("*") if path.name in TOKENIZER_FILES)
-    if not words:
-        raise WeightsError(f"{tokenizer} holds no tokenizer ({', '.join(TOKENIZER_FILES)}). "
-                           + how_to_get(release, tokenizer))  # fmt: skip
-    return files | {f"{prefix or f'{tokenizer.name}/'}{path.name}": path for path in words}
+    whole_model = encoder if encoder == tokenizer else encoder.parent
+
+    def weights() -> dict[str, Path]:
+        paths = require(encoder, ("config.json", "model.safetensors"), release, whole_model)
+        return {f"{prefix or f'{encoder.name}/'}{path.name}": path for path in paths}
+
+    def words() -> dict[str, Path]:
+        paths = sorted(path for path in tokenizer.glob("*") if path.name in TOKENIZER_FILES)
+        if not paths:
+            what = f"{tokenizer} holds no tokenizer ({', '.join(TOKENIZER_FILES)})"
+            raise MissingFilesError({how_to_get(release, whole_model): [what]})
+        return {f"{prefix or f'{tokenizer.name}/'}{path.name}": path for path in paths}
+
+    return all_parts(weights, words)
 
 
 def checked_sha256(files: Sequence[Path] | Mapping[str, Path], expected: Mapping[str, str]) -> dict[str, str]:

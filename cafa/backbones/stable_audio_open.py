@@ -21,6 +21,7 @@ from cafa.backbones.sources import (
     CAFA_AVCLIP,
     STABLE_AUDIO_OPEN,
     T5_BASE,
+    all_parts,
     checked_sha256,
     how_to_get,
     locate,
@@ -81,15 +82,16 @@ class StableAudioOpen:
         device: torch.device | str = "cpu",
         sha256: Mapping[str, str] | None = None,
     ) -> "StableAudioOpen":
-        """Load from a local folder or a hub id.
+        """Load from a local folder or from the hub.
 
         Parameters
         ----------
         source : str or Path
             Folder in diffusers' layout (``model_index.json``, ``transformer/`` ...) or in the original one
-            (``model_config.json``, ``model.safetensors``); or a hub id that is in the local cache.
+            (``model_config.json``, ``model.safetensors``); or ``hub:owner/name``, or the published name as it is,
+            of what is in the local cache.
         text_source : str or Path
-            T5 for the original layout, which does not hold it; a folder or a hub id.
+            T5 for the original layout, which does not hold it; a folder or ``hub:owner/name``, as above.
         download : bool
             Ask the hub for what is not in the local cache.
         device : torch.device or str
@@ -137,17 +139,24 @@ def files_of(source: str | Path, text_source: str | Path = T5_BASE.name, downloa
     Raises
     ------
     WeightsError
-        If one is missing; see :meth:`StableAudioOpen.load`.
+        Naming all that are missing; see :meth:`StableAudioOpen.load`.
     """
     folder = locate(source, STABLE_AUDIO_OPEN, download)
     if (folder / "model_index.json").is_file():
         names = ("model_index.json", *DIFFUSERS_WEIGHTS)
-        files = dict(zip(names, require(folder, names, STABLE_AUDIO_OPEN), strict=True))
-        return files | require_text_encoder(folder / "text_encoder", folder / "tokenizer", STABLE_AUDIO_OPEN, "")
+        return all_parts(
+            lambda: dict(zip(names, require(folder, names, STABLE_AUDIO_OPEN), strict=True)),
+            lambda: require_text_encoder(folder / "text_encoder", folder / "tokenizer", STABLE_AUDIO_OPEN, ""),
+        )
     if (folder / SINGLE_FILE[0]).is_file():
-        files = dict(zip(SINGLE_FILE, require(folder, SINGLE_FILE, STABLE_AUDIO_OPEN), strict=True))
-        words = locate(text_source, T5_BASE, download)
-        return files | require_text_encoder(words, words, T5_BASE, "text/")
+
+        def text() -> dict[str, Path]:
+            words = locate(text_source, T5_BASE, download)
+            return require_text_encoder(words, words, T5_BASE, "text/")
+
+        return all_parts(
+            lambda: dict(zip(SINGLE_FILE, require(folder, SINGLE_FILE, STABLE_AUDIO_OPEN), strict=True)), text
+        )
     raise WeightsError(
         f"{folder} holds neither model_index.json (diffusers' layout) nor model_config.json (original layout). "
         + how_to_get(STABLE_AUDIO_OPEN, folder)

@@ -16,6 +16,7 @@ from cafa.backbones.interface import BackboneFacts, SamplingDefaults
 from cafa.backbones.sources import (
     FLAN_T5_LARGE,
     TANGOFLUX,
+    all_parts,
     checked_sha256,
     locate,
     part_digest,
@@ -75,14 +76,16 @@ class TangoFlux:
         device: torch.device | str = "cpu",
         sha256: Mapping[str, str] | None = None,
     ) -> "TangoFlux":
-        """Load from a local folder or a hub id.
+        """Load from a local folder or from the hub.
 
         Parameters
         ----------
         source : str or Path
-            Folder with ``config.json``, ``tangoflux.safetensors`` and ``vae.safetensors``, or a hub id.
+            Folder with ``config.json``, ``tangoflux.safetensors`` and ``vae.safetensors``; or ``hub:owner/name``, or
+            the published name as it is, of what is in the local cache.
         text_source : str or Path
-            Folder or hub id of the T5 encoder; its weights are replaced by those in ``tangoflux.safetensors``, if any.
+            Folder, or ``hub:owner/name``, of the T5 encoder; its weights are replaced by those in
+            ``tangoflux.safetensors``, if any.
         download : bool
             Ask the hub for what is not in the local cache.
         device : torch.device or str
@@ -140,12 +143,18 @@ def files_of(
     Raises
     ------
     WeightsError
-        If one is missing; see :meth:`TangoFlux.load`.
+        Naming all that are missing; see :meth:`TangoFlux.load`.
     """
-    folder = locate(source, TANGOFLUX, download)
-    files = dict(zip(TANGOFLUX.patterns, require(folder, TANGOFLUX.patterns, TANGOFLUX), strict=True))
-    words = locate(text_source, FLAN_T5_LARGE, download)
-    return files | require_text_encoder(words, words, FLAN_T5_LARGE, "text/")
+
+    def weights() -> dict[str, Path]:
+        folder, names = locate(source, TANGOFLUX, download), TANGOFLUX.patterns
+        return dict(zip(names, require(folder, names, TANGOFLUX), strict=True))
+
+    def text() -> dict[str, Path]:
+        words = locate(text_source, FLAN_T5_LARGE, download)
+        return require_text_encoder(words, words, FLAN_T5_LARGE, "text/")
+
+    return all_parts(weights, text)
 
 
 def encoders_of(digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -14,18 +14,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cafa.checkpoint_reader import read_tensors
+from cafa.checkpoint_reader import no_download, read_tensors
 from cafa.errors import InputError, WeightsError
 from cafa.files import sha256_file
 
-COLUMNS = ("name", "url", "sha256", "licence", "used_by", "note")
+COLUMNS = ("name", "url", "sha256", "bytes", "licence", "used_by", "note")
+#: a table may do without
+OPTIONAL = ("bytes",)
 
 
 @dataclass(frozen=True)
 class WeightSource:
     """One row of ``config/weights.tsv``: where a weights file comes from and under which terms.
 
-    ``sha256`` is None where the publisher gives none and nobody has recorded one yet.
+    ``sha256`` is None where the publisher gives none and nobody has recorded one yet; ``bytes``, the size of the file,
+    is None where it is not known.
     """
 
     name: str
@@ -34,6 +37,7 @@ class WeightSource:
     licence: str
     used_by: str
     note: str = ""
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,21 +54,43 @@ def read_weight_sources(table: Path) -> dict[str, WeightSource]:
     Raises
     ------
     InputError
-        If columns differ from `COLUMNS`, a name occurs twice, or a SHA-256 is not 64 hexadecimal digits.
+        If columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal digits, or a size is no
+        number.
     """
     sources: dict[str, WeightSource] = {}
     with table.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream, delimiter="\t")
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        if tuple(reader.fieldnames or ()) not in (COLUMNS, tuple(name for name in COLUMNS if name not in OPTIONAL)):
             raise InputError(f"{table}: columns are {reader.fieldnames}, expected {list(COLUMNS)}")
         for row in reader:
             digest = (row["sha256"] or "").lower()
             if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
                 raise InputError(f"{table}: {row['name']}: {digest!r} is not a SHA-256 (64 hexadecimal digits)")
+            size = row.pop("bytes", None) or ""
+            if size and not size.isdecimal():
+                raise InputError(f"{table}: {row['name']}: {size!r} is not a number of bytes")
             if row["name"] in sources:
                 raise InputError(f"{table}: {row['name']} is listed twice")
-            sources[row["name"]] = WeightSource(**{**row, "sha256": digest or None})
+            sources[row["name"]] = WeightSource(**{**row, "sha256": digest or None}, bytes=int(size) if size else None)
     return sources
+
+
+def require_size(path: Path, source: WeightSource) -> None:
+    """Check that a file is as large as the one that `source` describes; nothing of a large file is read.
+
+    Raises
+    ------
+    WeightsError
+        If it is not, with what it seems to be.
+    """
+    size = path.stat().st_size
+    if source.bytes is None or size == source.bytes:
+        return
+    short = "it may be a download that was cut short" if size < source.bytes else "it is another file"
+    raise WeightsError(
+        f"weights {source.name}: {path} has {size:,} bytes, the published file has {source.bytes:,}: "
+        f"{no_download(path) or short}. Delete it and download {source.url} again"
+    )
 
 
 def require_file(path: Path, source: WeightSource, *, unverified: bool = False) -> str:
@@ -83,7 +109,7 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
     ------
     WeightsError
         If the file is missing (the message says what to download, from where, under which licence and
-        where to put it), if its SHA-256 differs, or if there is none to compare with and ``unverified``
+        where to put it), if its size or SHA-256 differs, or if there is none to compare with and ``unverified``
         was not given.
     """
     if not path.is_file():
@@ -96,6 +122,7 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
             f"weights {source.name}: no SHA-256 is recorded to check {path} against. Record the SHA-256 of a "
             f'file you trust in config/weights.tsv, or accept this one (--unverified; in settings "unverified": true)'
         )
+    require_size(path, source)
     digest = sha256_file(path)
     if source.sha256 is not None and digest != source.sha256:
         raise WeightsError(

@@ -163,10 +163,10 @@ def test_a_table_of_weights_is_asked_for_digests(root: Path, tmp_path: Path):
         "https://huggingface.co/stabilityai/stable-audio-open-1.0/resolve/main/vae/diffusion_pytorch_model.safetensors"
     )
 
-    def write(tower: str, autoencoder: str) -> None:
+    def write(tower: str, autoencoder: str, size: str = "") -> None:
         rows = [("tower", f"https://x/{file.name}", tower), ("vae", vae, autoencoder)]
-        lines = ["name\turl\tsha256\tlicence\tused_by\tnote"]
-        table.write_text("\n".join([*lines, *(f"{n}\t{u}\t{d}\tMIT\tcafa\t" for n, u, d in rows), ""]))
+        lines = ["name\turl\tsha256\tbytes\tlicence\tused_by\tnote"]
+        table.write_text("\n".join([*lines, *(f"{n}\t{u}\t{d}\t{size}\tMIT\tcafa\t" for n, u, d in rows), ""]))
 
     def run(output: str, **settings):
         arguments = ["--settings", json.dumps(settings), "--weights-table", str(table), "--output", tmp_path / output]
@@ -182,6 +182,10 @@ def test_a_table_of_weights_is_asked_for_digests(root: Path, tmp_path: Path):
     assert "expected 000" in str(refused.exception)
     write("0" * 64, "")
     assert "expected 000" in str(run("tower", kind="synchformer", file=str(file)).exception)
+    write(sha256_file(file), "", "7")
+    assert "the published file has 7" in str(run("tower", kind="synchformer", file=str(file)).exception)
+    own = {file.name: sha256_file(file)}
+    assert run("tower", kind="synchformer", file=str(file), sha256=own).exit_code == 0, "the settings come first"
 
 
 def test_a_file_that_does_not_fit_is_refused_when_it_is_registered(root: Path, tmp_path: Path):
@@ -214,6 +218,9 @@ def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, mo
     (tmp_path / "clip/config.json").write_text("{}")
     with pytest.raises(WeightsError, match=r"lacks model\.safetensors.*openai/clip-vit-large-patch14"):
         put(tmp_path, kind="clip", source=str(tmp_path / "clip"))
+    (tmp_path / "clip/model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\nsize 1710540580\n")
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not what it should be: .*git lfs pull"):
+        put(tmp_path, kind="clip", source=str(tmp_path / "clip"))
     shutil.copytree(root / "stable_audio_open", tmp_path / "part")
     shutil.rmtree(tmp_path / "part/tokenizer")
     with pytest.raises(WeightsError, match="holds no tokenizer"):
@@ -225,3 +232,29 @@ def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, mo
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(WeightsError, match=r"no access.*accept the licence first, then run `hf download"):
         put(tmp_path, kind="stable_audio_open", download=True)
+
+
+def test_all_missing_files_of_a_model_are_named_at_once(root: Path, tmp_path: Path):
+    for name in ("stable_audio_open", "published_tangoflux"):
+        shutil.copytree(root / name, tmp_path / name)
+    sao, tangoflux = tmp_path / "stable_audio_open", tmp_path / "published_tangoflux"
+    for name in ("vae/config.json", "text_encoder/model.safetensors"):
+        (sao / name).unlink()
+    shutil.rmtree(sao / "tokenizer")
+    (sao / "transformer/config.json").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(WeightsError) as error:
+        put(tmp_path / "m", kind="stable_audio_open", source=str(sao))
+    for found in ("lacks vae/config.json", "lacks model.safetensors", "holds no tokenizer", "pointer of Git LFS"):
+        assert found in str(error.value)
+    assert str(error.value).count("hf download") == 1
+    (tangoflux / "vae.safetensors").unlink()
+    with pytest.raises(WeightsError) as error:
+        put(tmp_path / "m", kind="tangoflux", source=str(tangoflux), text_source=str(tmp_path / "t5"))
+    for found in ("lacks vae.safetensors", f"there is no folder {tmp_path / 't5'}", "google/flan-t5-large"):
+        assert found in str(error.value)
+    shutil.copytree(root / "t5", tmp_path / "t5")
+    (tmp_path / "t5/model.safetensors").unlink()
+    original = make_stable_audio_original(tmp_path / "original")
+    (original / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"original lacks model\.safetensors(.|\n)*t5 lacks model\.safetensors"):
+        put(tmp_path / "m", kind="stable_audio_open", source=str(original), text_source=str(tmp_path / "t5"))

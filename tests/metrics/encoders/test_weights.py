@@ -1,3 +1,4 @@
+import dataclasses
 import zipfile
 from pathlib import Path
 
@@ -43,15 +44,56 @@ def test_the_projects_table_is_valid_and_names_every_judge():
 
 
 def test_table_refuses_bad_rows(tmp_path: Path):
-    good = ("x", "https://x", "", "MIT", "m", "")
+    good = ("x", "https://x", "", "", "MIT", "m", "")
     with pytest.raises(InputError, match="is not a SHA-256"):
-        read_weight_sources(write_table(tmp_path / "a.tsv", ("x", "https://x", "abc", "MIT", "m", "")))
+        read_weight_sources(write_table(tmp_path / "a.tsv", ("x", "https://x", "abc", "", "MIT", "m", "")))
     with pytest.raises(InputError, match="listed twice"):
         read_weight_sources(write_table(tmp_path / "b.tsv", good, good))
     (tmp_path / "c.tsv").write_text("name\turl\n")
     with pytest.raises(InputError, match="columns are"):
         read_weight_sources(tmp_path / "c.tsv")
-    assert read_weight_sources(write_table(tmp_path / "d.tsv", good))["x"].sha256 is None
+    row = read_weight_sources(write_table(tmp_path / "d.tsv", good))["x"]
+    assert (row.sha256, row.bytes) == (None, None)
+    with pytest.raises(InputError, match="'1,234' is not a number of bytes"):
+        read_weight_sources(write_table(tmp_path / "e.tsv", ("x", "https://x", "", "1,234", "MIT", "m", "")))
+
+
+def test_a_table_without_sizes_is_read_too(tmp_path: Path):
+    lines = [[name for name in COLUMNS if name != "bytes"], ["x", "https://x", "a" * 64, "MIT", "m", "why"]]
+    (tmp_path / "w.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
+    row = read_weight_sources(tmp_path / "w.tsv")["x"]
+    assert (row.sha256, row.bytes, row.note) == ("a" * 64, None, "why")
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"e" * 64 + b"\nsize 358668570\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (POINTER, "pointer of Git LFS.*git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"PK\x03\x04 the beginning", "cut short"),
+    ],
+)
+def test_what_is_no_whole_file_is_known_by_its_size_before_it_is_read(tmp_path: Path, content: bytes, found: str):
+    path = tmp_path / "judge.pth"
+    path.write_bytes(content)
+    sized = dataclasses.replace(source("0" * 64), bytes=358_668_570)
+    with pytest.raises(WeightsError, match=rf"has {len(content)} bytes, the published file has 358,668,570: .*{found}"):
+        require_file(path, sized, unverified=True)
+    path.write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(WeightsError, match="has 6 bytes, the published file has 5: it is another file"):
+        require_file(path, dataclasses.replace(sized, bytes=5))
+    digest = sha256_file(path)
+    assert require_file(path, dataclasses.replace(source(digest), bytes=6)) == digest
+
+
+@pytest.mark.parametrize("name", ["judge.pth", "judge.safetensors"])
+def test_a_pointer_says_what_it_is_where_no_size_is_known(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(POINTER)
+    with pytest.raises(WeightsError, match="git lfs pull"):
+        load_checkpoint(tmp_path / name, source(), unverified=True)
 
 
 def test_missing_file_says_what_to_download_from_where_and_under_which_terms(tmp_path: Path):
