@@ -6,12 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from av.filter import Graph
 
 from cafa.errors import ClipError
 from cafa.media.container import Media, open_media
+from cafa.media.display import square_size
+from cafa.media.frame_graph import Filter, Grid, ShownFrames
 from cafa.media.sound import ENOUGH, decode_sound, to_float
 
 #: Seconds by which a picture may end early; its last frame is held. Containers round the ends of their streams.
@@ -97,41 +97,19 @@ def sample_frames(
 
 
 def _frames_at(media: Media, rates: list[Fraction]) -> Iterator[tuple[Fraction, np.ndarray]]:
-    stream = media.stream("video")
-    graphs: dict[Fraction, Graph] = {}
-    turns = 0
-    for frame, time in media.frames(stream, Fraction(0)):
-        if frame.is_corrupt:
-            raise ClipError("corrupt", f"the frame at {float(time * stream.time_base):.3f} s is damaged")
-        if not graphs:
-            graphs = {rate: _graph(stream, rate) for rate in rates}
-            turns = round(frame.rotation / 90) % 4
-        frame.pts, frame.time_base = time, stream.time_base
-        for rate, graph in graphs.items():
-            yield from ((rate, picture) for picture in _through(graph, frame, turns))
-    for rate, graph in graphs.items():
-        yield from ((rate, picture) for picture in _through(graph, None, turns))
+    shown = ShownFrames(media, Fraction(0))
+    grids: dict[Fraction, Grid] = {}
+    for frame in shown:
+        grids = grids or {rate: Grid(frame, rate, _filters(shown, frame)) for rate in rates}
+        for rate, grid in grids.items():
+            yield from ((rate, picture.to_ndarray()) for picture in grid.push(frame))
+    for rate, grid in grids.items():
+        yield from ((rate, picture.to_ndarray()) for picture in grid.push(None))
 
 
-def _graph(stream: Any, rate: Fraction) -> Graph:
-    graph = Graph()
-    graph.threads = 1
-    chain = [
-        graph.add_buffer(template=stream),
-        graph.add("fps", f"fps={rate.numerator}/{rate.denominator}:start_time=0"),
-        graph.add("format", "rgb24"),
-        graph.add("buffersink"),
-    ]
-    graph.link_nodes(*chain).configure()
-    return graph
-
-
-def _through(graph: Graph, frame: Any | None, turns: int) -> Iterator[np.ndarray]:
-    graph.vpush(frame)
-    while True:
-        try:
-            picture = graph.vpull().to_ndarray()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        # A phone's picture is stored lying; quarter turns counter-clockwise bring it upright.
-        yield np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+def _filters(shown: ShownFrames, frame: Any) -> list[Filter]:
+    """What makes a frame of the source one that the judges see."""
+    size = square_size(frame, shown.aspect)
+    shape = [] if size == (frame.width, frame.height) else [("scale", f"{size[0]}:{size[1]}:flags=bicubic")]
+    # Turned last: a picture of RGB can be turned without a loss.
+    return [*shape, ("format", "rgb24"), *shown.orientation.filters]

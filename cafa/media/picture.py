@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
-import av.error
-from av.filter import Graph
 from av.video.reformatter import ColorRange
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.errors import ClipError
 from cafa.media import FRAME_RATE
 from cafa.media.container import Media
+from cafa.media.display import ratio
+from cafa.media.frame_graph import Filter, Grid, ShownFrames
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 #: FFmpeg's numbers of the colour matrices that are BT.601 (unspecified counts as such, BT.470 BG is the
@@ -56,7 +56,9 @@ class Picture:
     width, height : int
         Pixels, as written.
     source : dict
-        Facts of the source: codec, width, height, rotation (degrees, clockwise), frame_rate.
+        Facts of the source: codec, width, height, rotation (degrees, clockwise), frame_rate; and only where it is so:
+        mirrored (left and right were exchanged before the turn), pixel_aspect (width over height of a pixel),
+        interlaced_frames (deinterlaced ones), colour (what was taken for granted, or converted).
     """
 
     frames: int
@@ -74,60 +76,26 @@ def _even(pixels: float) -> int:
     return 2 * max(round(pixels / 2), 1)
 
 
-def _rotation(frame: Any) -> int:
-    """Degrees, clockwise, by which the frame must be turned to stand upright: 0, 90, 180 or 270."""
-    return round(-frame.rotation / 90) % 4 * 90
+def _size(shown: ShownFrames, frame: Any, short_side: int) -> tuple[int, int]:
+    """Width and height as written: upright, of square pixels, even, never larger than the source."""
+    width, height = shown.square_size(frame)
+    scale = min(short_side / min(width, height), 1)
+    return _even(width * scale), _even(height * scale)
 
 
-class _Conversion:
-    """libavfilter graph: frames of the source in, frames at :data:`FRAME_RATE` and of the final size out."""
-
-    def __init__(self, frame: Any, time_base: Fraction, short_side: int) -> None:
-        self.rotation = _rotation(frame)
-        width, height = frame.width, frame.height
-        if self.rotation in (90, 270):
-            width, height = height, width
-        scale = min(short_side / min(width, height), 1)
-        self.width, self.height = _even(width * scale), _even(height * scale)
-        self._time_base = time_base
-        self._graph = self._build(frame, (width, height))
-
-    def _build(self, frame: Any, upright: tuple[int, int]) -> Graph:
-        graph = Graph()
-        graph.threads = 1
-        source = (
-            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
-            f":time_base={self._time_base.numerator}/{self._time_base.denominator}"
-            f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
-        )
-        # start_time=0: the grid begins at the window's start, where the frame on screen then is shown.
-        chain = [graph.add("buffer", source), graph.add("fps", f"fps={FRAME_RATE}:start_time=0")]
-        turns = {90: ["transpose=clock"], 180: ["hflip", "vflip"], 270: ["transpose=cclock"]}
-        for turn in turns.get(self.rotation, []):
-            name, _, argument = turn.partition("=")
-            chain.append(graph.add(name, argument or None))
-        as_it_is = (
-            upright == (self.width, self.height)
-            and frame.format.name == "yuv420p"
-            and frame.color_range != ColorRange.JPEG
-            and frame.colorspace in BT601
-        )
-        if not as_it_is:
-            size = f"{self.width}:{self.height}:flags=bicubic"
-            chain.append(graph.add("scale", f"{size}:out_color_matrix=smpte170m:out_range=tv"))
-            chain.append(graph.add("format", "yuv420p"))
-        chain.append(graph.add("buffersink"))
-        graph.link_nodes(*chain).configure()
-        return graph
-
-    def push(self, frame: Any | None) -> Iterator[Any]:
-        """Put one frame in (None: the end) and take out those that are then certain."""
-        self._graph.vpush(frame)
-        while True:
-            try:
-                yield self._graph.vpull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
+def _filters(shown: ShownFrames, frame: Any, size: tuple[int, int]) -> list[Filter]:
+    """What makes a frame of the source one of the written clip."""
+    turned = shown.orientation.filters
+    as_it_is = (
+        shown.orientation.sides(frame.width, frame.height) == size
+        and frame.format.name == "yuv420p"
+        and frame.color_range != ColorRange.JPEG
+        and frame.colorspace in BT601
+    )
+    if as_it_is:
+        return turned
+    scale = f"{size[0]}:{size[1]}:flags=bicubic:out_color_matrix=smpte170m:out_range=tv"
+    return [*turned, ("scale", scale), ("format", "yuv420p")]
 
 
 class _Writer:
@@ -166,42 +134,46 @@ class _Source:
     """Frames of a window as they will be written, and what was seen on the way."""
 
     def __init__(self, media: Media, start: Fraction, short_side: int) -> None:
-        self._media, self._start, self._short_side = media, start, short_side
-        self._stream = media.stream("video")
-        self.facts: dict[str, Any] = {}
-        self.first = self.last = self.end = 0.0
-        self.ended = False
+        self.shown = ShownFrames(media, start)
+        self._short_side = short_side
+        self._facts: dict[str, Any] = {}
 
     def frames(self) -> Iterator[Any]:
         """Converted frames, one per 25th of a second."""
-        conversion = None
-        time_base, tick = self._stream.time_base, float(self._stream.time_base)
-        for frame, time in self._media.frames(self._stream, self._start):
-            if conversion is None:
+        grid = None
+        for frame in self.shown:
+            if grid is None:
                 self._describe(frame)
-                conversion = _Conversion(frame, time_base, self._short_side)
-                self.first = time * tick
-            self.last = time * tick
-            self.end = (time + (frame.duration or 0)) * tick
-            if frame.is_corrupt and self.last >= 0:
-                raise ClipError("corrupt", f"the frame at {self.last:.3f} s is damaged")
-            frame.pts, frame.time_base = time, time_base
-            yield from conversion.push(frame)
-        self.ended = True
-        if conversion is not None and self.end > 0:
-            yield from conversion.push(None)
+                size = _size(self.shown, frame, self._short_side)
+                grid = Grid(frame, Fraction(FRAME_RATE), _filters(self.shown, frame, size))
+            yield from grid.push(frame)
+        if grid is not None and self.shown.end > 0:
+            yield from grid.push(None)
 
     def _describe(self, frame: Any) -> None:
-        if min(frame.width, frame.height) < SMALLEST_SIDE:
-            raise ClipError("no_video", f"the picture is {frame.width}x{frame.height} pixels")
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.facts = {
-            "codec": self._stream.codec_context.name,
+        stream, shown = self.shown.stream, self.shown
+        if min(frame.width, frame.height, *shown.square_size(frame)) < SMALLEST_SIDE:
+            shape = "" if shown.aspect == 1 else f" of the shape {ratio(shown.aspect)}"
+            raise ClipError("no_video", f"the picture is {frame.width}x{frame.height} pixels{shape}")
+        rate = stream.average_rate or stream.guessed_rate
+        self._facts = {
+            "codec": stream.codec_context.name,
             "width": frame.width,
             "height": frame.height,
-            "rotation": _rotation(frame),
+            "rotation": shown.orientation.rotation,
             "frame_rate": str(rate) if rate else None,
         }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Facts of the source; what is rare only where it was found."""
+        rare = {
+            "mirrored": self.shown.orientation.mirrored,
+            "pixel_aspect": "" if self.shown.aspect == 1 else ratio(self.shown.aspect),
+            "interlaced_frames": self.shown.interlaced,
+            "colour": "BT.709, assumed" if self.shown.assumed else "",
+        }
+        return self._facts | {name: value for name, value in rare.items() if value}
 
 
 def write_picture(
@@ -249,10 +221,10 @@ def write_picture(
     return Picture(
         frames=writer.frames,
         held=held,
-        delay=max(source.first, 0.0),
-        end=source.end,
-        last=source.last,
-        ended=source.ended,
+        delay=max(source.shown.first, 0.0),
+        end=source.shown.end,
+        last=source.shown.last,
+        ended=source.shown.ended,
         width=frame.width,
         height=frame.height,
         source=source.facts,
