@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from av.video.reformatter import Colorspace
 from pydantic import ValidationError
 
 from cafa.errors import ClipError
@@ -285,6 +286,8 @@ def test_published_clips(shared: Path, tmp_path: Path, name: str) -> None:
                 break
             if frame.time >= 2:
                 time = frame.pts * frame.time_base
+                if frame.height == 720 and frame.colorspace == Colorspace.UNSPECIFIED:  # HD without tags: BT.709
+                    frame.colorspace = Colorspace.ITU709
                 picture = frame.to_ndarray(format="rgb24", width=ours.shape[2], height=ours.shape[1])
                 near.append((math.floor((time - start) * 25 + Fraction(1, 2)), picture.astype(float)))
     for k, frame in enumerate(ours):
