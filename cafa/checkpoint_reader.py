@@ -6,6 +6,7 @@ that are wanted, after their place in the file is checked. Storages of the zip l
 """
 
 import io
+import json
 import math
 import struct
 import sys
@@ -22,6 +23,8 @@ from cafa.inert_pickle import Inert, Record, Storage, storage_widths, unpickle
 
 #: entries under which training scripts keep the state dict
 NESTED = ("state_dict", "model_state_dict", "model")
+#: entry of safetensors' metadata in which `cafa models convert` says what it made the file from
+NOTE = "converted_from"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAXIMUM_PICKLE, MAXIMUM_AXES = 1 << 28, 64
 
@@ -133,25 +136,31 @@ def _read_legacy(path: Path) -> tuple[Any, _Source]:
     return content, source
 
 
-def _chosen(content: Any, path: Path, key: str | None) -> Mapping[Any, Any]:
-    """The state dict of what a file holds."""
+def _chosen(content: Any, path: Path, key: str | None) -> tuple[str, Mapping[Any, Any]]:
+    """The state dict of what a file holds, after the entry that it is."""
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds {_describe(content)}, not a state dict")
     if content and all(isinstance(value, Record) for value in content.values()):
-        return content
+        return "", content
     names = [name for name in ((key,) if key else NESTED) if name in content]
     if key is not None and not names:
         raise WeightsError(f"{path}: no entry {key!r}; found {sorted(map(str, content))[:8]}")
     if len(names) > 1:
-        raise WeightsError(f"{path} holds several state dicts, {names}: say which")
+        raise WeightsError(f"{path} holds several state dicts, {names}: take one out with {converting(path, 'NAME')}")
     chosen = content[names[0]] if names else content
     if not isinstance(chosen, dict):
         raise WeightsError(f"{path}: entry {names[0]!r} is {_describe(chosen)}, not a state dict")
-    return chosen
+    return names[0] if names else "", chosen
 
 
 def _describe(value: Any) -> str:
     return f"{value.found} (not read: it needs code)" if isinstance(value, Inert) else type(value).__name__
+
+
+def converting(path: Path, key: str | None = None) -> str:
+    """The command that makes safetensors of a checkpoint, for messages."""
+    named = f" --key {key}" if key else ""
+    return f"`cafa models convert {path} {path.with_suffix('.safetensors')}{named}`"
 
 
 def no_download(path: str | Path) -> str:
@@ -197,6 +206,11 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     WeightsError
         If the file is damaged or of no known layout, or a wanted entry is not a plain tensor; says what was found.
     """
+    return read_entry(path, key)[1]
+
+
+def read_entry(path: str | Path, key: str | None = None) -> tuple[str, dict[str, Tensor]]:
+    """The entry that holds the state dict, empty where the file is flat, and what :func:`read_tensors` gives."""
     path = Path(path)
     with path.open("rb") as stream:
         head = stream.read(9)
@@ -205,7 +219,7 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         try:
-            return strip_data_parallel(load_file(path))
+            return "", strip_data_parallel(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
             instead = no_download(path) or "Download it again"
             raise WeightsError(f"{path} cannot be read as safetensors: {error}. {instead}") from error
@@ -219,14 +233,33 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     else:
         instead = no_download(path) or "Download it again"
         raise WeightsError(f"{path} is not a checkpoint: it begins with {head!r}. {instead}")
-    chosen = _chosen(content, path, key)
+    entry, chosen = _chosen(content, path, key)
     alien = [f"{name} ({_describe(value)})" for name, value in chosen.items() if not isinstance(value, Record)]
     if alien or not all(isinstance(name, str) for name in chosen):
-        raise WeightsError(f"{path}: entries that are not tensors: {alien[:8]}; expected a flat state dict")
+        inner = [name for name, value in chosen.items() if isinstance(value, dict)] if not entry else []
+        hint = f"; if one of {inner[:4]} is the state dict: {converting(path, 'NAME')}" if inner else ""
+        raise WeightsError(f"{path}: entries that are not tensors: {alien[:8]}; expected a flat state dict{hint}")
     tensors = {}
     for name, record in chosen.items():
         try:
             tensors[name] = source.tensor(record)
         except WeightsError as error:
             raise WeightsError(f"{path}: tensor {name}: {error}. Download the file again") from error
-    return strip_data_parallel(tensors)
+    return entry, strip_data_parallel(tensors)
+
+
+def origins_of(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """What converted files say of themselves that they were made from (``file``, ``sha256``, ``key``), by name.
+
+    It is told, not proved: what is compared is a file's own SHA-256. Files that say nothing are left out.
+    """
+    from safetensors import safe_open
+
+    found = {}
+    for name, path in files.items():
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as stored:
+                note = (stored.metadata() or {}).get(NOTE)
+            if note is not None:
+                found[name] = json.loads(note)
+    return found

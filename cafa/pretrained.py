@@ -9,6 +9,7 @@ fit is refused here and not days later, and writes a card. A card has
 * ``encoders``: kind of feature -> identity of the encoder, exactly what feature files of that kind are stamped with;
 * ``facts``: sizes, such as ``latent_shape`` (channels, latents), ``text_shape`` (states, width), ``sample_rate`` and
   ``channels`` of a backbone, ``feature_shape`` of a video encoder; of an adapter its ``settings``;
+* ``converted_from``: what files that `cafa models convert` made say of their origin, where there are any;
 * for an adapter ``video_kinds`` and ``backbone_model``, as on the card of one that was trained here.
 
 Every opening compares the files that it reads with the card.
@@ -29,6 +30,7 @@ from cafa.backbones.sources import (
     TANGOFLUX,
     checked_sha256,
 )
+from cafa.checkpoint_reader import origins_of
 from cafa.errors import InputError, WeightsError
 from cafa.files import digest_of, read_json, write_json
 
@@ -148,6 +150,8 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     with TemporaryDirectory() as trial:
         write_json(Path(trial) / CARD, card)
         _open_once(trial, settings.kind)
+    if origins := origins_of(found.files):
+        card["converted_from"] = origins
     write_json(Path(output) / CARD, card)
     return read_card(output)
 

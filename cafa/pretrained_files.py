@@ -82,7 +82,8 @@ def inspect(settings: Any) -> Found:
 def listed(table: Path, found: Found) -> dict[str, WeightSource]:
     """Rows of a table of weights that are about a model's files, by the files' names.
 
-    A file of a repository is known by its place there, any other by its own name. Of several rows the last with a
+    A file of a repository is known by its place there, any other by its own name, which a converted one shares with
+    its row. Of several rows the last with a
     SHA-256 counts.
     """
     rows = sorted(read_weight_sources(table).values(), key=lambda row: row.sha256 is not None)
@@ -91,7 +92,8 @@ def listed(table: Path, found: Found) -> dict[str, WeightSource]:
         address = found.addresses.get(name)
         for row in rows:
             url = _any_revision(row.url)
-            if (address and url == _any_revision(address)) or (not found.addresses and PurePosixPath(url).name == name):
+            alone = not found.addresses and name in (PurePosixPath(url).name, row.name)
+            if alone or (address and url == _any_revision(address)):
                 about[name] = row
     return about
 

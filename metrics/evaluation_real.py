@@ -21,7 +21,7 @@ from metrics.encoders.synchformer_visual import DESYNC_STRIDE, FRAME_SIZE, SEGME
 from metrics.encoders.weights import WeightSource
 from metrics.evaluation_judges import Columns, Heard
 from metrics.evaluation_media import decode_whole_sound, fill_up, sample_frames
-from metrics.judges.networks import RealEncoders, find_weights, load_encoders
+from metrics.judges.networks import RealEncoders, find_weights, load_encoders, rows_of
 
 IB_RATE, SYNC_RATE = Fraction(1, 2), Fraction(25)
 #: Setting of a panel: names of weights that no recorded SHA-256 vouches for.
@@ -210,6 +210,7 @@ def load_real(
         If files are missing (all of them are named, with what to download), or are not what the table says.
     """
     paths = find_weights(folder, sources, judges)
+    sources = rows_of(paths, sources)
     encoders = load_encoders(paths, sources, judges, device=device, unverified=unverified)
     panel = RealJudges(encoders, seconds, whole_file_for_imagebind=whole_file_for_imagebind)
     panel.settings |= {name: sha256_file(path) for name, path in paths.items() if name.startswith("roberta_")}

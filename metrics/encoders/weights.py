@@ -28,7 +28,8 @@ class WeightSource:
     """One row of ``config/weights.tsv``: where a weights file comes from and under which terms.
 
     ``sha256`` is None where the publisher gives none and nobody has recorded one yet; ``bytes``, the size of the file,
-    is None where it is not known.
+    is None where it is not known. The row of a file that `cafa models convert` made is named after that file, which the
+    fragment of its ``url`` repeats.
     """
 
     name: str
@@ -86,10 +87,11 @@ def require_size(path: Path, source: WeightSource) -> None:
     size = path.stat().st_size
     if source.bytes is None or size == source.bytes:
         return
+    again = "convert it" if "#" in source.url else f"download {source.url}"
     short = "it may be a download that was cut short" if size < source.bytes else "it is another file"
     raise WeightsError(
         f"weights {source.name}: {path} has {size:,} bytes, the published file has {source.bytes:,}: "
-        f"{no_download(path) or short}. Delete it and download {source.url} again"
+        f"{no_download(path) or short}. Delete it and {again} again"
     )
 
 
@@ -118,6 +120,12 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
             f"and put the file at {path}"
         )
     if source.sha256 is None and not unverified:
+        if path.name == f"{source.name}.safetensors":
+            raise WeightsError(
+                f"weights {source.name}: {path} is a converted file, and no row {path.name} of the table of weights "
+                f"holds its own SHA-256: `cafa models convert PUBLISHED {path} --force --table TABLE` makes it again "
+                f'and adds the row; or accept this one (--unverified; in settings "unverified": true)'
+            )
         raise WeightsError(
             f"weights {source.name}: no SHA-256 is recorded to check {path} against. Record the SHA-256 of a "
             f'file you trust in config/weights.tsv, or accept this one (--unverified; in settings "unverified": true)'
@@ -125,9 +133,9 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
     require_size(path, source)
     digest = sha256_file(path)
     if source.sha256 is not None and digest != source.sha256:
+        again = "convert it" if "#" in source.url else f"download {source.url}"
         raise WeightsError(
-            f"weights {source.name}: {path} has SHA-256 {digest}, expected {source.sha256}. "
-            f"Delete it and download {source.url} again"
+            f"weights {source.name}: {path} has SHA-256 {digest}, expected {source.sha256}. Delete it and {again} again"
         )
     return digest
 

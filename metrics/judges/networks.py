@@ -1,7 +1,7 @@
 """The published networks of the judges: PANNs, LAION-CLAP, ImageBind and Synchformer, from a folder of their files."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -45,6 +45,23 @@ def weights_path(folder: Path, source: WeightSource) -> Path:
     """Where a file of ``config/weights.tsv`` is expected: its published name, or ``<name>.safetensors``."""
     converted = folder / f"{source.name}.safetensors"
     return converted if converted.is_file() else folder / unquote(PurePosixPath(urlsplit(source.url).path).name)
+
+
+def rows_of(paths: Mapping[str, Path], sources: Mapping[str, WeightSource]) -> dict[str, WeightSource]:
+    """What the files of :func:`find_weights` must be, by name.
+
+    A converted file is another one than that which was published: it has a row of its own, ``<name>.safetensors``,
+    or nothing is known of it.
+    """
+    rows = {}
+    for name, path in paths.items():
+        if path.name != f"{name}.safetensors":
+            rows[name] = sources[name]
+        elif path.name in sources:
+            rows[name] = replace(sources[path.name], name=name)
+        else:
+            rows[name] = replace(sources[name], sha256=None, bytes=None)
+    return rows
 
 
 def find_weights(folder: Path, sources: Mapping[str, WeightSource], judges: Collection[str]) -> dict[str, Path]:

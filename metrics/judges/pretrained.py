@@ -3,7 +3,8 @@
 Registering checks that a judge's files are there and are the right ones, loads its networks once, so that a file that
 does not fit is refused here and not days later, and writes ``<judge>/card.json``. A card has ``kind``: ``pretrained``;
 ``model``: the name of the network; ``settings``: as given; ``places`` and ``files``: absolute path and SHA-256 by name;
-``weights_sha256``: that of the network's own file, as in embeddings and on protocol cards. Every opening compares the
+``weights_sha256``: that of the network's own file, as in embeddings and on protocol cards; ``converted_from``: what
+files that `cafa models convert` made say of their origin. Every opening compares the
 files that it reads with the card.
 """
 
@@ -14,11 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cafa.checkpoint_reader import origins_of
 from cafa.errors import InputError, WeightsError
 from cafa.files import read_json, write_json
 from cafa.provenance import project_root
 from metrics.encoders.weights import WeightSource, read_weight_sources, require_file
-from metrics.judges.networks import EVERYTHING, WEIGHTS_OF, RealEncoders, find_weights, load_encoders
+from metrics.judges.networks import EVERYTHING, WEIGHTS_OF, RealEncoders, find_weights, load_encoders, rows_of
 
 CARD, KIND = "card.json", "pretrained"
 
@@ -64,6 +66,7 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
         raise InputError(f"no judge {judge!r}: use one of {', '.join(WEIGHTS_OF)}")
     sources = read_weight_sources(settings.table or project_root() / "config" / "weights.tsv")
     paths = find_weights(settings.weights, sources, [judge])
+    sources = rows_of(paths, sources)
     network, *others = WEIGHTS_OF[judge]
     digests = {network: require_file(paths[network], sources[network], unverified=settings.unverified)}
     # The files of a tokenizer are also known by what they make of known sentences, when they are opened.
@@ -81,6 +84,8 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
         "files": digests,
         "weights_sha256": digests[network],
     }
+    if origins := origins_of(paths):
+        card["converted_from"] = origins
     write_json(Path(output) / CARD, card)
     return card
 
