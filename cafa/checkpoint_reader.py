@@ -11,7 +11,8 @@ import math
 import struct
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,14 +179,14 @@ def no_download(path: str | Path) -> str:
     return ""
 
 
-def strip_data_parallel(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Remove ``module.`` from the names when all of them carry it."""
-    if tensors and all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): value for name, value in tensors.items()}
-    return dict(tensors)
+def _plain_names(names: Iterable[str]) -> dict[str, str]:
+    """Names without ``module.``, where all of them carry it, to those in the file."""
+    names = list(names)
+    wrapped = all(name.startswith("module.") for name in names)
+    return {name.removeprefix("module.") if wrapped else name: name for name in names}
 
 
-def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
+def read_tensors(path: str | Path, key: str | None = None, prefix: str | tuple[str, ...] = "") -> dict[str, Tensor]:
     """State dict of a checkpoint, on the CPU; nothing that the file holds is run.
 
     Parameters
@@ -194,6 +195,8 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
         safetensors, or what ``torch.save`` writes: the zip layout or that from before torch 1.6, told apart by content.
     key : str, optional
         Entry that holds the state dict where the file is not flat; None: the one of `NESTED` that is there.
+    prefix : str or tuple of str
+        Only tensors whose names, as returned, begin with it, or one of them, are read.
 
     Returns
     -------
@@ -206,23 +209,61 @@ def read_tensors(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     WeightsError
         If the file is damaged or of no known layout, or a wanted entry is not a plain tensor; says what was found.
     """
-    return read_entry(path, key)[1]
+    return read_entry(path, key, prefix)[1]
 
 
-def read_entry(path: str | Path, key: str | None = None) -> tuple[str, dict[str, Tensor]]:
+def read_entry(
+    path: str | Path, key: str | None = None, prefix: str | tuple[str, ...] = ""
+) -> tuple[str, dict[str, Tensor]]:
     """The entry that holds the state dict, empty where the file is flat, and what :func:`read_tensors` gives."""
     path = Path(path)
+    if is_safetensors(path):
+        with _safetensors(path) as stored:
+            names = _plain_names(stored.keys())
+            return "", {ours: stored.get_tensor(name) for ours, name in names.items() if ours.startswith(prefix)}
+    entry, records, source = _read_records(path, key)
+    tensors = {}
+    for ours, name in _plain_names(records).items():
+        if ours.startswith(prefix):
+            try:
+                tensors[ours] = source.tensor(records[name])
+            except WeightsError as error:
+                raise WeightsError(f"{path}: tensor {name}: {error}. Download the file again") from error
+    return entry, tensors
+
+
+def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a checkpoint by name, as :func:`read_tensors` names them; none of them is read."""
+    path = Path(path)
+    if not is_safetensors(path):
+        return {name: tuple(tensor.shape) for name, tensor in read_tensors(path).items()}
+    with _safetensors(path) as stored:
+        names = _plain_names(stored.keys())
+        return {ours: tuple(stored.get_slice(name).get_shape()) for ours, name in names.items()}
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is, or by its ending should be, safetensors."""
+    with path.open("rb") as stream:
+        return path.suffix == ".safetensors" or stream.read(9)[8:] == b"{"
+
+
+@contextmanager
+def _safetensors(path: Path) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as stored:
+            yield stored
+    except (SafetensorError, OSError, ValueError) as error:
+        instead = no_download(path) or "Download it again"
+        raise WeightsError(f"{path} cannot be read as safetensors: {error}. {instead}") from error
+
+
+def _read_records(path: Path, key: str | None) -> tuple[str, Mapping[str, Record], _Source]:
+    """Entry of the state dict, its tensors as records, and where their bytes are, of what ``torch.save`` wrote."""
     with path.open("rb") as stream:
         head = stream.read(9)
-    if path.suffix == ".safetensors" or head[8:9] == b"{":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return "", strip_data_parallel(load_file(path))
-        except (SafetensorError, OSError, ValueError) as error:
-            instead = no_download(path) or "Download it again"
-            raise WeightsError(f"{path} cannot be read as safetensors: {error}. {instead}") from error
     if head[:4] == b"PK\x03\x04":
         try:
             content, source = _read_zip(path)
@@ -239,13 +280,7 @@ def read_entry(path: str | Path, key: str | None = None) -> tuple[str, dict[str,
         inner = [name for name, value in chosen.items() if isinstance(value, dict)] if not entry else []
         hint = f"; if one of {inner[:4]} is the state dict: {converting(path, 'NAME')}" if inner else ""
         raise WeightsError(f"{path}: entries that are not tensors: {alien[:8]}; expected a flat state dict{hint}")
-    tensors = {}
-    for name, record in chosen.items():
-        try:
-            tensors[name] = source.tensor(record)
-        except WeightsError as error:
-            raise WeightsError(f"{path}: tensor {name}: {error}. Download the file again") from error
-    return entry, strip_data_parallel(tensors)
+    return entry, chosen, source
 
 
 def origins_of(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
@@ -253,12 +288,10 @@ def origins_of(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
 
     It is told, not proved: what is compared is a file's own SHA-256. Files that say nothing are left out.
     """
-    from safetensors import safe_open
-
     found = {}
     for name, path in files.items():
         if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as stored:
+            with _safetensors(path) as stored:
                 note = (stored.metadata() or {}).get(NOTE)
             if note is not None:
                 found[name] = json.loads(note)

@@ -10,7 +10,8 @@ fit is refused here and not days later, and writes a card. A card has
 * ``facts``: sizes, such as ``latent_shape`` (channels, latents), ``text_shape`` (states, width), ``sample_rate`` and
   ``channels`` of a backbone, ``feature_shape`` of a video encoder; of an adapter its ``settings``;
 * ``converted_from``: what files that `cafa models convert` made say of their origin, where there are any;
-* for an adapter ``video_kinds`` and ``backbone_model``, as on the card of one that was trained here.
+* for an adapter ``video_kinds`` and ``backbone_model``, as on the card of one that was trained here, and
+  ``backbone_sha256`` where it was compared with its backbone.
 
 Every opening compares the files that it reads with the card.
 """
@@ -69,6 +70,11 @@ class CafaAdapterModel(_Pretrained):
 
     kind: Literal["cafa_adapter"] = "cafa_adapter"
     file: str = Field(description="path of CAFA_avclip.safetensors")
+    backbone: str | None = Field(
+        None,
+        description="model folder of the registered backbone (in a configuration: its name among the models): the "
+        "backbone that the file holds is compared with it once, here; null: in every job",
+    )
 
 
 class SynchformerModel(_Pretrained):
@@ -149,23 +155,28 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     }
     with TemporaryDirectory() as trial:
         write_json(Path(trial) / CARD, card)
-        _open_once(trial, settings.kind)
+        card |= _open_once(trial, settings)
     if origins := origins_of(found.files):
         card["converted_from"] = origins
     write_json(Path(output) / CARD, card)
     return read_card(output)
 
 
-def _open_once(folder: str, kind: str) -> None:
-    """Load a model from its card, whose files were just compared with their checksums."""
-    if kind in BACKBONES:
+def _open_once(folder: str, settings: PretrainedModel) -> dict[str, Any]:
+    """Load a model from its card, whose files were just compared with their checksums; what that adds to the card."""
+    if settings.kind in BACKBONES:
         open_backbone(folder)
-    elif kind in VIDEO_ENCODERS:
+    elif settings.kind in VIDEO_ENCODERS:
         open_features(folder)
+    elif settings.backbone is not None:
+        backbone = open_backbone(settings.backbone)
+        open_adapter(folder, backbone)
+        return {"backbone_sha256": backbone.identity["weights_sha256"]}
     else:
         from cafa.backbones.stable_audio_open import read_published
 
         read_published(read_card(folder)["places"]["file"])  # its size is the backbone's, which is not known here
+    return {}
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
@@ -316,7 +327,7 @@ def open_adapter(folder: str | Path, backbone: Any, device: str = "cpu") -> tupl
         card = registered_card(folder, ("cafa_adapter",))
         if backbone.name != card["backbone_model"]:
             raise InputError(f"the adapter in {folder} is for {card['backbone_model']}, not for {backbone.name}")
-        adapter = load_registered_adapter(card, backbone.denoiser)
+        adapter = load_registered_adapter(card, backbone.denoiser, backbone.identity["weights_sha256"])
     else:
         if card.get("backbone_sha256") != backbone.identity["weights_sha256"]:
             raise InputError(

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from safetensors import safe_open
 from torch import Tensor
 
 from cafa.backbones import stable_audio_open, tangoflux
-from cafa.backbones.official import ADAPTER
+from cafa.backbones.official import ADAPTER, training_prefix_stripped
 from cafa.backbones.sources import (
     CAFA_AVCLIP,
     CLIP_LARGE,
@@ -24,6 +23,7 @@ from cafa.backbones.sources import (
     require,
     require_published,
 )
+from cafa.checkpoint_reader import read_shapes
 from cafa.errors import WeightsError
 from cafa.features.clip_frames import EVERY, INTERPOLATED, ClipFeatures
 from cafa.features.synchformer import CONDITIONING_STRIDE, FRAMES, TOKENS, SynchformerFeatures
@@ -127,15 +127,13 @@ def _tangoflux(settings: Any) -> Found:
 
 def _cafa_adapter(settings: Any) -> Found:
     file = require_published(settings.file, CAFA_AVCLIP)
-    if file.suffix != ".safetensors":
-        raise WeightsError(f"{file} is not a .safetensors file: other formats can run code when they are read")
 
     def facts() -> dict[str, Any]:
         prepare = f"{ADAPTER}prepare_conditioned_Synchformer.nn_2.weight"
-        with safe_open(file, "pt") as stored:
-            if prepare not in stored.keys():  # noqa: SIM118
-                raise WeightsError(f"{file} holds no adapter (no names below {ADAPTER})")
-            hint_dim, feature_dim = stored.get_slice(prepare).get_shape()
+        shapes = {training_prefix_stripped(name): shape for name, shape in read_shapes(file).items()}
+        if prepare not in shapes:
+            raise WeightsError(f"{file} holds no adapter (no names below {ADAPTER})")
+        hint_dim, feature_dim = shapes[prepare]
         return {"adapter": {"feature_dim": feature_dim, "hint_dim": hint_dim}}
 
     more = {"video_kinds": ["av_clip"], "backbone_model": "stable_audio_open"}

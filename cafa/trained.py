@@ -57,10 +57,19 @@ def load_adapter(
     return adapter.eval().requires_grad_(False), card
 
 
-def load_registered_adapter(card: Mapping[str, Any], denoiser: StableAudioBackbone) -> Adapter:
+def load_registered_adapter(card: Mapping[str, Any], denoiser: StableAudioBackbone, backbone_sha256: str) -> Adapter:
     """The adapter of a registered published checkpoint.
 
-    Such a checkpoint may hold the backbone that the adapter was trained on, which must then be `denoiser`.
+    Such a checkpoint may hold the backbone that the adapter was trained on, which must then be `denoiser`. If it was
+    compared with its backbone at registration, digests are compared, and the adapter alone is read; else the values.
+
+    Parameters
+    ----------
+    card : mapping
+        Of the adapter.
+    denoiser : StableAudioBackbone
+    backbone_sha256 : str
+        Digest of the backbone that `denoiser` is of.
 
     Raises
     ------
@@ -70,15 +79,34 @@ def load_registered_adapter(card: Mapping[str, Any], denoiser: StableAudioBackbo
         If the file is not the registered one, or the adapter has another size.
     """
     file = Path(card["places"]["file"])
-    adapter, held = load_published_adapter(file, denoiser.settings, card["files"][file.name])
+    compared = card.get("backbone_sha256")
+    if compared not in (None, backbone_sha256):
+        raise InputError(
+            f"the adapter of {file} was registered for the backbone {compared[:12]}, not for this one, "
+            f"{backbone_sha256[:12]}: name the one it belongs to, or register it again (`cafa models register`)"
+        )
+    adapter, held = load_published_adapter(
+        file, denoiser.settings, card["files"][file.name], alone=compared is not None
+    )
+    require_same_backbone(held.backbone, denoiser, file)
+    return adapter
+
+
+def require_same_backbone(held: Mapping[str, torch.Tensor], denoiser: StableAudioBackbone, file: Path) -> None:
+    """Check that the backbone weights that a checkpoint holds beside its adapter, if any, are those of `denoiser`.
+
+    Raises
+    ------
+    InputError
+        If they are others.
+    """
     mine = denoiser.state_dict()
-    for name, weight in held.backbone.items():
+    for name, weight in held.items():
         if name not in mine or not torch.allclose(mine[name].cpu(), weight.float(), **SAME):
             raise InputError(
                 f"{file} holds the backbone that its adapter was trained on, and {name} differs from the given "
                 "backbone's: register the backbone it belongs to"
             )
-    return adapter
 
 
 def load_joint(folder: str | Path) -> tuple[JointModel, dict[str, Any]]:

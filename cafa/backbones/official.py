@@ -225,6 +225,11 @@ def training_prefix_stripped(name: str) -> str:
     return name.replace("diffusion.", "") if name.startswith("diffusion.") else name
 
 
+def in_training(prefix: str) -> tuple[str, str]:
+    """A prefix as it is in a published file, and as training leaves it, see :func:`training_prefix_stripped`."""
+    return prefix, f"diffusion.{prefix}"
+
+
 def check_names(found: Iterable[str], entries: Iterable[Entry]) -> None:
     """Refuse a file whose names are not exactly those of `entries` (rotary frequencies apart)."""
     found = {name for name in found if not name.endswith(ROTARY)}

@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from diffusers import AutoencoderOobleck, StableAudioDiTModel
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import T5Config
 
 from cafa.adapter import Adapter, AdapterSettings
 from cafa.backbones.audio import OobleckAudio
 from cafa.backbones.interface import BackboneFacts, SamplingDefaults
-from cafa.backbones.official import AUTOENCODER, PublishedWeights, from_published, to_published
+from cafa.backbones.official import ADAPTER, AUTOENCODER, PublishedWeights, from_published, in_training, to_published
 from cafa.backbones.official_config import model_sizes
 from cafa.backbones.sources import (
     CAFA_AVCLIP,
@@ -31,6 +30,7 @@ from cafa.backbones.sources import (
     require_text_encoder,
 )
 from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone, StableAudioSettings
+from cafa.checkpoint_reader import read_tensors
 from cafa.errors import WeightsError
 from cafa.features.text_t5 import T5Text
 from cafa.files import digest_of, read_json, whole
@@ -212,9 +212,7 @@ def load_audio(files: Mapping[str, Path], device: torch.device | str = "cpu") ->
     if "model_index.json" in files:
         autoencoder = _pretrained(AutoencoderOobleck, files["vae/config.json"])
     else:
-        with safe_open(files["model.safetensors"], "pt") as stored:
-            names = [name for name in stored.keys() if name.startswith(AUTOENCODER)]  # noqa: SIM118
-            weights = from_published({name: stored.get_tensor(name) for name in names})
+        weights = read_published(files["model.safetensors"], in_training(AUTOENCODER))
         with torch.device("meta"):
             autoencoder = AutoencoderOobleck(**model_sizes(read_json(files["model_config.json"]))[1])
         assign(autoencoder, weights.autoencoder, files["model.safetensors"])
@@ -222,6 +220,7 @@ def load_audio(files: Mapping[str, Path], device: torch.device | str = "cpu") ->
 
 
 def _pretrained(kind: Any, config: Path) -> Any:
+    # diffusers reads its own layout (use_safetensors: no pickles), as its configuration decides the names.
     # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
     return kind.from_pretrained(
         config.parent, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
@@ -274,20 +273,18 @@ def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) 
         raise WeightsError(f"{file} does not fit {type(network).__name__}: {error}") from error
 
 
-def read_published(file: str | Path) -> PublishedWeights:
-    """Weights of a published ``.safetensors`` file under our names.
+def read_published(file: str | Path, prefix: str | tuple[str, ...] = "") -> PublishedWeights:
+    """Weights of a published file, safetensors or another checkpoint, under our names; of a part with `prefix` alone.
 
     Raises
     ------
     WeightsError
-        If it is missing, of another format, or has names too many or too few.
+        If it is missing, is no checkpoint, or has names too many or too few.
     """
     file = Path(file)
     if not file.is_file():
         raise WeightsError(f"there is no file {file}: download the published checkpoint and put it there")
-    if file.suffix != ".safetensors":
-        raise WeightsError(f"{file} is not a .safetensors file: other formats can run code when they are read")
-    return from_published(load_file(file))
+    return from_published(read_tensors(file, prefix=prefix))
 
 
 def write_published(file: str | Path, weights: PublishedWeights, rotary_dim: int = 32) -> None:
@@ -297,7 +294,7 @@ def write_published(file: str | Path, weights: PublishedWeights, rotary_dim: int
 
 
 def load_published_adapter(
-    file: str | Path, backbone: StableAudioSettings, sha256: str | None = None
+    file: str | Path, backbone: StableAudioSettings, sha256: str | None = None, *, alone: bool = False
 ) -> tuple[Adapter, PublishedWeights]:
     """The adapter of a published checkpoint such as ``CAFA_avclip.safetensors``.
 
@@ -308,6 +305,8 @@ def load_published_adapter(
         Size of the backbone that it belongs to.
     sha256 : str, optional
         Digest that the file must have.
+    alone : bool
+        Read nothing else of the file.
 
     Returns
     -------
@@ -324,7 +323,7 @@ def load_published_adapter(
     file = require_published(file, CAFA_AVCLIP)
     if sha256 is not None:
         checked_sha256([file], {file.name: sha256})
-    weights = read_published(file)
+    weights = read_published(file, in_training(ADAPTER) if alone else "")
     if not weights.adapter:
         raise WeightsError(f"{file} holds no adapter (no names below model.model.controlnet.)")
     hint_dim, feature_dim = weights.adapter["hint.linear2.weight"].shape

@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderOobleck
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import T5Config
 
@@ -25,6 +23,7 @@ from cafa.backbones.sources import (
 )
 from cafa.backbones.stable_audio_open import assign
 from cafa.backbones.tangoflux_denoiser import TangoFluxConditioning, TangoFluxDenoiser, TangoFluxSettings
+from cafa.checkpoint_reader import read_shapes, read_tensors
 from cafa.errors import WeightsError
 from cafa.features.text_t5 import T5Text
 from cafa.files import digest_of, read_json
@@ -104,7 +103,7 @@ class TangoFlux:
         settings = settings_from_config(read_json(files["config.json"]), text.encoder.config.d_model)
         with torch.device("meta"):
             denoiser = TangoFluxDenoiser(settings)
-        assign(denoiser, split_weights(load_file(weights_file))[0], weights_file)
+        assign(denoiser, split_weights(read_tensors(weights_file))[0], weights_file)
         return cls(denoiser.to(device), load_audio(files, device), text, digests)
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
@@ -178,10 +177,8 @@ def facts_of(files: Mapping[str, Path]) -> BackboneFacts:
         read_json(files["config.json"]), T5Config.from_json_file(files["text/config.json"]).d_model
     )
     file = files["vae.safetensors"]
-    with safe_open(file, "pt") as stored:
-        shapes = {name: torch.empty(stored.get_slice(name).get_shape(), device="meta") for name in stored.keys()}  # noqa: SIM118
     with torch.device("meta"):
-        audio = OobleckAudio(AutoencoderOobleck(**autoencoder_sizes(shapes, file)))
+        audio = OobleckAudio(AutoencoderOobleck(**autoencoder_sizes(read_shapes(file), file)))
     return BackboneFacts(
         audio.sample_rate, audio.channels, audio.samples_per_latent,
         (settings.latent_channels, settings.latents), (TEXT_LENGTH, settings.text_dim),
@@ -192,10 +189,8 @@ def load_text(files: Mapping[str, Path], device: torch.device | str = "cpu") -> 
     """The text encoder alone."""
     words, weights_file = files["text/config.json"].parent, files["tangoflux.safetensors"]
     text = T5Text.load(words, words, TEXT_LENGTH, device)
-    with safe_open(weights_file, "pt") as stored:
-        names = [name for name in stored.keys() if name.startswith(TEXT_ENCODER)]  # noqa: SIM118
-        weights = {name.removeprefix(TEXT_ENCODER): stored.get_tensor(name) for name in names}
-    if weights:
+    found = read_tensors(weights_file, prefix=TEXT_ENCODER)
+    if weights := {name.removeprefix(TEXT_ENCODER): value for name, value in found.items()}:
         replace_text_weights(text, weights, weights_file)
     return text
 
@@ -203,10 +198,9 @@ def load_text(files: Mapping[str, Path], device: torch.device | str = "cpu") -> 
 def load_audio(files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
     """The autoencoder alone."""
     file = files["vae.safetensors"]
-    weights = load_file(file)
     with torch.device("meta"):
-        autoencoder = AutoencoderOobleck(**autoencoder_sizes(weights, file))
-    assign(autoencoder, weights, file)
+        autoencoder = AutoencoderOobleck(**autoencoder_sizes(read_shapes(file), file))
+    assign(autoencoder, read_tensors(file), file)
     return OobleckAudio(autoencoder.to(device))
 
 
@@ -257,8 +251,8 @@ def settings_from_config(config: Mapping[str, Any], text_dim: int) -> TangoFluxS
     return TangoFluxSettings(text_dim=text_dim, **given)
 
 
-def autoencoder_sizes(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Any]:
-    """Arguments of ``AutoencoderOobleck`` from its weights: the published files do not say them.
+def autoencoder_sizes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> dict[str, Any]:
+    """Arguments of ``AutoencoderOobleck`` from the shapes of its weights: the published files do not say them.
 
     Raises
     ------
@@ -266,17 +260,17 @@ def autoencoder_sizes(tensors: Mapping[str, Tensor], file: Path) -> dict[str, An
         If the names are not those of the autoencoder.
     """
     blocks = sum(name.startswith("encoder.block.") and name.endswith(".conv1.weight_v") and "res_unit" not in name
-                 for name in tensors)  # fmt: skip
+                 for name in shapes)  # fmt: skip
     try:
-        widths = [tensors[f"encoder.block.{index}.conv1.weight_v"].shape for index in range(blocks)]
-        first, last = tensors["encoder.conv1.weight_v"].shape, tensors["decoder.conv1.weight_v"].shape
+        widths = [shapes[f"encoder.block.{index}.conv1.weight_v"] for index in range(blocks)]
+        first, last = shapes["encoder.conv1.weight_v"], shapes["decoder.conv1.weight_v"]
     except KeyError as error:
         raise WeightsError(f"{file} is not the autoencoder of TangoFlux: {error} is missing") from error
     return {
         "encoder_hidden_size": first[0],
         "downsampling_ratios": [shape[2] // 2 for shape in widths],  # strided kernels are twice the stride
         "channel_multiples": [shape[0] // first[0] for shape in widths],
-        "decoder_channels": tensors["decoder.conv2.weight_v"].shape[1],
+        "decoder_channels": shapes["decoder.conv2.weight_v"][1],
         "decoder_input_channels": last[1],
         "audio_channels": first[1],
     }

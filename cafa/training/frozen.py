@@ -151,7 +151,7 @@ def open_start(folder: str | Path, frozen: FrozenBackbone) -> tuple[nn.Module, d
     card = registered_card(folder, ("cafa_adapter",))
     if card["backbone_model"] != frozen.name or not isinstance(frozen.denoiser, StableAudioBackbone):
         raise InputError(f"the adapter in {folder} is for {card['backbone_model']}, not for {frozen.name}")
-    return load_registered_adapter(card, frozen.denoiser), card
+    return load_registered_adapter(card, frozen.denoiser, frozen.weights_sha256), card
 
 
 def store_in_bf16(frozen: FrozenBackbone) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from cafa.checkpoint_reader import read_tensors
+from cafa.checkpoint_reader import read_shapes, read_tensors
 from cafa.errors import WeightsError
 from tests.published_forms import save_clap, save_panns, save_synchformer
 
@@ -192,3 +193,16 @@ def test_the_hostile_pickles_do_run_in_an_ordinary_reader(tmp_path: Path, kind: 
     with contextlib.suppress(Exception):
         pickle.loads(hostile(tmp_path / "touched")[kind])
     assert (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("form", ["safetensors", "zip", "legacy"])
+def test_parts_and_shapes_of_every_form(tmp_path: Path, form: str):
+    wrapped, file = {f"module.{name}": tensor for name, tensor in TENSORS.items()}, tmp_path / "w.bin"
+    if form == "safetensors":
+        save_file(wrapped, file)
+    else:
+        torch.save(wrapped, file, _use_new_zipfile_serialization=form == "zip")
+    assert same(read_tensors(file), TENSORS)
+    assert same(read_tensors(file, prefix="a.b"), {"a.bias": TENSORS["a.bias"]})
+    assert read_tensors(file, prefix="module.") == {}
+    assert read_shapes(file) == {"a.weight": (2, 3), "a.bias": (2,)}

@@ -110,6 +110,56 @@ def test_a_published_adapter_is_opened_on_its_backbone_only(root: Path, tmp_path
         open_adapter(tmp_path / "whole", backbone)
 
 
+def test_an_adapter_compared_at_registration_asks_for_the_digest_of_its_backbone(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    models, file = root / "models", tmp_path / "whole.safetensors"
+    make_published_adapter(file, feature_dim=8, with_backbone=True)
+    settings = {"kind": "cafa_adapter", "file": str(file)}
+    put(tmp_path / "unbound", **settings)
+    card = put(tmp_path / "bound", **settings, backbone=str(models / "backbone"))
+    assert card["backbone_sha256"] == read_card(models / "backbone")["weights_sha256"]
+    backbone = open_backbone(models / "backbone")
+    compared: list[int] = []
+    monkeypatch.setattr("cafa.trained.require_same_backbone", lambda held, *_: compared.append(len(held)))
+    one, other = (open_adapter(tmp_path / name, backbone)[0].state_dict() for name in ("unbound", "bound"))
+    assert compared == [len(backbone.denoiser.state_dict()), 0], "in every job only where it was not compared before"
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    shutil.copytree(root / "stable_audio_open", tmp_path / "sao")
+    with open(tmp_path / "sao/tokenizer/tokenizer_config.json", "a") as stream:
+        stream.write(" ")
+    put(tmp_path / "other", kind="stable_audio_open", source=str(tmp_path / "sao"))
+    with pytest.raises(InputError, match=f"registered for the backbone {card['backbone_sha256'][:12]}, not for this"):
+        open_adapter(tmp_path / "bound", open_backbone(tmp_path / "other"))
+
+
+def test_an_adapter_of_another_backbone_is_refused_when_it_is_registered(root: Path, tmp_path: Path):
+    tensors = load_file(make_published_adapter(tmp_path / "w.safetensors", feature_dim=8, with_backbone=True))
+    tensors["model.model.transformer.project_in.weight"] += 0.1
+    save_file(tensors, tmp_path / "other.safetensors")
+    settings = {"kind": "cafa_adapter", "file": str(tmp_path / "other.safetensors")}
+    with pytest.raises(InputError, match=r"dit\.proj_in\.weight differs"):
+        put(tmp_path / "m", **settings, backbone=str(root / "models/backbone"))
+    assert not (tmp_path / "m/card.json").exists()
+    with pytest.raises(InputError, match="for stable_audio_open, not for tangoflux"):
+        put(tmp_path / "m", **settings, backbone=str(root / "models/tangoflux"))
+
+
+def test_names_as_training_leaves_them_are_the_same_adapter(root: Path, tmp_path: Path):
+    """The published code takes ``diffusion.`` from the names when it loads."""
+    tensors = load_file(make_published_adapter(tmp_path / "w.safetensors", feature_dim=8, with_backbone=True))
+    wrapped = {f"diffusion.{name}": tensor for name, tensor in tensors.items()}
+    save_file(wrapped, tmp_path / "wrapped.safetensors")
+    backbone, found = root / "models/backbone", []
+    for name in ("w", "wrapped"):
+        file = str(tmp_path / f"{name}.safetensors")
+        card = put(tmp_path / name, kind="cafa_adapter", file=file, backbone=str(backbone))
+        assert card["facts"] == {"adapter": {"feature_dim": 8, "hint_dim": 1024}}
+        found.append(open_adapter(tmp_path / name, open_backbone(backbone))[0].state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def test_a_trained_adapter_is_opened_on_its_backbone_only(root: Path, tmp_path: Path):
     models = root / "models"
     make_trained_adapter(models, "adapter_t")
@@ -208,7 +258,7 @@ def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, mo
         put(tmp_path, kind="synchformer", file="nowhere.pth")
     with pytest.raises(WeightsError, match=r"CAFA-avclip/resolve/main/CAFA_avclip\.safetensors"):
         put(tmp_path, kind="cafa_adapter", file="nowhere.safetensors")
-    with pytest.raises(WeightsError, match="can run code"):
+    with pytest.raises(WeightsError, match="is not a checkpoint"):
         put(tmp_path, kind="cafa_adapter", file=__file__)
     with pytest.raises(WeightsError, match="holds no adapter"):
         put(tmp_path, kind="cafa_adapter", file=str(root / "synchformer.safetensors"))
@@ -258,3 +308,32 @@ def test_all_missing_files_of_a_model_are_named_at_once(root: Path, tmp_path: Pa
     (original / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"original lacks model\.safetensors(.|\n)*t5 lacks model\.safetensors"):
         put(tmp_path / "m", kind="stable_audio_open", source=str(original), text_source=str(tmp_path / "t5"))
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_an_adapter_of_another_form_than_safetensors_is_equal(root: Path, tmp_path: Path, legacy: bool):
+    tensors = load_file(root / "CAFA_avclip.safetensors")
+    content = {"state_dict": tensors, "pytorch-lightning_version": "2.1", "callbacks": {Path: Path("x")}}
+    torch.save(content, tmp_path / "w.ckpt", _use_new_zipfile_serialization=not legacy)
+    card = put(tmp_path / "m", kind="cafa_adapter", file=str(tmp_path / "w.ckpt"))
+    assert card["facts"] == read_card(root / "models/adapter_published")["facts"]
+    backbone = open_backbone(root / "models/backbone")
+    one, other = (open_adapter(folder, backbone)[0] for folder in (tmp_path / "m", root / "models/adapter_published"))
+    mine, theirs = one.state_dict(), other.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("name", ["tangoflux.safetensors", "vae.safetensors", "model.safetensors"])
+def test_damaged_files_say_so(root: Path, tmp_path: Path, name: str):
+    folder = tmp_path / "m"
+    settings: dict = {"kind": "tangoflux", "source": str(folder), "text_source": str(root / "t5")}
+    if name == "model.safetensors":
+        make_stable_audio_original(folder)
+        settings["kind"] = "stable_audio_open"
+    else:
+        shutil.copytree(root / "published_tangoflux", folder)
+    file = folder / name
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match=rf"{name} cannot be read as safetensors: .*Download it again"):
+        put(tmp_path / "card", **settings)

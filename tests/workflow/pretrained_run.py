@@ -61,7 +61,9 @@ def published(root: Path, shared: Path, split: str) -> dict[str, Any]:
 def pretrained_models(root: Path) -> dict[str, Any]:
     """Settings of tiny pretrained models, made below `root`."""
     models = make_registered(root / "weights", REAL, words=(*WORDS, "barking", "playing", "tennis", "whale"))
-    return {name: read_card(models / name)["settings"] for name in MODELS}
+    settings = {name: read_card(models / name)["settings"] for name in MODELS}
+    settings["adapter_published"]["backbone"] = "backbone"
+    return settings
 
 
 def configuration(root: Path, shared: Path) -> dict[str, Any]:

@@ -245,8 +245,17 @@ def sample_inputs(wildcards):
 
 
 def model_settings(wildcards):
-    """Settings of a pretrained model as JSON."""
-    return json.dumps(PRETRAINED["models"][wildcards.model], sort_keys=True)
+    """Settings of a pretrained model as JSON; a backbone's name becomes its folder."""
+    entry = PRETRAINED["models"][wildcards.model]
+    if entry.get("backbone"):
+        entry = {**entry, "backbone": f"{RESULTS}/models/{entry['backbone']}"}
+    return json.dumps(entry, sort_keys=True)
+
+
+def backbone_of_model(wildcards):
+    """Card of the backbone that a published adapter is compared with."""
+    backbone = PRETRAINED["models"][wildcards.model].get("backbone")
+    return [f"<results>/models/{backbone}/card.json"] if backbone else []
 
 
 def judge_cards(wildcards):

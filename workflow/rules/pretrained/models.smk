@@ -1,10 +1,12 @@
 # Pretrained models and judges: checked against their checksums and put on record, so that everything after them knows
 # which weights it was made with. Each is loaded once, on the CPU, so that a file that does not fit stops the run here;
-# nothing is downloaded. Memory: that of the largest, Stable Audio Open with its text encoder and twice while it is read,
-# and ImageBind, memory-mapped.
+# nothing is downloaded. Memory: that of the largest, Stable Audio Open with its text encoder and beside it, once, the
+# published adapter with the backbone that it is compared with; and ImageBind, memory-mapped.
 
 
 rule register_model:
+    input:
+        backbone=backbone_of_model,
     output:
         "<results>/models/{model}/card.json",
     log:
@@ -16,7 +18,7 @@ rule register_model:
         "../../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(16000),
+        mem_mb=megabytes(24000),
         runtime=30,
     params:
         settings=model_settings,
