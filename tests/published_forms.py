@@ -4,8 +4,10 @@ The classes of configuration objects are importable only while a file is written
 """
 
 import io
+import json
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5ForConditionalGeneration,
+)
+
+FORMAT = {"format": "pt"}
 
 
 def numpy_1(data: bytes) -> bytes:
@@ -91,3 +104,60 @@ def save_synchformer(file: Path, tensors: Mapping[str, Tensor]) -> None:
             "model_type": "DistributedDataParallel",
         }
         torch.save(content, file)
+
+
+def save_flat(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """As ImageBind, and MMAudio for Synchformer, save ``module.state_dict()``: flat, with the versions of modules."""
+    state = OrderedDict(tensors)
+    folders = {name.rpartition(".")[0] for name in tensors}
+    state._metadata = OrderedDict((folder, {"version": 1}) for folder in sorted({"", *folders}))  # type: ignore[attr-defined]
+    torch.save(state, file)
+
+
+def publish_t5(folder: Path, tied: bool) -> None:
+    """Make a T5 encoder's folder one of the whole model: with decoder, and with an output layer where it is not tied.
+
+    Embeddings are stored once, as ``shared.weight``. t5-base is tied; flan-T5 says ``tie_word_embeddings: false``,
+    which is about the output layer alone.
+    """
+    encoder = T5EncoderModel.from_pretrained(folder)
+    config = T5Config.from_pretrained(folder, tie_word_embeddings=tied, architectures=None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        whole = T5ForConditionalGeneration(config)
+    tensors = {name: value for name, value in whole.state_dict().items() if not name.endswith("embed_tokens.weight")}
+    tensors |= {name: value for name, value in encoder.state_dict().items() if name in tensors}
+    if tied:
+        del tensors["lm_head.weight"]
+    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors", FORMAT)
+    named = {**json.loads((folder / "config.json").read_text()), "architectures": ["T5ForConditionalGeneration"]}
+    (folder / "config.json").write_text(json.dumps({**named, "tie_word_embeddings": tied}))
+
+
+def publish_clip(folder: Path, pickled: bool) -> None:
+    """Make the folder of CLIP's image tower one of the whole CLIP, of old: position ids are stored with the weights."""
+    tower = CLIPVisionModelWithProjection.from_pretrained(folder)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {**sizes, "vocab_size": 20, "max_position_embeddings": 8, "projection_dim": tower.config.projection_dim}
+    config = CLIPConfig(
+        text_config=text, vision_config=tower.config.to_dict(), projection_dim=tower.config.projection_dim
+    )
+    tensors = dict(CLIPModel(config).state_dict()) | dict(tower.state_dict())
+    tensors["text_model.embeddings.position_ids"] = torch.arange(8)[None]
+    patches = (tower.config.image_size // tower.config.patch_size) ** 2
+    tensors["vision_model.embeddings.position_ids"] = torch.arange(patches + 1)[None]
+    (folder / "model.safetensors").unlink()
+    if pickled:
+        save_flat(folder / "pytorch_model.bin", tensors)
+    else:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors", FORMAT)
+    config.save_pretrained(folder)
+
+
+def add_what_a_repository_holds(folder: Path) -> None:
+    """Files that lie beside a model on the hub and are none of it."""
+    (folder / "README.md").write_text("---\nlicense: other\n---\n")
+    (folder / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
+    (folder / "scheduler").mkdir(exist_ok=True)
+    (folder / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "CosineDPMSolverMultistepScheduler"}')
+    (folder / "model.ckpt").write_bytes(b"version https://git-lfs.github.com/spec/v1\nsize 4853071231\n")

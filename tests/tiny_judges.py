@@ -29,7 +29,7 @@ from metrics.encoders.weights import COLUMNS, read_weight_sources
 from metrics.judges.canary import PARAPHRASES
 from metrics.judges.networks import weights_path
 from metrics.parity_weights import deterministic_tensors, fill
-from tests.published_forms import save_clap, save_panns
+from tests.published_forms import save_clap, save_flat, save_panns
 
 #: Words of the known sentences: RoBERTa's ids and the merges that build them, letter by letter.
 WORDS = {"a": 102, "Ġdog": 2335, "Hello": 31414, ",": 6, "Ġmy": 127, "Ġis": 16, "Ġcute": 11962}
@@ -157,10 +157,10 @@ def make_weights(folder: Path) -> dict[str, Any]:
     make_panns(folder / "Cnn14_16k_mAP=0.438.pth")
     network = clap_network(load_tokenizer(*write_tokenizer(folder)))
     save_clap(folder / "music_speech_audioset_epoch_15_esc_89.98.pt", laion_names(network))
-    torch.save(imagebind_names(), folder / "imagebind_huge.pth")
+    save_flat(folder / "imagebind_huge.pth", imagebind_names())
     parts = [fill(part(**NARROW), gain=2.0) for part in (SynchformerVisual, SynchformerAudio, SynchformerOffset)]
     synchformer = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
-    torch.save(synchformer, folder / "synchformer_state_dict.pth")
+    save_flat(folder / "synchformer_state_dict.pth", synchformer)
     return {"weights": str(folder.absolute()), "table": str(write_table(folder).absolute()), "sizes": SIZES}
 
 

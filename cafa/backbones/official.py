@@ -260,7 +260,8 @@ def from_published(tensors: Mapping[str, Tensor]) -> PublishedWeights:
     check_names(stripped, [entry for entries in parts.values() for entry in entries])
     weights = PublishedWeights(rotary={name: value for name, value in stripped.items() if name.endswith(ROTARY)})
     for name, value in weights.rotary.items():
-        if not torch.allclose(value.float(), rotary_frequencies(2 * len(value)), rtol=1e-6, atol=0):
+        rounding = max(1e-6, torch.finfo(value.dtype).eps)  # a file may be stored in 16 bits
+        if not torch.allclose(value.float(), rotary_frequencies(2 * len(value)), rtol=rounding, atol=0):
             raise WeightsError(f"{name} does not hold the rotary frequencies with base 10000")
     for part, entries in parts.items():
         for entry in entries:

@@ -214,12 +214,21 @@ def require(folder: Path, names: Sequence[str], release: Release, whole_model: P
     wrong = []
     if missing := [name for name in names if not (folder / name).is_file()]:
         wrong.append(f"{folder} lacks {', '.join(missing)}")
+    wrong += [hint for name in missing if (hint := _of_another_form(folder / name))]
     for name in names:
         if name not in missing and (instead := no_download(folder / name)):
             wrong.append(f"{folder / name} is not what it should be: {instead}")
     if wrong:
         raise MissingFilesError({how_to_get(release, whole_model or folder): wrong})
     return [folder / name for name in names]
+
+
+def _of_another_form(wanted: Path) -> str:
+    """What to do where weights lie there as a pickle, under the name that transformers and diffusers give it."""
+    pickle = wanted.with_name({"model": "pytorch_model"}.get(wanted.stem, wanted.stem) + ".bin")
+    if wanted.suffix != ".safetensors" or not pickle.is_file():
+        return ""
+    return f"{pickle.name} is there: make one of it with `cafa models convert {pickle} {wanted}`"
 
 
 def require_text_encoder(encoder: Path, tokenizer: Path, release: Release, prefix: str) -> dict[str, Path]:

@@ -255,7 +255,7 @@ def model_settings(wildcards):
 def backbone_of_model(wildcards):
     """Card of the backbone that a published adapter is compared with."""
     backbone = PRETRAINED["models"][wildcards.model].get("backbone")
-    return [f"<results>/models/{backbone}/card.json"] if backbone else []
+    return [f"{RESULTS}/models/{backbone}/card.json"] if backbone else []
 
 
 def judge_cards(wildcards):
