@@ -8,7 +8,7 @@ import pandas as pd
 from cafa.media.usable_sound import FINDINGS, LARGEST
 from metrics.catalogue import METRICS
 from metrics.inception import LEAST_IN_SPLIT
-from metrics.tables import FRECHET, KERNEL, LARGEST_SILENT_SHARE, OVER, Table, differences_frame
+from metrics.tables import FRECHET, KERNEL, LARGEST_SILENT_SHARE, OVER, Table, TableSettings, differences_frame
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> list[str]:
@@ -61,11 +61,19 @@ def _differences(table: Table) -> list[str]:
     return _grid(["systems", "metric", "difference", "interval", "better"], rows, (0, 1, 4))
 
 
-def _published(frame: pd.DataFrame) -> list[str]:
-    rows = [["" if pd.isna(cell) else str(cell) for cell in row] for row in frame.itertuples(index=False)]
+def _published(frame: pd.DataFrame, settings: TableSettings) -> list[str]:
+    """The paper's values; ``system`` names our rows of the same model, with ``;`` between them."""
+    frame = frame.fillna("").astype(str)
+    if "system" in frame:
+        frame["system"] = [
+            ", ".join(name for part in cell.split(";") if (name := part.strip()) in settings.systems)
+            for cell in frame["system"]
+        ]
+    rows = [list(row) for row in frame.itertuples(index=False)]
     names = {"model": "model", "system": "our row", "block": "block"}
     text = [place for place, name in enumerate(frame.columns) if name in names]
-    return _grid([names.get(name, name) for name in frame.columns], rows, text)
+    notes = [f"* {name}: {note}" for name, note in settings.published_notes.items() if name in frame.columns]
+    return [*_grid([names.get(name, name) for name in frame.columns], rows, text), *(["", *notes] if notes else [])]
 
 
 def _missing(card: Mapping[str, Any]) -> list[str]:
@@ -147,6 +155,17 @@ def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
     return lines
 
 
+def _errors(found: Mapping[str, Any]) -> str:
+    """How often the demand on a judge's measure is wrong, where that is known."""
+    if "errors" not in found:
+        return ""
+    errors = found["errors"]
+    return (
+        f" [n {errors['n']}; refuses a judge of {errors['good']:g} with probability {errors['refuses_good']:.2g} at "
+        f"most, passes one that guesses with {errors['passes_guessing']:.2g}]"
+    )
+
+
 def _card(card: Mapping[str, Any]) -> list[str]:
     intervals, notes = card["intervals"], card["notes"]
     seconds = ", ".join(f"{value:g}" for value in card["seconds_scored"])
@@ -166,7 +185,7 @@ def _card(card: Mapping[str, Any]) -> list[str]:
             name,
             judge["weights_sha256"][:16],
             "; ".join(
-                f"{measure} {found['value']:.4g} ({found['direction']} {found['threshold']:.4g})"
+                f"{measure} {found['value']:.4g} ({found['direction']} {found['threshold']:.4g})" + _errors(found)
                 for measure, found in sorted(judge["measures"].items())
             ),
         ]
@@ -223,7 +242,7 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
         parts += [
             "## Published values",
             "",
-            *_published(published),
+            *_published(published, settings),
             "",
             "From the paper: other judges, clips and weights unless the sentence at the top says otherwise.",
             "",

@@ -67,6 +67,10 @@ class TableSettings(_Settings):
         str, Field(description="one sentence on what the numbers may be compared with, printed first")
     ] = ""
     descriptions: Annotated[dict[str, str], Field(description="system -> one line that explains its row")] = {}
+    published_notes: Annotated[
+        dict[str, str],
+        Field(description="column -> what is to be known of the paper's values in it, printed where it is shown"),
+    ] = {}
     controls: Annotated[
         tuple[str, ...], Field(description="systems that are no contestants: never in bold (oracle, reference...)")
     ] = ()

@@ -169,10 +169,10 @@ def canary(
         raise InputError(f"the judges in {judges} were trained here: use `cafa judges check`")
     parsed = CanarySettings.model_validate_json(settings)
     cards = {name: read_json(judges / name / CARD) for name in WEIGHTS_OF}
-    more = {}
+    more, sizes = {}, {}
     if text is not None and manifest is not None:
-        more = on_clips(list(map(Path, truth)), text, read_manifest(manifest))
-    result = verdict(without_clips(open_encoders(judges, device=device)), more, parsed, cards)
+        more, sizes = on_clips(list(map(Path, truth)), text, read_manifest(manifest))
+    result = verdict(without_clips(open_encoders(judges, device=device)), more, parsed, cards, sizes)
     write_json(output, result)
     for line in verdict_lines(result):
         click.echo(line, err=True)

@@ -13,7 +13,8 @@ clap.paraphrase_retrieval
 
 On the clips of a data set (from their embeddings)
 --------------------------------------------------
-A judge at chance has 0.5; published weights are far above on any real data set.
+A judge at chance has 0.5; published weights are far above on any real data set. How strict the demand is depends on
+the number of clips, so that chance refuses no good judge (:mod:`metrics.judges.canary_limits`).
 
 classifier.same_over_other
     Share of (sound, sound of the same label, sound of another) where the first two are closer.
@@ -26,6 +27,7 @@ synchformer.desync_of_own_sound
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +40,7 @@ from metrics.desync import desync
 from metrics.embeddings import CLIP_KEY, TEXT_KEY, Embeddings, read_embeddings
 from metrics.encoders.clap_text import LARGEST_COSINE, UNRELATED
 from metrics.evaluation_real import IB_RATE, SYNC_RATE, RealJudges
+from metrics.judges.canary_limits import Demand, Mean, Trials
 from metrics.judges.check import own_over_other, report
 from metrics.judges.networks import RealEncoders
 from metrics.judges.settings import thresholds
@@ -55,17 +58,43 @@ PARAPHRASES = (
     ("typing on a keyboard", "someone writes on a computer"),
     ("playing the piano", "a pianist performs a melody"),
     ("a church bell ringing", "chimes of a cathedral tower"),
+    ("a cat meowing", "a kitten is mewing"),
+    ("thunder in the distance", "a storm rumbles far away"),
+    ("someone laughing", "a person giggles and chuckles"),
+    ("frying food in a pan", "oil sizzles while something is cooked"),
+    ("a train passing by", "a locomotive and its wagons rush past on the rails"),
+    ("birds singing in a forest", "chirping and tweeting among the trees"),
+    ("waves breaking on a beach", "the sea washes up on the shore"),
+    ("a helicopter overhead", "the rotor of a chopper thumps in the air"),
+    ("a man speaking", "a male voice is talking"),
+    ("playing electric guitar", "someone strums an amplified six-string"),
+    ("a fire crackling", "burning logs pop and snap"),
+    ("a telephone ringing", "somebody gets a phone call"),
+    ("a horse galloping", "hooves clatter quickly over the ground"),
+    ("glass breaking", "a window shatters into pieces"),
+    ("snoring", "a person sleeps and breathes noisily"),
+    ("sawing wood", "someone cuts a plank with a handsaw"),
 )
 REACTS = {"largest_cosine_of_different_sounds": ("<=", 0.999)}
 LOOKS = {"largest_cosine_of_different_pictures": ("<=", 0.999)}
 
-#: Measure by judge: direction in which it is good, default threshold.
+#: What is demanded of measures that vary by chance. The share that a good text encoder finds was not measured here: 0.6
+#: is far below what such sentences should give, and far above a guess.
+DEMANDS: dict[str, Demand] = {
+    "paraphrase_retrieval": Trials(good=0.6, guessing=1 / (2 * len(PARAPHRASES) - 1)),
+    "same_over_other": Mean(wanted=0.6, good=0.7, guessing=0.5, clips_each=3),
+    "matched_over_other": Mean(wanted=0.6, good=0.7, guessing=0.5, clips_each=2),
+    "own_over_other": Mean(wanted=0.6, good=0.7, guessing=0.5, clips_each=2),
+    "desync_of_own_sound": Mean(wanted=0.9, good=0.6, guessing=1.05, clips_each=1, span=2.0),
+}
+
+#: Measure by judge: direction in which it is good, default threshold (with many clips, where it depends on them).
 CANARIES: dict[str, dict[str, tuple[Literal[">=", "<="], float]]] = {
     "classifier": {**REACTS, "same_over_other": (">=", 0.6)},
     "clap": {
         **REACTS,
         "largest_cosine_of_unrelated_captions": ("<=", LARGEST_COSINE),
-        "paraphrase_retrieval": (">=", 0.75),
+        "paraphrase_retrieval": (">=", DEMANDS["paraphrase_retrieval"].threshold(len(PARAPHRASES))),
         "matched_over_other": (">=", 0.6),
     },
     "imagebind": {**REACTS, **LOOKS, "own_over_other": (">=", 0.6)},
@@ -148,7 +177,9 @@ def _pictures(frames: int) -> list[np.ndarray]:
     return [np.full_like(edge, 128), generator.integers(0, 256, edge.shape, dtype=np.uint8), edge]
 
 
-def on_clips(folders: Sequence[Path], text: Path, manifest: pd.DataFrame) -> dict[str, dict[str, float]]:
+def on_clips(
+    folders: Sequence[Path], text: Path, manifest: pd.DataFrame
+) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """Measures on a data set whose clips and captions are embedded.
 
     Parameters
@@ -159,6 +190,13 @@ def on_clips(folders: Sequence[Path], text: Path, manifest: pd.DataFrame) -> dic
         Embeddings of captions; clips whose caption is not among them are left out of what CLAP is measured on.
     manifest : DataFrame
         clip_id, label, caption.
+
+    Returns
+    -------
+    dict
+        judge -> measure -> value.
+    dict
+        measure -> clips that it was measured on.
     """
 
     def read(judge: str, *columns: str) -> Embeddings:
@@ -187,7 +225,9 @@ def on_clips(folders: Sequence[Path], text: Path, manifest: pd.DataFrame) -> dic
     rows = known[captioned]
     sounds = read("clap", "embedding").take(rows, "embedding")
     values["clap"] = {"matched_over_other": _over_other(sounds, captions.take(rows, "embedding"), targets[captioned])}
-    return {name: {m: v for m, v in found.items() if v is not None} for name, found in values.items()}
+    sizes = {"matched_over_other": len(rows)}
+    sizes |= {name: len(known) for name in ("same_over_other", "own_over_other", "desync_of_own_sound")}
+    return {name: {m: v for m, v in found.items() if v is not None} for name, found in values.items()}, sizes
 
 
 def _over_other(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> float | None:
@@ -202,11 +242,24 @@ def verdict(
     more: Mapping[str, Mapping[str, float]],
     settings: CanarySettings,
     cards: Mapping[str, Mapping[str, Any]],
+    sizes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Verdict on the judges, as from ``cafa judges check``, with the network and the files of each."""
+    """Verdict on the judges, as from ``cafa judges check``, with the network and the files of each.
+
+    A measure that varies by chance also has ``errors`` (:class:`metrics.judges.canary_limits.Errors`). `sizes` says
+    on how many clips a measure was taken.
+    """
+    sizes = {"paraphrase_retrieval": len(PARAPHRASES), **(sizes or {})}
     merged = {name: {**found, **more.get(name, {})} for name, found in values.items()}
     weights = {name: str(card["weights_sha256"]) for name, card in cards.items()}
-    found = report(merged, thresholds(settings.thresholds, CANARIES), weights, CANARIES)
+    limits = thresholds(settings.thresholds, CANARIES)
+    for judge_name, rows in limits.items():
+        for measure in (rows.keys() & sizes.keys()) - settings.thresholds.get(judge_name, {}).keys():
+            rows[measure] = DEMANDS[measure].threshold(sizes[measure])
+    found = report(merged, limits, weights, CANARIES)
     for name, judge in found["judges"].items():
+        for measure, row in judge["measures"].items():
+            if measure in sizes:
+                row["errors"] = asdict(DEMANDS[measure].errors(row["threshold"], sizes[measure]))
         judge |= {"network": cards[name]["model"], "files": cards[name]["files"]}
     return found

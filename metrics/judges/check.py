@@ -182,9 +182,8 @@ def verdict_lines(result: dict[str, Any]) -> list[str]:
     for name, verdict in result["judges"].items():
         for measure_name, row in verdict["measures"].items():
             mark = "good" if row["good"] else "NOT GOOD"
-            lines.append(
-                f"{name:12} {measure_name:36} {row['value']:.3f} (wanted {row['direction']} {row['threshold']}) {mark}"
-            )
+            wanted = f"wanted {row['direction']} {row['threshold']:.3g}"
+            lines.append(f"{name:12} {measure_name:36} {row['value']:.3f} ({wanted}) {mark}")
     bad = [name for name, verdict in result["judges"].items() if not verdict["good"]]
     if bad:
         lines.append(f"WARNING: {', '.join(bad)} cannot be trusted: no table may be made of their numbers")

@@ -153,13 +153,14 @@ def test_card_says_what_the_numbers_are(scored, command):
 
 def test_page_reads(scored, command):
     published = scored.folder / "published.csv"
-    published.write_text("model,system,FAD,Acc\nCAFA,cafa,27.33,0.87\nMMAudio,,16.43,0.36\n")
+    published.write_text("model,system,FAD,Acc\nCAFA,published; cafa; text,27.33,0.87\nMMAudio,,16.43,0.36\n")
     settings = {
         **SETTINGS,
         "title": "Table 1: other categories' captions",
         "meaning": "Numbers of toy judges; not comparable with the paper.",
         "descriptions": {"cafa": "the adapter"},
         "controls": ["video"],
+        "published_notes": {"Acc": "read with care.", "DeSync": "another scale."},
     }
     command(scored.table_arguments(settings, "table1", "--published", str(published)))
     page = (scored.folder / "table1.md").read_text()
@@ -175,6 +176,9 @@ def test_page_reads(scored, command):
     cell = f"**{cafa['DeSync']:.3f}** [{cafa['DeSync_low']:.3f}, {cafa['DeSync_high']:.3f}]"
     assert row["cafa"].split("|")[-2].strip() == cell
     assert "| MMAudio |  | 16.43 | 0.36 |" in lines
+    assert "| CAFA | cafa, text | 27.33 | 0.87 |" in lines  # a system without a row here is not named
+    assert "* Acc: read with care." in lines
+    assert "another scale" not in page  # the paper's table has no such column
     assert "* cafa lacks 1: 1 corrupt" in lines
     assert "* **cafa**: the adapter" in lines
 
