@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,16 @@ def size_text(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size} bytes"
 
 
+def is_temporary(path: str | Path) -> bool:
+    """Whether a path is below a file or folder that :mod:`tempfile` named, in the folder that ``TMPDIR`` chooses.
+
+    A path that somebody chose is not, also where it lies in that folder: another ``TMPDIR`` would not move it.
+    """
+    path, folder = Path(path).absolute(), Path(tempfile.gettempdir())
+    own = rf"{re.escape(tempfile.gettempprefix())}[a-z0-9_]{{8}}"
+    return path.is_relative_to(folder) and bool(re.match(rf"{own}(\.|/|$)", str(path.relative_to(folder))))
+
+
 def explanation(error: BaseException, path: str | Path | None = None, size: int | None = None) -> str | None:
     """One line for a fault of a place; None for any other error.
 
@@ -58,8 +69,8 @@ def explanation(error: BaseException, path: str | Path | None = None, size: int 
     if not full and number not in OF_PLACE:
         return None
     temporary = ""
-    if place is not None and place.absolute().is_relative_to(tempfile.gettempdir()):
-        temporary = "; this is the folder of temporary files, the variable TMPDIR names another"
+    if place is not None and is_temporary(place):
+        temporary = "; it is a temporary file: set the variable TMPDIR to a folder on another disk"
     if full:
         needed = f"about {size_text(size)} are needed, " if size else ""
         if place is None:

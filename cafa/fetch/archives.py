@@ -95,24 +95,15 @@ class Archives:
 
     def fetch(self, clip: Clip, target: Path) -> Found:
         """The clip's member, as a file in the folder of downloads; nothing is written to `target`."""
-        tried, lacking = [], ""
         members = self._index()
-        for entire, pattern in [(False, p) for p in self.settings.cut] + [(True, p) for p in self.settings.whole]:
-            try:
-                name = clip.fill(pattern).rpartition("/")[2]
-            except ClipError as error:
-                if error.reason != "no_source":
-                    raise
-                lacking = error.detail
-                continue
-            tried.append(name)
+        tried = []
+        for place, start in clip.names(self.settings.cut, self.settings.whole):
+            tried.append(name := place.rpartition("/")[2])
             if found := members.get(name, []):
                 if len(found) > 1:
                     places = " and as ".join(f"{m.name} of {m.archive.name}" for m in found[:3])
                     raise ClipError("ambiguous", f"{name} is there as {places}")
-                return Found(self._file(found[0]), "archives", clip.start if entire else 0.0, None)
-        if not tried:
-            raise ClipError("no_source", lacking)
+                return Found(self._file(found[0]), "archives", start, None)
         missing = f"none of {', '.join(tried)} in the {len(self.archives)} archives of {self.settings.root}"
         if self._damaged:
             raise ClipError(

@@ -1,6 +1,7 @@
 """What a source is asked for, and what it answers with."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -91,6 +92,38 @@ class Clip:
             return pattern.format(**fields)
         except KeyError as error:
             raise ClipError("no_source", f"{pattern!r} needs {error.args[0]}, which the clip has not") from error
+
+    def names(self, cut: Sequence[str], whole: Sequence[str]) -> Iterator[tuple[str, float]]:
+        """Names that patterns lead to, those of cut clips first.
+
+        Each is made when it is asked for, so that a clip which is found by one pattern needs nothing of the next.
+        Patterns that need a field which the clip has not are left out.
+
+        Yields
+        ------
+        name : str
+        start : float
+            Second of the file where the clip starts.
+
+        Raises
+        ------
+        ClipError
+            ``no_source`` if no pattern is left, and what else :meth:`fill` raises.
+        """
+        lacking: ClipError | None = None
+        filled = False
+        for pattern, start in [*((pattern, 0.0) for pattern in cut), *((pattern, self.start) for pattern in whole)]:
+            try:
+                name = self.fill(pattern)
+            except ClipError as error:
+                if error.reason != "no_source":
+                    raise
+                lacking = error
+                continue
+            filled = True
+            yield name, start
+        if lacking is not None and not filled:
+            raise lacking
 
 
 class Found(NamedTuple):

@@ -36,23 +36,13 @@ class Folder:
     def fetch(self, clip: Clip, target: Path) -> Found:
         """The first file that a pattern leads to; nothing is written to `target`."""
         tried = []
-        lacking = ""
-        for whole, pattern in [(False, p) for p in self.settings.cut] + [(True, p) for p in self.settings.whole]:
-            try:
-                name = clip.fill(pattern)
-            except ClipError as error:
-                if error.reason != "no_source":
-                    raise
-                lacking = error.detail
-                continue
+        for name, start in clip.names(self.settings.cut, self.settings.whole):
             tried.append(name)
             path = self._find(name)
             if path is not None:
                 if path.stat().st_size == 0:
                     raise ClipError("empty_file", f"{path} has zero bytes")
-                return Found(path, "folder", clip.start if whole else 0.0, None)
-        if not tried:
-            raise ClipError("no_source", lacking)
+                return Found(path, "folder", start, None)
         where = "anywhere below" if self.settings.search else "in"
         raise ClipError("missing_file", f"none of {', '.join(tried)} {where} {self.root}")
 
