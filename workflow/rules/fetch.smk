@@ -1,5 +1,10 @@
 # Clips arrive: a rendered world is planned and drawn, a folder is listed, published lists are read and their clips fetched.
 # Ends with a manifest and normalised clips.
+#
+# `localrule`, here and in other files: seconds of work in less than 400 MB without a GPU, so on a cluster it is done where
+# Snakemake runs, instead of waiting in the queue. Not so for rules that open networks (register_model, register_judge,
+# check_judges: gigabytes), draw many sounds and pictures (write_examples) or many resamples (make_table: minutes), or read
+# all embeddings (score_system).
 
 
 rule plan_world:
@@ -9,6 +14,7 @@ rule plan_world:
     log:
         "<logs>/plan_world/{dataset}.log",
     priority: 100
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -35,6 +41,7 @@ rule build_manifest:
     wildcard_constraints:
         dataset=names_of_kind("world", "folder"),
     priority: 100
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -50,8 +57,8 @@ rule build_manifest:
         " --output {output.manifest:q} --refused {output.refused:q} 2>&1 | tee {log:q}"
 
 
-# The only rule beside fetch_clips that needs the internet. The digest that it finds where none is configured lies in
-# `{list}.digest.json` beside the list, which no rule removes.
+# The only rule beside fetch_clips that needs the internet; machines that people log in to mostly have it. The digest that
+# it finds where none is configured lies in `{list}.digest.json` beside the list, which no rule removes.
 rule fetch_list:
     output:
         "<results>/lists/{list}",
@@ -60,6 +67,7 @@ rule fetch_list:
     wildcard_constraints:
         list=names_of_lists(),
     priority: 100
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -84,6 +92,7 @@ rule build_published:
     wildcard_constraints:
         dataset=names_of_kind("published"),
     priority: 100
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1

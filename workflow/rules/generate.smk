@@ -12,6 +12,7 @@ rule write_prompts:
     log:
         "<logs>/write_prompts/{dataset}.log",
     priority: 60
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1

@@ -60,6 +60,7 @@ rule make_cost_table:
     log:
         "<logs>/make_cost_table.log",
     priority: 90
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -82,6 +83,7 @@ rule draw_figure:
     log:
         "<logs>/draw_figure.log",
     priority: 90
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
