@@ -4,20 +4,17 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.devices import check_device
 from cafa.errors import InputError
 from cafa.fetch.settings import FetchSettings, FolderSource, MirrorSource, YouTubeSource
-
-
-class Finding(NamedTuple):
-    """Something that will stop a run (``error``), or may (``warning``), and what to do."""
-
-    kind: Literal["error", "warning"]
-    text: str
+from cafa.finding import Finding
+from cafa.preflight_jobs import JobNeeds, findings_of_jobs
+from cafa.pretrained import PretrainedModel
+from cafa.writing_errors import check_writable, nearest_folder
 
 
 class PreflightSettings(BaseModel):
@@ -27,16 +24,23 @@ class PreflightSettings(BaseModel):
 
     device: str = Field("cpu", description="device of the jobs")
     results: Path = Field(Path("results"), description="folder of the results")
-    disk_bytes: int = Field(0, ge=0, description="what the run will write there, at most")
+    disk: dict[str, int] = Field(
+        default_factory=dict, description="what the run will write below the results -> bytes, at most"
+    )
     paths: dict[str, str] = Field(
         default_factory=dict, description="file or folder that must be there -> what it is for"
     )
+    models: dict[str, PretrainedModel] = Field(default_factory=dict, description="pretrained models, by name")
+    judges: tuple[str, ...] = Field((), description="pretrained judges")
+    judge_settings: dict[str, Any] = Field(default_factory=dict, description="where their weights are")
+    weights_table: Path | None = Field(None, description="table of weights that the models' files are compared with")
     fetch: dict[str, FetchSettings] = Field(default_factory=dict, description="data set -> where its clips come from")
     packages: dict[str, str] = Field(default_factory=dict, description="module that must be importable -> what for")
+    jobs: tuple[JobNeeds, ...] = Field((), description="what the jobs ask of the machine, or of SLURM")
 
 
 def findings(settings: PreflightSettings, check: Callable[[str], str] = check_device) -> Iterator[Finding]:
-    """Everything that is wrong.
+    """Everything that is wrong with the machine; files of weights are looked at by :mod:`cafa.preflight_weights`.
 
     Parameters
     ----------
@@ -61,24 +65,37 @@ def findings(settings: PreflightSettings, check: Callable[[str], str] = check_de
     yield from _disk(settings)
     for dataset, fetch in settings.fetch.items():
         yield from _sources(dataset, fetch)
+    yield from findings_of_jobs(settings.jobs)
 
 
 def _disk(settings: PreflightSettings) -> Iterator[Finding]:
-    place = settings.results.absolute()
-    while not place.exists():
-        place = place.parent
-    if (free := shutil.disk_usage(place).free) < settings.disk_bytes:
+    try:
+        check_writable(settings.results / "a")
+    except InputError as error:
+        yield Finding("error", f"results: {error}")
+        return
+    wanted = sum(settings.disk.values())
+    if (free := shutil.disk_usage(nearest_folder(settings.results)).free) < wanted:
+        parts = ", ".join(f"{part} {_size(size)}" for part, size in settings.disk.items() if size)
         yield Finding(
             "warning",
-            f"{settings.results}: {free / 1e9:.0f} GB are free, and all that the run may write is about "
-            f"{settings.disk_bytes / 1e9:.0f} GB: name another folder (`results`), or free some",
+            f"{settings.results}: {_size(free)} are free, and all that the run may write is about {_size(wanted)} "
+            f"({parts}): name another folder (`results`), or free some",
         )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size < 10e9 else f"{size / 1e9:.0f} GB"
 
 
 def _sources(dataset: str, fetch: FetchSettings) -> Iterator[Finding]:
     for source in fetch.sources:
-        if isinstance(source, FolderSource) and not source.root.is_dir():
-            yield Finding("error", f"{dataset}: no folder {source.root}: name yours in `sources`, or make it")
+        place = getattr(source, "root", None)
+        if place is not None and not place.is_dir():
+            if isinstance(source, FolderSource):
+                yield Finding("error", f"{dataset}: no folder at {place}: name yours in `sources`, or make it")
+            else:
+                yield Finding("error", f"{dataset}: no folder of archives at {place}: name yours in `sources`")
         if isinstance(source, MirrorSource) and source.checksums is not None and not source.checksums.is_file():
             yield Finding("error", f"{dataset}: no list of checksums at {source.checksums}")
         if isinstance(source, YouTubeSource):

@@ -1,51 +1,209 @@
-"""What a run needs of the machine, as settings of `cafa check`. No rules here."""
+"""What a run needs of the machine, as settings of `cafa check`: of the jobs that it is going to do, or of all. No rules here."""
 
-#: megabytes of a clip on disk: as it is fetched, and normalised (picture and sound)
-FETCHED_MB, NORMALISED_MB = 2.0, 2.7
+import subprocess
+from collections import Counter, namedtuple
+
+from snakemake.logging import logger
+
+from cafa.preflight_disk import estimate
+
+#: a job: its rule, wildcards, files, and what it asks for
+Planned = namedtuple("Planned", ["rule", "wildcards", "files", "needs"])
+#: different captions of a data set whose list does not say so: those of VGGSound, and of its part VGGSound-Sparse
+LABELS = {"vggsound_sparse": 12}
+#: clips of a list that does not say how many are expected: all rows of VGGSound's
+CLIPS = 200_000
+
+
+def check_machine():
+    """Say all that would stop the jobs of this run, before the first of them, and stop.
+
+    It is looked at where Snakemake runs. With jobs on other machines GPUs are for `snakemake preflight` in a job there.
+    """
+    jobs = planned_jobs()
+    settings = needs_of(jobs)
+    if any(job.needs["partition"] for job in jobs):
+        settings["device"] = "cpu"
+    words = [os.path.join(os.path.dirname(sys.executable), "cafa"), "check", "--settings", json.dumps(settings)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise WorkflowError(
+            f"{done.stdout}{done.stderr}(`--config check_first=false` begins all the same, for one run)"
+        )
+    if done.stdout:
+        logger.warning(done.stdout.rstrip())
+
+
+def planned_jobs():
+    """Jobs of this run."""
+    return [
+        Planned(
+            job.rule.name,
+            dict(job.wildcards.items()),
+            {str(file) for file in (*job.input, *job.output)},
+            {
+                "memory_mb": int(job.resources.get("mem_mb", 0)),
+                "threads": int(job.threads),
+                "minutes": int(job.resources.get("runtime", 0)),
+                "gpus": int(job.resources.get("gpu", 0)),
+                "partition": None if job.is_local else job.resources.get("slurm_partition"),
+            },
+        )
+        for job in workflow.dag.needrun_jobs()
+    ]
+
+
+def all_jobs():
+    """Jobs of a run that makes everything which the configuration names; of these, what each makes."""
+    jobs = [("register_model", {"model": name}) for name in PRETRAINED["models"]] if PRETRAINED else []
+    jobs += [("register_judge", {"judge": name}) for name in config["judges"]] if PRETRAINED else []
+    jobs += [("train_adapter", {"adapter": name}) for name in ADAPTERS]
+    for dataset, entry in DATASETS.items():
+        kinds = {kind for name in SYSTEMS for kind in video_kinds(name)}
+        trained = [adapter for adapter in ADAPTERS.values() if adapter["train_on"] == dataset]
+        folders = {*kinds, *(of_backbone("latents", backbone_of(adapter)) for adapter in trained)}
+        systems = {
+            name for table, t in config["tables"].items() if dataset_of(table) == dataset for name in t["systems"]
+        }
+        jobs += [("build_published", {"dataset": dataset})] if entry["kind"] == "published" else []
+        for shard in range(entry["shards"]):
+            place = {"dataset": dataset, "shard": str(shard)}
+            jobs += [("fetch_clips", place)] if entry["kind"] == "published" else []
+            jobs += [("ingest_clips", place), *(("encode_clips", {**place, "features": name}) for name in folders)]
+            jobs += [("embed_truth", place)] if systems else []
+        jobs += [
+            ("make_samples", {"dataset": dataset, "system": name, "shard": str(shard)})
+            for name in systems
+            for shard in SAMPLE_SHARDS
+        ]
+    return [Planned(rule, wildcards, set(), None) for rule, wildcards in jobs]
 
 
 def preflight_settings(wildcards):
-    """What the run needs, as JSON."""
-    published = {name: entry["fetch"] for name, entry in DATASETS.items() if entry["kind"] == "published"}
-    packages = {"httpx": "lists and mirrors", "tenacity": "lists and mirrors"} if published else {}
-    if any(entry.get("processes", 1) > 1 for entry in ADAPTERS.values()):
+    """What a run of everything needs, as JSON."""
+    return json.dumps({**needs_of(all_jobs()), "device": config["device"]}, sort_keys=True)
+
+
+def needs_of(jobs):
+    """What jobs need, as settings of `cafa check`."""
+    by_rule = {}
+    for job in jobs:
+        by_rule.setdefault(job.rule, []).append(job)
+    files = set().union(*(job.files for job in jobs)) if jobs else set()
+    fetching = sorted({job.wildcards["dataset"] for job in by_rule.get("fetch_clips", [])})
+    packages = {"httpx": "lists and mirrors", "tenacity": "lists and mirrors"} if fetching else {}
+    if any(adapter_processes(training_of(job)) > 1 for job in by_rule.get("train_adapter", [])):
         packages["accelerate"] = "training in several processes"
-    clips = sum(sum(entry["build"].get("expected", {}).values()) for entry in DATASETS.values() if "build" in entry)
-    return json.dumps(
-        {
-            "device": config["device"],
-            "results": RESULTS,
-            "disk_bytes": round(clips * (FETCHED_MB + NORMALISED_MB) * 1e6),
-            "paths": {**needed_files(), **needed_folders()},
-            "fetch": published,
-            "packages": packages,
-        },
-        sort_keys=True,
-    )
+    needs = {
+        "results": RESULTS,
+        "device": config["device"] if any(job.needs and job.needs["gpus"] for job in jobs) else "cpu",
+        "disk": estimate(items_of(by_rule), config["window"]["seconds"], config["window"]["sample_rate"]),
+        "paths": needed_places(by_rule),
+        "fetch": {name: DATASETS[name]["fetch"] for name in fetching},
+        "packages": packages,
+        "jobs": most_of(jobs),
+    }
+    return {**needs, **needed_weights(by_rule, files)} if PRETRAINED else needs
 
 
-def needed_files():
-    """Files and folders of pretrained models; an address on the hub is none."""
+def training_of(job):
+    """Wildcards of a job of training, as functions of wildcards take them."""
+    return namedtuple("Wildcards", job.wildcards)(**job.wildcards)
+
+
+def needed_weights(by_rule, files):
+    """Pretrained models and judges that are registered, or that a job opens by their cards."""
+
+    def used(rule, name, card):
+        return (
+            any(name in job.wildcards.values() for job in by_rule.get(rule, [])) or f"{RESULTS}/models/{card}" in files
+        )
+
+    models, judges = PRETRAINED["models"], PRETRAINED["judges"]
+    return {
+        "models": {name: models[name] for name in models if used("register_model", name, f"{name}/card.json")},
+        "judges": [name for name in config["judges"] if used("register_judge", name, f"judges/{name}/card.json")],
+        "judge_settings": judges,
+        "weights_table": judges.get("table") or "config/weights.tsv",
+    }
+
+
+def needed_places(by_rule):
+    """Folders of sounds of other systems, and lists that nothing fetches."""
     found = {}
-    for name, entry in PRETRAINED["models"].items() if PRETRAINED else []:
-        for key in ("file", "source", "text_source"):
-            if key in entry and (key == "file" or is_place(entry[key])):
-                found[entry[key]] = f"model {name}; config/weights.tsv says where it is published"
+    for job in by_rule.get("make_samples", []):
+        entry = SYSTEMS[job.wildcards["system"]]
+        if entry["kind"] == "samples":
+            found[entry["folder"]] = f"system {job.wildcards['system']}"
+    for job in by_rule.get("build_published", []):
+        name = job.wildcards["dataset"]
+        found |= {list_file(part): f"list of {name}" for part in lists_of(DATASETS[name]["build"]) if "url" not in part}
     return found
 
 
-def is_place(source):
-    """Whether a source is a place on this machine; otherwise it is an address on the hub."""
-    weights = str(PRETRAINED["judges"].get("weights", "weights"))
-    return os.path.isabs(source) or os.path.exists(source) or source.split(os.sep)[0] in (weights, os.curdir, os.pardir)
+def most_of(jobs):
+    """For every rule and partition the most that its jobs ask for."""
+    found = {}
+    for job in jobs:
+        if job.needs:
+            asked = found.setdefault((job.rule, job.needs["partition"]), {"rule": job.rule, **job.needs})
+            for name in ("memory_mb", "threads", "minutes", "gpus"):
+                asked[name] = max(asked[name], job.needs[name])
+    return sorted(found.values(), key=lambda asked: (asked["rule"], asked["partition"] or ""))
 
 
-def needed_folders():
-    """Folders of the judges' weights and of sounds of other systems, and lists that nothing fetches."""
-    found = {PRETRAINED["judges"].get("weights", "weights"): "weights of the judges"} if PRETRAINED else {}
-    found |= {entry["folder"]: f"system {name}" for name, entry in SYSTEMS.items() if entry["kind"] == "samples"}
-    for name, entry in DATASETS.items():
-        for part in lists_of(entry["build"]) if entry["kind"] == "published" else []:
-            if "url" not in part:
-                found[list_file(part)] = f"list of {name}"
-    return found
+def items_of(by_rule):
+    """How many clips, rows, sounds and models are still to be made, by kind."""
+    found = Counter()
+    for rule, jobs in by_rule.items():
+        for job in jobs:
+            dataset = job.wildcards.get("dataset")
+            clips = clip_count(dataset) / DATASETS[dataset]["shards"] if dataset else 0
+            if rule == "fetch_clips" and any(s.get("kind") != "folder" for s in DATASETS[dataset]["fetch"]["sources"]):
+                found["fetched"] += clips
+            elif rule == "ingest_clips" and not reused_by(dataset):  # clips of another data set are links
+                found["normalised"] += clips
+            elif rule == "encode_clips" and PRETRAINED:
+                found[ENCODERS[job.wildcards["features"]][0]] += clips
+            elif rule == "encode_text":
+                found["text"] += clip_count(dataset) / text_shard_count(dataset)
+            elif rule == "make_samples":
+                found["samples"] += prompt_count(dataset) / len(SAMPLE_SHARDS)
+            elif rule == "embed_truth":
+                found["judged_sounds"] += clips
+                found["judged_pictures"] += clips
+            elif rule == "train_adapter":
+                found["adapters"] += 1
+    return dict(found)
+
+
+def clip_count(dataset):
+    """Clips of a data set: those of its manifest, if it is there; those that are expected; or rows of its lists."""
+    entry, manifest = DATASETS[dataset], f"{RESULTS}/manifests/{dataset}.parquet"
+    if os.path.exists(manifest):
+        from pyarrow import parquet
+
+        return parquet.read_metadata(manifest).num_rows
+    if entry["kind"] == "world":
+        return entry["clips_per_category"] * 12
+    if entry["kind"] == "folder":
+        return rows_of(entry["csv"])
+    if expected := sum((entry["build"].get("expected") or {}).values()):
+        return expected
+    lists = [list_file(part) for part in entry["build"]["lists"]]
+    return sum(rows_of(path) if os.path.exists(path) else CLIPS for path in lists)
+
+
+def rows_of(path):
+    """Lines of a list."""
+    with open(path, "rb") as file:
+        return sum(1 for _ in file)
+
+
+def prompt_count(dataset):
+    """Prompts of a data set, at most."""
+    prompts, clips = DATASETS[dataset]["prompts"], clip_count(dataset)
+    if "file" in prompts:
+        return rows_of(prompts["file"]) if os.path.exists(prompts["file"]) else clips
+    others = (prompts.get("cross") or {}).get("captions_per_clip") or LABELS.get(DATASETS[dataset].get("list"), 309) - 1
+    return clips * sum(others if name == "cross" else 1 for name in prompts)

@@ -1,0 +1,10 @@
+"""One thing that a look at a machine has found."""
+
+from typing import Literal, NamedTuple
+
+
+class Finding(NamedTuple):
+    """Something that will stop a run (``error``), or may (``warning``), and what to do."""
+
+    kind: Literal["error", "warning"]
+    text: str

@@ -1,0 +1,44 @@
+"""Files of pretrained judges, looked at before a run: nothing is read of them."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cafa.provenance import project_root
+from metrics.encoders.weights import WeightSource, read_weight_sources
+from metrics.judges.networks import WEIGHTS_OF, weights_path
+from metrics.judges.pretrained import PretrainedSettings
+
+
+class JudgeFile(NamedTuple):
+    """A file that a judge is registered from, its row of the table of weights, and why registration would refuse it."""
+
+    judge: str
+    path: Path
+    source: WeightSource
+    fault: str | None
+
+
+def files_of_judges(judges: Collection[str], settings: PretrainedSettings) -> Iterator[JudgeFile]:
+    """Every file of some judges, those of tokenizers included.
+
+    Parameters
+    ----------
+    judges : collection of str
+    settings : PretrainedSettings
+
+    Yields
+    ------
+    JudgeFile
+    """
+    sources = read_weight_sources(settings.table or project_root() / "config" / "weights.tsv")
+    for judge in judges:
+        network, *_ = WEIGHTS_OF[judge]
+        for name in WEIGHTS_OF[judge]:
+            source, fault = sources[name], None
+            path = weights_path(settings.weights, source)
+            if not path.is_file():
+                fault = f"there is no {path}: download {source.url} (licence: {source.licence}) and put it there"
+            elif name == network and source.sha256 is None and not settings.unverified:
+                fault = f"the table of weights has no SHA-256 of {path}: write that of a file you trust there"
+            yield JudgeFile(judge, path, source, fault)
