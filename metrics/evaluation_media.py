@@ -11,8 +11,9 @@ import numpy as np
 from cafa.errors import ClipError
 from cafa.media.container import Media, open_media
 from cafa.media.display import square_size
-from cafa.media.frame_graph import Filter, Grid, ShownFrames
+from cafa.media.frame_graph import Grid, ShownFrames
 from cafa.media.sound import ENOUGH, decode_sound, to_float
+from cafa.media.wide_colour import colour_filters
 
 #: Seconds by which a picture may end early; its last frame is held. Containers round the ends of their streams.
 HELD_SECONDS = Fraction(2, 25)
@@ -100,16 +101,17 @@ def _frames_at(media: Media, rates: list[Fraction]) -> Iterator[tuple[Fraction, 
     shown = ShownFrames(media, Fraction(0))
     grids: dict[Fraction, Grid] = {}
     for frame in shown:
-        grids = grids or {rate: Grid(frame, rate, _filters(shown, frame)) for rate in rates}
+        grids = grids or {rate: _grid(shown, frame, rate) for rate in rates}
         for rate, grid in grids.items():
             yield from ((rate, picture.to_ndarray()) for picture in grid.push(frame))
     for rate, grid in grids.items():
         yield from ((rate, picture.to_ndarray()) for picture in grid.push(None))
 
 
-def _filters(shown: ShownFrames, frame: Any) -> list[Filter]:
-    """What makes a frame of the source one that the judges see."""
+def _grid(shown: ShownFrames, frame: Any, rate: Fraction) -> Grid:
+    """What makes frames of the source those that the judges see."""
     size = square_size(frame, shown.aspect)
     shape = [] if size == (frame.width, frame.height) else [("scale", f"{size[0]}:{size[1]}:flags=bicubic")]
-    # Turned last: a picture of RGB can be turned without a loss.
-    return [*shape, ("format", "rgb24"), *shown.orientation.filters]
+    with colour_filters(shown.colour) as wide:
+        # Turned last: a picture of RGB can be turned without a loss.
+        return Grid(frame, rate, [*shape, *wide, ("format", "rgb24"), *shown.orientation.filters])

@@ -16,13 +16,16 @@ from cafa.errors import ClipError
 
 #: Containers that are opened. Without a list FFmpeg also follows playlists (HLS, concat), which may
 #: name other files and hosts, and takes pictures and subtitles for videos.
-CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,flac,mp3,aac,h264,hevc,m4v,mxf,w64,aiff,caf"
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,flac,mp3,aac,h264,hevc,m4v,mxf,w64,aiff,caf,gif"
 
 #: Top-level boxes of the ISO base media format (mp4, mov) that a whole file may begin or end with.
 BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra", b"sidx", b"styp", b"uuid"}
 
 #: Names of the elements that a Matroska or WebM file begins with.
 EBML, SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+
+#: Hundredths of a second: a shorter delay of a GIF counts as the usual one, as in browsers.
+SHORTEST_DELAY, USUAL_DELAY = 2, 10
 
 #: Seconds decoded before the window after a seek: sound codecs need earlier frames to be exact.
 PREROLL = 1
@@ -94,11 +97,14 @@ class Media:
             ``corrupt`` or ``unreadable``, when decoding fails.
         """
         _decode_strictly(stream)
-        offset = round((self.origin + start) / stream.time_base)
-        expected = 0
-        for frame in self._from(stream, offset) if start > PREROLL else self._decode(stream):
+        offset, tick = round((self.origin + start) / stream.time_base), round(1 / (100 * stream.time_base))
+        still = self.container.format.name == "gif"  # pictures with delays, of which some are not meant as they are
+        expected = -offset if still else 0
+        for frame in self._from(stream, offset) if start > PREROLL and not still else self._decode(stream):
             time = _presentation_time(frame)
-            time = expected if time is None else time - offset
+            time = expected if time is None or still else time - offset
+            if still and frame.duration < SHORTEST_DELAY * tick:
+                frame.duration = USUAL_DELAY * tick
             expected = time + (frame.duration or 0)
             yield frame, time
 

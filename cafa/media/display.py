@@ -8,14 +8,15 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Colorspace
 
+from cafa.media.wide_colour import UNSPECIFIED, colour_of
+
 #: A pixel that is less than this away from square counts as square: programs that round sizes write such shapes, and
 #: every shape in use that is meant differs by 6 % or more.
 NEARLY_SQUARE = Fraction(1, 50)
 #: Pixels from which a picture without tags counts as HD, so as BT.709: of its longer side, or beyond of its shorter.
 HD_LONG, SD_SHORT = 1280, 576
-#: FFmpeg's number of a colour matrix that the file does not name.
-UNSPECIFIED = 2
-BT709 = int(Colorspace.ITU709)
+#: FFmpeg's numbers of these matrices; that of BT.2020 is the one of its primaries too
+BT709, BT2020 = int(Colorspace.ITU709), int(Colorspace.BT2020)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def square_size(frame: Any, aspect: Fraction) -> tuple[int, int]:
 
 
 def name_matrix(frame: Any) -> bool:
-    """Name the colour matrix of a frame without one where it is HD: BT.709, as players take it.
+    """Name the colour matrix of a frame without one: of HD BT.709, as players take it; of BT.2020's colours its own.
 
     Smaller pictures stay as they are: FFmpeg takes them for BT.601, as players do.
 
@@ -112,11 +113,17 @@ def name_matrix(frame: Any) -> bool:
     Returns
     -------
     bool
-        Whether it was.
+        Whether BT.709 was assumed.
     """
     sides = sorted((frame.width, frame.height))
     luma = not (frame.format.is_rgb or frame.format.has_palette)
-    assumed = luma and int(frame.colorspace) == UNSPECIFIED and (sides[1] >= HD_LONG or sides[0] > SD_SHORT)
+    if not luma or int(frame.colorspace) != UNSPECIFIED:
+        return False
+    colour = colour_of(frame)
+    if colour is not None and colour[0] == BT2020:
+        frame.colorspace = BT2020
+        return False
+    assumed = sides[1] >= HD_LONG or sides[0] > SD_SHORT
     if assumed:
         frame.colorspace = BT709
     return assumed

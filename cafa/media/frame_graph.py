@@ -11,9 +11,10 @@ from av.filter import Graph
 from cafa.errors import ClipError
 from cafa.media.container import Media
 from cafa.media.display import Orientation, name_matrix, orientation, pixel_aspect, square_size
+from cafa.media.wide_colour import colour_of
 
 #: A filter of FFmpeg and its arguments.
-Filter = tuple[str, str | None]
+Filter = tuple[str, str | dict[str, str] | None]
 
 
 class ShownFrames:
@@ -28,8 +29,9 @@ class ShownFrames:
 
     Attributes
     ----------
-    orientation, aspect, assumed
-        Of the first frame: how to bring it upright, the shape of its pixels, whether its colour matrix was assumed.
+    orientation, aspect, assumed, colour
+        Of the first frame: how to bring it upright, the shape of its pixels, whether its colour matrix was assumed, and
+        what :func:`cafa.media.wide_colour.colour_of` says.
     first, last, end : float
         Seconds: times of the first and of the last decoded frame, and when the latter ends.
     ended : bool
@@ -40,7 +42,7 @@ class ShownFrames:
         self._media, self._start = media, start
         self.stream = media.stream("video")
         self.orientation, self.aspect = Orientation(), pixel_aspect(self.stream)
-        self.assumed = False
+        self.assumed, self.colour = False, None
         self.first = self.last = self.end = 0.0
         self.ended = False
         self._deinterlacer = _Deinterlacer()
@@ -72,7 +74,8 @@ class ShownFrames:
             assumed = name_matrix(frame)
             if not begun:
                 begun = True
-                self.first, self.assumed, self.orientation = self.last, assumed, orientation(frame)
+                self.first, self.assumed = self.last, assumed
+                self.orientation, self.colour = orientation(frame), colour_of(frame)
             frame.pts, frame.time_base = time, time_base
             yield from self._deinterlacer.push(frame)
         self.ended = True
@@ -121,8 +124,8 @@ class Grid:
         The first one, of :class:`ShownFrames`.
     rate : Fraction
         Frames per second.
-    filters : sequence of (str, str or None)
-        What is then done to each frame: filters of FFmpeg with their arguments.
+    filters : sequence of (str, str, dict or None)
+        What is then done to each frame: filters of FFmpeg with their arguments, by name where they need no quotes.
     """
 
     def __init__(self, frame: Any, rate: Fraction, filters: Sequence[Filter]) -> None:
@@ -141,7 +144,7 @@ def build(frame: Any, filters: Sequence[Filter]) -> Graph:
     ----------
     frame : av.VideoFrame
         With its time base.
-    filters : sequence of (str, str or None)
+    filters : sequence of (str, str, dict or None)
     """
     graph = Graph()
     graph.threads = 1
@@ -150,9 +153,13 @@ def build(frame: Any, filters: Sequence[Filter]) -> Graph:
         f":time_base={frame.time_base.numerator}/{frame.time_base.denominator}"
         f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
     )
-    chain = [graph.add("buffer", source), *(graph.add(name, arguments) for name, arguments in filters)]
+    chain = [graph.add("buffer", source), *(_added(graph, *named) for named in filters)]
     graph.link_nodes(*chain, graph.add("buffersink")).configure()
     return graph
+
+
+def _added(graph: Graph, name: str, arguments: str | dict[str, str] | None) -> Any:
+    return graph.add(name, **arguments) if isinstance(arguments, dict) else graph.add(name, arguments)
 
 
 def _through(graph: Graph, frame: Any | None) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from cafa.media import FRAME_RATE
 from cafa.media.container import Media
 from cafa.media.display import ratio
 from cafa.media.frame_graph import Filter, Grid, ShownFrames
+from cafa.media.wide_colour import ACCURATE, colour_filters, name_of
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 #: FFmpeg's numbers of the colour matrices that are BT.601 (unspecified counts as such, BT.470 BG is the
@@ -83,19 +84,25 @@ def _size(shown: ShownFrames, frame: Any, short_side: int) -> tuple[int, int]:
     return _even(width * scale), _even(height * scale)
 
 
-def _filters(shown: ShownFrames, frame: Any, size: tuple[int, int]) -> list[Filter]:
-    """What makes a frame of the source one of the written clip."""
-    turned = shown.orientation.filters
+def _grid(shown: ShownFrames, frame: Any, size: tuple[int, int]) -> Grid:
+    """What makes frames of the source those of the written clip."""
+    turned: list[Filter] = [*shown.orientation.filters]
+    out = "out_color_matrix=smpte170m:out_range=tv"
+    resized = f"{size[0]}:{size[1]}:flags={ACCURATE if shown.assumed else 'bicubic'}"
     as_it_is = (
         shown.orientation.sides(frame.width, frame.height) == size
         and frame.format.name == "yuv420p"
         and frame.color_range != ColorRange.JPEG
         and frame.colorspace in BT601
     )
-    if as_it_is:
-        return turned
-    scale = f"{size[0]}:{size[1]}:flags=bicubic:out_color_matrix=smpte170m:out_range=tv"
-    return [*turned, ("scale", scale), ("format", "yuv420p")]
+    with colour_filters(shown.colour) as wide:
+        if wide:
+            filters = [("scale", resized), *wide, ("scale", f"flags={ACCURATE}:{out}"), ("format", "yuv420p")]
+        elif as_it_is:
+            filters = []
+        else:
+            filters = [("scale", f"{resized}:{out}"), ("format", "yuv420p")]
+        return Grid(frame, Fraction(FRAME_RATE), [*turned, *filters])
 
 
 class _Writer:
@@ -145,7 +152,7 @@ class _Source:
             if grid is None:
                 self._describe(frame)
                 size = _size(self.shown, frame, self._short_side)
-                grid = Grid(frame, Fraction(FRAME_RATE), _filters(self.shown, frame, size))
+                grid = _grid(self.shown, frame, size)
             yield from grid.push(frame)
         if grid is not None and self.shown.end > 0:
             yield from grid.push(None)
@@ -164,6 +171,11 @@ class _Source:
             "frame_rate": str(rate) if rate else None,
         }
 
+    def _colour(self) -> str:
+        if self.shown.colour is not None:
+            return name_of(self.shown.colour)
+        return "BT.709, assumed" if self.shown.assumed else ""
+
     @property
     def facts(self) -> dict[str, Any]:
         """Facts of the source; what is rare only where it was found."""
@@ -171,7 +183,7 @@ class _Source:
             "mirrored": self.shown.orientation.mirrored,
             "pixel_aspect": "" if self.shown.aspect == 1 else ratio(self.shown.aspect),
             "interlaced_frames": self.shown.interlaced,
-            "colour": "BT.709, assumed" if self.shown.assumed else "",
+            "colour": self._colour(),
         }
         return self._facts | {name: value for name, value in rare.items() if value}
 
