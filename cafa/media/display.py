@@ -8,6 +8,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Colorspace
 
+from cafa.errors import ClipError
 from cafa.media.wide_colour import UNSPECIFIED, colour_of
 
 #: A pixel that is less than this away from square counts as square: programs that round sizes write such shapes, and
@@ -17,6 +18,8 @@ NEARLY_SQUARE = Fraction(1, 50)
 HD_LONG, SD_SHORT = 1280, 576
 #: FFmpeg's numbers of these matrices; that of BT.2020 is the one of its primaries too
 BT709, BT2020 = int(Colorspace.ITU709), int(Colorspace.BT2020)
+#: numbers of the matrices that FFmpeg converts, and of the one that follows from the primaries (ITU-T H.273)
+MATRICES, OF_THE_PRIMARIES = (0, 1, 4, 5, 6, 7, 9, 10), 12
 
 
 @dataclass(frozen=True)
@@ -114,12 +117,26 @@ def name_matrix(frame: Any) -> bool:
     -------
     bool
         Whether BT.709 was assumed.
+
+    Raises
+    ------
+    ClipError
+        ``corrupt``, if it names one that FFmpeg does not convert.
     """
     sides = sorted((frame.width, frame.height))
-    luma = not (frame.format.is_rgb or frame.format.has_palette)
-    if not luma or int(frame.colorspace) != UNSPECIFIED:
+    if frame.format.is_rgb or frame.format.has_palette:
         return False
     colour = colour_of(frame)
+    if int(frame.colorspace) == OF_THE_PRIMARIES:
+        frame.colorspace = BT2020 if colour is not None and colour[0] == BT2020 else BT709
+    if int(frame.colorspace) not in (*MATRICES, UNSPECIFIED):
+        raise ClipError(
+            "corrupt",
+            f"FFmpeg does not convert the colour matrix that the picture names (number {int(frame.colorspace)} of ITU-T"
+            f" H.273; {', '.join(map(str, MATRICES))} it does): make another file of it first",
+        )
+    if int(frame.colorspace) != UNSPECIFIED:
+        return False
     if colour is not None and colour[0] == BT2020:
         frame.colorspace = BT2020
         return False

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
+from cafa.errors import ClipError
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from metrics.evaluation_media import sample_frames
@@ -118,3 +119,19 @@ def test_rgb_has_no_matrix(tmp_path: Path) -> None:
     for reader, seen_colours in found.items():
         assert np.abs(seen_colours - colours).max() < 6, reader
     assert "source_colour" not in facts
+
+
+@pytest.mark.parametrize("number", [8, 11, 14])
+def test_a_matrix_that_is_not_known_is_said(tmp_path: Path, number: int) -> None:
+    path = patches(tmp_path / "clip.mp4", (96, 128), colorspace=number)
+    with pytest.raises(ClipError, match=f"number {number} of ITU-T H.273") as caught:
+        seen(path)
+    assert caught.value.reason == "corrupt"
+    with pytest.raises(ClipError, match=f"number {number} of"):
+        sample_frames(path, {Fraction(25): 10}, lambda frame: frame)
+
+
+def test_a_matrix_that_follows_from_the_primaries(tmp_path: Path) -> None:
+    _, colours = seen(patches(tmp_path / "clip.mp4", (96, 128), colorspace=12))
+    for reader, found in colours.items():
+        assert np.abs(found - rgb_of(PATCHES, "BT.709")).max() < 6, reader
