@@ -24,11 +24,11 @@ BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra",
 #: Names of the elements that a Matroska or WebM file begins with.
 EBML, SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 
-#: Hundredths of a second: a shorter delay of a GIF counts as the usual one, as in browsers.
-SHORTEST_DELAY, USUAL_DELAY = 2, 10
-
 #: Seconds decoded before the window after a seek: sound codecs need earlier frames to be exact.
 PREROLL = 1
+
+#: Hundredths of a second: a shorter delay of a GIF counts as the usual one, as in browsers.
+SHORTEST_DELAY, USUAL_DELAY = 2, 10
 
 
 @dataclass(frozen=True)

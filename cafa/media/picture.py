@@ -157,6 +157,16 @@ class _Source:
         if grid is not None and self.shown.end > 0:
             yield from grid.push(None)
 
+    @property
+    def last(self) -> float:
+        """Seconds from the window's start to the time of the last decoded frame."""
+        return self.shown.last
+
+    @property
+    def end(self) -> float:
+        """Seconds from the window's start to the end of that frame."""
+        return self.shown.end
+
     def _describe(self, frame: Any) -> None:
         stream, shown = self.shown.stream, self.shown
         if min(frame.width, frame.height, *shown.square_size(frame)) < SMALLEST_SIDE:
@@ -234,8 +244,8 @@ def write_picture(
         frames=writer.frames,
         held=held,
         delay=max(source.shown.first, 0.0),
-        end=source.shown.end,
-        last=source.shown.last,
+        end=source.end,
+        last=source.last,
         ended=source.shown.ended,
         width=frame.width,
         height=frame.height,
