@@ -1,13 +1,20 @@
 import json
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cafa.errors import InputError
+from cafa.provenance import project_root
 from metrics import witnesses
 from metrics.witnesses import ANSWERS, TOLERANCES, write_parity
+from tests.published_forms import save_panns
 
 ENVS = Path(__file__).resolve().parents[2] / "envs"
 
@@ -82,3 +89,20 @@ def test_conda_and_pip_install_the_same():
     assert [line.strip("- ") for line in conda.split("- pip:\n")[1].splitlines()] == pinned
     assert all("==" in line for line in pinned)
     assert conda.startswith("# Separate, because")
+
+
+def test_the_packages_get_the_published_panns_in_a_form_that_they_can_read(tmp_path: Path):
+    """The scripts run in another environment; torch refuses the published file, which holds arrays of numpy."""
+    tensors = {"fc1.weight": torch.arange(6.0).view(2, 3)}
+    published, given = tmp_path / "published.pth", tmp_path / "given.pth"
+    save_panns(published, tensors)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(published, weights_only=True)
+    code = "import sys, pathlib, witness_packages as w; w.take_panns(*map(pathlib.Path, sys.argv[1:]))"
+    root = project_root()
+    path = os.pathsep.join([str(root), str(root / "workflow" / "scripts")])
+    command = [sys.executable, "-c", code, str(published), str(given)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True)
+    found = torch.load(given, weights_only=True)["model"]
+    assert found.keys() == tensors.keys()
+    assert torch.equal(found["fc1.weight"], tensors["fc1.weight"])

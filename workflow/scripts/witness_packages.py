@@ -8,6 +8,7 @@ import soundfile
 import torch
 from witness_standins import bare_package, importing, replace_modules
 
+from cafa.checkpoint_reader import read_tensors
 from metrics.parity_inputs import wave, waves
 from metrics.parity_weights import GAIN, fill
 
@@ -35,6 +36,11 @@ def transformers_first() -> None:
         getattr(importlib.import_module("transformers"), name)
 
 
+def take_panns(published: Path, file: Path) -> None:
+    """Put the published network where packages look for it, without its sampler's arrays, which torch will not read."""
+    torch.save({"model": read_tensors(published, "model")}, file)
+
+
 def panns(folder: Path, weights: Path | None, offline: bool) -> Said:
     """panns-inference: its network only, since importing the package downloads a list of labels."""
     replaced = replace_modules(["torchaudio"])
@@ -48,7 +54,7 @@ def panns(folder: Path, weights: Path | None, offline: bool) -> Said:
     if weights is None:
         torch.save({"model": fill(network, GAIN).state_dict()}, file)
     else:
-        file.symlink_to((weights / PANNS).resolve())
+        take_panns(weights / PANNS, file)
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["model"])
     # frechet-audio-distance looks for the same file under the name that its address has
     (folder / "weights" / PANNS.replace("=", "%3D")).symlink_to(PANNS)

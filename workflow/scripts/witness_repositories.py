@@ -7,6 +7,7 @@ import torch
 from witness_packages import Said, transformers_first
 from witness_standins import bare_package, importing, replace_modules, replace_names
 
+from cafa.checkpoint_reader import read_tensors
 from metrics.parity_inputs import normal
 from metrics.parity_weights import GAIN, fill
 
@@ -36,7 +37,7 @@ def imagebind(folder: Path, weights: Path | None, offline: bool) -> Said:
         torch.save(fill(network, GAIN).state_dict(), file)
     else:
         file.symlink_to((weights / IMAGEBIND).resolve())
-        tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        tensors = read_tensors(file)
         kept = {name: value for name, value in tensors.items() if name in network.state_dict()}
         network.load_state_dict(kept, strict=True)
     mel, frames = normal(21, 2, 3, 1, 128, 204), normal(22, 1, 2, 3, 2, 224, 224)
@@ -80,7 +81,7 @@ def synchformer(folder: Path, weights: Path | None, offline: bool) -> Said:
         torch.save(fill(network, GAIN).state_dict(), file)
     else:
         file.symlink_to((weights / SYNCHFORMER).resolve())
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        network.load_state_dict(read_tensors(file))
     network.eval()
     frames = normal(12, 1, 2, 16, 3, 224, 224).clamp(-1, 1)
     mel = normal(11, 1, 14, 1, 128, 66) * 0.5
