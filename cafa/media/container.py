@@ -24,6 +24,9 @@ BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra",
 #: Names of the elements that a Matroska or WebM file begins with.
 EBML, SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 
+#: Above it the size in a RIFF header (AVI) means "not known", as programs write it that cannot go back.
+LARGEST_RIFF = 0x7F000000
+
 #: Seconds decoded before the window after a seek: sound codecs need earlier frames to be exact.
 PREROLL = 1
 
@@ -193,6 +196,7 @@ def open_media(path: str | Path) -> Iterator[Media]:
     try:
         boxes = _check_boxes(path)
         _check_segment(path)
+        _check_riff(path)
         container = av.open(
             str(path),
             metadata_errors="replace",
@@ -259,6 +263,18 @@ def _check_segment(path: Path) -> None:
     missing = 0 if length is None else place + length - path.stat().st_size
     if missing > 0:
         raise ClipError("truncated", f"{path}: its segment promises {missing} bytes more than the file has")
+
+
+def _check_riff(path: Path) -> None:
+    """Refuse an AVI that is shorter than its header says: FFmpeg plays what is left, and derives lengths from that."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"AVI ":
+        return
+    length = int.from_bytes(head[4:8], "little")
+    missing = 8 + length - path.stat().st_size
+    if missing > 1 and length < LARGEST_RIFF:  # an odd byte of padding may be counted
+        raise ClipError("truncated", f"{path}: its header promises {missing} bytes more than the file has")
 
 
 def _ebml_size(data: bytes, place: int) -> tuple[int | None, int]:

@@ -17,12 +17,22 @@ from cafa.media.usable_sound import check_samples
 
 #: The last frame may be this many frames early: containers round the ends of their streams.
 FRAMES_MISSING = 2
+#: Seconds by which a stream may end before what its headers promise: the last frames of codecs, rounded lengths.
+SLACK = 0.1
+#: Of a frame: so much may a length miss a whole number of frames by floating-point arithmetic.
+ROUNDING = 1e-6
 
 
 class NormaliseSettings(PictureSettings):
     """How clips are normalised."""
 
     minimum_seconds: float = Field(0.5, gt=0, description="shorter clips are refused")
+    at_least_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="a clip that ends earlier than was asked for is kept with its own length where its picture and its "
+        "sound last this long; null: it is refused unless less than two frames and 2 % of the sound are missing",
+    )
     latest_start: float = Field(
         1.0,
         ge=0,
@@ -53,7 +63,8 @@ def normalise_clip(
     start : float
         Begin of the window, seconds.
     duration : float, optional
-        Seconds; rounded to whole frames. None: all that both picture and sound have.
+        Seconds; rounded to whole frames. None: all that both picture and sound have. With
+        ``settings.at_least_seconds`` the outputs may be shorter: as long as both picture and sound are.
     settings : NormaliseSettings
         Sizes, encoder, limits.
     video_output, sound_output : str or Path
@@ -65,7 +76,8 @@ def normalise_clip(
     dict
         JSON-serialisable facts: what was written and what the source was. ``held_frames``,
         ``picture_delay``, ``sound_delay``, ``gap_samples``, ``padded_samples`` and ``clipped_samples``
-        count everything in the outputs that is not the source's.
+        count everything in the outputs that is not the source's; ``missing_seconds``, where there are any, what
+        was asked for (without a duration: what the file promises) and is not there.
 
     Raises
     ------
@@ -78,7 +90,7 @@ def normalise_clip(
     sound = None
     with whole(video_output) as video_file:
         if sound_output is not None:
-            # The sound comes first: it is cheap, and for a whole file the picture must end with it.
+            # The sound comes first: it is cheap, and the picture must not be longer.
             with open_media(source) as media:
                 media.stream("video")  # no picture: say so before decoding
                 seconds = None if frames is None else Fraction(frames, FRAME_RATE)
@@ -86,15 +98,14 @@ def normalise_clip(
                 _check_sound(media, sound, begin, seconds, settings)
                 check_samples(sound.samples, sound.sample_rate)
         with open_media(source) as media:
-            most = frames if frames is not None or sound is None else int(sound.seconds * FRAME_RATE + 1e-6)
-            hold = 0 if frames is None else FRAMES_MISSING
+            most, hold = _most_frames(sound, frames), 0 if frames is None else FRAMES_MISSING
             picture = write_picture(media, video_file, start=begin, frames=most, hold=hold, settings=settings)
             if picture.delay > settings.latest_start:
                 raise ClipError("short", f"the picture begins {picture.delay:.3f} s late")
             if frames is None:
-                _check_whole(media, picture, begin, sound)
+                missing = _check_whole(media, picture, begin, sound, settings)
             else:
-                _check_picture(media, picture, begin, frames)
+                missing = _check_picture(media, picture, begin, frames, settings)
             seconds = picture.frames / FRAME_RATE
             if seconds < settings.minimum_seconds:
                 raise ClipError("short", f"{seconds:.3f} s, at least {settings.minimum_seconds:.3f} s wanted")
@@ -104,6 +115,8 @@ def normalise_clip(
                 if len(getattr(media.container.streams, kind)) > 1
             }
         facts = _facts(picture, sound) | {f"source_{kind}_track": taken for kind, taken in tracks.items()}
+        if missing:
+            facts["missing_seconds"] = round(missing, 6)
         if sound is not None and sound_output is not None:
             samples = round(Fraction(picture.frames, FRAME_RATE) * sound.sample_rate)
             facts["padded_samples"] = max(samples - sound.samples.shape[1], 0)
@@ -118,43 +131,67 @@ def normalise_clip(
 def _check_sound(
     media: Media, sound: Sound, begin: Fraction, wanted: Fraction | None, settings: NormaliseSettings
 ) -> None:
-    """Refuse a sound that begins too late, or holds less than 0.98 of what was asked for."""
+    """Refuse a sound that begins too late, or ends too early; 2 % of what was asked for may be missing."""
     delay = sound.delay / sound.sample_rate
     if delay > settings.latest_start:
         raise ClipError("short", f"the sound begins {delay:.3f} s late")
     promised = media.promised_end(media.stream("audio"))
-    end = float(begin) + sound.seconds
+    end, gap = float(begin) + sound.seconds, sound.gap / sound.sample_rate
+    enough = _is_enough(_frames_heard(sound), settings)
     if wanted is None:
-        if promised is not None and end < promised - _slack(promised - float(begin)):
+        if promised is not None and end < promised - _slack(promised - float(begin)) and not enough:
             raise ClipError("truncated", f"the sound ends at {end:.3f} s, the file promises {promised:.3f} s")
         return
-    present = sound.seconds - sound.gap / sound.sample_rate
-    if present < ENOUGH * wanted:
-        asked = float(begin + wanted)
-        cut = promised is not None and promised >= asked - (1 - ENOUGH) * float(wanted) and not sound.gap
-        raise ClipError(
-            "truncated" if cut else "short",
-            f"{present:.3f} s of sound up to {end:.3f} s, wanted {float(wanted):.3f} s up to {asked:.3f} s"
-            + (f"; the file promises {promised:.3f} s" if cut else ""),
-        )
+    present, allowed_gap = sound.seconds - gap, (1 - ENOUGH) * wanted
+    if present >= ENOUGH * wanted or (enough and gap <= allowed_gap):
+        return
+    asked = float(begin + wanted)
+    message = f"{present:.3f} s of sound up to {end:.3f} s, wanted {float(wanted):.3f} s up to {asked:.3f} s"
+    ended = sound.seconds < wanted - Fraction(1, FRAME_RATE)
+    raise _ends_early(message, end, promised if ended else None)
 
 
-def _check_picture(media: Media, picture: Picture, begin: Fraction, frames: int) -> None:
-    """Refuse a picture that ends before the window."""
-    wanted, missing = frames / FRAME_RATE, FRAMES_MISSING / FRAME_RATE
-    if picture.last < wanted - missing and picture.end < wanted - missing / 2:
-        end, asked = float(begin) + picture.end, float(begin) + wanted
-        promised = media.promised_end(media.stream("video"))
-        cut = promised is not None and promised >= asked - missing
-        raise ClipError(
-            "truncated" if cut else "short",
-            f"the picture ends at {end:.3f} s, wanted up to {asked:.3f} s"
-            + (f"; the file promises {promised:.3f} s" if cut else ""),
-        )
+def _frames_heard(sound: Sound) -> int:
+    """Whole frames that the sound lasts."""
+    return int(sound.seconds * FRAME_RATE + ROUNDING)
 
 
-def _check_whole(media: Media, picture: Picture, begin: Fraction, sound: Sound | None) -> None:
-    """Refuse a whole file whose picture is cut, or whose picture and sound differ in length."""
+def _most_frames(sound: Sound | None, frames: int | None) -> int | None:
+    """Frames that the picture may have: as many as were asked for and the sound lasts, but for a codec's last frame."""
+    if sound is None:
+        return frames
+    if frames is not None and sound.seconds >= ENOUGH * frames / FRAME_RATE:
+        return frames
+    return _frames_heard(sound)
+
+
+def _is_enough(frames: int, settings: NormaliseSettings) -> bool:
+    """Whether a clip of so many frames may be kept though more was asked for."""
+    return settings.at_least_seconds is not None and frames >= frame_count(settings.at_least_seconds)
+
+
+def _ends_early(message: str, end: float, promised: float | None) -> ClipError:
+    """``truncated`` where the stream's headers promise more than there was to decode, else ``short``."""
+    if promised is not None and promised > end + SLACK:
+        return ClipError("truncated", f"{message}; the file promises {promised:.3f} s")
+    return ClipError("short", message)
+
+
+def _check_picture(media: Media, picture: Picture, begin: Fraction, frames: int, settings: NormaliseSettings) -> float:
+    """Seconds that were asked for and are missing; refuses a picture that ends too early."""
+    missing = (frames - picture.frames) / FRAME_RATE
+    if not missing or _is_enough(picture.frames, settings):
+        return missing
+    end, asked = float(begin) + picture.end, float(begin) + frames / FRAME_RATE
+    message = f"the picture ends at {end:.3f} s, wanted up to {asked:.3f} s"
+    raise _ends_early(message, end, media.promised_end(media.stream("video")) if picture.ended else None)
+
+
+def _check_whole(
+    media: Media, picture: Picture, begin: Fraction, sound: Sound | None, settings: NormaliseSettings
+) -> float:
+    """Seconds that only one of picture and sound has, or that the file promises and are not there, where the clip is
+    kept without them; refuses a whole file of which too much is missing."""
     streams = ["video"] if sound is None else ["video", "audio"]
     promised = {kind: media.promised_end(media.stream(kind)) for kind in streams}
     ends = [end - float(begin) for end in promised.values() if end is not None]
@@ -165,7 +202,9 @@ def _check_whole(media: Media, picture: Picture, begin: Fraction, sound: Sound |
     longest = max([0.0, *ends])
     common = picture.frames / FRAME_RATE
     if common >= longest - _slack(longest):
-        return
+        return 0.0
+    if _is_enough(picture.frames, settings):
+        return longest - common
     end = float(begin) + picture.end
     if promised["video"] is not None and end < promised["video"] - _slack(longest) and picture.ended:
         raise ClipError("truncated", f"the picture ends at {end:.3f} s, the file promises {promised['video']:.3f} s")
@@ -179,7 +218,7 @@ def _check_whole(media: Media, picture: Picture, begin: Fraction, sound: Sound |
 
 def _slack(seconds: float) -> float:
     """Seconds by which the end of a whole file may miss what its headers say, or its streams each other."""
-    return max((1 - ENOUGH) * seconds, 0.1)
+    return max((1 - ENOUGH) * seconds, SLACK)
 
 
 def _fit(samples: np.ndarray, wanted: int) -> np.ndarray:

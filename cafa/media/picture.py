@@ -145,6 +145,11 @@ class _Source:
         self._short_side = short_side
         self._facts: dict[str, Any] = {}
 
+    def reaches(self, frames: int, missing: int) -> bool:
+        """Whether the last frame is at most `missing` frames early for a picture of so many."""
+        wanted, early = frames / FRAME_RATE, missing / FRAME_RATE
+        return self.last >= wanted - early or self.end >= wanted - early / 2
+
     def frames(self) -> Iterator[Any]:
         """Converted frames, one per 25th of a second."""
         grid = None
@@ -214,7 +219,8 @@ def write_picture(
     frames : int, optional
         Frames to write at most. None: to the end of the stream.
     hold : int
-        How often the last frame may be repeated to reach `frames`.
+        Frames by which the stream's last frame may be early: it is then repeated to reach `frames`. A stream that ends
+        before that is written as it is, without a repeated frame.
     settings : PictureSettings
         Size and encoder.
 
@@ -234,9 +240,10 @@ def write_picture(
                 break
         if writer is None:
             raise ClipError("short", f"no frame at all from {float(start):.3f} s on")
-        while held < hold and writer.frames < (frames or 0):
-            writer.write(frame)
-            held += 1
+        if frames is not None and source.reaches(frames, hold):
+            while held < hold and writer.frames < frames:
+                writer.write(frame)
+                held += 1
     finally:
         if writer is not None:
             writer.close()
