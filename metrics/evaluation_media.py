@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cafa.errors import ClipError
-from cafa.media.container import Media, open_media
+from cafa.media.container import open_media
+from cafa.media.damage import DAMAGED_SHARE
 from cafa.media.display import square_size
 from cafa.media.frame_graph import Grid, ShownFrames
 from cafa.media.sound import ENOUGH, decode_sound, to_float
@@ -76,7 +77,8 @@ def sample_frames(
     Raises
     ------
     ClipError
-        ``no_video``, ``corrupt``...; ``short`` if more than 0.08 s are missing.
+        ``no_video``, ``corrupt`` (more damage than :data:`cafa.media.damage.DAMAGED_SHARE`)...; ``short`` if more than
+        0.08 s are missing.
     """
     kept: dict[Fraction, list[np.ndarray]] = {rate: [] for rate in counts}
 
@@ -84,11 +86,13 @@ def sample_frames(
         return [rate for rate, count in counts.items() if len(kept[rate]) < count]
 
     with open_media(path) as media:
-        for rate, frame in _frames_at(media, list(counts)):
+        shown = ShownFrames(media, Fraction(0))
+        for rate, frame in _frames_at(shown, list(counts)):
             if len(kept[rate]) < counts[rate]:
                 kept[rate].append(resize(frame))
             if not missing():
                 break
+        shown.damage.check(DAMAGED_SHARE, "video")
     for rate in missing():
         lacking = counts[rate] - len(kept[rate])
         if not kept[rate] or lacking > HELD_SECONDS * rate:
@@ -97,8 +101,7 @@ def sample_frames(
     return {rate: np.stack(frames) for rate, frames in kept.items()}
 
 
-def _frames_at(media: Media, rates: list[Fraction]) -> Iterator[tuple[Fraction, np.ndarray]]:
-    shown = ShownFrames(media, Fraction(0))
+def _frames_at(shown: ShownFrames, rates: list[Fraction]) -> Iterator[tuple[Fraction, np.ndarray]]:
     grids: dict[Fraction, Grid] = {}
     for frame in shown:
         grids = grids or {rate: _grid(shown, frame, rate) for rate in rates}

@@ -13,6 +13,8 @@ import av.error
 from av.stream import Disposition
 
 from cafa.errors import ClipError
+from cafa.media.damage import Damage
+from cafa.media.decoding import Decoding, clip_error, presentation_time
 
 #: Containers that are opened. Without a list FFmpeg also follows playlists (HLS, concat), which may
 #: name other files and hosts, and takes pictures and subtitles for videos.
@@ -85,8 +87,17 @@ class Media:
         begin = (stream.start_time or 0) * stream.time_base
         return float(begin + stream.duration * stream.time_base - self.origin)
 
-    def frames(self, stream: Any, start: Fraction) -> Iterator[tuple[Any, int]]:
+    def frames(self, stream: Any, start: Fraction, damage: Damage | None = None) -> Iterator[tuple[Any, int]]:
         """Decode a stream strictly, from before `start` (seconds from the origin) to its end; call it once.
+
+        Parameters
+        ----------
+        stream : av.stream.Stream
+        start : Fraction
+        damage : Damage, optional
+            Files of unknown origin: damaged frames are left out (the frame before them stays on screen, or there is
+            silence) and counted here; whoever reads asks :meth:`cafa.media.damage.Damage.check` at the end. None: the
+            first damage ends it.
 
         Yields
         ------
@@ -103,23 +114,28 @@ class Media:
         offset, tick = round((self.origin + start) / stream.time_base), round(1 / (100 * stream.time_base))
         still = self.container.format.name == "gif"  # pictures with delays, of which some are not meant as they are
         expected = -offset if still else 0
-        for frame in self._from(stream, offset) if start > PREROLL and not still else self._decode(stream):
-            time = _presentation_time(frame)
+        decoding = Decoding(self.container, stream, offset, damage)
+        seeking = start > PREROLL and not still
+        for frame in self._from(decoding, offset) if seeking else self._from_the_begin(decoding):
+            time = presentation_time(frame)
             time = expected if time is None or still else time - offset
             if still and frame.duration < SHORTEST_DELAY * tick:
                 frame.duration = USUAL_DELAY * tick
             expected = time + (frame.duration or 0)
+            if damage is not None and time >= 0:
+                damage.seen += 1
             yield frame, time
 
-    def _from(self, stream: Any, offset: int) -> Iterator[Any]:
+    def _from(self, decoding: Decoding, offset: int) -> Iterator[Any]:
         """Frames from before `offset`: after a seek if that leads there, else all of the file's."""
+        stream = decoding.stream
         try:
             self.container.seek(offset - round(PREROLL / stream.time_base), stream=stream)
-            frames = self._decode(stream, after_seek=True)
+            frames = decoding.frames(after_seek=True)
             first = next(frames, None)
         except (av.error.FFmpegError, ClipError):
             first = None
-        time = None if first is None else _presentation_time(first)
+        time = None if first is None else presentation_time(first)
         if time is not None and time <= offset:
             yield from itertools.chain([first], frames)
             return
@@ -127,30 +143,21 @@ class Media:
         with open_media(self.path) as again:
             again_stream = again.container.streams[stream.index]
             _decode_strictly(again_stream)
-            yield from again._decode(again_stream)
+            if decoding.damage is not None:
+                decoding.damage.reset()
+            yield from again._from_the_begin(Decoding(again.container, again_stream, offset, decoding.damage))
 
-    def _decode(self, stream: Any, after_seek: bool = False) -> Iterator[Any]:
-        key: int | None = None
-        last: Any = None
-        try:
-            for packet in self.container.demux(stream):
-                # A packet of no bytes says "the same frame again" (Ogg Theora, captures that drop frames). Where frames
-                # are reordered it is left out: the frame before it stays until the next in any case. The packet that
-                # ends the stream has neither bytes nor a time.
-                if not packet.size and (packet.pts is not None or packet.dts is not None):
-                    if last is not None and packet.pts is not None and not stream.codec_context.has_b_frames:
-                        last.pts = packet.pts
-                        yield last
-                    continue
-                if after_seek and packet.pts is not None:
-                    if key is None and packet.is_keyframe:
-                        key = packet.pts
-                    if key is None or packet.pts < key:  # needs frames from before the key frame
-                        continue
-                for last in packet.decode():
-                    yield last
-        except av.error.FFmpegError as error:
-            raise _clip_error(error, f"decoding the {stream.type} stream") from error
+    def _from_the_begin(self, decoding: Decoding) -> Iterator[Any]:
+        yield from decoding.frames()
+        if not decoding.without_key:
+            return
+        # No frame calls itself a key frame: a format that does not mark them. Whatever decodes is taken.
+        with open_media(self.path) as again:
+            stream = again.container.streams[decoding.stream.index]
+            _decode_strictly(stream)
+            if decoding.damage is not None:
+                decoding.damage.reset()
+            yield from Decoding(again.container, stream, decoding.offset, decoding.damage).frames(marked=False)
 
 
 def _is_cover(stream: Any) -> bool:
@@ -161,17 +168,6 @@ def _decode_strictly(stream: Any) -> None:
     stream.codec_context.thread_count = 1
     # Without it the decoder hides damage: garbled frames and lost sound come without an error.
     stream.codec_context.options = {"err_detect": "explode"}
-
-
-def _presentation_time(frame: Any) -> int | None:
-    return frame.dts if frame.pts is None else frame.pts
-
-
-def _clip_error(error: Exception, doing: str) -> ClipError:
-    if isinstance(error, MemoryError):
-        raise error
-    reason = "unreadable" if isinstance(error, OSError) else "corrupt"
-    return ClipError(reason, f"{doing}: {error}")
 
 
 @contextmanager
@@ -207,7 +203,7 @@ def open_media(path: str | Path) -> Iterator[Media]:
             raise ClipError("not_media", f"{path} is no container that FFmpeg knows: {error}") from error
         if boxes and b"moov" not in boxes:  # one with another name would have opened
             raise ClipError("truncated", f"{path}: the index (moov) is missing") from error
-        raise _clip_error(error, f"opening {path}") from error
+        raise clip_error(error, f"opening {path}") from error
     except OSError as error:
         raise ClipError("unreadable", f"{path}: {error}") from error
     with container:

@@ -8,8 +8,8 @@ from typing import Any
 import av.error
 from av.filter import Graph
 
-from cafa.errors import ClipError
 from cafa.media.container import Media
+from cafa.media.damage import Damage
 from cafa.media.display import Orientation, name_matrix, orientation, pixel_aspect, square_size
 from cafa.media.wide_colour import colour_of
 
@@ -36,6 +36,8 @@ class ShownFrames:
         Seconds: times of the first and of the last decoded frame, and when the latter ends.
     ended : bool
         Whether the stream was read to its end.
+    damage : Damage
+        Frames that could not be decoded and are left out; whoever reads asks it to `check` at the end.
     """
 
     def __init__(self, media: Media, start: Fraction) -> None:
@@ -44,7 +46,7 @@ class ShownFrames:
         self.orientation, self.aspect = Orientation(), pixel_aspect(self.stream)
         self.assumed, self.colour = False, None
         self.first = self.last = self.end = 0.0
-        self.ended = False
+        self.ended, self.damage = False, Damage()
         self._deinterlacer = _Deinterlacer()
 
     @property
@@ -66,11 +68,9 @@ class ShownFrames:
         """
         time_base, tick = self.stream.time_base, float(self.stream.time_base)
         begun = False
-        for frame, time in self._media.frames(self.stream, self._start):
+        for frame, time in self._media.frames(self.stream, self._start, self.damage):
             self.last = time * tick
             self.end = (time + (frame.duration or 0)) * tick
-            if frame.is_corrupt and self.last >= 0:
-                raise ClipError("corrupt", f"the frame at {self.last:.3f} s is damaged")
             assumed = name_matrix(frame)
             if not begun:
                 begun = True

@@ -11,6 +11,7 @@ from cafa.errors import ClipError
 from cafa.files import sha256_file, whole
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.container import Media, open_media
+from cafa.media.damage import DAMAGED_SHARE
 from cafa.media.picture import Picture, PictureSettings, write_picture
 from cafa.media.sound import ENOUGH, Sound, decode_sound, write_lossless
 from cafa.media.usable_sound import check_samples
@@ -38,6 +39,13 @@ class NormaliseSettings(PictureSettings):
         ge=0,
         description="seconds by which picture or sound may begin later than the clip; until then the first "
         "frame is held, or there is silence, as every player does",
+    )
+    damaged_share: float = Field(
+        DAMAGED_SHARE,
+        ge=0,
+        le=1,
+        description="share of the window's frames, and of its sound, that may be damaged: the frame before stays, or "
+        "there is silence; what was lost is in the ledger. Above it the clip is `corrupt`",
     )
 
 
@@ -77,7 +85,9 @@ def normalise_clip(
         JSON-serialisable facts: what was written and what the source was. ``held_frames``,
         ``picture_delay``, ``sound_delay``, ``gap_samples``, ``padded_samples`` and ``clipped_samples``
         count everything in the outputs that is not the source's; ``missing_seconds``, where there are any, what
-        was asked for (without a duration: what the file promises) and is not there.
+        was asked for (without a duration: what the file promises) and is not there. Where a file is damaged,
+        ``damaged_frames`` of the source were lost, ``frames_after_damage`` build on them, and ``lost_samples`` of the
+        sound are missing; ``frames_before_key`` were left out where it was cut between two key frames.
 
     Raises
     ------
@@ -94,12 +104,20 @@ def normalise_clip(
             with open_media(source) as media:
                 media.stream("video")  # no picture: say so before decoding
                 seconds = None if frames is None else Fraction(frames, FRAME_RATE)
-                sound = decode_sound(media, begin, seconds)
+                sound = decode_sound(media, begin, seconds, settings.damaged_share)
                 _check_sound(media, sound, begin, seconds, settings)
                 check_samples(sound.samples, sound.sample_rate)
         with open_media(source) as media:
             most, hold = _most_frames(sound, frames), 0 if frames is None else FRAMES_MISSING
-            picture = write_picture(media, video_file, start=begin, frames=most, hold=hold, settings=settings)
+            picture = write_picture(
+                media,
+                video_file,
+                start=begin,
+                frames=most,
+                hold=hold,
+                settings=settings,
+                damaged_share=settings.damaged_share,
+            )
             if picture.delay > settings.latest_start:
                 raise ClipError("short", f"the picture begins {picture.delay:.3f} s late")
             if frames is None:
@@ -136,7 +154,8 @@ def _check_sound(
     if delay > settings.latest_start:
         raise ClipError("short", f"the sound begins {delay:.3f} s late")
     promised = media.promised_end(media.stream("audio"))
-    end, gap = float(begin) + sound.seconds, sound.gap / sound.sample_rate
+    end = float(begin) + sound.seconds
+    gap = max(sound.gap - sound.lost, 0) / sound.sample_rate  # what was lost to damage has its own limit
     enough = _is_enough(_frames_heard(sound), settings)
     if wanted is None:
         if promised is not None and end < promised - _slack(promised - float(begin)) and not enough:
@@ -244,4 +263,10 @@ def _facts(picture: Picture, sound: Sound | None) -> dict[str, Any]:
             "gap_samples": sound.gap,
             "source_sound_codec": sound.codec,
         }
-    return facts
+    damage = {
+        "damaged_frames": picture.damage.lost,
+        "frames_after_damage": picture.damage.after,
+        "frames_before_key": picture.damage.before_key,
+        "lost_samples": 0 if sound is None else sound.lost,
+    }
+    return facts | {name: count for name, count in damage.items() if count}

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cafa.errors import ClipError
 from cafa.media import FRAME_RATE
 from cafa.media.container import Media
+from cafa.media.damage import DAMAGED_SHARE, Damage
 from cafa.media.display import ratio
 from cafa.media.frame_graph import Filter, Grid, ShownFrames
 from cafa.media.wide_colour import ACCURATE, colour_filters, name_of
@@ -56,6 +57,8 @@ class Picture:
         Whether the stream was read to its end.
     width, height : int
         Pixels, as written.
+    damage : Damage
+        What was lost on the way.
     source : dict
         Facts of the source: codec, width, height, rotation (degrees, clockwise), frame_rate; and only where it is so:
         mirrored (left and right were exchanged before the turn), pixel_aspect (width over height of a pixel),
@@ -70,6 +73,7 @@ class Picture:
     ended: bool
     width: int
     height: int
+    damage: Damage
     source: dict[str, Any]
 
 
@@ -148,7 +152,7 @@ class _Source:
     def reaches(self, frames: int, missing: int) -> bool:
         """Whether the last frame is at most `missing` frames early for a picture of so many."""
         wanted, early = frames / FRAME_RATE, missing / FRAME_RATE
-        return self.last >= wanted - early or self.end >= wanted - early / 2
+        return self.shown.last >= wanted - early or self.shown.end >= wanted - early / 2
 
     def frames(self) -> Iterator[Any]:
         """Converted frames, one per 25th of a second."""
@@ -204,7 +208,14 @@ class _Source:
 
 
 def write_picture(
-    media: Media, output: Path, *, start: Fraction, frames: int | None, hold: int, settings: PictureSettings
+    media: Media,
+    output: Path,
+    *,
+    start: Fraction,
+    frames: int | None,
+    hold: int,
+    settings: PictureSettings,
+    damaged_share: float = DAMAGED_SHARE,
 ) -> Picture:
     """Write the picture of a window: for every 25th of a second the frame that FFmpeg's `fps` filter gives.
 
@@ -223,6 +234,8 @@ def write_picture(
         before that is written as it is, without a repeated frame.
     settings : PictureSettings
         Size and encoder.
+    damaged_share : float
+        Share of the frames that may be lost to damage.
 
     Raises
     ------
@@ -238,6 +251,7 @@ def write_picture(
             writer.write(frame)
             if writer.frames == frames:
                 break
+        source.shown.damage.check(damaged_share, "video")
         if writer is None:
             raise ClipError("short", f"no frame at all from {float(start):.3f} s on")
         if frames is not None and source.reaches(frames, hold):
@@ -256,5 +270,6 @@ def write_picture(
         ended=source.shown.ended,
         width=frame.width,
         height=frame.height,
+        damage=source.shown.damage,
         source=source.facts,
     )

@@ -13,6 +13,7 @@ import soxr
 from cafa.errors import ClipError, InputError
 from cafa.files import whole
 from cafa.media.container import Media, open_media
+from cafa.media.damage import DAMAGED_SHARE, Damage
 from cafa.media.usable_sound import check_samples, usable_length
 
 #: Time stamps of coarse containers wander by a millisecond; a larger step is a gap or an overlap.
@@ -40,6 +41,8 @@ class Sound:
         Samples of silence where the stream has none.
     codec : str
         Name of the codec.
+    lost : int
+        Samples that were damaged: silence, mostly part of `gap`.
     """
 
     samples: np.ndarray
@@ -47,6 +50,7 @@ class Sound:
     delay: int
     gap: int
     codec: str
+    lost: int = 0
 
     @property
     def seconds(self) -> float:
@@ -54,7 +58,9 @@ class Sound:
         return self.samples.shape[1] / self.sample_rate
 
 
-def decode_sound(media: Media, start: Fraction, seconds: Fraction | None) -> Sound:
+def decode_sound(
+    media: Media, start: Fraction, seconds: Fraction | None, damaged_share: float = DAMAGED_SHARE
+) -> Sound:
     """Decode the sound of a window, each sample at its presentation time.
 
     Parameters
@@ -65,6 +71,9 @@ def decode_sound(media: Media, start: Fraction, seconds: Fraction | None) -> Sou
         Seconds from the file's earliest stream (of any kind) to the window.
     seconds : Fraction, optional
         Length of the window; the sound may end before it. None: to the end.
+    damaged_share : float
+        Share of the sound's frames that may be damaged; they are silence, or what is decoded after them closes up
+        where they last less than 10 ms.
 
     Raises
     ------
@@ -74,7 +83,8 @@ def decode_sound(media: Media, start: Fraction, seconds: Fraction | None) -> Sou
     stream = media.stream("audio")
     pieces: list[np.ndarray] = []
     rate, wanted, position, held, gap, delay, per_tick = 0, 0, 0, 0, 0, 0, 0.0
-    for frame, time in media.frames(stream, start):
+    damage = Damage()
+    for frame, time in media.frames(stream, start, damage):
         data = _samples(frame)
         if not rate:
             rate = frame.sample_rate
@@ -99,11 +109,12 @@ def decode_sound(media: Media, start: Fraction, seconds: Fraction | None) -> Sou
         held += data.shape[1]
         if 0 <= wanted <= held:
             break
+    damage.check(damaged_share, "audio")
     samples = np.concatenate(pieces, axis=1) if pieces else np.zeros((0, 0))
     samples = samples[:, :wanted] if wanted >= 0 else samples
     if samples.shape[1] == 0 or delay >= samples.shape[1]:
         raise ClipError("short", f"no sound at all from {float(start):.3f} s on")
-    return Sound(samples, rate, delay, gap, stream.codec_context.name)
+    return Sound(samples, rate, delay, gap, stream.codec_context.name, round(damage.lost_ticks * per_tick))
 
 
 def _samples(frame: Any) -> np.ndarray:
