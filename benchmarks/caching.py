@@ -117,7 +117,7 @@ def cache(
     """Write features of all clips; returns processor and clock seconds."""
     processor, clock = used(), time.perf_counter()
     counts = encode_shard(
-        video_encoding(encoder, folder / "clips", settings), manifest, folder / "ledger.parquet", (0, 1),
+        [video_encoding(encoder, folder / "clips", settings)], manifest, folder / "ledger.parquet", (0, 1),
         {"av_clip": folder / f"{name}.arrow"}, folder / f"{name}.ledger.parquet", settings=settings,
     )  # fmt: skip
     if counts["ok"] != len(manifest):

@@ -31,7 +31,8 @@ def outcomes(
     Parameters
     ----------
     function : callable
-        Picklable; of a module that is quick to import. It may raise :class:`~cafa.errors.ClipError`.
+        Picklable; of a module that is quick to import (or of several, which its ``modules`` name). It may raise
+        :class:`~cafa.errors.ClipError`.
     items : iterable
         Picklable; taken one by one as workers become free.
     workers : int
@@ -80,7 +81,8 @@ class _Pool:
     def __init__(self, function: Callable[[Any], Any], workers: int, seconds: float) -> None:
         self._function, self._seconds, self._lost = function, seconds, 0
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["cafa.workers", getattr(function, "__module__", "cafa.workers")])
+        modules = getattr(function, "modules", None) or [getattr(function, "__module__", "cafa.workers")]
+        self._context.set_forkserver_preload(["cafa.workers", *modules])
         self._workers = [self._start() for _ in range(workers)]
 
     def _start(self) -> _Worker:

@@ -23,8 +23,8 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("kind", type=click.Choice(["latents", "av_clip", "clip"]))
-@folder("--model", help="folder of the registered model: a backbone for latents, else an encoder of video")
+@click.argument("kind", nargs=-1, required=True, type=click.Choice(["latents", "av_clip", "clip"]))
+@files("--model", help="folder of a registered model, for each kind in order: a backbone for latents, else an encoder")
 @click.option("--manifest", required=True, help="manifest of the data set")
 @folder("--clips", help="folder of normalised clips of the shard")
 @click.option("--ingest-ledger", required=True, help="ledger of ingest of the shard")
@@ -38,31 +38,41 @@ def command() -> None:
 )
 @device_option
 @threads_option
-@click.option("--output", required=True, callback=writable, help="feature file to write")
-@click.option("--ledger", required=True, callback=writable, help="ledger to write")
+@files("--output", callback=writable, help="feature file to write, for each kind in order")
+@click.option("--ledger", required=True, callback=writable, help="ledger to write: one row per clip, for all kinds")
+@click.option(
+    "--keep", is_flag=True, help="give the files hidden second names, from which a repeated job copies what is the same"
+)
 @resume_options
 def encode(
-    kind: str, model: Path, manifest: str, clips: Path, ingest_ledger: str, shard: tuple[int, int], settings: str,
-    reuse: tuple[str, ...], like: Path | None, device: str, output: str, ledger: str,
+    kind: tuple[str, ...], model: tuple[str, ...], manifest: str, clips: Path, ingest_ledger: str,
+    shard: tuple[int, int], settings: str, reuse: tuple[str, ...], like: Path | None, device: str,
+    output: tuple[str, ...], ledger: str, keep: bool,
 ) -> None:  # fmt: skip
-    """Features of a pretrained encoder, from normalised clips; continues after a kill."""
+    """Features of pretrained encoders, from normalised clips; continues after a kill.
+
+    Several kinds in one job read each clip once: give one --model and one --output for each KIND, in their order.
+    """
     from cafa.features.encode import EncodeSettings, encode_shard
-    from cafa.features.encoding import pretrained_encoding, same_latents
+    from cafa.features.encoding import names_of_kinds, pretrained_job, same_latents, verdict
     from cafa.manifest import read_manifest
     from cafa.pretrained import read_card
 
     parsed = EncodeSettings.model_validate_json(settings)
-    encoding = pretrained_encoding(kind, model, clips, parsed, device)
-    if like is not None and kind != "latents":
-        raise InputError(f"--like is for latents, not for {kind}")
-    same = like is not None and same_latents(model, like)
+    outputs = dict(zip(names_of_kinds(kind, model, output), output, strict=True))
+    if like is not None and kind.count("latents") != 1:
+        raise InputError(f"--like is for latents of one backbone, not for {', '.join(kind)}")
+    job = pretrained_job(kind, model, clips, parsed, device)
     if like is not None:
-        verdict = "the same" if same else "not the same: nothing is copied between them"
-        click.echo(f"the autoencoders of {model} and {like} are {verdict}")
-    alike = [read_card(like)["encoders"][kind]] if like is not None and same else []
+        mine = model[kind.index("latents")]
+        if same := same_latents(mine, like):
+            job.alike["latents"].append(read_card(like)["encoders"]["latents"])
+        job.notes.append(verdict(mine, like, same, "nothing is copied between them"))
+    for note in job.notes:
+        click.echo(note)
     counts = encode_shard(
-        encoding, read_manifest(manifest), ingest_ledger, shard, {kind: output}, ledger, settings=parsed, reuse=reuse,
-        alike=alike,
+        job.encodings, read_manifest(manifest), ingest_ledger, shard, outputs, ledger, settings=parsed, reuse=reuse,
+        alike=job.alike, keep_rows=keep,
     )  # fmt: skip
     _say(counts)
 
@@ -90,7 +100,7 @@ def media(
 
     encoding = media_encoding(clips, MediaSettings.model_validate_json(settings))
     counts = encode_shard(
-        encoding, read_manifest(manifest), ingest_ledger, shard, {"frames": frames, "mel": mel}, ledger,
+        [encoding], read_manifest(manifest), ingest_ledger, shard, {"frames": frames, "mel": mel}, ledger,
         settings=EncodeSettings(workers=workers), reuse=reuse,
     )  # fmt: skip
     _say(counts)

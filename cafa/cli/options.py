@@ -18,14 +18,14 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def writable(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Callback of options that name what is written: refuses a place that takes no files, before any work."""
-    if value is not None:
-        check_writable(value)
+    for place in value if isinstance(value, tuple) else () if value is None else (value,):
+        check_writable(place)
     return value
 
 
-def files(name: str, *, required: bool = True, help: str) -> Decorator:
+def files(name: str, *, required: bool = True, help: str, callback: Callable[..., Any] | None = None) -> Decorator:
     """Option that may be given several files, each after its own flag."""
-    return click.option(name, multiple=True, required=required, help=f"{help}; may be repeated")
+    return click.option(name, multiple=True, required=required, callback=callback, help=f"{help}; may be repeated")
 
 
 def folder(name: str, *, help: str) -> Decorator:

@@ -2,10 +2,13 @@
 
 Every clip of the shard ends in the feature file or in the ledger with a reason. A clip that cannot be decoded, or that
 kills or hangs its decoder, costs only itself. After a kill the same command continues with the clips that are left.
+
+A job may make several kinds of features, with an encoder each. A clip is read once for all of them and has one row in
+the ledger: it has features of every kind, or of none. What can be copied of a clip is not computed again, kind by kind.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,12 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.errors import ClipError, InputError
-from cafa.features.reading import Clip
+from cafa.features.copying import Stores, copies_of, keep, stores_of_job, stores_of_others
+from cafa.features.reading import Clip, TogetherReader, Wanted
 from cafa.features.unfinished import Outcome, Unfinished
 from cafa.folder_lock import only_writer_of
 from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
 from cafa.progress import progress
-from cafa.resume import goes_on
 from cafa.shards import shard_of
 from cafa.store import BATCH_BYTES, FeatureFormat, FeatureStore
 from cafa.workers import outcomes, read_ahead
@@ -50,7 +53,7 @@ class Encoding:
     stage : str
         Name in the ledger.
     formats : dict of str to FeatureFormat
-        What is written, by kind.
+        What is written, by kind; where a job has two of a kind, by names of their own.
     sources : dict of str to str
         Kind -> ``video_sha256`` or ``sound_sha256``: the file of a clip that it is made from.
     read : callable
@@ -65,13 +68,66 @@ class Encoding:
     read: Callable[[Clip], Any]
     encode: Callable[[list[Clip], list[Any]], list[dict[str, np.ndarray]]]
 
+
+class Encodings:
+    """What a job makes of each clip.
+
+    Parameters
+    ----------
+    parts : sequence of Encoding
+        Each with kinds of its own.
+
+    Attributes
+    ----------
+    parts : dict of str to Encoding
+        By a name that is only used here.
+    formats : dict of str to FeatureFormat
+        What is written, by kind.
+    stage : str
+        Name in the ledger.
+    """
+
+    def __init__(self, parts: Sequence[Encoding]) -> None:
+        kinds = [kind for part in parts for kind in part.formats]
+        if len(set(kinds)) < len(kinds) or not kinds:
+            raise InputError(f"a job makes every kind once, and at least one; asked for {', '.join(kinds)}")
+        self.parts = {" ".join(part.formats): part for part in parts}
+        self.formats = {kind: form for part in parts for kind, form in part.formats.items()}
+        self.stage = parts[0].stage if len(parts) == 1 else f"features {', '.join(self.formats)}"
+
+    @property
+    def reader(self) -> TogetherReader:
+        """What reads a clip for all parts."""
+        return TogetherReader({name: part.read for name, part in self.parts.items()})
+
+    @property
+    def kinds(self) -> list[list[str]]:
+        """Kinds that are made together."""
+        return [list(part.formats) for part in self.parts.values()]
+
     def sources_of(self, clip: Clip) -> dict[str, str | None]:
         """SHA-256 of the files that a clip's features are made from, by kind."""
-        return {kind: getattr(clip, name) for kind, name in self.sources.items()}
+        return {kind: getattr(clip, name) for part in self.parts.values() for kind, name in part.sources.items()}
+
+    def left_of(self, clip: Clip, copies: Mapping[str, FeatureStore]) -> Wanted:
+        """A clip with those parts that must be computed, since they cannot be copied."""
+        return Wanted(
+            clip, tuple(name for name, part in self.parts.items() if not copies.keys() >= part.formats.keys())
+        )
+
+    def encode(self, wanted: Sequence[Wanted], given: Sequence[Mapping[str, Any]]) -> list[dict[str, np.ndarray]]:
+        """Arrays of each clip by kind, of those parts that are wanted."""
+        arrays: list[dict[str, np.ndarray]] = [{} for _ in wanted]
+        for name, part in self.parts.items():
+            places = [place for place, one in enumerate(wanted) if name in one.readers]
+            encoded = part.encode([wanted[k].clip for k in places], [given[k][name] for k in places]) if places else []
+            for place, found in zip(places, encoded, strict=True):
+                arrays[place] |= found
+        return arrays
 
 
 def encode_shard(
-    encoding: Encoding,
+    encodings: Sequence[Encoding],
     manifest: pd.DataFrame,
     ingest_ledger: str | Path,
     shard: tuple[int, int],
@@ -80,13 +136,15 @@ def encode_shard(
     *,
     settings: EncodeSettings,
     reuse: Sequence[str | Path] = (),
-    alike: Sequence[Mapping[str, Any]] = (),
+    alike: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    keep_rows: bool = False,
 ) -> dict[str, int]:
     """Write the features of a shard and the stage's ledger: one row per clip, whatever became of it.
 
     Parameters
     ----------
-    encoding : Encoding
+    encodings : sequence of Encoding
+        All read a clip of the same length: one that is too short for one of them is too short for all.
     manifest : DataFrame
         Column ``clip_id``.
     ingest_ledger : path
@@ -96,165 +154,142 @@ def encode_shard(
     outputs : mapping of str to path
         Kind -> file to write.
     ledger : path
-        Ledger to write, after the features.
+        Ledger to write, after the features. A clip is ``ok`` if it has features of every kind.
     settings : EncodeSettings
-        Batches, workers, limits; reading itself was settled in `encoding`.
+        Batches, workers, limits; reading itself was settled in `encodings`.
     reuse : sequence of path
         Feature files of other runs, or folders of such: rows of the same clip, made from a file of the same SHA-256
         by the same encoder with the same settings, are copied.
-
-    alike : sequence of mapping
-        Identities of other encoders that give the same arrays: rows that `reuse` has of them are copied as well.
+    alike : mapping of str to sequence of mapping, optional
+        Kind -> identities of other encoders that give the same arrays: rows that `reuse` has of them are copied, too.
+    keep_rows : bool
+        Give finished files a second name (:func:`cafa.features.copying.kept_file`), from which the next run of the
+        same job copies rows of the same encoder, settings and version, should the files be gone by then.
 
     Returns
     -------
     dict of str to int
-        Number of clips by status; ``"reused"`` counts copied rows.
+        Number of clips by status; ``"reused"`` counts clips whose rows were copied, all of them, and
+        ``"reused KIND"`` others whose row of one kind was.
     """
+    job = Encodings(encodings)
+    clips, refused = _clips_of(manifest, ingest_ledger, shard)
+    files = {kind: Path(path) for kind, path in outputs.items()}
+    first = next(iter(files.values()))
+    with only_writer_of([*files.values(), ledger]), Unfinished(first, job.formats) as unfinished:
+        own, others = stores_of_job(job.formats, files), stores_of_others(job.formats, reuse, alike or {})
+        stores = {kind: [*own[kind], *others[kind]] for kind in job.formats}
+        copied, partly = _copy(job, unfinished, clips, stores)
+        again = _encode(job, unfinished, clips, partly, settings)
+        found = {c: unfinished.status(c, job.sources_of(clip)) or again.get(c) for c, clip in clips.items()}
+        found |= {c: ("missing_feature", detail) for c, detail in refused.items()}
+        rows = [ledger_row(c, job.stage, *(found[c] or ("missing_feature", ""))) for c in sorted(found)]
+        unfinished.write(files, [row["clip_id"] for row in rows if row["status"] == OK])
+        if keep_rows:
+            keep(files)
+        write_ledger(ledger, rows)
+        unfinished.close(remove=True)
+    counts = pd.Series([row["status"] for row in rows], dtype=str).value_counts().sort_index()
+    parts = pd.Series([f"reused {kind}" for copies in partly.values() for kind in copies], dtype=str).value_counts()
+    return {**{str(status): int(n) for status, n in counts.items()}, "reused": copied, **parts.sort_index().to_dict()}
+
+
+def _clips_of(
+    manifest: pd.DataFrame, ingest_ledger: str | Path, shard: tuple[int, int]
+) -> tuple[dict[str, Clip], dict[str, str]]:
+    """Clips of a shard that ingest left, and what became of the others."""
     ingested = read_ledgers([ingest_ledger]).set_index("clip_id")
-    mine = sorted(clip_id for clip_id in manifest["clip_id"] if shard_of(clip_id, shard[1]) == shard[0])
     clips: dict[str, Clip] = {}
     refused: dict[str, str] = {}
-    for clip_id in mine:
+    for clip_id in sorted(clip_id for clip_id in manifest["clip_id"] if shard_of(clip_id, shard[1]) == shard[0]):
         status = ingested["status"].get(clip_id, "no row")
         if status == OK:
             clips[clip_id] = Clip.of(clip_id, ingested.at[clip_id, "detail"])
         else:
             refused[clip_id] = f"ingest: {status}"
-    files = {kind: Path(path) for kind, path in outputs.items()}
-    first = next(iter(files.values()))
-    with only_writer_of([*files.values(), ledger]), Unfinished(first, encoding.formats) as unfinished:
-        own = _stores(encoding, [path for path in files.values() if path.is_file()], own=True)
-        copied = _copy(encoding, unfinished, clips, own)
-        copied += _copy(encoding, unfinished, clips, _stores(encoding, _files_of(reuse), alike=alike))
-        again = _encode(encoding, unfinished, clips, settings)
-        found = {c: unfinished.status(c, encoding.sources_of(clip)) or again.get(c) for c, clip in clips.items()}
-        rows = [ledger_row(c, encoding.stage, *(found.get(c) or ("missing_feature", refused.get(c, "")))) for c in mine]
-        unfinished.write(files, [row["clip_id"] for row in rows if row["status"] == OK])
-        write_ledger(ledger, rows)
-        unfinished.close(remove=True)
-    counts = pd.Series([row["status"] for row in rows], dtype=str).value_counts().sort_index()
-    return {**{str(status): int(n) for status, n in counts.items()}, "reused": copied}
+    return clips, refused
+
+
+def _copy(
+    job: Encodings, unfinished: Unfinished, clips: Mapping[str, Clip], stores: Stores
+) -> tuple[int, dict[str, dict[str, FeatureStore]]]:
+    """Copy the rows of clips that have them all; their number, and for each other clip those that it has."""
+    copied = 0
+    partly: dict[str, dict[str, FeatureStore]] = {}
+    waiting: list[Outcome] = []
+    for clip_id, clip in clips.items():
+        sources = job.sources_of(clip)
+        if unfinished.status(clip_id, sources) is not None:
+            continue
+        copies = copies_of(clip_id, sources, job.kinds, stores)
+        if copies.keys() < job.formats.keys():
+            partly[clip_id] = copies
+            continue
+        copied += 1
+        waiting.append(Outcome(clip_id, sources, rows={kind: store.stored(clip_id) for kind, store in copies.items()}))
+        if sum(len(data) for outcome in waiting for data in outcome.rows.values()) > BATCH_BYTES:
+            unfinished.add(waiting)
+            waiting = []
+    unfinished.add(waiting)
+    return copied, partly
 
 
 def _encode(
-    encoding: Encoding, unfinished: Unfinished, clips: Mapping[str, Clip], settings: EncodeSettings
+    job: Encodings,
+    unfinished: Unfinished,
+    clips: Mapping[str, Clip],
+    copies: Mapping[str, Mapping[str, FeatureStore]],
+    settings: EncodeSettings,
 ) -> dict[str, tuple[str, str]]:
-    """Encode the clips that are left; status and detail of those that are worth another try by a later run."""
+    """Encode what is left of the clips in `copies`; status and detail of those worth another try by a later run."""
     again: dict[str, tuple[str, str]] = {}
-    left = [clip for clip in clips.values() if unfinished.status(clip.clip_id, encoding.sources_of(clip)) is None]
-    read = outcomes(encoding.read, left, workers=settings.workers, seconds=settings.seconds_per_clip)
+    left = [job.left_of(clips[clip_id], found) for clip_id, found in copies.items()]
+    read = outcomes(job.reader, left, workers=settings.workers, seconds=settings.seconds_per_clip)
     ahead = read_ahead(read, settings.batch_size) if settings.workers else read
-    seen = progress(ahead, encoding.stage, len(clips), start=len(clips) - len(left))
+    seen = progress(ahead, job.stage, len(clips), start=len(clips) - len(left))
     for group in _groups(seen, settings.batch_size):
         done: list[Outcome] = []
-        for clip, error in group:
+        for wanted, error in group:
+            clip = wanted.clip
             if isinstance(error, ClipError) and REASONS[error.reason][0]:
                 again[clip.clip_id] = error.reason, error.detail
             elif isinstance(error, ClipError):
-                done.append(Outcome(clip.clip_id, encoding.sources_of(clip), error.reason, error.detail))
-        good = [(clip, given) for clip, given in group if not isinstance(given, ClipError)]
-        encoded = encoding.encode([clip for clip, _ in good], [given for _, given in good]) if good else []
-        for (clip, _), arrays in zip(good, encoded, strict=True):
-            done.append(_packed(encoding, clip, arrays))
+                done.append(Outcome(clip.clip_id, job.sources_of(clip), error.reason, error.detail))
+        good = [(wanted, given) for wanted, given in group if not isinstance(given, ClipError)]
+        encoded = job.encode([wanted for wanted, _ in good], [given for _, given in good])
+        for (wanted, _), arrays in zip(good, encoded, strict=True):
+            done.append(_packed(job, wanted.clip, arrays, copies[wanted.clip.clip_id]))
         unfinished.add(done)
     return again
 
 
-def _packed(encoding: Encoding, clip: Clip, arrays: Mapping[str, np.ndarray]) -> Outcome:
-    """Outcome of an encoded clip; one whose features are not numbers is refused, and says so."""
-    sources = encoding.sources_of(clip)
+def _packed(
+    job: Encodings, clip: Clip, arrays: Mapping[str, np.ndarray], copies: Mapping[str, FeatureStore]
+) -> Outcome:
+    """Outcome of an encoded clip; one whose features of some kind are not numbers is refused, and says so."""
+    sources = job.sources_of(clip)
     for kind, array in arrays.items():
         with np.errstate(over="ignore"):
-            bad = ~np.isfinite(np.asarray(array, encoding.formats[kind].dtype))
+            bad = ~np.isfinite(np.asarray(array, job.formats[kind].dtype))
             if bad.any():
                 first = [int(place) for place in np.argwhere(bad)[0]]
                 detail = (
                     f"{kind}: {np.count_nonzero(bad)} of {bad.size} values that the encoder gave are not finite in "
-                    f"{encoding.formats[kind].dtype}, the first at {first}"
+                    f"{job.formats[kind].dtype}, the first at {first}"
                 )
                 return Outcome(clip.clip_id, sources, "not_finite", detail)
-    rows = {kind: encoding.formats[kind].pack(clip.clip_id, array) for kind, array in arrays.items()}
+    rows = {kind: store.stored(clip.clip_id) for kind, store in copies.items()}
+    rows |= {kind: job.formats[kind].pack(clip.clip_id, array) for kind, array in arrays.items()}
     return Outcome(clip.clip_id, sources, rows=rows)
 
 
-def _groups(items: Iterable[tuple[Clip, Any]], size: int) -> Iterator[list[tuple[Clip, Any]]]:
+def _groups(items: Iterable[tuple[Wanted, Any]], size: int) -> Iterator[list[tuple[Wanted, Any]]]:
     """Groups with `size` clips to encode; the last may be smaller."""
-    group: list[tuple[Clip, Any]] = []
-    for clip, given in items:
-        group.append((clip, given))
+    group: list[tuple[Wanted, Any]] = []
+    for wanted, given in items:
+        group.append((wanted, given))
         if sum(not isinstance(one, ClipError) for _, one in group) == size:
             yield group
             group = []
     if group:
         yield group
-
-
-def _files_of(places: Sequence[str | Path]) -> list[Path]:
-    found: list[Path] = []
-    for place in map(Path, places):
-        if not place.exists():
-            raise InputError(f"nothing to reuse at {place}")
-        found += sorted(place.rglob("*.arrow")) if place.is_dir() else [place]
-    return found
-
-
-def _stores(
-    encoding: Encoding, files: Sequence[Path], *, own: bool = False, alike: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, list[FeatureStore]]:
-    """Files, by kind, whose rows may be used for this job; others are passed over.
-
-    `own` files are outputs of the same command that ended before: of the same version too, or it is asked what to do.
-    """
-    stores: dict[str, list[FeatureStore]] = {kind: [] for kind in encoding.formats}
-    for path in files:
-        try:
-            store = FeatureStore([path])
-        except InputError:
-            if own:
-                continue
-            raise
-        wanted = encoding.formats[store.kind].about if store.kind in encoding.formats else {}
-        if wanted and store.encoder in alike:
-            wanted = replace(encoding.formats[store.kind], encoder=store.encoder).about
-        same = wanted and all(value == store.about[name] for name, value in wanted.items() if own or name != "code")
-        if same or (own and wanted and _goes_on(path, store, wanted)):
-            stores[store.kind].append(store)
-    return stores
-
-
-def _goes_on(path: Path, store: FeatureStore, wanted: Mapping[str, Any]) -> bool:
-    """Whether rows of a finished file of another encoder, settings or version are to be taken."""
-    if not goes_on(path, store.about, wanted, f"{len(store)} clips, finished"):
-        return False
-    if any(store.about[name] != wanted[name] for name in ("shape", "dtype", "trimmed")):
-        raise InputError(f"{path} holds arrays of another form, which cannot be gone on with: give --restart")
-    return True
-
-
-def _copy(
-    encoding: Encoding,
-    unfinished: Unfinished,
-    clips: Mapping[str, Clip],
-    stores: Mapping[str, Sequence[FeatureStore]],
-) -> int:
-    """Copy rows that were made from the same bytes; a clip is copied if all its kinds can be."""
-    copied = 0
-    waiting: list[Outcome] = []
-    for clip_id, clip in clips.items() if all(stores.values()) else ():
-        sources = encoding.sources_of(clip)
-        if unfinished.status(clip_id, sources) is not None:
-            continue
-        rows = {}
-        for kind, digest in sources.items():
-            match = (s for s in stores[kind] if digest and clip_id in s and s.source_of(clip_id) == digest)
-            if (store := next(match, None)) is not None:
-                rows[kind] = store.stored(clip_id)
-        if rows.keys() == sources.keys():
-            copied += 1
-            waiting.append(Outcome(clip_id, sources, rows=rows))
-        if sum(len(data) for outcome in waiting for data in outcome.rows.values()) > BATCH_BYTES:
-            unfinished.add(waiting)
-            waiting = []
-    unfinished.add(waiting)
-    return copied

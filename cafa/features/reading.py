@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from cafa.errors import InputError
 from cafa.media import frame_count
-from cafa.media.frames import read_frames
+from cafa.media.frames import read_frame_sets
 from cafa.media.sound import read_channels
 
 
@@ -82,10 +83,27 @@ class FrameReader:
 
     def __call__(self, clip: Clip) -> np.ndarray:
         """Frames, uint8 (ceil(window frames / every), height, width, 3)."""
+        return frames_once({"": self}, clip)[""]
+
+    def seconds_of(self, clip: Clip) -> float:
+        """Seconds that are read of a clip."""
         wanted = min(self.seconds, self.window)
-        wanted = min(wanted, clip.seconds) if self.pad_short else wanted
-        frames = read_frames(self.folder / f"{clip.clip_id}.mp4", seconds=wanted, size=self.size, every=self.every)
-        return black_padded(frames, math.ceil(frame_count(self.window) / self.every))
+        return min(wanted, clip.seconds) if self.pad_short else wanted
+
+
+def frames_once(readers: Mapping[str, FrameReader], clip: Clip) -> dict[str, np.ndarray]:
+    """What several readers give of a clip's frames, which are decoded once for all that use the same part of it."""
+    alike: dict[tuple[Path, float], list[str]] = {}
+    for name, reader in readers.items():
+        alike.setdefault((reader.folder, reader.seconds_of(clip)), []).append(name)
+    found = {}
+    for (folder, seconds), names in alike.items():
+        sets = [(readers[name].size, readers[name].every) for name in names]
+        frames = read_frame_sets(folder / f"{clip.clip_id}.mp4", seconds=seconds, sets=sets)
+        for name, some in zip(names, frames, strict=True):
+            window = math.ceil(frame_count(readers[name].window) / readers[name].every)
+            found[name] = black_padded(some, window)
+    return found
 
 
 @dataclass(frozen=True)
@@ -115,3 +133,53 @@ class SoundReader:
         sound = read_channels(self.folder / f"{clip.clip_id}.flac", sample_rate=self.sample_rate, seconds=wanted)
         sound = sound[: self.channels]
         return np.pad(sound, ((0, 0), (0, round(self.seconds * self.sample_rate) - sound.shape[1])))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A clip, and the readers that are to read it.
+
+    Attributes
+    ----------
+    clip : Clip
+    readers : tuple of str
+        Names, as :class:`TogetherReader` has them.
+    """
+
+    clip: Clip
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TogetherReader:
+    """What several encoders are given of a clip: its frames are decoded once, and equal sounds are read once.
+
+    Parameters
+    ----------
+    readers : dict of str to callable
+        From a :class:`Clip` to what an encoder is given.
+    """
+
+    readers: dict[str, Callable[[Clip], Any]]
+
+    @property
+    def modules(self) -> list[str]:
+        """Modules that a worker needs."""
+        return [reader.__module__ for reader in self.readers.values()]
+
+    def __call__(self, wanted: Wanted) -> dict[str, Any]:
+        """What each of the wanted readers gives, by its name.
+
+        Raises
+        ------
+        ClipError
+            If one of them cannot read the clip.
+        """
+        mine = {name: self.readers[name] for name in wanted.readers}
+        frames = {name: reader for name, reader in mine.items() if isinstance(reader, FrameReader)}
+        found: dict[str, Any] = dict(frames_once(frames, wanted.clip))
+        for name, reader in mine.items():
+            if name not in found:
+                same = next((other for other in found if mine[other] == reader), None)
+                found[name] = reader(wanted.clip) if same is None else found[same]
+        return found

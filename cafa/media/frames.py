@@ -1,7 +1,7 @@
 """Reading the frames of normalised clips."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -47,23 +47,62 @@ def read_frames(
     ClipError
         ``missing_file``, ``corrupt``...; ``short`` if the file has fewer frames.
     """
+    return read_frame_sets(path, seconds=seconds, sets=[(size, every)], decoder=decoder)[0]
+
+
+def read_frame_sets(
+    path: str | Path,
+    *,
+    seconds: float,
+    sets: Sequence[tuple[tuple[int, int] | None, int]],
+    decoder: str | None = None,
+) -> list[np.ndarray]:
+    """Read the first frames of a clip several times over, decoding them once.
+
+    Parameters
+    ----------
+    path, seconds, decoder
+        See :func:`read_frames`.
+    sets : sequence of (size, every)
+        What is wanted of the frames, each as in :func:`read_frames`.
+
+    Returns
+    -------
+    list of np.ndarray
+        One for each of `sets`, of the very values that :func:`read_frames` gives for it.
+
+    Raises
+    ------
+    ClipError
+        As :func:`read_frames`.
+    """
     path = Path(path)
     decoder = decoder or ("decord" if importlib.util.find_spec("decord") else "pyav")
     wanted = frame_count(seconds)
-    frames: np.ndarray | None = None
+    found: list[np.ndarray | None] = [None] * len(sets)
     count = 0
     for picture in {"decord": _decord, "pyav": _pyav}[decoder](path):
         if count == wanted:
             break
-        if count % every == 0:
-            if size is not None and picture.shape[:2] != size:
-                picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-            if frames is None:
-                frames = np.empty((-(-wanted // every), *picture.shape), np.uint8)
-            frames[count // every] = picture
+        for number, (size, every) in enumerate(sets):
+            if count % every == 0:
+                found[number] = _put(found[number], picture, size, count // every, -(-wanted // every))
         count += 1
-    if frames is None or count < wanted:
+    frames = [array for array in found if array is not None]
+    if len(frames) < len(sets) or count < wanted:
         raise ClipError("short", f"{path}: {count} frames, {wanted} wanted ({seconds} s at {FRAME_RATE}/s)")
+    return frames
+
+
+def _put(
+    frames: np.ndarray | None, picture: np.ndarray, size: tuple[int, int] | None, place: int, count: int
+) -> np.ndarray:
+    """Put a picture, resized, among `count` frames; they are made when the first one comes."""
+    if size is not None and picture.shape[:2] != size:
+        picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    if frames is None:
+        frames = np.empty((count, *picture.shape), np.uint8)
+    frames[place] = picture
     return frames
 
 

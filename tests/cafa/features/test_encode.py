@@ -1,11 +1,13 @@
 """Encoding a shard: every clip is accounted for, nothing is encoded twice, and the files are the same bytes."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pandas as pd
 import pytest
 
 from cafa.errors import ClipError, FolderInUseError, InputError
-from cafa.features.encode import EncodeSettings, Encoding, encode_shard
+from cafa.features.encode import EncodeSettings, Encoding, Encodings, encode_shard
 from cafa.features.reading import Clip
 from cafa.features.unfinished import Unfinished
 from cafa.features.verify import verify_features
@@ -50,9 +52,9 @@ class Counting:
             kind: FeatureFormat(kind, shape, "float16", {"weights": weights}, settings)
             for kind, shape in SHAPES.items()
         }
-        self.encoding = Encoding(
-            "features test", forms, {"left": "video_sha256", "right": "sound_sha256"}, read, self.encode
-        )
+        self.encodings = [
+            Encoding("features test", forms, {"left": "video_sha256", "right": "sound_sha256"}, read, self.encode)
+        ]
 
     def encode(self, clips: list[Clip], given: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         if self.stop_after is not None and len(self.seen) >= self.stop_after:
@@ -68,7 +70,7 @@ class Counting:
 def shard(tmp_path: Path) -> Callable[..., dict[str, int]]:
     """Function that encodes clips of the given names, whose files have the given digests."""
 
-    def run(names: dict[str, str], encoder: Counting, where: str = "a", **options: object) -> dict[str, int]:
+    def run(names: dict[str, str], encoder: "Counting | Apart", where: str = "a", **options: object) -> dict[str, int]:
         rows = [
             ledger_row(name, "ingest", "corrupt", "no")
             if name.startswith("refused")
@@ -78,11 +80,11 @@ def shard(tmp_path: Path) -> Callable[..., dict[str, int]]:
             for name, digest in names.items()
         ]
         write_ledger(tmp_path / "ingest.parquet", rows)
-        reuse, alike = options.pop("reuse", ()), options.pop("alike", ())
+        others = {name: options.pop(name) for name in ("reuse", "alike", "keep_rows") if name in options}
         return encode_shard(
-            encoder.encoding, pd.DataFrame({"clip_id": list(names)}), tmp_path / "ingest.parquet", (0, 1),
+            encoder.encodings, pd.DataFrame({"clip_id": list(names)}), tmp_path / "ingest.parquet", (0, 1),
             {kind: tmp_path / where / f"{kind}.arrow" for kind in SHAPES}, tmp_path / where / "ledger.parquet",
-            settings=EncodeSettings(**{"workers": 0, "batch_size": 2, **options}), reuse=reuse, alike=alike,
+            settings=EncodeSettings(**{"workers": 0, "batch_size": 2, **options}), **others,
         )  # fmt: skip
 
     return run
@@ -269,9 +271,77 @@ def test_features_that_another_run_writes_are_refused(shard: Callable, tmp_path:
 def test_rows_of_an_encoder_that_is_the_same_are_copied(shard: Callable, tmp_path: Path) -> None:
     shard(NAMES, Counting(weights="first"), "a")
     assert shard(NAMES, Counting(weights="second"), "b", reuse=[tmp_path / "a"])["reused"] == 0
-    alike = [{"weights": "first"}]
+    alike = {kind: [{"weights": "first"}] for kind in SHAPES}
     counts = shard(NAMES, encoder := Counting(weights="second"), "c", reuse=[tmp_path / "a"], alike=alike)
     assert (counts["reused"], encoder.seen) == (5, ["odd"])
     assert contents(tmp_path / "c") == contents(tmp_path / "b")  # stamped with its own encoder
     other = Counting(weights="second", seconds=3)
     assert shard(NAMES, other, "d", reuse=[tmp_path / "a"], alike=alike)["reused"] == 0  # other settings
+
+
+class Apart:
+    """Two encoders in one job, one of `left` and one of `right`, that say which clips they were given."""
+
+    def __init__(self, stop_after: int | None = None, right: str = "w") -> None:
+        self.seen: dict[str, list[str]] = {kind: [] for kind in SHAPES}
+        self.both = Counting(stop_after)
+        self.encodings = []
+        for kind, source in (("left", "video_sha256"), ("right", "sound_sha256")):
+            form = FeatureFormat(kind, SHAPES[kind], "float16", {"weights": right if kind == "right" else "w"})
+            self.encodings.append(
+                Encoding(f"features {kind}", {kind: form}, {kind: source}, read, partial(self.encode, kind))
+            )
+
+    def encode(self, kind: str, clips: list[Clip], given: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        encoded = [{kind: arrays[kind]} for arrays in self.both.encode(clips, given)]
+        self.seen[kind] += [clip.clip_id for clip in clips]
+        return encoded
+
+
+def test_kinds_with_an_encoder_each_are_one_job(shard: Callable, tmp_path: Path) -> None:
+    counts = shard(NAMES, Counting(), "whole")
+    with pytest.raises(KeyboardInterrupt):
+        shard(NAMES, first := Apart(stop_after=4), batch_size=1)
+    assert shard(NAMES, second := Apart(), batch_size=1) == counts
+    for kind in SHAPES:  # no clip twice; what was kept is whole clips
+        assert sorted(first.seen[kind] + second.seen[kind]) == ["c1", "c2", "c3", "c4", "c5", "odd"]
+    assert contents(tmp_path / "a") == contents(tmp_path / "whole")
+    ledger = read_ledgers([tmp_path / "a" / "ledger.parquet"]).set_index("clip_id")
+    assert set(ledger["stage"]) == {"features left, right"}
+    # The encoder of `right` gave numbers: the clip is refused all the same, for the kind that is named.
+    assert ledger.at["odd", "status"] == "not_finite"
+    assert ledger.at["odd", "detail"].startswith("left: 12 of 12 values")
+    assert "odd" not in FeatureStore([tmp_path / "a" / "right.arrow"])
+
+
+def test_rows_of_one_kind_are_copied(shard: Callable, tmp_path: Path) -> None:
+    shard(NAMES, Apart(), "a")
+    counts = shard(NAMES, third := Apart(right="others"), "b", reuse=[tmp_path / "a"])
+    assert (counts["reused"], counts["reused left"]) == (0, 5)
+    assert third.seen == {"left": ["odd"], "right": ["c1", "c2", "c3", "c4", "c5", "odd"]}
+    assert (tmp_path / "b" / "left.arrow").read_bytes() == (tmp_path / "a" / "left.arrow").read_bytes()
+    # Other bytes of a clip: both kinds anew.
+    shard({**NAMES, "c2": "other"}, fourth := Apart(right="others"), "c", reuse=[tmp_path / "b"])
+    assert fourth.seen == {"left": ["c2", "odd"], "right": ["c2", "odd"]}
+    with pytest.raises(InputError, match="a job makes every kind once, and at least one; asked for left, left"):
+        Encodings(third.encodings[:1] * 2)
+
+
+def test_kept_rows_outlive_the_files(shard: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shard(NAMES, Apart(), keep_rows=True)
+    before = contents(tmp_path / "a")
+    for kind in SHAPES:
+        assert (tmp_path / "a" / f".{kind}.kept").samefile(tmp_path / "a" / f"{kind}.arrow")  # no byte more on disk
+        (tmp_path / "a" / f"{kind}.arrow").unlink()
+    counts = shard(NAMES, Apart(), keep_rows=True)
+    assert (counts["reused"], contents(tmp_path / "a")) == (5, before)
+    (tmp_path / "a" / "right.arrow").unlink()
+    monkeypatch.setenv(VARIABLE, "stop")
+    assert shard(NAMES, Apart(right="others"), keep_rows=True)["reused left"] == 5  # nobody is asked
+    monkeypatch.setattr(os, "link", no_links)
+    shard(NAMES, Apart(right="others"), "b", keep_rows=True)
+    assert not list((tmp_path / "b").glob("*.kept"))
+
+
+def no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,19 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
+from cafa.backbones.audio import OobleckAudio
 from cafa.cli import cli
 from cafa.errors import ClipError, InputError
+from cafa.features import reading
 from cafa.features.encode import EncodeSettings
-from cafa.features.encoding import pretrained_encoding
+from cafa.features.encoding import pretrained_job
 from cafa.features.reading import Clip, SoundReader
+from cafa.features.synchformer import SynchformerFeatures
 from cafa.features.text import text_id
 from cafa.files import digest_of, sha256_file
-from cafa.ledger import ledger_row, write_ledger
+from cafa.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.manifest import build_manifest
+from cafa.media import frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.pretrained import open_audio, parse_pretrained, read_card, register
 from cafa.seeds import seed_for
@@ -107,6 +112,124 @@ def test_latents_of_equal_autoencoders_are_encoded_once(run: Callable, models: P
         run("clip", "clip", "--like", str(models / "backbone"))
 
 
+#: kind and model of everything that the paper's configuration makes of a training clip
+ALL = (("av_clip", "av_clip"), ("clip", "clip"), ("latents", "backbone"), ("latents", "tangoflux"))
+
+
+@pytest.fixture
+def together(data_set: Path, models: Path, tmp_path: Path) -> Callable[..., str]:
+    """Function that encodes several kinds in one job into a folder of `tmp_path` and returns what was printed."""
+
+    def encode(where: str, *kinds: tuple[str, str], more: tuple[str, ...] = (), **settings: object) -> str:
+        arguments = ["features", "encode", *(kind for kind, _ in kinds)]
+        for kind, model in kinds:
+            arguments += ["--model", str(models / model)]
+            arguments += ["--output", str(tmp_path / where / f"{kind}_{Path(model).name}" / "0.arrow")]
+        arguments += [
+            "--manifest", str(data_set / "m.parquet"), "--clips", str(data_set / "clips"),
+            "--ingest-ledger", str(data_set / "ingest.parquet"), "--threads", "1",
+            "--settings", json.dumps({"seconds": 1.0, "workers": 0, **settings}),
+            "--ledger", str(tmp_path / where / "0.ledger.parquet"), *more,
+        ]  # fmt: skip
+        return CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
+
+    return encode
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in folder.glob("*/0.arrow")}
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple[Any, ...]]:
+    """Calls of a function from now on."""
+    calls: list[tuple[Any, ...]] = []
+    function = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args, **options: calls.append(args) or function(*args, **options))
+    return calls
+
+
+def test_kinds_of_one_job_are_those_of_jobs_of_their_own(
+    together: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ALL:
+        together("apart", kind)
+    decoded = [counted(monkeypatch, frames, name) for name in ("_decord", "_pyav")]
+    sounds = counted(monkeypatch, reading, "read_channels")
+    said = together("one", *ALL)
+    assert said.splitlines()[0].endswith("are not the same: latents are computed for each")
+    assert said.endswith("2 ok, 1 short\n")
+    assert contents(tmp_path / "one") == contents(tmp_path / "apart")
+    assert len(contents(tmp_path / "one")) == len(ALL)
+    assert sum(map(len, decoded)) == 3  # a, b, and brief as far as it goes
+    assert [Path(call[0]).stem for call in sounds] == ["a", "b"]
+    ledger = read_ledgers([tmp_path / "one/0.ledger.parquet"])
+    assert set(ledger["stage"]) == {"features av_clip, clip, latents, latents_tangoflux"}
+    together("workers", *ALL, workers=2, batch_size=1)
+    assert contents(tmp_path / "workers") == contents(tmp_path / "one")
+    alone = {path.name for path in (tmp_path / "one/av_clip_av_clip").iterdir()}
+    assert alone == {"0.arrow"}  # no second names unless asked for
+
+
+def test_a_change_of_one_kind_costs_that_kind_alone(
+    together: Callable, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds, keep = ALL[:3], ("--keep",)
+    together("one", *kinds, more=keep)
+    before = contents(tmp_path / "one")
+    register(
+        parse_pretrained(json.dumps({**read_card(models / "clip")["settings"], "half": True})), tmp_path / "other/clip"
+    )
+    for path in tmp_path.glob("one/*/0.arrow"):
+        path.unlink()  # as Snakemake does before it runs a job again
+    computed = [counted(monkeypatch, *of) for of in ((SynchformerFeatures, "encode"), (OobleckAudio, "encode"))]
+    changed = (*kinds[:1], ("clip", str(tmp_path / "other/clip")), *kinds[2:])
+    assert together("one", *changed, more=keep) == "2 ok, 1 short, 2 reused av_clip, 2 reused latents\n"
+    assert computed == [[], []]
+    after = contents(tmp_path / "one")
+    assert {name for name in before if before[name] != after[name]} == {"clip_clip"}
+    for path in tmp_path.glob("one/*/0.arrow"):
+        path.unlink()
+    assert together("one", *changed, more=keep) == "2 ok, 1 short, 2 reused\n"
+    assert contents(tmp_path / "one") == after
+    for path in tmp_path.glob("one/*/0.arrow"):
+        path.unlink()
+    # A new version of one stage: its rows are not taken, and nobody is asked.
+    monkeypatch.setattr("cafa.features.from_sound.stage_version", lambda stage: "another")
+    assert together("one", *changed, more=keep) == "2 ok, 1 short, 2 reused av_clip, 2 reused clip\n"
+    assert len(computed[1]) == 2
+
+
+def test_a_kind_that_is_added_leaves_the_others(together: Callable, tmp_path: Path) -> None:
+    together("few", *ALL[:1])
+    together("all", *ALL[:2])
+    (tmp_path / "few/clip_clip").mkdir()
+    assert together("few", *ALL[:2]) == "2 ok, 1 short, 2 reused av_clip\n"
+    assert contents(tmp_path / "few") == contents(tmp_path / "all")
+    others = ("--reuse", str(tmp_path / "few"))
+    assert together("third", *ALL[:3], more=others) == "2 ok, 1 short, 2 reused av_clip, 2 reused clip\n"
+
+
+def test_latents_of_equal_autoencoders_are_computed_once_in_a_job(
+    together: Callable, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models.parent / "published_tangoflux", tmp_path / "flux")
+    save_file(stable_audio_parts(REAL)[1].state_dict(), tmp_path / "flux" / "vae.safetensors")
+    settings = {**read_card(models / "tangoflux")["settings"], "source": str(tmp_path / "flux")}
+    register(parse_pretrained(json.dumps(settings)), tmp_path / "flux_model")
+    both = (ALL[2], ("latents", str(tmp_path / "flux_model")))
+    for kind in both:
+        together("apart", kind)
+    computed = counted(monkeypatch, OobleckAudio, "encode")
+    assert together("one", *both).splitlines() == [
+        f"the autoencoders of {tmp_path / 'flux_model'} and {models / 'backbone'} are the same", "2 ok, 1 short",
+    ]  # fmt: skip
+    assert len(computed) == 2
+    assert contents(tmp_path / "one") == contents(tmp_path / "apart")
+    # What one of them has made before is enough.
+    assert together("again", *both, more=("--reuse", str(tmp_path / "apart/latents_backbone"))).endswith("2 reused\n")
+    assert contents(tmp_path / "again") == contents(tmp_path / "apart")
+
+
 def test_short_clips_are_padded_if_asked_for(run: Callable, tmp_path: Path) -> None:
     assert run("latents", "backbone", pad_short=True) == "3 ok\n"
     assert len(FeatureStore([tmp_path / "latents.arrow"])) == 3
@@ -133,9 +256,13 @@ def test_clip_features_are_reused_and_verified(run: Callable, data_set: Path, mo
 
 def test_the_model_must_make_that_kind(models: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="makes clip, not latents"):
-        pretrained_encoding("latents", models / "clip", tmp_path, EncodeSettings())
+        pretrained_job(["latents"], [models / "clip"], tmp_path, EncodeSettings())
+    with pytest.raises(InputError, match="av_clip is asked for twice"):
+        pretrained_job(["av_clip", "av_clip"], [models / "av_clip"] * 2, tmp_path, EncodeSettings())
+    with pytest.raises(InputError, match="give one model for each kind, in their order: got 1 for av_clip, clip"):
+        pretrained_job(["av_clip", "clip"], [models / "av_clip"], tmp_path, EncodeSettings())
     with pytest.raises(InputError, match="kind must be one of latents, av_clip, clip, got 'mel'"):
-        pretrained_encoding("mel", models / "clip", tmp_path, EncodeSettings())
+        pretrained_job(["mel"], [models / "clip"], tmp_path, EncodeSettings())
 
 
 def test_sound_keeps_its_channels(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_features_of_a_shard_account_for_every_clip(
     def statuses(**options: object) -> dict[str, str]:
         settings = EncodeSettings(batch_size=2, workers=0, **options)
         encode_shard(
-            video_encoding(synchformer, clips, settings), manifest, tmp_path / "ingest.parquet", (0, 1),
+            [video_encoding(synchformer, clips, settings)], manifest, tmp_path / "ingest.parquet", (0, 1),
             {"av_clip": tmp_path / "out.arrow"}, tmp_path / "ledger.parquet", settings=settings,
         )  # fmt: skip
         return dict(read_ledgers([tmp_path / "ledger.parquet"])[["clip_id", "status"]].to_numpy())
