@@ -15,12 +15,15 @@ def profile() -> dict[str, Any]:
 
 
 def rules() -> dict[str, str]:
-    """Text of every rule of both sizes; a rule that both have counts as one."""
+    """Text of every rule of both sizes; one that both have counts as one. Of those for a data set the paper's."""
     found: dict[str, str] = {}
+    datasets = yaml.safe_load((ROOT / "config/paper.yaml").read_text())["datasets"]
     for path in sorted(ROOT.glob("workflow/rules/**/*.smk")):
-        parts = re.split(r"^rule (\w+):$", path.read_text(), flags=re.MULTILINE)
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            found[name] = found.get(name, "") + text
+        begin = r"^rule (\w+):$|^    rule:\n        name:\n            f\"(\w+)_\{dataset\}\"$"
+        parts = re.split(begin, path.read_text(), flags=re.MULTILINE)
+        for one, each, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+            for name in [one] if one else [f"{each}_{dataset}" for dataset in datasets]:
+                found[name] = found.get(name, "") + text
     return found
 
 

@@ -32,8 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: commands that are not stood in for
 REAL = ("dataset", "prompts", "score", "table", "figure")
 
-#: Seconds that a real job takes: to start (imports, weights), and per item. Guesses on the low side for one modern GPU
-#: and one decoding core, so that the share of scheduling comes out high rather than low; fetching is taken as free.
+#: Seconds that a real job takes: to start (imports, weights), and per item (of encode_clips: clip and kind of feature).
+#: Guesses on the low side for one modern GPU and one decoding core, so that the share of scheduling comes out high
+#: rather than low; fetching is taken as free.
 COSTS: dict[str, tuple[float, float]] = {
     "fetch_clips": (2.0, 0.0),
     "ingest_clips": (2.0, 2.0),
@@ -149,10 +150,11 @@ def measured(command: list[str], cwd: Path, log: Path) -> dict[str, float]:
 
 
 def jobs_of(log: Path) -> dict[str, int]:
-    """Jobs by rule, from the last table of a log."""
+    """Jobs by rule, from the last table of a log; the rules that encode the clips of one data set count as one."""
     lines = log.read_text(errors="replace").rpartition("Job stats:")[2].splitlines()
-    pairs = [line.split() for line in lines]
-    counts = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+    counts: Counter[str] = Counter()
+    for rule, number in (pair for line in lines if len(pair := line.split()) == 2 and pair[1].isdigit()):
+        counts["encode_clips" if rule.startswith("encode_clips_") else rule] += int(number)
     counts.pop("total", None)
     return counts
 
@@ -165,7 +167,9 @@ def account(results: Path) -> Counter[str]:
             continue
         clips = sorted(read_manifest(manifest)["clip_id"])
         stages = {"fetch_clips": "fetched/{}", "ingest_clips": "clips/{}"}
-        stages |= {f"encode_clips {kind}": f"features/{{}}/{kind}" for kind in ("latents", "av_clip", "clip")}
+        stages["encode_clips"] = "features/{}/encoded"
+        kinds = {path.parent.name for path in results.glob(f"features/{manifest.stem}/*/0.arrow")}
+        kinds = {kind for kind in kinds if not kind.startswith("text")}
         for stage, pattern in stages.items():
             ledgers = sorted(results.glob(f"{pattern.format(manifest.stem)}/*.ledger.parquet"))
             if not ledgers:
@@ -173,7 +177,7 @@ def account(results: Path) -> Counter[str]:
             rows = read_ledgers(ledgers)
             if sorted(rows["clip_id"]) != clips:
                 raise SystemExit(f"{manifest.stem}, {stage}: {len(rows)} rows for {len(clips)} clips")
-            items[stage.split()[0]] += int((rows["status"] == "ok").sum())
+            items[stage] += int((rows["status"] == "ok").sum()) * (len(kinds) if stage == "encode_clips" else 1)
             counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
             click.echo(f"  {manifest.stem:16} {stage:22} {len(rows):7} clips, each once: {counts}")
     for path in results.glob("embeddings/*/truth/*/ledger.parquet"):

@@ -38,6 +38,8 @@ COLUMNS = {
     "imagebind": {"embedding": WIDTH},
     "synchformer": {"logits_first": OFFSETS, "logits_last": OFFSETS},
 }
+#: options without a value
+FLAGS = ("--keep",)
 #: of a hundred clips: gone from the web, worth another try, broken
 LOST = {"unavailable": 6, "private": 3, "removed": 1, "network": 1}
 BROKEN = {"short": 1}
@@ -51,7 +53,9 @@ class Arguments:
         self.words: list[str] = []
         at = 0
         while at < len(argv):
-            if argv[at].startswith("--"):
+            if argv[at] in FLAGS:
+                self.options[argv[at][2:]] = []
+            elif argv[at].startswith("--"):
                 self.options.setdefault(argv[at][2:], []).append(argv[at + 1])
                 at += 1
             else:
@@ -132,7 +136,8 @@ def small_features(path: str | Path, names: Iterable[str], kind: str) -> None:
 
 def features_encode(arguments: Arguments) -> None:
     clips, rows = usable(arguments)
-    small_features(arguments["output"], clips, arguments.words[2])
+    for kind, output in zip(arguments.words[2:], arguments.options["output"], strict=True):
+        small_features(output, clips, kind)
     write_ledger(arguments["ledger"], rows)
 
 

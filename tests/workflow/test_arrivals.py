@@ -154,30 +154,34 @@ def test_reuse_that_leads_nowhere(tmp_path: Path, reuse: list[str], message: str
     assert message in text
 
 
-def test_the_paper_encodes_no_clip_twice_for_visualsound() -> None:
-    target = "results/paper/features/visualsound/av_clip/0.arrow"
+def commands_for(target: str, dataset: str) -> list[str]:
+    """Commands of a data set's jobs that the paper's configuration plans for a file."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--printshellcmds", "--cores", "2", target,
          "--configfile", "config/paper.yaml"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
-    commands = [line for line in (done.stdout + done.stderr).splitlines() if "visualsound" in line and "cafa " in line]
-    encode = next(line for line in commands if "features encode av_clip" in line)
-    assert "--reuse results/paper/features/vggsound_train/av_clip" in encode
+    return [line for line in (done.stdout + done.stderr).splitlines() if dataset in line and "cafa " in line]
+
+
+def test_the_paper_encodes_no_clip_twice_for_visualsound() -> None:
+    commands = commands_for("results/paper/features/visualsound/av_clip/0.arrow", "visualsound")
+    (encode,) = [line for line in commands if "features encode av_clip latents --model" in line]
+    features = "results/paper/features"
+    assert f"--reuse {features}/vggsound_train/av_clip --reuse {features}/vggsound_train/latents --threads" in encode
+    assert f"--output {features}/visualsound/av_clip/0.arrow --output {features}/visualsound/latents/0.arrow" in encode
     ingest = next(line for line in commands if "cafa ingest" in line)
     assert "--reuse results/paper/clips/vggsound_train" in ingest
 
 
-def test_latents_of_a_second_backbone_come_from_the_first_if_they_can() -> None:
-    target = "results/paper/features/vggsound_train/latents_tangoflux/7.arrow"
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--printshellcmds", "--cores", "2", target,
-         "--configfile", "config/paper.yaml"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:]
-    commands = [line for line in (done.stdout + done.stderr).splitlines() if "features encode latents" in line]
-    assert len(commands) == 2  # the first backbone's latents are made before
-    first = "--reuse results/paper/features/vggsound_train/latents/7.arrow --like results/paper/models/backbone"
-    assert first in next(line for line in commands if "latents_tangoflux" in line)
+def test_everything_that_is_made_of_a_training_clip_is_one_job() -> None:
+    commands = commands_for("results/paper/features/vggsound_train/latents_tangoflux/7.arrow", "vggsound_train")
+    (encode,) = [line for line in commands if "features encode" in line]
+    folder = "results/paper/models"
+    assert (
+        f"features encode av_clip clip latents latents --model {folder}/av_clip --model {folder}/clip"
+        f" --model {folder}/backbone --model {folder}/tangoflux --manifest"
+    ) in encode
+    assert encode.count("--output ") == 4
+    assert "--keep --ledger results/paper/features/vggsound_train/encoded/7.ledger.parquet" in encode

@@ -114,9 +114,12 @@ def rule_texts() -> dict[tuple[str, str], str]:
     """Text of every rule by (file, name)."""
     found = {}
     for path in sorted(ROOT.glob("workflow/rules/**/*.smk")):
-        parts = re.split(r"^rule (\w+):$", path.read_text(), flags=re.MULTILINE)
+        # A rule by itself, or one of each data set.
+        begin = r"^rule (\w+):$|^    rule:\n        name:\n            f\"(\w+)_\{dataset\}\"$"
+        parts = re.split(begin, path.read_text(), flags=re.MULTILINE)
         file = str(path.relative_to(ROOT / "workflow/rules"))
-        found |= {(file, name): text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+        names = [one or each for one, each in zip(parts[1::3], parts[2::3], strict=True)]
+        found |= {(file, name): text for name, text in zip(names, parts[3::3], strict=True)}
     return found
 
 
@@ -129,7 +132,7 @@ def test_rule_is_complete(file: str, name: str) -> None:
     for directive in ("run", "message", "script"):
         assert f"    {directive}:" not in text, directive
     # One thread computes; more are processes that decode ahead or normalise, which change no bit.
-    assert re.search(r"^    threads: (1|adapter_cpus|config\[.*\]\[\"workers\"\]( \+ 1)?)$", text, re.M)
+    assert re.search(r"^ +threads: (1|adapter_cpus|config\[.*\]\[\"workers\"\]( \+ 1)?)$", text, re.M)
     assert "code=" in text or name in ("fetch_clips", "fetch_list", "preflight")
     assert "mem_mb=" in text
     assert "runtime=" in text

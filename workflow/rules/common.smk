@@ -205,10 +205,10 @@ def shards(pattern, dataset=None):
 
 
 def each(option, name):
-    """Param: the option once for every input called `name`."""
+    """Param: the option once for every input (or output) called `name`."""
 
-    def words(wildcards, input):
-        files = input.get(name, [])
+    def words(wildcards, input, output):
+        files = input.get(name, output.get(name, []))
         return [word for file in ([files] if isinstance(files, str) else files) for word in (option, file)]
 
     return words

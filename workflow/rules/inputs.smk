@@ -11,11 +11,6 @@ def of_backbone(kind, backbone):
     return kind if backbone == "backbone" else f"{kind}_{backbone}"
 
 
-#: folder of features -> their kind, and the pretrained model whose encoder makes them
-ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
-ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
-
-
 # --- clips
 
 
@@ -108,13 +103,10 @@ def clip_ledgers(wildcards):
 
 
 def ledgers_of(dataset):
-    """Ledgers of ingest and of the features that the systems asked on a data set need."""
-    kinds = ["media"]
-    if PRETRAINED:
-        tables = [entry for table, entry in config["tables"].items() if dataset_of(table) == dataset]
-        kinds = sorted({kind for entry in tables for name in entry["systems"] for kind in video_kinds(name)})
+    """Ledgers of ingest and of the features of a data set."""
+    features = "features/{dataset}/encoded" if PRETRAINED else "features/{dataset}/media"
     fetched = ["fetched/{dataset}"] if DATASETS[dataset]["kind"] == "published" else []
-    folders = [*fetched, "clips/{dataset}", *(f"features/{{dataset}}/{kind}" for kind in kinds)]
+    folders = [*fetched, "clips/{dataset}", *([features] if not PRETRAINED or features_of(dataset) else [])]
     return [
         f"{RESULTS}/{folder.format(dataset=dataset)}/{shard}.ledger.parquet"
         for folder in folders
@@ -261,31 +253,6 @@ def backbone_of_model(wildcards):
 def judge_cards(wildcards):
     """Cards of all judges."""
     return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in config["judges"]]
-
-
-def folders_of(*kinds):
-    """Wildcard constraint: the folders of features of some kinds."""
-    return "|".join(name for name, (kind, _) in ENCODERS.items() if kind in kinds)
-
-
-def encoded_kind(wildcards):
-    """Kind of feature in a folder of features."""
-    return ENCODERS[wildcards.features][0]
-
-
-def encoding_version(wildcards):
-    """Version of the stage that makes a kind of feature with a pretrained encoder."""
-    return stage_version(f"encode_{encoded_kind(wildcards)}")
-
-
-def encoder_folder(wildcards):
-    """Folder of the pretrained model that a kind of feature is encoded with."""
-    return f"{RESULTS}/models/{ENCODERS[wildcards.features][1]}"
-
-
-def encoder_card(wildcards):
-    """Card of the pretrained model that a kind of feature is encoded with."""
-    return f"{encoder_folder(wildcards)}/card.json"
 
 
 def text_shard_argument(wildcards):

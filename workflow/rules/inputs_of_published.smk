@@ -64,28 +64,3 @@ def reused_ledgers(wildcards):
 def reused_clips(wildcards):
     """Folders of normalised clips of those data sets, as options."""
     return [word for name in reused_by(wildcards.dataset) for word in ("--reuse", f"{RESULTS}/clips/{name}")]
-
-
-def twin_latents(wildcards):
-    """File of the same clips' latents of the first backbone, if they are made too: another backbone may have the same
-    autoencoder."""
-    trained = [entry["train_on"] for entry in ADAPTERS.values() if backbone_of(entry) == "backbone"]
-    other = ENCODERS[wildcards.features][0] == "latents" and wildcards.features != "latents"
-    return (
-        [below("features/{dataset}/latents/{shard}.arrow")(wildcards)] if other and wildcards.dataset in trained else []
-    )
-
-
-def reused_feature_files(wildcards):
-    """Feature files whose rows are copied where they are of the same clips and encoder."""
-    names = reused_by(wildcards.dataset)
-    files = [*twin_latents(wildcards), *(file for name in names for file in feature_files(name, wildcards.features))]
-    return [ancient(file) for file in files]
-
-
-def reused_features(wildcards):
-    """Places of those files, as options; latents of the first backbone count only if the autoencoders are the same."""
-    folders = [f"{RESULTS}/features/{name}/{wildcards.features}" for name in reused_by(wildcards.dataset)]
-    twin = twin_latents(wildcards)
-    like = ["--like", f"{RESULTS}/models/backbone"] if twin else []
-    return [*(word for place in [*twin, *folders] for word in ("--reuse", place)), *like]
