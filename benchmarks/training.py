@@ -43,7 +43,8 @@ from cafa.features.synchformer import FRAMES, SQUASHED, TOKENS, SynchformerFeatu
 from cafa.files import write_json
 from cafa.training.diffusion import DiffusionSettings, velocity_loss
 from cafa.training.frozen import FrozenBackbone, store_in_bf16
-from cafa.training.loop import LoopSettings, train
+from cafa.training.loop import train
+from cafa.training.loop_settings import LoopSettings
 from metrics.encoders.synchformer_visual import SynchformerVisual
 
 SECONDS, WORDS, LATENTS, SHORT = 10.0, 128, 1024, 216

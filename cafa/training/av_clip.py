@@ -14,7 +14,8 @@ from cafa.stages import stage_version
 from cafa.store import FeatureStore
 from cafa.training.data import EpochOrder, clips_with_features
 from cafa.training.generator import seeded
-from cafa.training.loop import LoopSettings, train
+from cafa.training.loop import train
+from cafa.training.loop_settings import LoopSettings
 
 
 class AVClipTraining(BaseModel):

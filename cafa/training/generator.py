@@ -17,7 +17,8 @@ from cafa.stages import stage_version
 from cafa.store import FeatureStore
 from cafa.training.data import EpochOrder, FeatureBatches, ReadAhead, clips_with_features
 from cafa.training.diffusion import DiffusionSettings, drop_text, keep_mask
-from cafa.training.loop import LoopSettings, train
+from cafa.training.loop import train
+from cafa.training.loop_settings import LoopSettings
 from cafa.training.processes import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.run_card import hardware, phase
 from cafa.training.silence import Silence

@@ -9,14 +9,12 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from cafa.errors import CafaError
@@ -26,46 +24,12 @@ from cafa.resume import ChangedError, differences, goes_on
 from cafa.seeds import seed_for
 from cafa.signals import Asked, EndedBySignal, deferred
 from cafa.training.curves import Curves
+from cafa.training.loop_settings import LoopSettings
 from cafa.training.processes import ALONE, Processes
 
 STATE, KEY = "state.pt", "key.json"
 #: among the values of a step: whether a process was asked to end
 ASKED = "asked to end"
-
-
-class LoopSettings(BaseModel):
-    """How to optimise. Steps are optimiser steps."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = Field(gt=0, description="optimiser steps")
-    batch_size: int = Field(gt=0, description="clips in a batch")
-    learning_rate: float = Field(gt=0, description="peak learning rate of AdamW")
-    schedule: Literal["cosine", "inverse", "constant"] = Field("cosine", description="decay after the warm-up")
-    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up")
-    inverse_gamma: float = Field(1e6, gt=0, description="inverse schedule: (1 + k/gamma)^-power")
-    inverse_power: float = Field(0.5, gt=0, description="inverse schedule: see inverse_gamma")
-    weight_decay: float = Field(1e-3, ge=0, description="AdamW weight decay")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW moments")
-    gradient_clip: float | None = Field(1.0, gt=0, description="clip the gradient's norm; null = never")
-    ema_decay: float | None = Field(None, gt=0, lt=1, description="moving average of weights; null = none")
-    accumulation: int = Field(1, gt=0, description="batches per optimiser step")
-    bf16: bool = Field(False, description="autocast the forward pass to bfloat16")
-    save_every_seconds: float = Field(20.0, ge=0, description="how often the resume state is saved")
-
-    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        """Context of a forward pass."""
-        return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
-
-    def factor(self, step: int) -> float:
-        """Learning-rate factor of optimiser step `step` (from 0), in [0, 1]."""
-        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        if self.schedule == "constant":
-            return warm
-        if self.schedule == "inverse":
-            return warm * (1 + step / self.inverse_gamma) ** -self.inverse_power
-        done = max(0, step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 @dataclass(frozen=True)
@@ -204,9 +168,7 @@ class _Run:
             values["gradient_norm"] = float(norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        if self.average and settings.ema_decay:
-            # Early on the average follows quickly: (1+k)/(10+k), then the configured decay.
-            decay = min(settings.ema_decay, (1 + self.step) / (10 + self.step))
+        if self.average and (decay := settings.decay(self.step)) < 1:
             weights = [p.detach() for p in self.parameters.values()]
             torch._foreach_lerp_(list(self.average.values()), weights, 1 - decay)
         row = {"step": self.step, **values}

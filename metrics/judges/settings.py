@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cafa.errors import InputError
-from cafa.training.loop import LoopSettings
+from cafa.training.loop_settings import LoopSettings
 from metrics.judges.augmentation import Augmentation
 
 NAMES = ("classifier", "clap", "imagebind", "synchformer")

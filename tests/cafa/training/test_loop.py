@@ -6,7 +6,8 @@ import torch
 
 from cafa.errors import CafaError
 from cafa.resume import VARIABLE, ChangedError
-from cafa.training.loop import LoopSettings, train
+from cafa.training.loop import train
+from cafa.training.loop_settings import LoopSettings
 
 
 class Cut(Exception):

@@ -14,7 +14,7 @@ from cafa.store import FeatureStore, write_features
 from cafa.training.adapter import AdapterTraining, train_adapter
 from cafa.training.backbone import BackboneTraining, train_backbone
 from cafa.training.joint import JointTraining, train_joint
-from cafa.training.loop import LoopSettings
+from cafa.training.loop_settings import LoopSettings
 from cafa.training.processes import ALONE, Processes
 
 LATENTS, CHANNELS, FEATURE = 20, 4, 6
