@@ -277,8 +277,8 @@ def open_text(folder: str | Path, device: str = "cpu") -> Any:
 def open_audio(folder: str | Path, device: str = "cpu") -> Any:
     """The autoencoder of a registered backbone alone (:class:`~cafa.backbones.audio.OobleckAudio`).
 
-    Latents are drawn from the posterior with a seed per clip, ``encode(waveform, seeds)``, as the published training
-    draws them, and stamped with ``card["encoders"]["latents"]``.
+    Latents are drawn from the posterior with a seed per clip, ``encode(waveform, seeds)``, as stable-audio-tools
+    draws them (it without a seed of each clip), and stamped with ``card["encoders"]["latents"]``.
     """
     module, files = _checked_part(folder, "AUDIO_FILES")
     return module.load_audio(files, device)

@@ -31,7 +31,7 @@ class AudioEncoder(Protocol):
 def latents_encoding(
     audio: AudioEncoder, identity: dict[str, Any], clips: str | Path, settings: EncodeSettings
 ) -> Encoding:
-    """Latents, float16 (T, C), one draw from the posterior per clip, as the published training caches them.
+    """Latents, float16 (T, C), one draw from the posterior per clip, used in every epoch.
 
     Parameters
     ----------
