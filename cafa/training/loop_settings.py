@@ -36,8 +36,8 @@ class LoopSettings(BaseModel):
     ema_power: float | None = Field(
         None,
         gt=0,
-        description="the average's decay grows as that of ema_pytorch: 1 - (1 + k/ema_inverse_gamma)^-ema_power, at most "
-        "ema_decay; null = as (1+k)/(10+k)",
+        description="the average's decay grows as ema_pytorch's: 1 - (1 + k/ema_inverse_gamma)^-ema_power, "
+        "at most ema_decay; null = as (1+k)/(10+k)",
     )
     ema_inverse_gamma: float = Field(1.0, gt=0, description="see ema_power")
     ema_after_step: int = Field(1, ge=0, description="with ema_power: the average is a copy until then")
