@@ -1,0 +1,87 @@
+"""What is laid over config/paper.yaml: sizes, addresses and folders, and nothing else."""
+
+from typing import Any
+
+from metrics.judges.canary import CANARIES
+from tests.lab.clips import clips_of
+from tests.lab.weights import FEATURE_DIM
+
+#: random judges judge nothing: let them pass here, and only here
+WORST = {">=": -1e9, "<=": 1e9}
+CANARY = {judge: {name: WORST[direction] for name, (direction, _) in rows.items()} for judge, rows in CANARIES.items()}
+#: systems that generate
+GENERATE = ("cafa", "cafa_b", "cafa_c", "cafa_tf", "cafa_gamma0", "cafa_gamma1", "cafa_published", "text_only")
+#: rows of Table 2 with another system, whose sounds are files
+TABLE_2 = ["cafa", "cafa_published", "text_only", "mmaudio", "reference", "shuffled_reference"]
+
+
+def sources(address: str) -> list[dict[str, Any]]:
+    """Where clips come from: archives, a folder, a mirror."""
+    return [
+        {"kind": "archives", "root": "archives"},
+        {
+            "kind": "folder", "root": "data/vggsound",
+            "cut": ["{clip_id}.mp4", "video/{clip_id}.mp4", "{video_id}_{start_ms}_{end_ms}.mp4"],
+        },
+        {"kind": "mirror", "url": f"{address}/clips/{{clip_id}}.mp4"},
+    ]  # fmt: skip
+
+
+def datasets(address: str, digests: dict[str, str]) -> dict[str, Any]:
+    """The four data sets, their lists from `address`; the list without a known digest has none here either."""
+
+    def listed(name: str, **how: str) -> dict[str, str]:
+        known = {} if name == "vggsound.csv" else {"sha256": digests[name]}
+        return {"path": f"lists/{name}", "url": f"{address}/lists/{name}", "licence": "MIT", **known, **how}
+
+    train, test = len(clips_of("train")), len(clips_of("test"))
+    labels = listed("test.csv", format="clip_labels")
+    builds: dict[str, dict[str, Any]] = {
+        "vggsound_train": {"lists": [listed("vggsound.csv", format="vggsound")]},
+        "visualsound": {"lists": [listed("visualsound.csv", format="visualsound")], "expected": {"train": train}},
+        "vggsound_test": {"lists": [{**labels, "split": "test"}], "expected": {"test": test}},
+        "vggsound_sparse": {
+            "lists": [listed("vggsound_sparse.csv", format="clip_starts", split="test")],
+            "labels": [labels], "expected": {"test": test},
+        },
+    }  # fmt: skip
+    shards = {"visualsound": {"shards": 1, "text_shards": 1}, "vggsound_sparse": {"shards": 2}}
+    return {
+        name: {"build": build, "fetch": {"sources": sources(address)}, **shards.get(name, {"shards": 1})}
+        for name, build in builds.items()
+    }
+
+
+def overlay(address: str, digests: dict[str, str], judge_sizes: dict[str, Any]) -> dict[str, Any]:
+    """Settings that differ from config/paper.yaml.
+
+    Parameters
+    ----------
+    address : str
+        Of the server of lists and of the mirror.
+    digests : dict of str to str
+        SHA-256 of the lists by name.
+    judge_sizes : dict
+        Sizes of the judges' networks that are not the published ones.
+    """
+    loop = {"steps": 2, "batch_size": 2, "warmup_steps": 0}
+    systems: dict[str, Any] = {name: {"sampling": {"steps": 2}} for name in GENERATE}
+    systems["mmaudio"] = {"kind": "samples", "folder": "generations/mmaudio", "pattern": "{clip_id}.flac"}
+    return {
+        "device": "cpu",
+        "ingest": {"workers": 2},
+        "datasets": datasets(address, digests),
+        "pretrained": {"judges": {"table": "weights/weights.tsv", "sizes": judge_sizes}, "canary": CANARY},
+        "features": {"encode": {"workers": 1}},
+        "training": {"adapter": {"loop": loop, "model": {"feature_dim": FEATURE_DIM, "hint_dim": 12}}},
+        "adapters": {
+            "adapter": {"settings": {"loop": {"steps": 2}}},
+            "adapter_c": {"settings": {"model": {"clip_dim": FEATURE_DIM}}},
+        },
+        "systems": systems,
+        "samples": {"shards": 1},
+        "embed": {"pretrained": {"workers": 1}},
+        "tables": {"table2": {"systems": TABLE_2}},
+        "bootstrap": {"resamples": 100},
+        "examples": {"clips": 1},
+    }
