@@ -16,6 +16,7 @@ METRICS_MAY_IMPORT = {
     "cafa.checkpoint", "cafa.checkpoint_reader", "cafa.errors", "cafa.files", "cafa.folder_lock", "cafa.journal",
     "cafa.ledger", "cafa.manifest", "cafa.media", "cafa.progress", "cafa.provenance", "cafa.reading_lists",
     "cafa.resume", "cafa.seeds", "cafa.shards", "cafa.stages", "cafa.store", "cafa.training.loop",
+    "cafa.training.loop_settings",
 }  # fmt: skip
 #: what `cafa` outside its command line may use of `metrics`: the visual encoder that both need has one owner, and the
 #: proofs of equality of both libraries have one kind of row and one rule of weights
