@@ -67,8 +67,21 @@ class Tables:
         self._writers = writers
 
     def add(self, keys: Mapping[str, Sequence[str]], found: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Append a batch: its keys, and the columns of every judge."""
+        """Append a batch: its keys, and the columns of every judge.
+
+        Raises
+        ------
+        InputError
+            If a value is not finite: no score may come of it.
+        """
         for judge, writer in self._writers.items():
+            for name, values in found[judge].items():
+                for row in np.flatnonzero([not np.isfinite(value).all() for value in values]):
+                    key = "/".join(str(of[row]) for of in keys.values())
+                    raise InputError(
+                        f"judge {judge} gave values that are not finite ({name}) for {key}: look at that file, and at "
+                        "the judge's weights"
+                    )
             schema = writer.schema
             arrays = [
                 pa.array(keys[name], pa.string())

@@ -99,8 +99,17 @@ class Embedder:
                 self._failed(item, source, frames)
                 continue
             if frames is not None:
-                self.cache.put(item, source, self.panel.look(frames), {})
-            self._settle(item)
+                self._keep_picture(item, source, self.panel.look(frames))
+            else:
+                self._settle(item)
+
+    def _keep_picture(self, item: str, source: str, columns: Columns) -> None:
+        if bad := [name for name, array in columns.items() if not np.isfinite(array).all()]:
+            what = f"what the judges gave for the picture holds values that are not finite: {bad}"
+            self._failed(item, source, ClipError("not_finite", what))
+            return
+        self.cache.put(item, source, columns, {})
+        self._settle(item)
 
     def listen(self, items: Sequence[SoundItem], judges: Collection[str], label: str) -> None:
         """Embed sounds; those whose clip has no usable picture are left out, with its reason."""

@@ -234,7 +234,8 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
             "",
             *_differences(table),
             "",
-            f"Paired over clips, {level} intervals. `undecided`: the interval holds 0. Each line stands for itself: "
+            f"Paired over clips, {level} intervals. `undecided`: the interval holds 0; `not compared`: too many "
+            "sounds of one of the two are silent or constant. Each line stands for itself: "
             "the intervals are not widened for there being several.",
             "",
         ]

@@ -272,7 +272,8 @@ def table_frame(table: Table) -> pd.DataFrame:
 def differences_frame(table: Table) -> pd.DataFrame:
     """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips.
 
-    ``better`` is the system that the whole interval speaks for, or ``undecided``.
+    ``better`` is the system that the whole interval speaks for, or ``undecided``; ``not compared`` where more than
+    :data:`LARGEST_SILENT_SHARE` of a system's sounds are silent or constant: judges' values of them mean nothing.
     """
     columns = ["metric", "a", "b", "difference", "low", "high", "better", "n", "n_clips"]
     rows = []
@@ -281,7 +282,9 @@ def differences_frame(table: Table) -> pd.DataFrame:
             estimate = table.difference(first, second, metric)
             low, high = estimate.interval(table.settings.bootstrap.level)
             better = "undecided"
-            if low > 0 or high < 0:
+            if max(table.silent_share(first), table.silent_share(second)) > LARGEST_SILENT_SHARE:
+                better = "not compared"
+            elif low > 0 or high < 0:
                 better = first if (low > 0) == (METRICS[metric].better == "higher") else second
             numbers = [six_digits(value) for value in (estimate.value, low, high)]
             rows.append([metric, first, second, *numbers, better, estimate.n, table.coverage.clips])

@@ -9,7 +9,12 @@ import soundfile
 
 from cafa.errors import InputError
 from cafa.files import read_json
+from metrics.embedding import open_tables
+from metrics.embeddings import CLIP_KEY
 from metrics.evaluation import evaluate
+from metrics.evaluation_cache import EmbeddingCache
+from metrics.evaluation_embedding import Embedder, SoundItem
+from metrics.evaluation_files import Located
 from tests.evaluation_clips import RATE, QuickPanel, sound_of
 from tests.metrics.evaluation_pairs import find, make_pairs, settings
 
@@ -58,6 +63,39 @@ def test_judges_that_give_values_that_are_not_finite_lose_that_sound(tmp_path: P
     assert reasons(tmp_path / "out") == {"clip03": "not_finite"}
 
 
+def test_a_picture_that_judges_give_values_that_are_not_finite_loses_its_clip(tmp_path: Path):
+    class Odd(QuickPanel):
+        def look(self, data):
+            values = super().look(data)["imagebind_video"]
+            return {"imagebind_video": values * (np.nan if b"bad" in data.tobytes() else 1)}
+
+    pictures = {name: Located(tmp_path / name, "") for name in ("good", "bad")}
+    for name, located in pictures.items():
+        located.path.write_bytes(name.encode() * 20)
+    write(tmp_path / "a.wav", sound_of(3, 0.5))
+    items = [SoundItem(f"sound/{name}", name, Located(tmp_path / "a.wav", "")) for name in pictures]
+    for _ in range(2):  # the second time it is known
+        with EmbeddingCache(tmp_path / "cache", {}) as cache:
+            embedder = Embedder(Odd(("classifier", "imagebind")), cache, 2)
+            embedder.look(pictures)
+            embedder.listen(items, ["classifier"], "sounds")
+            assert embedder.outcomes["sound/good"].status == "ok"
+            for item in ("picture/bad", "sound/bad"):
+                assert embedder.outcomes[item].status == "not_finite"
+                assert "what the judges gave for the picture holds values that" in embedder.outcomes[item].detail
+
+
+def test_no_file_of_embeddings_holds_values_that_are_not_finite(tmp_path: Path):
+    path, panel = tmp_path / "classifier.parquet", QuickPanel()
+    arrays = {"classifier": {"embedding": np.float32([[0.0, 1.0], [np.inf, 2.0]])}}
+    with (
+        pytest.raises(InputError, match=r"classifier gave values that are not finite \(embedding\) for clip07"),
+        open_tables(panel, CLIP_KEY, {"classifier": path}, {"classifier": ("embedding",)}) as tables,
+    ):
+        tables.add({"clip_id": ["clip06", "clip07"]}, arrays)
+    assert not path.exists()
+
+
 def test_a_sound_without_its_scale_is_lost_and_a_small_overshoot_is_counted(tmp_path: Path):
     make_pairs(tmp_path, NAMES)
     write(tmp_path / "ours" / "clip03.wav", 3000 * sound_of(3, 0.5))
@@ -81,6 +119,8 @@ def test_a_system_of_silent_sounds_is_marked_and_never_the_best(tmp_path: Path, 
     assert row.startswith("| copies † |" if silent else "| copies |")
     assert ("**0" in row) == bold
     assert (f"Warning: {silent / 10:.1%} of the sounds of copies are silent or constant" in text) == bool(silent)
+    better = set(pd.read_csv(tmp_path / "out" / "table.differences.csv")["better"])
+    assert better == {"not compared" if silent else "copies"}
     clips = pd.read_parquet(tmp_path / "out" / "clips.parquet")
     assert (clips[clips["system"] == "copies"]["finding"] == "silent").sum() == silent
 
