@@ -19,6 +19,7 @@ from cafa.generation import Generator, Request, open_generator
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings, normalise_clip
+from cafa.media.official_frames import SIZE, read_official_frames
 from cafa.media.sound import write_sound
 from cafa.progress import progress
 from cafa.seeds import seed_for
@@ -126,18 +127,21 @@ class FoleyArtist:
         models, system = Path(models), system or AdapterSystem()
         require_models(models, [system.backbone, system.adapter, "av_clip"])
         self.generator = open_generator(system, models, device)
-        self._one_window = system.sampling.preset == "official"
+        self._official = system.sampling.preset == "official"
         self.encoders: Encoders
         if isinstance(self.generator, Generator):
             self.encoders = MiniatureEncoders(models, self.generator)
         else:
             self.encoders = PretrainedEncoders(models, self.generator, device)
+        if self._official and self.encoders.sizes != (SIZE,):
+            raise InputError("the official preset is that of an adapter of AV-CLIP alone, as the published one is")
         self.window = round(self.generator.seconds * FRAME_RATE)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What sounds depend on beside video, prompt and seed: models, encoders and sampling, as JSON has it."""
-        return {"generator": self.generator.identity, "encoders": self.generator.inputs}
+        frames = {"frames": "official"} if self._official else {}
+        return {"generator": self.generator.identity, "encoders": self.generator.inputs, **frames}
 
     def generate(
         self, video: str | Path, prompts: str | Sequence[str], *, seeds: Sequence[int] = (0,),
@@ -206,12 +210,16 @@ class FoleyArtist:
             )
             frames = frame_count(facts["seconds"])
             starts = window_starts(frames, self.window, overlap)
-            if self._one_window and len(starts) > 1:
+            if self._official and len(starts) > 1:
                 raise InputError(
                     f"the official preset makes {self.generator.seconds:g} s at most, the video has "
                     f"{frames / FRAME_RATE:.2f} s: use ours, or a part of the video"
                 )
-            windows = frames_of_windows(path, starts, self.window, self.encoders.sizes)
+            windows = (
+                iter([[read_official_frames(video, frames=self.window)]])
+                if self._official
+                else frames_of_windows(path, starts, self.window, self.encoders.sizes)
+            )
             features = [self.encoders.video(window, self.window) for window in progress(windows, "see", len(starts))]
             return path.read_bytes(), frames, starts, features
 

@@ -18,7 +18,7 @@ class Sampling(BaseModel):
     preset: Literal["ours", "official"] = Field(
         "ours",
         description="official = exactly as the published CAFA code works: 1024 latents, told 10 s, peak over the whole "
-        "window before the cut, half strength without guidance for half of a batch",
+        "window before the cut, half strength without guidance for half of a batch; `cafa generate`: its frames, too",
     )
     steps: int | None = Field(None, gt=1, description="sampling steps (model calls); null = the backbone's")
     sigma_min: float | None = Field(None, gt=0, description="lowest noise level before 0; null = the backbone's")

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -22,6 +23,10 @@ from cafa.cli.options import device_option, threads_option, writable
     help="strength of the text; 1 = no guidance  [default: the backbone's own]",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(2), default=None, help="sampling steps  [default: the backbone's own]")
+@click.option(
+    "--preset", type=click.Choice(["ours", "official"]), default="ours",
+    help="official: as the published demo, from the video's frames to the level of the sound; up to 10 s",
+)  # fmt: skip
 @click.option("--half", is_flag=True, help="16 bits: faster on a GPU")
 @click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
 @click.option(
@@ -37,7 +42,8 @@ from cafa.cli.options import device_option, threads_option, writable
 @device_option
 def command(
     video: Path, prompts: tuple[str, ...], seeds: tuple[int, ...], negative_prompt: str | None, gamma: float,
-    guidance_scale: float | None, steps: int | None, half: bool, overlap: float, batch_size: int, models: Path,
+    guidance_scale: float | None, steps: int | None, preset: Literal["ours", "official"], half: bool,
+    overlap: float, batch_size: int, models: Path,
     backbone: str, adapter: str, output_folder: Path, device: str,
 ) -> None:  # fmt: skip
     """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed.
@@ -49,7 +55,7 @@ def command(
     from cafa.foley_files import ResultFiles
     from cafa.systems import AdapterSystem, Sampling
 
-    sampling = Sampling(steps=steps, guidance_scale=guidance_scale, half=half)
+    sampling = Sampling(preset=preset, steps=steps, guidance_scale=guidance_scale, half=half)
     system = AdapterSystem(sampling=sampling, asymmetric_scale=gamma, backbone=backbone, adapter=adapter)
     artist = FoleyArtist(models, system, device)
     # Every option takes part unless it is named here, so that a new one cannot be forgotten.

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from click.testing import CliRunner
 
 from cafa.cli.generate import command
 from cafa.errors import InputError, WeightsError
-from cafa.features.reading import Clip
+from cafa.features.reading import Clip, black_padded
 from cafa.files import read_json
 from cafa.foley import FoleyArtist
 from cafa.foley_encoders import frames_of_windows
 from cafa.generation import Request
 from cafa.media.container import open_media
 from cafa.media.frames import read_frames
+from cafa.media.official_frames import read_official_frames
 from cafa.pretrained import open_features
 from cafa.seeds import seed_for
 from cafa.systems import AdapterSystem, Sampling
@@ -119,6 +121,31 @@ def test_the_official_preset_makes_the_published_window(models: Path, make_video
     assert np.array_equal(dub.waveform, whole[:, :RATE])  # its level is that of the whole window
     with pytest.raises(InputError, match=r"makes 10 s at most, the video has 11\.00 s"):
         maker.generate(make_video(11.0), "music")
+
+
+def test_the_official_preset_sees_the_frames_of_the_published_demo(models: Path, make_video):
+    video = make_video(4.0, rate=30)
+    frames = read_official_frames(video, frames=250)
+    expected = open_features(models / "av_clip").encode([black_padded(frames, 250)])[0]
+    sampling = Sampling(steps=2, preset="official", latents=256)
+    maker = artist(models, adapter="adapter_published", sampling=sampling)
+    np.testing.assert_array_equal(maker._see(video, 25)[3][0], expected)
+    ours = artist(models, adapter="adapter_published")
+    assert np.abs(ours._see(video, 25)[3][0] - expected).max() > 1e-3  # other frames of a video of 30 a second
+    assert maker.identity != ours.identity
+    with pytest.raises(InputError, match="an adapter of AV-CLIP alone"):
+        artist(models, adapter="adapter_c", sampling=sampling)
+
+
+def test_the_command_has_the_official_preset(models: Path, make_video, tmp_path: Path):
+    words = [make_video(0.6, rate=30), "--prompt", "music", "--models", models, "--adapter", "adapter_published"]
+    words += ["--preset", "official", "--steps", 2, "--output-folder", tmp_path]
+    result = CliRunner().invoke(command, list(map(str, words)))
+    assert result.exception is None, result.output
+    (entry,) = read_json(tmp_path / "generated.json").values()
+    assert "official" in json.dumps(entry)
+    (sound,) = tmp_path.glob("*.wav")
+    assert soundfile.info(sound).frames == round(0.6 * RATE)
 
 
 def test_the_command_writes_sound_and_video(models: Path, make_video, tmp_path: Path):
