@@ -369,3 +369,28 @@ def test_links_are_no_condition(
     )  # fmt: skip
     assert (counts, normalised) == ({"ok": 1}, [])
     assert (tmp_path / "second/a.mp4").read_bytes() == (tmp_path / "clips/0/a.mp4").read_bytes()
+
+
+def test_a_sound_that_is_not_finite_costs_its_clip_only(
+    data_set: Callable[[dict[str, bytes | None]], pd.DataFrame], one_clip: Path, tmp_path: Path
+) -> None:
+    """Codecs of floating-point values can hold any; the clip is named, with where, and the others go on."""
+    bad = tmp_path / "float.mov"
+    with av.open(str(one_clip)) as given, av.open(str(bad), "w") as output:
+        video = output.add_stream_from_template(given.streams.video[0])
+        sound = output.add_stream("pcm_f32le", rate=16000)
+        sound.codec_context.layout = "mono"
+        for packet in given.demux(given.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = video
+                output.mux(packet)
+        values = np.zeros((1, 16000), np.float32)
+        values[0, 4000] = np.nan
+        frame = av.AudioFrame.from_ndarray(values, format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 16000, 0, Fraction(1, 16000)
+        output.mux([*sound.encode(frame), *sound.encode(None)])
+    good = one_clip.read_bytes()
+    ledger = run(data_set({"a": good, "b": bad.read_bytes(), "c": good}), tmp_path).set_index("clip_id")
+    assert dict(ledger["status"]) == {"a": "ok", "b": "not_finite", "c": "ok"}
+    assert "the first at 0.250 s" in ledger.loc["b", "detail"]
+    assert not (tmp_path / "clips" / "0" / "b.mp4").exists()
