@@ -1,0 +1,84 @@
+"""Refusals of a configuration, before any rule is looked at, and of a run, before its first job. No rules here."""
+
+from snakemake.exceptions import WorkflowError
+
+from cafa.provenance import project_root
+
+
+def check_names():
+    """Refuse a configuration whose names point nowhere, before any rule is looked at."""
+    if project_root() != Path(workflow.basedir).resolve():
+        raise WorkflowError(
+            f"`cafa` is installed from {project_root()}, but this Snakefile lies in {workflow.basedir}: "
+            "run `pip install -e .` here"
+        )
+    for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
+        if config[role] not in DATASETS:
+            raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
+    check_reuse()
+    for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
+        if backbone_of(entry) not in BACKBONES:
+            raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
+    for name, entry in SYSTEMS.items():
+        adapter = ADAPTERS.get(entry.get("adapter", "adapter")) if entry["kind"] == "adapter" else None
+        if adapter and backbone_of(adapter) != backbone_of(entry):
+            raise WorkflowError(
+                f"system {name}: its adapter is trained on the backbone {backbone_of(adapter)}, "
+                f"its `backbone` is {backbone_of(entry)}"
+            )
+    for table, entry in config["tables"].items():
+        check_table(table, entry)
+
+
+def check_table(table, entry):
+    """Refuse a table whose data set, rows, comparisons or labels point nowhere: it is made last, after days of work."""
+    if (dataset := dataset_of(table)) not in DATASETS:
+        raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
+    if "prompts" not in DATASETS[dataset]:
+        raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
+    for name in [*entry["systems"], *entry.get("controls", []), *entry.get("descriptions", {})]:
+        if name not in SYSTEMS:
+            raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(SYSTEMS)}")
+    for pair in entry.get("compare", []):
+        if strange := sorted(set(pair) - set(entry["systems"])):
+            raise WorkflowError(
+                f"table {table}: `compare` names {strange}, which are no rows of it; its rows are {entry['systems']}"
+            )
+    for name in entry["systems"]:
+        kind = SYSTEMS[name]["kind"]
+        if kind in ("oracle", "shuffled") and DATASETS[dataset]["kind"] != "world":
+            raise WorkflowError(
+                f"table {table}: {name} needs the event times that only rendered clips have, "
+                f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
+            )
+
+
+def check_reuse():
+    """Refuse data sets that reuse what is not there, or each other."""
+    for name in DATASETS:
+        seen, waiting = set(), list(reused_by(name))
+        while waiting:
+            other = waiting.pop()
+            if other not in DATASETS or DATASETS[other]["kind"] != "published":
+                raise WorkflowError(f"data set {name}: `reuse` names {other!r}, which is no published data set")
+            if other == name:
+                raise WorkflowError(f"data set {name}: `reuse` leads back to itself")
+            if other not in seen:
+                seen.add(other)
+                waiting += reused_by(other)
+
+
+def check_sources():
+    """Refuse to start jobs that look for clips in folders which are not there: said once, not by every job."""
+    fetched = {job.wildcards.dataset for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_clips"}
+    for name in sorted(fetched):
+        for source in DATASETS[name]["fetch"]["sources"]:
+            place = source.get("root")
+            if place and not os.path.isdir(place):
+                raise WorkflowError(
+                    f"data set {name}: no folder at {place}, where `fetch.sources` (kind {source.get('kind', 'folder')}) "
+                    "looks for clips: mount or name one that is there, or leave the source out"
+                )
+
+
+check_names()
