@@ -30,7 +30,7 @@ from cafa.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: commands that are not stood in for
-REAL = ("dataset", "prompts", "score", "table", "figure")
+REAL = ("dataset", "prompts", "score", "table", "figure", "check")
 
 #: Seconds that a real job takes: to start (imports, weights), and per item (of encode_clips: clip and kind of feature).
 #: Guesses on the low side for one modern GPU and one decoding core, so that the share of scheduling comes out high
@@ -124,7 +124,9 @@ def make_configuration(folder: Path, shared: Path, most: int | None) -> Path:
     for entry in datasets.values():
         entry["fetch"] = {"sources": [{"kind": "folder", "root": str(folder)}]}
     path = folder / "simulated.yaml"
-    path.write_text(yaml.safe_dump({"datasets": datasets, **({"samples": {"shards": 2}} if most else {})}))
+    path.write_text(
+        yaml.safe_dump({"check_first": "warn", "datasets": datasets, **({"samples": {"shards": 2}} if most else {})})
+    )
     return path
 
 
