@@ -1,5 +1,6 @@
 """Packets to frames: what is taken of a stream that begins anywhere, repeats frames, or is damaged here and there."""
 
+import errno
 import heapq
 from collections.abc import Iterator
 from typing import Any
@@ -15,12 +16,16 @@ def presentation_time(frame: Any) -> int | None:
     return frame.dts if frame.pts is None else frame.pts
 
 
+def of_the_system(error: Exception) -> bool:
+    """Whether an error is the disk's or the system's; decoders give -1 for damage, which is EPERM's number."""
+    return isinstance(error, OSError) and error.errno != errno.EPERM
+
+
 def clip_error(error: Exception, doing: str) -> ClipError:
     """A media library's error as a reason: ``unreadable`` for the disk's, else ``corrupt``."""
     if isinstance(error, MemoryError):
         raise error
-    reason = "unreadable" if isinstance(error, OSError) else "corrupt"
-    return ClipError(reason, f"{doing}: {error}")
+    return ClipError("unreadable" if of_the_system(error) else "corrupt", f"{doing}: {error}")
 
 
 class Decoding:
@@ -111,7 +116,7 @@ class Decoding:
             try:
                 frames = [] if _repeats(packet) else packet.decode()
             except av.error.FFmpegError as error:
-                if isinstance(error, OSError):
+                if of_the_system(error):
                     raise
                 continue
             keys = [number for number, frame in enumerate(frames) if frame.key_frame]
@@ -143,7 +148,7 @@ class Decoding:
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            if self.damage is None or isinstance(error, OSError):
+            if self.damage is None or of_the_system(error):
                 raise
             self._note(packet, error)
             frames = []

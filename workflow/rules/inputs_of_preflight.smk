@@ -57,9 +57,6 @@ def all_jobs():
     jobs += [("register_judge", {"judge": name}) for name in config["judges"]] if PRETRAINED else []
     jobs += [("train_adapter", {"adapter": name}) for name in ADAPTERS]
     for dataset, entry in DATASETS.items():
-        kinds = {kind for name in SYSTEMS for kind in video_kinds(name)}
-        trained = [adapter for adapter in ADAPTERS.values() if adapter["train_on"] == dataset]
-        folders = {*kinds, *(of_backbone("latents", backbone_of(adapter)) for adapter in trained)}
         systems = {
             name for table, t in config["tables"].items() if dataset_of(table) == dataset for name in t["systems"]
         }
@@ -67,7 +64,8 @@ def all_jobs():
         for shard in range(entry["shards"]):
             place = {"dataset": dataset, "shard": str(shard)}
             jobs += [("fetch_clips", place)] if entry["kind"] == "published" else []
-            jobs += [("ingest_clips", place), *(("encode_clips", {**place, "features": name}) for name in folders)]
+            jobs += [("ingest_clips", place)]
+            jobs += [(f"encode_clips_{dataset}", place)] if PRETRAINED and features_of(dataset) else []
             jobs += [("embed_truth", place)] if systems else []
         jobs += [
             ("make_samples", {"dataset": dataset, "system": name, "shard": str(shard)})
@@ -153,24 +151,25 @@ def most_of(jobs):
 def items_of(by_rule):
     """How many clips, rows, sounds and models are still to be made, by kind."""
     found = Counter()
-    for rule, jobs in by_rule.items():
+    for name, jobs in by_rule.items():
         for job in jobs:
             dataset = job.wildcards.get("dataset")
             clips = clip_count(dataset) / DATASETS[dataset]["shards"] if dataset else 0
-            if rule == "fetch_clips" and any(s.get("kind") != "folder" for s in DATASETS[dataset]["fetch"]["sources"]):
+            if name == "fetch_clips" and any(s.get("kind") != "folder" for s in DATASETS[dataset]["fetch"]["sources"]):
                 found["fetched"] += clips
-            elif rule == "ingest_clips" and not reused_by(dataset):  # clips of another data set are links
+            elif name == "ingest_clips" and not reused_by(dataset):  # clips of another data set are links
                 found["normalised"] += clips
-            elif rule == "encode_clips" and PRETRAINED:
-                found[ENCODERS[job.wildcards["features"]][0]] += clips
-            elif rule == "encode_text":
+            elif name.startswith("encode_clips_"):
+                for folder in features_of(dataset):
+                    found[ENCODERS[folder][0]] += clips
+            elif name == "encode_text":
                 found["text"] += clip_count(dataset) / text_shard_count(dataset)
-            elif rule == "make_samples":
+            elif name == "make_samples":
                 found["samples"] += prompt_count(dataset) / len(SAMPLE_SHARDS)
-            elif rule == "embed_truth":
+            elif name == "embed_truth":
                 found["judged_sounds"] += clips
                 found["judged_pictures"] += clips
-            elif rule == "train_adapter":
+            elif name == "train_adapter":
                 found["adapters"] += 1
     return dict(found)
 

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from cafa.errors import ClipError
+from cafa.media.decoding import clip_error
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from metrics.evaluation_media import decode_whole_sound, sample_frames
@@ -18,6 +19,12 @@ from .conftest import MakeClip, grey_of, tone
 
 RATE = 16000
 FRAMES = 200  # 8 s
+
+
+def test_a_decoder_that_answers_minus_one_has_met_damage():
+    # FFmpeg's AAC decoder, among others: -1 is EPERM's number.
+    assert clip_error(av.error.PermissionError(1, "avcodec_send_packet()"), "decoding").reason == "corrupt"
+    assert clip_error(av.error.OSError(5, "read"), "reading").reason == "unreadable"
 
 
 @pytest.fixture
