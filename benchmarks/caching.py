@@ -34,15 +34,15 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
+from cafa.common.files import write_json
+from cafa.data.ingest import RootFolder, ingest_shard
+from cafa.data.manifest import SCHEMA
 from cafa.features.encode import EncodeSettings, encode_shard
 from cafa.features.from_video import video_encoding
-from cafa.features.synchformer import FRAMES, SQUASHED, SynchformerFeatures
-from cafa.files import write_json
-from cafa.ingest import RootFolder, ingest_shard
-from cafa.manifest import SCHEMA
 from cafa.media.container import open_media
 from cafa.media.normalise import NormaliseSettings
-from metrics.encoders.synchformer_visual import SynchformerVisual
+from cafa.models.encoders.synchformer import FRAMES, SQUASHED, SynchformerFeatures
+from cafa.models.encoders.synchformer_network import SynchformerVisual
 
 SIZES: dict[str, dict[str, int]] = {"tiny": {"width": 8, "depth": 1, "heads": 1, "patch": 56}, "full": {}}
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 
-from metrics.frechet import frechet_distance
+from metrics.functional.frechet import frechet_distance
 
 
 def embeddings(rows: int, width: int, seed: int) -> np.ndarray:

@@ -35,12 +35,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from benchmarks.training import peak_of
-from cafa.adapter import Adapter, AdapterSettings
-from cafa.backbones.official import PublishedWeights
-from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
-from cafa.backbones.stable_audio_open import StableAudioOpen, load_published_adapter, write_published
-from cafa.files import write_json
-from cafa.sampling import OFFICIAL, OURS, WindowSetting, generate_windows
+from cafa.common.files import write_json
+from cafa.generation.windows import OFFICIAL, OURS, WindowSetting, generate_windows
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.stable_audio.adapter import Adapter
+from cafa.models.stable_audio.backbone import StableAudioOpen, load_published_adapter, write_published
+from cafa.models.stable_audio.checkpoint_names import PublishedWeights
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
 
 SECONDS = 10.0
 LATENTS, FEATURES = 1024, 216

@@ -22,17 +22,17 @@ import av
 import numpy as np
 import torch
 
-from metrics.encoders.clap import ClapAudioEncoder, ClapNetwork, clap_config
-from metrics.encoders.imagebind import ImageBindAudioEncoder, ImageBindVisionEncoder
-from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
+from cafa.models.encoders.synchformer_network import SynchformerVisual
+from metrics.encoders.clap.encoders import ClapAudioEncoder, ClapNetwork, clap_config
+from metrics.encoders.imagebind.encoders import ImageBindAudioEncoder, ImageBindVisionEncoder
+from metrics.encoders.imagebind.network import ImageBindAudio, ImageBindVision
 from metrics.encoders.panns import Cnn14, PannsEncoder
-from metrics.encoders.synchformer import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
-from metrics.encoders.synchformer_audio import SynchformerAudio
-from metrics.encoders.synchformer_offset import SynchformerOffset
-from metrics.encoders.synchformer_visual import SynchformerVisual
-from metrics.evaluation_media import decode_whole_sound, fill_up
-from metrics.evaluation_real import RealJudges
-from metrics.judges.networks import RealEncoders
+from metrics.encoders.synchformer.audio_network import SynchformerAudio
+from metrics.encoders.synchformer.encoders import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
+from metrics.encoders.synchformer.offset_network import SynchformerOffset
+from metrics.judges.media import decode_whole_sound, fill_up
+from metrics.judges.published import RealJudges
+from metrics.judges.published_networks import RealEncoders
 
 Arrays = dict[str, np.ndarray]
 

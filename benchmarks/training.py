@@ -36,16 +36,18 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5EncoderModel
 
-from cafa.adapter import Adapter, AdapterSettings, adapted_velocity
-from cafa.backbones.audio import OobleckAudio
-from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
-from cafa.features.synchformer import FRAMES, SQUASHED, TOKENS, SynchformerFeatures
-from cafa.files import write_json
-from cafa.training.diffusion import DiffusionSettings, velocity_loss
-from cafa.training.frozen import FrozenBackbone, store_in_bf16
+from cafa.common.files import write_json
+from cafa.diffusion.guidance import adapted_velocity
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.encoders.synchformer import FRAMES, SQUASHED, TOKENS, SynchformerFeatures
+from cafa.models.encoders.synchformer_network import SynchformerVisual
+from cafa.models.stable_audio.adapter import Adapter
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+from cafa.training.frozen_backbone import FrozenBackbone, store_in_bf16
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
-from metrics.encoders.synchformer_visual import SynchformerVisual
+from cafa.training.objective import DiffusionSettings, velocity_loss
 
 SECONDS, WORDS, LATENTS, SHORT = 10.0, 128, 1024, 216
 PAPER_STEPS, PAPER_BATCH = 81_000, 16

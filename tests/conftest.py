@@ -1,11 +1,12 @@
 """Fixtures shared by all tests."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from cafa.resume import VARIABLE
+from cafa.common.resume import VARIABLE
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +29,13 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    return shared / "golden" / "evaluators"
+
+
+@pytest.fixture(scope="session")
+def synchformer_shapes(golden: Path) -> dict[str, list[int]]:
+    return json.loads((golden / "synchformer_keys.json").read_text())

@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 
 from cafa.media.usable_sound import check_samples, finding_of, over_full_scale
-from metrics.evaluation_judges import Columns, Heard
-from metrics.evaluation_media import decode_whole_sound, fill_up
-from metrics.evaluation_real import Identity
+from metrics.judges.interface import Columns, Heard
+from metrics.judges.media import decode_whole_sound, fill_up
+from metrics.judges.published import Identity
 
 RATE = 16000
 

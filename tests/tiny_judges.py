@@ -15,20 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cafa.files import sha256_file
-from cafa.provenance import project_root
-from metrics.encoders.clap import ClapNetwork, clap_config, front_end_tables
-from metrics.encoders.clap_text import UNRELATED, load_tokenizer, tokenise
-from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
+from cafa.common.files import sha256_file
+from cafa.common.provenance import project_root
+from cafa.models.encoders.synchformer_network import SynchformerVisual
+from cafa.models.weights import COLUMNS, read_weight_sources
+from metrics.encoders.clap.encoders import ClapNetwork, clap_config, front_end_tables
+from metrics.encoders.clap.tokenizer import UNRELATED, load_tokenizer, tokenise
+from metrics.encoders.imagebind.network import ImageBindAudio, ImageBindVision
 from metrics.encoders.panns import Cnn14
 from metrics.encoders.panns import front_end_tables as panns_tables
-from metrics.encoders.synchformer_audio import SynchformerAudio
-from metrics.encoders.synchformer_offset import SynchformerOffset
-from metrics.encoders.synchformer_visual import SynchformerVisual
-from metrics.encoders.weights import COLUMNS, read_weight_sources
-from metrics.judges.canary import PARAPHRASES
-from metrics.judges.networks import weights_path
-from metrics.parity_weights import deterministic_tensors, fill
+from metrics.encoders.synchformer.audio_network import SynchformerAudio
+from metrics.encoders.synchformer.offset_network import SynchformerOffset
+from metrics.judge_quality.published import PARAPHRASES
+from metrics.judges.published_networks import weights_path
+from metrics.parity.weights import deterministic_tensors, fill
 from tests.published_forms import save_clap, save_flat, save_panns
 
 #: Words of the known sentences: RoBERTa's ids and the merges that build them, letter by letter.

@@ -21,16 +21,17 @@ from tokenizers.processors import TemplateProcessing
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, PreTrainedTokenizerFast, T5Config
 from transformers import T5EncoderModel as T5
 
-from cafa.adapter import Adapter, AdapterSettings
-from cafa.backbones.official import PublishedWeights
-from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
-from cafa.backbones.stable_audio_open import write_published
-from cafa.backbones.tangoflux_denoiser import TangoFluxDenoiser, TangoFluxSettings
-from cafa.checkpoint import save_model
-from cafa.files import digest_of
-from cafa.pretrained import open_backbone, parse_pretrained, read_card, register
-from cafa.trained import ADAPTER, adapter_for
-from metrics.encoders.synchformer_visual import SynchformerVisual
+from cafa.common.files import digest_of
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.encoders.synchformer_network import SynchformerVisual
+from cafa.models.folders import save_model
+from cafa.models.loading import ADAPTER, adapter_for
+from cafa.models.registry import open_backbone, parse_pretrained, read_card, register
+from cafa.models.stable_audio.adapter import Adapter
+from cafa.models.stable_audio.backbone import write_published
+from cafa.models.stable_audio.checkpoint_names import PublishedWeights
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+from cafa.models.tangoflux.denoiser import TangoFluxDenoiser, TangoFluxSettings
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "dog", "barks", "loud", "music")
 LATENT_CHANNELS, TEXT_DIM = 4, 32

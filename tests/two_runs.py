@@ -8,7 +8,7 @@ from pathlib import Path
 
 HOLD = """
 import sys
-from cafa.folder_lock import {name}
+from cafa.common.folder_lock import {name}
 with {name}({argument}):
     print("mine", flush=True)
     sys.stdin.read()

@@ -10,9 +10,9 @@ import click
 from pydantic import ValidationError
 
 from cafa import __version__
-from cafa.errors import CafaError
-from cafa.signals import EXIT_CODE, EndedBySignal, end_when_asked
-from cafa.writing_errors import explanation
+from cafa.common.errors import CafaError
+from cafa.common.signals import EXIT_CODE, EndedBySignal, end_when_asked
+from cafa.common.writing_errors import explanation
 
 #: verb -> module of `cafa.cli` that defines a command (or group) called `command`
 VERBS = {

@@ -9,12 +9,12 @@ import click
 from cafa.cli.options import settings_option, writable
 
 if TYPE_CHECKING:
-    from cafa.finding import Finding
-    from cafa.preflight import PreflightSettings
+    from cafa.preflight.finding import Finding
+    from cafa.preflight.machine import PreflightSettings
 
 
 @click.command()
-@settings_option("cafa.preflight.PreflightSettings")
+@settings_option("cafa.preflight.machine.PreflightSettings")
 @click.option("--hash", "hashed", is_flag=True, help="compute the SHA-256 of large weights too: minutes for 30 GB")
 @click.option(
     "--output",
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 )
 def command(settings: str, hashed: bool, output: Path | None) -> None:
     """Look at everything that a run needs and say all that is wrong at once; code 1 if something will stop it."""
-    from cafa.errors import InputError
-    from cafa.files import write_json
-    from cafa.preflight import PreflightSettings, findings
-    from cafa.preflight_weights import findings_of_models
+    from cafa.common.errors import InputError
+    from cafa.common.files import write_json
+    from cafa.preflight.machine import PreflightSettings, findings
+    from cafa.preflight.weights import findings_of_models
 
     wanted = PreflightSettings.model_validate_json(settings)
     if wanted.weights_table is not None and not wanted.weights_table.is_file():
@@ -49,10 +49,10 @@ def _findings_of_judges(wanted: "PreflightSettings", hashed: bool) -> "Iterator[
     """What is wrong with the files of the judges."""
     if not wanted.judges:
         return
-    from cafa.finding import Finding
-    from cafa.preflight_weights import faults
+    from cafa.preflight.finding import Finding
+    from cafa.preflight.weights import faults
     from metrics.judges.files import files_of_judges
-    from metrics.judges.pretrained import PretrainedSettings
+    from metrics.judges.registry import PretrainedSettings
 
     for file in files_of_judges(wanted.judges, PretrainedSettings.model_validate(wanted.judge_settings)):
         if file.fault:

@@ -12,12 +12,12 @@ def command() -> None:
 
 @command.command()
 @click.argument("kind", type=click.Choice(["vggsound", "visualsound", "vggsound_sparse"]))
-@settings_option("cafa.datasets.build.PublishedSettings")
+@settings_option("cafa.data.published_datasets.PublishedSettings")
 @click.option("--output", required=True, callback=writable, help="manifest to write; its card is written beside it")
 @click.option("--refused", required=True, callback=writable, help="ledger of refused rows to write")
 def build(kind: str, settings: str, output: str, refused: str) -> None:
     """Manifest of a published data set; refused rows are named with line and reason."""
-    from cafa.datasets.build import KINDS, build_dataset
+    from cafa.data.published_datasets import KINDS, build_dataset
 
     by_split, rejected = build_dataset(kind, KINDS[kind].model_validate_json(settings), output, refused)
     counts = ", ".join(f"{count} {split}" for split, count in by_split.items())
@@ -25,13 +25,13 @@ def build(kind: str, settings: str, output: str, refused: str) -> None:
 
 
 @command.command("list")
-@settings_option("cafa.datasets.lists.PublishedList")
+@settings_option("cafa.data.published_lists.PublishedList")
 @click.option("--output", required=True, callback=writable, help="where to put the list")
 def fetch_list(settings: str, output: str) -> None:
     """Fetch one published list; a checksum, or the digest of its first download, is checked."""
     from pathlib import Path
 
-    from cafa.datasets.lists import PublishedList, obtain, record_of
+    from cafa.data.published_lists import PublishedList, obtain, record_of
 
     published = PublishedList.model_validate_json(settings).model_copy(update={"path": Path(output)})
     path = obtain(published, Path(output).parent)

@@ -15,10 +15,10 @@ from cafa.cli.options import (
     threads_option,
     writable,
 )
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
-judging_option = settings_option("metrics.judging.JudgingSettings (pretrained judges)")
+judging_option = settings_option("metrics.embedding.published.JudgingSettings (pretrained judges)")
 
 
 def frames_option(help: str) -> Any:
@@ -37,7 +37,7 @@ def command() -> None:
 
 def _pretrained(judges: Path, needed: dict[str, object], unused: dict[str, object]) -> bool:
     """Whether the judges are pretrained; the options that they need must be given, and the others must not."""
-    from metrics.judges.pretrained import are_pretrained
+    from metrics.judges.registry import are_pretrained
 
     pretrained = are_pretrained(judges)
     wanted, not_wanted = (needed, unused) if pretrained else (unused, needed)
@@ -67,11 +67,11 @@ def truth(
     ingest_ledger: Path | None, shard: tuple[int, int], settings: str, output_folder: Path, device: str,
 ) -> None:  # fmt: skip
     """Embed the clips' own sound and pictures."""
-    from cafa.manifest import read_manifest
+    from cafa.data.manifest import read_manifest
 
     new = {"--clips": clips, "--ingest-ledger": ingest_ledger}
     if _pretrained(judges, new, {"--frames": frames, "--mel": mel}):
-        from metrics.judging import JudgingSettings, judge_truth
+        from metrics.embedding.published import JudgingSettings, judge_truth
 
         assert clips is not None
         assert ingest_ledger is not None
@@ -79,8 +79,8 @@ def truth(
         table = read_manifest(manifest)
         click.echo(judge_truth(judges, table, clips, ingest_ledger, shard, parsed, output_folder, device), err=True)
         return
-    from metrics.embedding import embed_truth
-    from metrics.encoders.micro_judges import MicroJudges
+    from metrics.embedding.miniature import embed_truth
+    from metrics.encoders.miniature.all import MicroJudges
 
     loaded = MicroJudges(judges, device)
     absent = embed_truth(loaded, list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest), output_folder)
@@ -96,17 +96,17 @@ def truth(
 @device_option
 def text(judges: Path, prompts: str, output: Path, device: str) -> None:
     """Embed every caption of a prompt set."""
-    from cafa.prompts import read_prompts
+    from cafa.data.prompts import read_prompts
 
     rows = read_prompts(prompts)
     captions = [*rows["caption"], *rows["own_caption"]]
     if _pretrained(judges, {}, {}):
-        from metrics.judging import judge_text
+        from metrics.embedding.published import judge_text
 
         judge_text(judges, captions, output, device)
         return
-    from metrics.embedding import embed_text
-    from metrics.encoders.micro_judges import MicroJudges
+    from metrics.embedding.miniature import embed_text
+    from metrics.encoders.miniature.all import MicroJudges
 
     embed_text(MicroJudges(judges, device), captions, output)
 
@@ -128,13 +128,13 @@ def samples(
 ) -> None:  # fmt: skip
     """Embed one shard of a system's samples."""
     if _pretrained(judges, {"--truth": truth}, {"--frames": frames}):
-        from metrics.judging import JudgingSettings, judge_samples
+        from metrics.embedding.published import JudgingSettings, judge_samples
 
         parsed = JudgingSettings.model_validate_json(settings)
         found = judge_samples(judges, index, list(map(Path, truth)), parsed, output_folder, device)
         click.echo(found, err=True)
         return
-    from metrics.embedding import embed_samples
-    from metrics.encoders.micro_judges import MicroJudges
+    from metrics.embedding.miniature import embed_samples
+    from metrics.encoders.miniature.all import MicroJudges
 
     embed_samples(MicroJudges(judges, device), index, list(map(Path, frames)), batch_size, output_folder)

@@ -14,10 +14,10 @@ from cafa.cli.options import (
     separator_option,
     threads_option,
 )
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 if TYPE_CHECKING:
-    from metrics.evaluation_judges import Panel
+    from metrics.judges.interface import Panel
 
 DEFAULT_SECONDS = 8.0
 
@@ -78,14 +78,19 @@ def command(
     separator: str | None, device: str,
 ) -> None:  # fmt: skip
     """Judge folders of sounds: a table, a parquet of every sound, a protocol card, a ledger of what was lost."""
-    from cafa.files import sha256_file
-    from cafa.folder_lock import only_writer_in
-    from metrics.catalogue import metric_named
-    from metrics.evaluation import CLASSES as REAL_CLASSES
-    from metrics.evaluation import EvaluationSettings, check_metrics, default_metrics, evaluate, metrics_left_out
-    from metrics.evaluation_files import read_pairs
-    from metrics.evaluation_judges import judges_for
-    from metrics.tables import BootstrapSettings
+    from cafa.common.files import sha256_file
+    from cafa.common.folder_lock import only_writer_in
+    from metrics.evaluation.evaluate import CLASSES as REAL_CLASSES
+    from metrics.evaluation.evaluate import (
+        EvaluationSettings,
+        check_metrics,
+        default_metrics,
+        evaluate,
+        metrics_left_out,
+    )
+    from metrics.evaluation.pairs import read_pairs
+    from metrics.tables.catalogue import judges_for, metric_named
+    from metrics.tables.compute import BootstrapSettings
 
     pairs = read_pairs(prompts, reference, named_folders(systems), encoding=encoding, separator=separator)
     classes = REAL_CLASSES if judges == "real" else ()
@@ -106,9 +111,9 @@ def command(
     if judges == "miniature":
         panel = _miniature(weights or Path("results/models/judges"), check, needed, seconds, device)
     else:
-        from cafa.provenance import project_root
-        from metrics.encoders.weights import read_weight_sources
-        from metrics.evaluation_real import load_real
+        from cafa.common.provenance import project_root
+        from cafa.models.weights import read_weight_sources
+        from metrics.judges.published import load_real
 
         sources = read_weight_sources(weights_table or project_root() / "config" / "weights.tsv")
         panel = load_real(
@@ -140,9 +145,9 @@ def named_folders(systems: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _miniature(weights: Path, check: Path, needed: frozenset[str], seconds: float | None, device: str) -> "Panel":
-    from cafa.files import read_json
-    from metrics.card import check_judges
-    from metrics.evaluation_judges import MiniatureJudges
+    from cafa.common.files import read_json
+    from metrics.judge_quality.verdict import check_judges
+    from metrics.judges.miniature import MiniatureJudges
 
     if not check.is_file():
         raise InputError(

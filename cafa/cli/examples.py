@@ -8,7 +8,7 @@ from cafa.cli.options import files, folder, settings_option, shards_option, writ
 
 
 @click.command()
-@settings_option("cafa.examples.ExamplesSettings")
+@settings_option("cafa.generation.examples.ExamplesSettings")
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @folder("--clips", help="normalised clips of the data set")
 @folder("--samples-folder", help="holds <system>/<shard>.parquet and the sounds")
@@ -21,8 +21,8 @@ def command(
     system: tuple[str, ...], output: Path,
 ) -> None:  # fmt: skip
     """Write one HTML file that plays clips under several prompts, by several systems."""
-    from cafa.examples import ExampleSources, ExamplesSettings, write_examples
-    from cafa.prompts import read_prompts
+    from cafa.data.prompts import read_prompts
+    from cafa.generation.examples import ExampleSources, ExamplesSettings, write_examples
 
     parsed = ExamplesSettings.model_validate_json(settings)
     if system:

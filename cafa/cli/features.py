@@ -14,7 +14,7 @@ from cafa.cli.options import (
     threads_option,
     writable,
 )
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 
 @click.group()
@@ -53,10 +53,10 @@ def encode(
 
     Several kinds in one job read each clip once: give one --model and one --output for each KIND, in their order.
     """
+    from cafa.data.manifest import read_manifest
     from cafa.features.encode import EncodeSettings, encode_shard
-    from cafa.features.encoding import names_of_kinds, pretrained_job, same_latents, verdict
-    from cafa.manifest import read_manifest
-    from cafa.pretrained import read_card
+    from cafa.features.registered_encoders import names_of_kinds, pretrained_job, same_latents, verdict
+    from cafa.models.registry import read_card
 
     parsed = EncodeSettings.model_validate_json(settings)
     outputs = dict(zip(names_of_kinds(kind, model, output), output, strict=True))
@@ -94,9 +94,9 @@ def media(
     reuse: tuple[str, ...], frames: str, mel: str, ledger: str,
 ) -> None:  # fmt: skip
     """Frames and log-mels of normalised clips, decoded once; continues after a kill."""
+    from cafa.data.manifest import read_manifest
     from cafa.features.encode import EncodeSettings, encode_shard
     from cafa.features.from_media import MediaSettings, media_encoding
-    from cafa.manifest import read_manifest
 
     encoding = media_encoding(clips, MediaSettings.model_validate_json(settings))
     counts = encode_shard(
@@ -116,8 +116,8 @@ def _say(counts: dict[str, int]) -> None:
 @click.option("--output", required=True, callback=writable, help="feature file to write")
 def latents(mel: str, autoencoder: Path, output: str) -> None:
     """Latents of the frozen autoencoder."""
-    from cafa.features.mel_autoencoder import MelAutoencoder
-    from cafa.store import FeatureStore, write_features
+    from cafa.features.store import FeatureStore, write_features
+    from cafa.models.encoders.miniature_autoencoder import MelAutoencoder
 
     model, store = MelAutoencoder.load(autoencoder), FeatureStore([mel])
     settings = model.settings
@@ -137,8 +137,8 @@ def latents(mel: str, autoencoder: Path, output: str) -> None:
 @threads_option
 def av_clip(frames: str, model: Path, output: str) -> None:
     """Video features of the frozen AV-CLIP."""
-    from cafa.features.av_clip import AVClipEncoder
-    from cafa.store import FeatureStore, write_features
+    from cafa.features.store import FeatureStore, write_features
+    from cafa.models.encoders.miniature_av_clip import AVClipEncoder
 
     encoder, store = AVClipEncoder(model), FeatureStore([frames])
     shape = (store.shape[0], encoder.settings.dim)
@@ -151,7 +151,10 @@ def av_clip(frames: str, model: Path, output: str) -> None:
 @command.command()
 @files("--manifest", required=False, help="manifests whose captions to encode")
 @files("--prompts", required=False, help="prompt sets whose captions to encode")
-@click.option("--settings", help="JSON object, fields of cafa.features.text.TextSettings: the miniature's encoder")
+@click.option(
+    "--settings",
+    help="JSON object, fields of cafa.models.encoders.miniature_text.TextSettings: the miniature's encoder",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="folder of a registered backbone: its text encoder")
 @shard_option
 @click.option("--batch-size", default=32, type=click.IntRange(1), help="captions per pass of a pretrained encoder")
@@ -164,9 +167,10 @@ def text(
     shard: tuple[int, int], batch_size: int, device: str, output: str,
 ) -> None:  # fmt: skip
     """Text states of captions, which are dealt to shards by the hash of their text."""
-    from cafa.features.text import TextSettings, write_text_features
-    from cafa.manifest import read_manifest
-    from cafa.prompts import read_prompts
+    from cafa.data.manifest import read_manifest
+    from cafa.data.prompts import read_prompts
+    from cafa.features.text import write_text_features
+    from cafa.models.encoders.miniature_text import TextSettings
 
     captions = [caption for path in manifest for caption in read_manifest(path)["caption"]]
     captions += [caption for path in prompts for caption in read_prompts(path)["caption"]]
@@ -176,7 +180,7 @@ def text(
         count = write_text_features(output, captions, TextSettings.model_validate_json(settings), shard=shard)
     else:
         from cafa.features.text_states import write_text_states
-        from cafa.pretrained import open_text, read_card
+        from cafa.models.registry import open_text, read_card
 
         card, encoder = read_card(model), open_text(model, device)
         count = write_text_states(
@@ -196,8 +200,8 @@ def verify(
     file: tuple[str, ...], ledger: tuple[str, ...], manifest: str | None, shard: tuple[int, int], clips: Path | None
 ) -> None:
     """Check feature files as a whole; exits with 1 if something is wrong."""
+    from cafa.data.manifest import read_manifest
     from cafa.features.verify import verify_features
-    from cafa.manifest import read_manifest
 
     asked = None if manifest is None else read_manifest(manifest)["clip_id"]
     report = verify_features(file, ledgers=ledger, asked=asked, shard=shard, clips=clips)

@@ -9,7 +9,7 @@ from cafa.cli.options import folder, settings_option, shard_option, writable
 
 @click.command()
 @click.option("--manifest", required=True, help="manifest of the data set")
-@settings_option("cafa.fetch.settings.FetchSettings")
+@settings_option("cafa.data.fetch.settings.FetchSettings")
 @shard_option
 @folder("--folder", help="folder of downloads; shards and data sets share it")
 @click.option("--output", required=True, callback=writable, help="table of where each clip's file is, to write")
@@ -21,9 +21,9 @@ from cafa.cli.options import folder, settings_option, shard_option, writable
 )
 def command(manifest: str, settings: str, shard: tuple[int, int], folder: Path, output: str, ledger: str) -> None:
     """Find or download each clip's file; each ends as ok or with a reason in the ledger."""
-    from cafa.fetch.settings import FetchSettings
-    from cafa.fetch.shard import fetch_shard
-    from cafa.manifest import read_manifest
+    from cafa.data.fetch.settings import FetchSettings
+    from cafa.data.fetch.shard import fetch_shard
+    from cafa.data.manifest import read_manifest
 
     counts = fetch_shard(
         read_manifest(manifest),

@@ -51,9 +51,9 @@ def command(
     Every result has files of its own: the name ends in a digest of video, prompt, seed, settings and models.
     generated.json beside them says what each file is.
     """
-    from cafa.foley import FoleyArtist
-    from cafa.foley_files import ResultFiles
-    from cafa.systems import AdapterSystem, Sampling
+    from cafa.generation.foley import FoleyArtist
+    from cafa.generation.foley_files import ResultFiles
+    from cafa.generation.systems import AdapterSystem, Sampling
 
     sampling = Sampling(preset=preset, steps=steps, guidance_scale=guidance_scale, half=half)
     system = AdapterSystem(sampling=sampling, asymmetric_scale=gamma, backbone=backbone, adapter=adapter)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import files, folder, follow_links_option, resume_options, settings_option, shard_option, writable
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 
 @click.command()
@@ -30,8 +30,8 @@ def command(
     follow_links: bool,
 ) -> None:  # fmt: skip
     """Normalise the clips of a shard; each ends as ok or with a reason in the ledger."""
-    from cafa.ingest import Fetched, RootFolder, ingest_shard
-    from cafa.manifest import read_manifest
+    from cafa.data.ingest import Fetched, RootFolder, ingest_shard
+    from cafa.data.manifest import read_manifest
     from cafa.media.normalise import NormaliseSettings
 
     if (root is None) == (fetched is None) or (fetch_ledger is not None and fetched is None):

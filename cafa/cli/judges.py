@@ -29,7 +29,7 @@ def command() -> None:
 def _object(settings: str) -> dict[str, Any]:
     import json
 
-    from cafa.errors import InputError
+    from cafa.common.errors import InputError
 
     try:
         value = json.loads(settings)
@@ -46,7 +46,7 @@ def _object(settings: str) -> dict[str, Any]:
 @mel_option
 @manifest_option
 @click.option("--split", default="train", help="split to train on")
-@settings_option("metrics.judges.settings.JudgeSettings; what is not given has the judge's default")
+@settings_option("metrics.judges.training.settings.JudgeSettings; what is not given has the judge's default")
 @seed_option
 @folder("--output", help="model folder to write")
 @threads_option
@@ -57,11 +57,11 @@ def train(
     output: Path, device: str,
 ) -> None:  # fmt: skip
     """Train judge NAME: classifier, clap, imagebind or synchformer; an interrupted run continues exactly."""
-    from cafa.folder_lock import only_writer_in
-    from cafa.manifest import read_manifest
-    from metrics.judges.clips import read_clips
-    from metrics.judges.settings import judge_settings
-    from metrics.judges.training import train_judge
+    from cafa.common.folder_lock import only_writer_in
+    from cafa.data.manifest import read_manifest
+    from metrics.judges.training.clips import read_clips
+    from metrics.judges.training.settings import judge_settings
+    from metrics.judges.training.train import train_judge
 
     parsed = judge_settings(name, _object(settings))
     clips = read_clips(list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest), split)
@@ -77,7 +77,7 @@ def train(
 @mel_option
 @manifest_option
 @click.option("--truth", default=None, help="event times (rendered world); without it dubbed pairs are not measured")
-@settings_option("thresholds, {judge: {measure: number}}; see metrics.judges.settings.MEASURES")
+@settings_option("thresholds, {judge: {measure: number}}; see metrics.judge_quality.verdict.MEASURES")
 @seed_option
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), callback=writable, help="judges.json to write"
@@ -89,12 +89,12 @@ def check(
     seed: int, output: Path, device: str,
 ) -> None:  # fmt: skip
     """Measure the judges on clips they were not trained on; writes the verdict, and succeeds whatever it is."""
-    from cafa.files import write_json
-    from cafa.manifest import read_manifest
-    from metrics.encoders.micro_judges import MicroJudges
-    from metrics.judges.check import measure, report, verdict_lines
-    from metrics.judges.clips import read_clips
-    from metrics.judges.settings import thresholds
+    from cafa.common.files import write_json
+    from cafa.data.manifest import read_manifest
+    from metrics.encoders.miniature.all import MicroJudges
+    from metrics.judge_quality.miniature import measure
+    from metrics.judge_quality.verdict import report, thresholds, verdict_lines
+    from metrics.judges.training.clips import read_clips
 
     limits = thresholds(_object(settings))
     clips = read_clips(list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest))
@@ -129,11 +129,11 @@ def _dubbing(truth: str, clips: Any, mel: dict[str, Any], seed: int) -> Any:
 
 @command.command()
 @click.argument("name")
-@settings_option("metrics.judges.pretrained.PretrainedSettings")
+@settings_option("metrics.judges.registry.PretrainedSettings")
 @folder("--output", help="model folder to write")
 def register(name: str, settings: str, output: Path) -> None:
     """Register pretrained judge NAME: classifier, clap, imagebind or synchformer; its files are checked."""
-    from metrics.judges.pretrained import PretrainedSettings, register
+    from metrics.judges.registry import PretrainedSettings, register
 
     card = register(name, PretrainedSettings.model_validate_json(settings), output)
     click.echo(f"{name}: {card['model']}, {len(card['files'])} files, SHA-256 {card['weights_sha256']}", err=True)
@@ -144,7 +144,7 @@ def register(name: str, settings: str, output: Path) -> None:
 @files("--truth", required=False, help="folder of `cafa embed truth`: measure on these clips as well")
 @click.option("--text", type=click.Path(exists=True, path_type=Path), help="embeddings of captions, with --truth")
 @click.option("--manifest", help="manifest of the clips, with --truth")
-@settings_option("metrics.judges.canary.CanarySettings")
+@settings_option("metrics.judge_quality.published.CanarySettings")
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), callback=writable, help="judges.json to write"
 )
@@ -155,13 +155,13 @@ def canary(
     device: str,
 ) -> None:  # fmt: skip
     """Load pretrained judges and measure that they judge; writes the verdict, and succeeds whatever it is."""
-    from cafa.errors import InputError
-    from cafa.files import read_json, write_json
-    from cafa.manifest import read_manifest
-    from metrics.judges.canary import CanarySettings, on_clips, verdict, without_clips
-    from metrics.judges.check import verdict_lines
-    from metrics.judges.networks import WEIGHTS_OF
-    from metrics.judges.pretrained import CARD, are_pretrained, open_encoders
+    from cafa.common.errors import InputError
+    from cafa.common.files import read_json, write_json
+    from cafa.data.manifest import read_manifest
+    from metrics.judge_quality.published import CanarySettings, on_clips, verdict, without_clips
+    from metrics.judge_quality.verdict import verdict_lines
+    from metrics.judges.published_networks import WEIGHTS_OF
+    from metrics.judges.registry import CARD, are_pretrained, open_encoders
 
     if len({bool(truth), text is not None, manifest is not None}) > 1:
         raise InputError("--truth, --text and --manifest belong together: give all, or none")

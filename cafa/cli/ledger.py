@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cafa.ledger import CLASSES, OK, read_ledgers, summary
+from cafa.common.ledger import CLASSES, OK, read_ledgers, summary
 
 
 class _ShowUnlessNamed(click.Group):
@@ -66,7 +66,7 @@ def _show_counts(counts: Any) -> None:
 )  # fmt: skip
 def retry(ledger: tuple[str, ...], classes: tuple[str, ...]) -> None:
     """Let the next fetch ask again for the clips of a class; clips that are ok stay."""
-    from cafa.fetch.records import ask_again
+    from cafa.data.fetch.fetch_journal import ask_again
 
     counts = ask_again(ledger, classes)
     for path, count in counts.items():

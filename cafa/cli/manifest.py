@@ -12,9 +12,9 @@ from cafa.cli.options import (
     separator_option,
     writable,
 )
-from cafa.errors import InputError
-from cafa.ledger import copy_for_message, why
-from cafa.manifest import RowRules, build_manifest
+from cafa.common.errors import InputError
+from cafa.common.ledger import copy_for_message, why
+from cafa.data.manifest import RowRules, build_manifest
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

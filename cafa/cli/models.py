@@ -13,13 +13,15 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--settings", required=True, help="JSON object, fields of cafa.pretrained.PretrainedModel (by `kind`)")
+@click.option(
+    "--settings", required=True, help="JSON object, fields of cafa.models.registry.PretrainedModel (by `kind`)"
+)
 @click.option("--weights-table", type=click.Path(path_type=Path), default=None, help="config/weights.tsv, for digests")
 @folder("--output", help="model folder to write")
 def register(settings: str, weights_table: Path | None, output: Path) -> None:
     """Check a pretrained model's files and write its card; later stages use the folder like a trained model's."""
-    from cafa.pretrained import parse_pretrained
-    from cafa.pretrained import register as register_model
+    from cafa.models.registry import parse_pretrained
+    from cafa.models.registry import register as register_model
 
     card = register_model(parse_pretrained(settings), output, weights_table)
     unknown = sorted(set(card["files"]) - set(card["checked"]))
@@ -41,9 +43,9 @@ def convert(source: Path, output: Path, key: str | None, force: bool, table: Pat
     For a judge, OUTPUT is named after the row of the published file: NAME.safetensors. Its own SHA-256 is what a
     registration compares; it is printed as a line for a table of weights, and with --table added to that table.
     """
-    from cafa.converting import add_row, converted_row, line_of, published_row, require_published
-    from cafa.converting import convert as convert_file
-    from cafa.provenance import project_root
+    from cafa.common.provenance import project_root
+    from cafa.models.converting import add_row, converted_row, line_of, published_row, require_published
+    from cafa.models.converting import convert as convert_file
 
     listed = require_published(source, table) if table is not None else None
     made = convert_file(source, output, key, force=force)

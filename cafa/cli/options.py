@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from cafa.devices import check_device
-from cafa.gpus import DEAL, take_gpus
-from cafa.resume import VARIABLE
-from cafa.shards import parse_shard
-from cafa.writing_errors import check_writable
+from cafa.common.devices import check_device
+from cafa.common.gpus import DEAL, take_gpus
+from cafa.common.resume import VARIABLE
+from cafa.common.shards import parse_shard
+from cafa.common.writing_errors import check_writable
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -10,7 +10,7 @@ import click
 from cafa.cli.options import writable
 
 if TYPE_CHECKING:
-    from metrics.parity import ParityRow
+    from cafa.parity.golden import ParityRow
 
 
 @click.group()
@@ -47,7 +47,7 @@ def generator(folder: Path, only: tuple[str, ...]) -> None:
     A full-size denoiser, where the folder has one, comes last; it takes about 11 GB of memory and several minutes on
     a CPU.
     """
-    from cafa.parity import check_generator
+    from cafa.parity.check import check_generator
 
     report(check_generator(folder, only))
 
@@ -57,7 +57,7 @@ def generator(folder: Path, only: tuple[str, ...]) -> None:
 @only
 def evaluators(folder: Path, only: tuple[str, ...]) -> None:
     """Networks and metrics that judge the sound."""
-    from metrics.parity import check_evaluators
+    from metrics.parity.check import check_evaluators
 
     report(check_evaluators(folder, only))
 
@@ -70,7 +70,7 @@ def evaluators(folder: Path, only: tuple[str, ...]) -> None:
 @click.option("--output", required=True, type=click.Path(path_type=Path), callback=writable, help="csv to write")
 def witnesses(folder: Path, output: Path) -> None:
     """Judges beside the published packages, on the same clips and weights; the csv says what does not agree."""
-    from metrics.witnesses import write_parity
+    from metrics.parity.witnesses import write_parity
 
     rows = write_parity(folder, output)
     for row in rows:

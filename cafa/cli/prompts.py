@@ -8,7 +8,7 @@ from cafa.cli.options import caption_words_option, files, seed_option, settings_
 @click.command()
 @click.option("--manifest", required=True, help="manifest of the data set")
 @files("--ledger", help="ledger of a stage that the clips must have passed")
-@settings_option("cafa.prompts.PromptSettings")
+@settings_option("cafa.data.prompts.PromptSettings")
 @seed_option
 @caption_words_option
 @click.option("--output", required=True, callback=writable, help="prompt set to write")
@@ -30,9 +30,9 @@ def command(
     caption_words: int | None,
 ) -> None:
     """Make the prompt set of a data set's test clips."""
-    from cafa.manifest import read_manifest
-    from cafa.prompt_lists import publish
-    from cafa.prompts import PromptSettings, make_prompts, read_prompts
+    from cafa.data.manifest import read_manifest
+    from cafa.data.prompt_files import publish
+    from cafa.data.prompts import PromptSettings, make_prompts, read_prompts
 
     parsed = PromptSettings.model_validate_json(settings)
     counts = make_prompts(read_manifest(manifest), ledger, parsed, seed, output, excluded, caption_words)

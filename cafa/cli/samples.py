@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import device_option, folder, resume_options, seed_option, settings_option, shard_option, writable
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 
 @click.group()
@@ -15,7 +15,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--system", "name", required=True, help="name of the system")
-@settings_option("cafa.systems.System (by `kind`)")
+@settings_option("cafa.generation.systems.System (by `kind`)")
 @click.option("--prompts", required=True, help="prompt set")
 @folder("--features-folder", help="features of the data set")
 @folder("--models", help="folder of model folders")
@@ -40,12 +40,13 @@ def make(
     shard: tuple[int, int], batch_size: int, output_folder: Path, index: str, threads: int, device: str,
 ) -> None:  # fmt: skip
     """Make one shard of a system's samples; an interrupted job continues after its last whole batch."""
-    from cafa.files import sha256_file
-    from cafa.prompts import read_prompts
-    from cafa.samples import PublishedSounds, ReferenceSounds, SoundSource, make_samples, other_clips, read_rows
-    from cafa.shards import shard_of
-    from cafa.stages import stage_of_samples, stage_version
-    from cafa.systems import parse_system
+    from cafa.common.files import sha256_file
+    from cafa.common.shards import shard_of
+    from cafa.common.stages import stage_of_samples, stage_version
+    from cafa.data.prompts import read_prompts
+    from cafa.generation.samples import make_samples, read_rows
+    from cafa.generation.sound_sources import PublishedSounds, ReferenceSounds, SoundSource, other_clips
+    from cafa.generation.systems import parse_system
 
     system = parse_system(settings)
     rows = read_rows(read_prompts(prompts))
@@ -58,7 +59,7 @@ def make(
     elif system.kind == "samples":
         source = PublishedSounds(system, sample_rate, seconds)
     elif system.kind in ("oracle", "shuffled"):
-        from cafa.world.source import ControlSounds
+        from cafa.generation.rendered_sounds import ControlSounds
 
         if truth is None:
             raise InputError(f"system {name} of kind {system.kind} needs --truth: it exists for rendered clips only")
@@ -67,7 +68,7 @@ def make(
     else:
         import torch
 
-        from cafa.sources import Stores, describe, open_generated
+        from cafa.generation.generated_sounds import Stores, describe, open_generated
 
         torch.set_num_threads(threads)
         stores = Stores(features_folder, clip_shards, text_shards, text)

@@ -25,9 +25,9 @@ def command(
     output: Path,
 ) -> None:  # fmt: skip
     """Score a system's samples: CLAP, Acc, KL, IB, DeSync of every one."""
-    from cafa.files import whole
-    from cafa.prompts import read_prompts
-    from metrics.scores import read_generated, read_sample_index, read_truth, score_system
+    from cafa.common.files import whole
+    from cafa.data.prompts import read_prompts
+    from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
 
     scores = score_system(
         system,

@@ -2,8 +2,8 @@
 
 import click
 
-from cafa.errors import CafaError
-from cafa.stages import STAGES
+from cafa.common.errors import CafaError
+from cafa.common.stages import STAGES
 
 
 @click.group()
@@ -14,7 +14,7 @@ def command() -> None:
 @command.command("list")
 def list_stages() -> None:
     """Print every stage with the version that its results would have."""
-    from cafa.stages import code_behind, stage_version
+    from cafa.common.stages import code_behind, stage_version
 
     for stage in STAGES:
         click.echo(f"{stage:<18} {stage_version(stage):<18} {len(code_behind(stage))} modules")
@@ -23,7 +23,7 @@ def list_stages() -> None:
 @command.command()
 def check() -> None:
     """Exit with 1 if the code behind a stage changed and the record was not renewed."""
-    from cafa.stages import changed_code
+    from cafa.common.stages import changed_code
 
     changed = {stage: names for stage in STAGES if (names := changed_code(stage)) is not None}
     for stage, names in changed.items():
@@ -44,8 +44,8 @@ def check() -> None:
 @click.option("--new-results", is_flag=True, help="the code makes other results: raise the version")
 def record(stages: tuple[str, ...], every: bool, new_results: bool) -> None:
     """Record the present code of STAGES: their results stay as they are, unless --new-results says otherwise."""
-    from cafa.stages import changed_code
-    from cafa.stages import record as record_stages
+    from cafa.common.stages import changed_code
+    from cafa.common.stages import record as record_stages
 
     if every == bool(stages):
         raise CafaError("name the stages to record, or give --all")

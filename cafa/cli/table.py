@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import files, folder, settings_option, shards_option, writable
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 
 @click.command()
 @click.option("--name", required=True, help="name of the table, e.g. table1")
-@settings_option("metrics.tables.TableSettings")
+@settings_option("metrics.tables.compute.TableSettings")
 @files("--scores", help="scores of one system")
 @folder("--embeddings-folder", help="holds <system>/<shard>/<judge>.parquet")
 @files(
@@ -56,8 +56,8 @@ def command(
     published: Path | None, csv: Path, markdown: Path, card: Path, differences: Path, categories: Path | None,
 ) -> None:  # fmt: skip
     """Compute a table on the samples that all its systems have, and write it for machines and for people."""
-    from metrics.report import TableInputs, TableOutputs, write_table
-    from metrics.tables import TableSettings
+    from metrics.tables.compute import TableSettings
+    from metrics.tables.write import TableInputs, TableOutputs, write_table
 
     try:
         extra = json.loads(card_extra)

@@ -17,7 +17,7 @@ from cafa.cli.options import (
     threads_option,
     writable,
 )
-from cafa.folder_lock import only_writer_in
+from cafa.common.folder_lock import only_writer_in
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
 text_option = files("--text", help="feature file of text states")
@@ -38,13 +38,13 @@ def command() -> None:
 
 
 def _stores(**paths: tuple[str, ...]) -> dict[str, Any]:
-    from cafa.store import FeatureStore
+    from cafa.features.store import FeatureStore
 
     return {name: FeatureStore(value) for name, value in paths.items()}
 
 
 def _manifest(path: str) -> Any:
-    from cafa.manifest import read_manifest
+    from cafa.data.manifest import read_manifest
 
     return read_manifest(path)
 
@@ -53,13 +53,13 @@ def _manifest(path: str) -> Any:
 @files("--mel", help="feature file of log-mels")
 @manifest_option
 @click.option("--split", default="train", help="split to fit on")
-@settings_option("cafa.features.mel_autoencoder.AutoencoderSettings")
+@settings_option("cafa.models.encoders.miniature_autoencoder.AutoencoderSettings")
 @seed_option
 @output_option
 def autoencoder(mel: tuple[str, ...], manifest: str, split: str, settings: str, seed: int, output: Path) -> None:
     """Fit the autoencoder of log-mels (the seed is recorded; the fit draws nothing)."""
-    from cafa.features.mel_autoencoder import AutoencoderSettings, fit_autoencoder
-    from cafa.training.data import clips_with_features
+    from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings, fit_autoencoder
+    from cafa.training.batches import clips_with_features
 
     store = _stores(mel=mel)["mel"]
     clips = clips_with_features(_manifest(manifest), split, [store])["clip_id"]
@@ -192,6 +192,6 @@ def joint(
 )
 def table(card: tuple[str, ...], published: Path | None, output: Path) -> None:
     """What trainings cost: steps, hardware, batch, GPU hours (the paper's Table 5), from their cards."""
-    from cafa.training_table import write_training_table
+    from cafa.training.cost_table import write_training_table
 
     write_training_table([Path(path) for path in card], published, output)

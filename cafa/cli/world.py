@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import folder, resume_options, seed_option, shard_option, writable
-from cafa.errors import InputError
-from cafa.files import whole
+from cafa.common.errors import InputError
+from cafa.common.files import whole
 
 
 @click.group()
@@ -55,12 +55,12 @@ def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: in
 @resume_options
 def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path, ledger: str) -> None:
     """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""
-    from cafa.folder_lock import only_writer_of
-    from cafa.ledger import ledger_row, write_ledger
-    from cafa.manifest import read_manifest
-    from cafa.progress import progress
-    from cafa.shards import shard_of
-    from cafa.stages import stage_version
+    from cafa.common.folder_lock import only_writer_of
+    from cafa.common.ledger import ledger_row, write_ledger
+    from cafa.common.progress import progress
+    from cafa.common.shards import shard_of
+    from cafa.common.stages import stage_version
+    from cafa.data.manifest import read_manifest
     from cafa.world.clips import render_shard
 
     clip_ids = [c for c in read_manifest(manifest)["clip_id"] if shard_of(c, shard[1]) == shard[0]]

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cafa.errors import InputError
-from cafa.resume import goes_on
-from cafa.store import FeatureFormat, FeatureStore
+from cafa.common.errors import InputError
+from cafa.common.resume import goes_on
+from cafa.features.store import FeatureFormat, FeatureStore
 
 #: name of a kind of feature -> files whose rows may be copied, in the order of trying
 Stores = dict[str, list[FeatureStore]]

@@ -16,16 +16,17 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from cafa.errors import ClipError, InputError
+from cafa.common.errors import ClipError, InputError
+from cafa.common.folder_lock import only_writer_of
+from cafa.common.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
+from cafa.common.prefetch import read_ahead
+from cafa.common.progress import progress
+from cafa.common.shards import shard_of
+from cafa.common.workers import outcomes
 from cafa.features.copying import Stores, copies_of, keep, stores_of_job, stores_of_others
-from cafa.features.reading import Clip, TogetherReader, Wanted
-from cafa.features.unfinished import Outcome, Unfinished
-from cafa.folder_lock import only_writer_of
-from cafa.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledger
-from cafa.progress import progress
-from cafa.shards import shard_of
-from cafa.store import BATCH_BYTES, FeatureFormat, FeatureStore
-from cafa.workers import outcomes, read_ahead
+from cafa.features.partial_output import Outcome, Unfinished
+from cafa.features.store import BATCH_BYTES, FeatureFormat, FeatureStore
+from cafa.media.clip_reading import Clip, TogetherReader, Wanted
 
 
 class EncodeSettings(BaseModel):

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from cafa.common.stages import stage_version
 from cafa.features.encode import Encoding
-from cafa.features.reading import Clip
+from cafa.features.store import FeatureFormat
+from cafa.media.clip_reading import Clip
 from cafa.media.frames import read_frames
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import read_sound
-from cafa.stages import stage_version
-from cafa.store import FeatureFormat
 
 STAGE = "features media"
 

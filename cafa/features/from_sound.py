@@ -6,17 +6,17 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from cafa.common.seeds import seed_for
+from cafa.common.stages import stage_version
 from cafa.features.encode import EncodeSettings, Encoding
-from cafa.features.reading import Clip, SoundReader
-from cafa.seeds import seed_for
-from cafa.stages import stage_version
-from cafa.store import FeatureFormat
+from cafa.features.store import FeatureFormat
+from cafa.media.clip_reading import Clip, SoundReader
 
 KIND = "latents"
 
 
 class AudioEncoder(Protocol):
-    """A frozen autoencoder: :class:`cafa.backbones.audio.OobleckAudio`."""
+    """A frozen autoencoder: :class:`cafa.models.encoders.oobleck.OobleckAudio`."""
 
     sample_rate: int
     samples_per_latent: int

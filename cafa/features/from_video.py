@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from cafa.common.stages import stage_version
 from cafa.features.encode import EncodeSettings, Encoding
-from cafa.features.reading import FrameReader
-from cafa.stages import stage_version
-from cafa.store import FeatureFormat
+from cafa.features.store import FeatureFormat
+from cafa.media.clip_reading import FrameReader
 
 
 class VideoEncoder(Protocol):

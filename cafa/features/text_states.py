@@ -6,18 +6,18 @@ from typing import Any, Protocol
 
 import torch
 
+from cafa.common.folder_lock import only_writer_of
+from cafa.common.progress import progress
+from cafa.common.stages import stage_version
+from cafa.features.partial_output import Outcome, Unfinished
+from cafa.features.store import FeatureFormat
 from cafa.features.text import captions_of_shard
-from cafa.features.unfinished import Outcome, Unfinished
-from cafa.folder_lock import only_writer_of
-from cafa.progress import progress
-from cafa.stages import stage_version
-from cafa.store import FeatureFormat
 
 KIND = "text"
 
 
 class TextEncoder(Protocol):
-    """A frozen text encoder: :class:`cafa.features.text_t5.T5Text`."""
+    """A frozen text encoder: :class:`cafa.models.encoders.t5.T5Text`."""
 
     def encode(self, captions: list[str]) -> torch.Tensor:
         """States (B, length, dim), zero at padded positions."""

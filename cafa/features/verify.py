@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cafa.errors import InputError
-from cafa.files import sha256_file
-from cafa.ledger import OK, read_ledgers
-from cafa.shards import shard_of
-from cafa.store import FeatureFormat, open_features, row_data
+from cafa.common.errors import InputError
+from cafa.common.files import sha256_file
+from cafa.common.ledger import OK, read_ledgers
+from cafa.common.shards import shard_of
+from cafa.features.store import FeatureFormat, open_features, row_data
 
 #: What normalised clips are made into
 SUFFIXES = (".mp4", ".flac")

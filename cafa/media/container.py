@@ -12,7 +12,7 @@ import av
 import av.error
 from av.stream import Disposition
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.damage import Damage
 from cafa.media.decoding import Decoding, clip_error, presentation_time
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 
 #: Share of a window's frames, and of its sound, that may be lost to damage: five frames of ten seconds.
 DAMAGED_SHARE = 0.02

@@ -7,7 +7,7 @@ from typing import Any
 
 import av.error
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.damage import Damage
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Colorspace
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.wide_colour import UNSPECIFIED, colour_of
 
 #: A pixel that is less than this away from square counts as square: programs that round sizes write such shapes, and

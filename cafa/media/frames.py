@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.container import open_media
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import fft
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 
 class MelSettings(BaseModel):

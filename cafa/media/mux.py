@@ -9,8 +9,8 @@ import av
 import av.error
 import numpy as np
 
-from cafa.errors import InputError
-from cafa.files import whole
+from cafa.common.errors import InputError
+from cafa.common.files import whole
 from cafa.media.container import open_media
 
 AAC_BIT_RATE = 192_000

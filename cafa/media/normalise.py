@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from cafa.errors import ClipError
-from cafa.files import sha256_file, whole
+from cafa.common.errors import ClipError
+from cafa.common.files import sha256_file, whole
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.container import Media, open_media
 from cafa.media.damage import DAMAGED_SHARE

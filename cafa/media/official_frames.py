@@ -18,7 +18,7 @@ import numpy as np
 from av.filter import Graph
 from av.format import Flags
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media import FRAME_RATE
 from cafa.media.container import Media, open_media
 

@@ -10,7 +10,7 @@ import av
 from av.video.reformatter import ColorRange
 from pydantic import BaseModel, ConfigDict, Field
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media import FRAME_RATE
 from cafa.media.container import Media
 from cafa.media.damage import DAMAGED_SHARE, Damage

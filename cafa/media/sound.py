@@ -10,11 +10,15 @@ import numpy as np
 import soundfile
 import soxr
 
-from cafa.errors import ClipError, InputError
-from cafa.files import whole
+from cafa.common.errors import ClipError, InputError
+from cafa.common.files import whole
 from cafa.media.container import Media, open_media
 from cafa.media.damage import DAMAGED_SHARE, Damage
 from cafa.media.usable_sound import check_samples, usable_length
+
+#: Largest magnitude that a file of 16 bits holds on both sides.
+FULL_SCALE = 32767 / 32768
+
 
 #: Time stamps of coarse containers wander by a millisecond; a larger step is a gap or an overlap.
 STEP_SECONDS = 0.010

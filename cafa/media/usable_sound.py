@@ -8,7 +8,7 @@ and counted: see :func:`finding_of`.
 
 import numpy as np
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 
 #: Largest magnitude of a sound, full scale = 1: +12 dB. Lossy codecs and resampling overshoot by less than half of it.
 LARGEST = 4.0

@@ -9,14 +9,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cafa.adapter import AdapterSettings, adapted_velocity
-from cafa.errors import InputError
-from cafa.store import FeatureStore
-from cafa.trained import ADAPTER, adapter_for
-from cafa.training.diffusion import velocity_loss
-from cafa.training.frozen import FrozenBackbone, open_frozen, open_start, store_in_bf16
+from cafa.common.errors import InputError
+from cafa.diffusion.guidance import adapted_velocity
+from cafa.features.store import FeatureStore
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.loading import ADAPTER, adapter_for
+from cafa.training.distributed import ALONE, WHOLE, Processes, Share
+from cafa.training.frozen_backbone import FrozenBackbone, open_frozen, open_start, store_in_bf16
 from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
-from cafa.training.processes import ALONE, WHOLE, Processes, Share
+from cafa.training.objective import velocity_loss
 
 #: Order in which the kinds of video features lie side by side.
 VIDEO_KINDS = ("av_clip", "clip")

@@ -7,12 +7,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from cafa.checkpoint import RESUME, check_overwrites, save_model
-from cafa.features.av_clip import KIND, AVClip, AVClipSettings
-from cafa.files import digest_of
-from cafa.stages import stage_version
-from cafa.store import FeatureStore
-from cafa.training.data import EpochOrder, clips_with_features
+from cafa.common.files import digest_of
+from cafa.common.stages import stage_version
+from cafa.features.store import FeatureStore
+from cafa.models.encoders.miniature_av_clip import KIND, AVClip, AVClipSettings
+from cafa.models.folders import RESUME, check_overwrites, save_model
+from cafa.training.batches import EpochOrder, clips_with_features
 from cafa.training.generator import seeded
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings

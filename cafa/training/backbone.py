@@ -7,12 +7,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cafa.backbones.stable_audio import StableAudioBackbone, StableAudioSettings
-from cafa.errors import InputError
-from cafa.store import FeatureStore
-from cafa.trained import BACKBONE
-from cafa.training.diffusion import velocity_loss
+from cafa.common.errors import InputError
+from cafa.features.store import FeatureStore
+from cafa.models.loading import BACKBONE
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
 from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+from cafa.training.objective import velocity_loss
 
 
 class BackboneTraining(GeneratorTraining):

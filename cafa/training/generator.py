@@ -10,16 +10,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from cafa.checkpoint import RESUME, check_overwrites, save_model
-from cafa.files import digest_of
-from cafa.seeds import seed_for
-from cafa.stages import stage_version
-from cafa.store import FeatureStore
-from cafa.training.data import EpochOrder, FeatureBatches, ReadAhead, clips_with_features
-from cafa.training.diffusion import DiffusionSettings, drop_text, keep_mask
+from cafa.common.files import digest_of
+from cafa.common.prefetch import ReadAhead
+from cafa.common.seeds import seed_for
+from cafa.common.stages import stage_version
+from cafa.features.store import FeatureStore
+from cafa.models.folders import RESUME, check_overwrites, save_model
+from cafa.training.batches import EpochOrder, FeatureBatches, clips_with_features
+from cafa.training.distributed import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
-from cafa.training.processes import ALONE, WHOLE, Processes, Share, check_dealt
+from cafa.training.objective import DiffusionSettings, drop_text, keep_mask
 from cafa.training.run_card import hardware, phase
 from cafa.training.silence import Silence
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from cafa.manifest import read_manifest
-from cafa.store import FeatureStore, open_features
+from cafa.data.manifest import read_manifest
+from cafa.features.store import FeatureStore, open_features
 from cafa.training.adapter import AdapterTraining, train_adapter
-from cafa.training.processes import check_dealt, join, launch, launched
+from cafa.training.distributed import check_dealt, join, launch, launched
 
 
 @dataclass(frozen=True)

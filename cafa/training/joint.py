@@ -7,13 +7,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cafa.adapter import AdapterSettings
-from cafa.backbones.stable_audio import StableAudioSettings
-from cafa.joint import JointModel
-from cafa.store import FeatureStore
-from cafa.trained import JOINT
-from cafa.training.diffusion import keep_mask, velocity_loss
+from cafa.features.store import FeatureStore
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.loading import JOINT
+from cafa.models.stable_audio.denoiser import StableAudioSettings
+from cafa.models.stable_audio.joint import JointModel
 from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+from cafa.training.objective import keep_mask, velocity_loss
 
 
 class JointTraining(GeneratorTraining):

@@ -2,7 +2,7 @@
 
 All randomness of step k (batch, noise, dropout) is drawn from a seed made of (seed, k), so the state of a
 run is weights, optimiser, moving average and step; a run cut anywhere and resumed equals the uninterrupted
-run bit for bit on the same machine. Several processes share every batch (:mod:`cafa.training.processes`).
+run bit for bit on the same machine. Several processes share every batch (:mod:`cafa.training.distributed`).
 """
 
 import json
@@ -17,15 +17,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from cafa.errors import CafaError
-from cafa.files import whole, write_json
-from cafa.progress import progress
-from cafa.resume import ChangedError, differences, goes_on
-from cafa.seeds import seed_for
-from cafa.signals import Asked, EndedBySignal, deferred
-from cafa.training.curves import Curves
+from cafa.common.errors import CafaError
+from cafa.common.files import whole, write_json
+from cafa.common.progress import progress
+from cafa.common.resume import ChangedError, differences, goes_on
+from cafa.common.seeds import seed_for
+from cafa.common.signals import Asked, EndedBySignal, deferred
+from cafa.training.distributed import ALONE, Processes
 from cafa.training.loop_settings import LoopSettings
-from cafa.training.processes import ALONE, Processes
+from cafa.training.tensorboard import Curves
 
 STATE, KEY = "state.pt", "key.json"
 #: among the values of a step: whether a process was asked to end

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from cafa.errors import CafaError
+from cafa.common.errors import CafaError
 
 #: settings that came later: left out of what is recorded while they are at their default, so that records of before,
 #: unfinished runs among them, are still those of the same settings

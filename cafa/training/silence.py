@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cafa.backbones.audio import OobleckAudio
-from cafa.seeds import seed_for
+from cafa.common.seeds import seed_for
+from cafa.models.encoders.oobleck import OobleckAudio
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 
 #: Category (a class of VGGSound-Sparse) to the phrases that captions use for it.
 #: Every phrase holds a word that no other category's phrases hold, so any caption names its category.
@@ -38,7 +38,7 @@ TEMPLATES: tuple[str, ...] = (
 
 
 def check_category(category: str) -> str:
-    """Return `category`, or raise :class:`~cafa.errors.InputError` where it is none of :data:`CATEGORIES`."""
+    """Return `category`, or raise :class:`~cafa.common.errors.InputError` where it is none of :data:`CATEGORIES`."""
     if category not in PHRASES:
         raise InputError(f"unknown category {category!r}: use one of {', '.join(CATEGORIES)}")
     return category

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cafa.errors import InputError
-from cafa.journal import Journal
-from cafa.seeds import seed_for
+from cafa.common.errors import InputError
+from cafa.common.journal import Journal
+from cafa.common.seeds import seed_for
 from cafa.world.categories import CATEGORIES, caption, slug_of
 from cafa.world.difficulty import Difficulty
 from cafa.world.encode import write_mp4

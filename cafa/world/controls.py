@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cafa.seeds import seed_for
+from cafa.common.seeds import seed_for
 from cafa.world.difficulty import Difficulty
 from cafa.world.events import draw_event_times
 from cafa.world.scene import SECONDS

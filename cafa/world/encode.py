@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from cafa.files import whole
+from cafa.common.files import whole
 
 #: x264 settings: one thread for equal bytes, a fast preset since thousands of clips are written.
 X264 = {"preset": "ultrafast", "crf": "27", "threads": "1", "flags": "+bitexact"}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 from cafa.world.categories import check_category
 from cafa.world.difficulty import Difficulty
 from cafa.world.synth import band, clock, noise

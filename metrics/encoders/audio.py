@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cafa.errors import ClipError, InputError
+from cafa.common.errors import ClipError, InputError
 
 _ZERO_CROSSINGS = 6
 _ROLLOFF = 0.99

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
+from cafa.media.crops import _at_least
 
 
 def to_frames(clip: np.ndarray | Tensor) -> Tensor:
@@ -52,13 +53,6 @@ def resize_short_side(frames: Tensor, size: int) -> Tensor:
     return functional.interpolate(frames.contiguous(), target, mode="bicubic", antialias=True)
 
 
-def centre_crop(frames: Tensor, size: int) -> Tensor:
-    """The middle ``size`` x ``size`` pixels; odd margins are rounded half to even, as torchvision does."""
-    height, width = _at_least(frames, size)
-    top, left = round((height - size) / 2), round((width - size) / 2)
-    return frames[..., top : top + size, left : left + size]
-
-
 def three_crops(frames: Tensor, size: int) -> Tensor:
     """Three squares along the long side: first, middle (odd margins rounded up), last.
 
@@ -85,10 +79,3 @@ def stack_equal(clips: Sequence[Tensor]) -> Tensor:
     if len(counts) > 1:
         raise InputError(f"clips of one batch must have equally many frames, found {counts}")
     return torch.stack(list(clips))
-
-
-def _at_least(frames: Tensor, size: int) -> tuple[int, int]:
-    height, width = frames.shape[-2:]
-    if min(height, width) < size:
-        raise InputError(f"frames are {width} x {height} pixels, a crop needs {size}")
-    return height, width

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
+from cafa.models.weights import WeightSource, load_checkpoint, load_strict, rename_prefixes
 from metrics.encoders.audio import prepare_waveform, stack_mono
 from metrics.encoders.spectral import TableLogMel, log_mel_tables
-from metrics.encoders.weights import WeightSource, load_checkpoint, load_strict, rename_prefixes
 
 CLASSES = 527
 WIDTH = 2048

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 
 
 @lru_cache(maxsize=8)

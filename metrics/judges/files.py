@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cafa.provenance import project_root
-from metrics.encoders.weights import WeightSource, read_weight_sources
-from metrics.judges.networks import WEIGHTS_OF, weights_path
-from metrics.judges.pretrained import PretrainedSettings
+from cafa.common.provenance import project_root
+from cafa.models.weights import WeightSource, read_weight_sources
+from metrics.judges.published_networks import WEIGHTS_OF, weights_path
+from metrics.judges.registry import PretrainedSettings
 
 
 class JudgeFile(NamedTuple):

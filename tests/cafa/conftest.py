@@ -1,10 +1,19 @@
 """Tiny models of the generator."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from cafa.adapter import Adapter, AdapterSettings
-from cafa.backbones.stable_audio import Conditioning, StableAudioBackbone, StableAudioSettings
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.stable_audio.adapter import Adapter
+from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone, StableAudioSettings
+from tests.tiny_pretrained import (
+    make_published_adapter,
+    make_stable_audio_open,
+    make_stable_audio_original,
+    make_text_encoder,
+)
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +64,16 @@ def features() -> torch.Tensor:
 def latents() -> torch.Tensor:
     """Noisy latents of 7 items."""
     return torch.randn(7, 4, 24, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture(scope="session")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same tiny model in diffusers' layout, in the original one, and its text encoder."""
+    root = tmp_path_factory.mktemp("stable_audio_open")
+    make_text_encoder(root / "t5", root / "t5")
+    return {
+        "diffusers": make_stable_audio_open(root / "diffusers"),
+        "original": make_stable_audio_original(root / "original"),
+        "t5": root / "t5",
+        "adapter": make_published_adapter(root / "CAFA_avclip.safetensors"),
+    }

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from cafa.files import sha256_file
-from cafa.ledger import read_ledgers
-from metrics.encoders.weights import read_weight_sources
+from cafa.common.files import sha256_file
+from cafa.common.ledger import read_ledgers
+from cafa.models.weights import read_weight_sources
 from tests.lab.clips import clips_of
 from tests.lab.weights import place_of
 

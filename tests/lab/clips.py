@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from cafa.files import sha256_file
+from cafa.common.files import sha256_file
 
 
 class LabClip(NamedTuple):

@@ -5,10 +5,10 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import cafa.progress
+import cafa.common.progress
 from cafa.cli import main
 
-_progress = cafa.progress.progress
+_progress = cafa.common.progress.progress
 
 
 def _ended(*arguments: Any, **options: Any) -> Iterator[Any]:
@@ -18,7 +18,7 @@ def _ended(*arguments: Any, **options: Any) -> Iterator[Any]:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-cafa.progress.progress = _ended
+cafa.common.progress.progress = _ended
 
 if __name__ == "__main__":
     main()

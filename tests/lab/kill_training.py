@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from cafa.checkpoint import load_model
-from cafa.manifest import SCHEMA
-from cafa.signals import EXIT_CODE
+from cafa.common.signals import EXIT_CODE
+from cafa.data.manifest import SCHEMA
+from cafa.models.folders import load_model
 from cafa.training.adapter import AdapterTraining
 from tests.cafa.training.tiny import SECONDS, VIDEO, TinyWorld, loop
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from metrics.judges.canary import CANARIES
+from metrics.judge_quality.published import CANARIES
 from tests.lab.clips import clips_of
 from tests.lab.weights import FEATURE_DIM
 

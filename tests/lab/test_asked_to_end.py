@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from cafa.cli import cli
-from cafa.ledger import read_ledgers
-from cafa.manifest import build_manifest
-from cafa.signals import EXIT_CODE
-from metrics.judges.pretrained import PretrainedSettings, register
-from tests.cafa.test_generation_pretrained import RATE, SECONDS, SYSTEMS, features, models, prompts  # noqa: F401
+from cafa.common.ledger import read_ledgers
+from cafa.common.signals import EXIT_CODE
+from cafa.data.manifest import build_manifest
+from metrics.judges.registry import PretrainedSettings, register
+from tests.cafa.generation.test_pretrained import RATE, SECONDS, SYSTEMS, features, models, prompts  # noqa: F401
 from tests.evaluation_clips import write_video
 from tests.tiny_judges import make_weights
 

@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 import torch
 
-from cafa.files import sha256_file
+from cafa.common.files import sha256_file
+from cafa.models.weights import COLUMNS, read_weight_sources
 from metrics.encoders.panns import Cnn14
 from metrics.encoders.panns import front_end_tables as panns_tables
-from metrics.encoders.weights import COLUMNS, read_weight_sources
-from metrics.parity_weights import deterministic_tensors
+from metrics.parity.weights import deterministic_tensors
 from tests.published_forms import add_what_a_repository_holds, publish_clip, publish_t5, save_panns
 from tests.tiny_judges import NARROW, SIZES, make_weights
 from tests.tiny_pretrained import (

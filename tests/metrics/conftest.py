@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.metrics.toy_clips import toy  # noqa: F401
+
 CLASSES = 6
 CLIPS = 30
 LABELS = [f"label{number}" for number in range(CLASSES)]

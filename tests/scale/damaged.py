@@ -26,7 +26,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from cafa.files import sha256_file, write_json
+from cafa.common.files import sha256_file, write_json
 from tests.scale.damage import SECONDS, Row, make_data_set, prepare
 
 MEDIA = {"preset": "ultrafast", "short_side": 64}

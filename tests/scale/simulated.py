@@ -25,8 +25,8 @@ import click
 import pandas as pd
 import yaml
 
-from cafa.ledger import read_ledgers
-from cafa.manifest import read_manifest
+from cafa.common.ledger import read_ledgers
+from cafa.data.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: commands that are not stood in for

@@ -18,17 +18,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cafa.common.files import digest_of, read_json, whole, write_json
+from cafa.common.ledger import OK, ledger_row, read_ledgers, write_ledger
+from cafa.common.seeds import seed_for
+from cafa.common.shards import batches_of_shard, parse_shard, shard_of
+from cafa.data.fetch.fetched_table import write_fetched
+from cafa.data.manifest import read_manifest
+from cafa.data.prompts import read_prompts
+from cafa.features.store import write_features
 from cafa.features.text import text_id
-from cafa.fetch.table import write_fetched
-from cafa.files import digest_of, read_json, whole, write_json
-from cafa.ledger import OK, ledger_row, read_ledgers, write_ledger
-from cafa.manifest import read_manifest
-from cafa.prompts import read_prompts
-from cafa.samples import INDEX_SCHEMA, read_rows
-from cafa.seeds import seed_for
-from cafa.shards import batches_of_shard, parse_shard, shard_of
-from cafa.store import write_features
-from metrics.judges.check import report
+from cafa.generation.samples import INDEX_SCHEMA, read_rows
+from metrics.judge_quality.verdict import report
 
 #: values of an embedding; the published judges have 512 to 1024, and cost disk that says nothing of the workflow
 WIDTH, CLASSES, OFFSETS = 64, 20, 21

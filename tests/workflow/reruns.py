@@ -20,13 +20,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml")
 #: modules that nearly everything imports
-DEEPEST = ("cafa/files.py", "cafa/media/sound.py", "cafa/store.py", "metrics/encoders/weights.py")
+DEEPEST = ("cafa/common/files.py", "cafa/media/sound.py", "cafa/features/store.py", "cafa/models/weights.py")
 #: file -> rules that a changed number in it must repeat, and rules that it must not
 NUMBERS = {
-    "cafa/samplers.py": ({"make_samples"}, {"train_adapter", "train_judge", "embed_truth", "ingest_clips"}),
-    "metrics/uncertainty.py": ({"make_table"}, {"score_system", "make_samples", "train_adapter", "train_judge"}),
-    "metrics/judges/batches.py": ({"train_judge"}, {"train_adapter", "train_backbone", "make_samples", "ingest_clips"}),
-    "cafa/training/diffusion.py": ({"train_adapter", "train_backbone"}, {"train_judge", "ingest_clips"}),
+    "cafa/diffusion/samplers.py": ({"make_samples"}, {"train_adapter", "train_judge", "embed_truth", "ingest_clips"}),
+    "metrics/functional/bootstrap.py":
+        ({"make_table"}, {"score_system", "make_samples", "train_adapter", "train_judge"}),
+    "metrics/judges/training/batches.py":
+        ({"train_judge"}, {"train_adapter", "train_backbone", "make_samples", "ingest_clips"}),
+    "cafa/training/objective.py": ({"train_adapter", "train_backbone"}, {"train_judge", "ingest_clips"}),
     "cafa/media/normalise.py": ({"ingest_clips"}, {"render_world", "plan_world"}),
 }  # fmt: skip
 

@@ -11,23 +11,23 @@ import pandas as pd
 import pytest
 import yaml
 
-from cafa.ledger import read_ledgers
-from tests.cafa.test_ingest import one_clip  # noqa: F401
+from cafa.common.ledger import read_ledgers
+from tests.cafa.data.test_ingest import one_clip  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 #: found by every Python of the job, workers included: some files crash or hang their reader
 FAULTS = """
 import os, signal, sys, time
 if "cafa" in os.path.basename(sys.argv[0] if sys.argv else "") or "forkserver" in " ".join(sys.orig_argv):
-    import cafa.ingest
-    normalise = cafa.ingest.normalise_clip
+    import cafa.data.ingest
+    normalise = cafa.data.ingest.normalise_clip
     def faulty(source, **options):
         if source.stem == "hangs":
             time.sleep(600)
         if source.stem == "crashes":
             os.kill(os.getpid(), signal.SIGSEGV)
         return normalise(source, **options)
-    cafa.ingest.normalise_clip = faulty
+    cafa.data.ingest.normalise_clip = faulty
 """
 
 

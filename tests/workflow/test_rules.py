@@ -97,9 +97,17 @@ def edit(finished: Path, file: str, to: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "reruns", "keeps"),
     [
-        ("metrics/frechet.py", {"make_table"}, {"score_system", "embed_samples", "make_samples", "train_judge"}),
-        ("cafa/samplers.py", {"make_samples", "make_table"}, {"train_backbone", "train_adapter", "train_judge"}),
-        ("metrics/judges/training.py", {"train_judge", "embed_samples"}, {"make_samples", "train_adapter"}),
+        (
+            "metrics/functional/frechet.py",
+            {"make_table"},
+            {"score_system", "embed_samples", "make_samples", "train_judge"},
+        ),
+        (
+            "cafa/diffusion/samplers.py",
+            {"make_samples", "make_table"},
+            {"train_backbone", "train_adapter", "train_judge"},
+        ),
+        ("metrics/judges/training/train.py", {"train_judge", "embed_samples"}, {"make_samples", "train_adapter"}),
     ],
 )
 def test_library_code_reruns_what_imports_it(

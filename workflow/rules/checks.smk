@@ -2,7 +2,7 @@
 
 from snakemake.exceptions import WorkflowError
 
-from cafa.provenance import project_root
+from cafa.common.provenance import project_root
 
 
 def check_names():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from snakemake.utils import min_version, update_config, validate
 
-from cafa.pretrained import BACKBONES as BACKBONE_KINDS
-from cafa.stages import stage_of_samples, stage_version
+from cafa.models.registry import BACKBONES as BACKBONE_KINDS
+from cafa.common.stages import stage_of_samples, stage_version
 
 min_version("9.27.1")
 

@@ -5,7 +5,7 @@ from collections import Counter, namedtuple
 
 from snakemake.logging import logger
 
-from cafa.preflight_disk import estimate
+from cafa.preflight.disk import estimate
 
 #: a job: its rule, wildcards, files, and what it asks for
 Planned = namedtuple("Planned", ["rule", "wildcards", "files", "needs"])

@@ -25,26 +25,27 @@ EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSetting
 
 def models() -> list[type[BaseModel]]:
     """Every model of settings that the configuration holds."""
-    from cafa import pretrained, systems
-    from cafa.datasets import build
-    from cafa.examples import ExamplesSettings
+    from cafa.data import published_datasets as build
+    from cafa.data.fetch.settings import FetchSettings
+    from cafa.data.ingest import IngestSettings
+    from cafa.data.prompts import PromptSettings
     from cafa.features.encode import EncodeSettings
     from cafa.features.from_media import MediaSettings
-    from cafa.features.mel_autoencoder import AutoencoderSettings
-    from cafa.features.text import TextSettings
-    from cafa.fetch.settings import FetchSettings
-    from cafa.ingest import IngestSettings
+    from cafa.generation import systems
+    from cafa.generation.examples import ExamplesSettings
     from cafa.media.normalise import NormaliseSettings
-    from cafa.prompts import PromptSettings
+    from cafa.models import registry as pretrained
+    from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings
+    from cafa.models.encoders.miniature_text import TextSettings
     from cafa.training.adapter import AdapterTraining
     from cafa.training.av_clip import AVClipTraining
     from cafa.training.backbone import BackboneTraining
     from cafa.training.joint import JointTraining
-    from metrics.figure import FigureSettings
-    from metrics.judges.pretrained import PretrainedSettings
-    from metrics.judges.settings import JudgeSettings
-    from metrics.judging import JudgingSettings
-    from metrics.tables import BootstrapSettings, TableSettings
+    from metrics.embedding.published import JudgingSettings
+    from metrics.judges.registry import PretrainedSettings
+    from metrics.judges.training.settings import JudgeSettings
+    from metrics.tables.compute import BootstrapSettings, TableSettings
+    from metrics.tables.figure import FigureSettings
 
     return [
         NormaliseSettings, PromptSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining,
@@ -60,7 +61,7 @@ def models() -> list[type[BaseModel]]:
 
 def judges_gate() -> dict[str, Any]:
     """Schema of the thresholds that the judges must pass."""
-    from metrics.judges.settings import MEASURES
+    from metrics.judge_quality.verdict import MEASURES
 
     def measure(direction: str, threshold: float) -> dict[str, Any]:
         return {"type": "number", "description": f"must be {direction} this; {threshold} unless given"}

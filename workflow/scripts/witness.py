@@ -4,7 +4,7 @@
 
 Every package runs in a process of its own. Written below the folder: the weights that were used, ``answers.npz`` (with
 what went in) and ``about.json`` (versions, and what had to be replaced, or could not be imported). By default weights
-are a function of names and shapes (`metrics.parity_weights`); ``--weights`` names a folder of the published files.
+are a function of names and shapes (`metrics.parity.weights`); ``--weights`` names a folder of the published files.
 ImageBind and Synchformer are no packages: ``--imagebind`` and ``--synchformer`` name checkouts of their repositories.
 """
 
@@ -23,7 +23,7 @@ from witness_packages import clap, frechet, panns
 from witness_repositories import imagebind, synchformer
 from witness_standins import NotImportable
 
-from metrics.parity_weights import GAIN
+from metrics.parity.weights import GAIN
 
 #: witness -> its name, what asks it, folders of its repository that it imports from (none: a package)
 WITNESSES: dict[str, tuple[str, Any, tuple[str, ...]]] = {

@@ -8,9 +8,9 @@ import soundfile
 import torch
 from witness_standins import bare_package, importing, replace_modules
 
-from cafa.checkpoint_reader import read_tensors
-from metrics.parity_inputs import wave, waves
-from metrics.parity_weights import GAIN, fill
+from cafa.models.checkpoint_reader import read_tensors
+from metrics.judges.synthetic_signals import wave, waves
+from metrics.parity.weights import GAIN, fill
 
 PANNS, CLAP = "Cnn14_16k_mAP=0.438.pth", "music_speech_audioset_epoch_15_esc_89.98.pt"
 CLIPS, SECONDS = 8, 3.0

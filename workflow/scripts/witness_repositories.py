@@ -7,9 +7,9 @@ import torch
 from witness_packages import Said, transformers_first
 from witness_standins import bare_package, importing, replace_modules, replace_names
 
-from cafa.checkpoint_reader import read_tensors
-from metrics.parity_inputs import normal
-from metrics.parity_weights import GAIN, fill
+from cafa.models.checkpoint_reader import read_tensors
+from metrics.judges.synthetic_signals import normal
+from metrics.parity.weights import GAIN, fill
 
 IMAGEBIND, SYNCHFORMER = "imagebind_huge.pth", "synchformer_state_dict.pth"
 INPUTS = "from log-mels and frames: its own loaders need torchvision and torchaudio"

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cafa.errors import ClipError, FolderInUseError, InputError
+from cafa.common.errors import ClipError, FolderInUseError, InputError
+from cafa.common.files import sha256_file
+from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.common.resume import VARIABLE, ChangedError
 from cafa.features.encode import EncodeSettings, Encoding, Encodings, encode_shard
-from cafa.features.reading import Clip
-from cafa.features.unfinished import Unfinished
+from cafa.features.partial_output import Unfinished
+from cafa.features.store import FeatureFormat, FeatureStore
 from cafa.features.verify import verify_features
-from cafa.files import sha256_file
-from cafa.ledger import ledger_row, read_ledgers, write_ledger
-from cafa.resume import VARIABLE, ChangedError
-from cafa.store import FeatureFormat, FeatureStore
+from cafa.media.clip_reading import Clip
 from tests.two_runs import another_writer
 
 SHAPES = {"left": (3, 4), "right": (2,)}
@@ -194,8 +194,8 @@ def test_a_killed_process_leaves_what_it_has_encoded(tmp_path: Path) -> None:
     script.write_text(
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from cafa.features.unfinished import Outcome, Unfinished\n"
-        "from cafa.store import FeatureFormat\n"
+        "from cafa.features.partial_output import Outcome, Unfinished\n"
+        "from cafa.features.store import FeatureFormat\n"
         "form = FeatureFormat('left', (4,), 'float16', {})\n"
         "with Unfinished(Path('left.arrow'), {'left': form}) as job:\n"
         "    for number in range(3):\n"

@@ -13,23 +13,23 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from cafa.backbones.audio import OobleckAudio
 from cafa.cli import cli
-from cafa.errors import ClipError, InputError
-from cafa.features import reading
+from cafa.common.errors import ClipError, InputError
+from cafa.common.files import digest_of, sha256_file
+from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.common.seeds import seed_for
+from cafa.data.manifest import build_manifest
 from cafa.features.encode import EncodeSettings
-from cafa.features.encoding import pretrained_job
-from cafa.features.reading import Clip, SoundReader
-from cafa.features.synchformer import SynchformerFeatures
+from cafa.features.registered_encoders import pretrained_job
+from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
-from cafa.files import digest_of, sha256_file
-from cafa.ledger import ledger_row, read_ledgers, write_ledger
-from cafa.manifest import build_manifest
+from cafa.media import clip_reading as reading
 from cafa.media import frames
+from cafa.media.clip_reading import Clip, SoundReader
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from cafa.pretrained import open_audio, parse_pretrained, read_card, register
-from cafa.seeds import seed_for
-from cafa.store import FeatureStore
+from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.encoders.synchformer import SynchformerFeatures
+from cafa.models.registry import open_audio, parse_pretrained, read_card, register
 from tests.tiny_pretrained import REAL, make_registered, stable_audio_parts
 
 

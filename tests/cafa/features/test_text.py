@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from cafa.errors import InputError
-from cafa.features.text import TextSettings, text_id, text_states, write_text_features
-from cafa.store import FeatureStore
+from cafa.common.errors import InputError
+from cafa.features.store import FeatureStore
+from cafa.features.text import text_id, write_text_features
+from cafa.models.encoders.miniature_text import TextSettings, text_states
 
 SETTINGS = TextSettings(dim=8, words=4)
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.features.text import TextSettings, captions_of_shard, text_id, write_text_features
+from cafa.features.store import FeatureStore
+from cafa.features.text import captions_of_shard, text_id, write_text_features
 from cafa.features.text_states import write_text_states
 from cafa.features.verify import verify_features
-from cafa.store import FeatureStore
+from cafa.models.encoders.miniature_text import TextSettings
 
 CAPTIONS = [f"sound of thing {number}" + " and more" * (number % 4) for number in range(11)]
 

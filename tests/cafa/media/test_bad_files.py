@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cafa.errors import ClipError
-from cafa.ledger import REASONS
+from cafa.common.errors import ClipError
+from cafa.common.ledger import REASONS
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-
-from .conftest import MakeClip, tone
+from tests.cafa.media.conftest import MakeClip, tone
 
 SETTINGS = NormaliseSettings(preset="ultrafast")
 SECONDS = 4

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from metrics.evaluation_media import sample_frames
+from metrics.judges.media import sample_frames
 
 #: luma weights of red and blue
 WEIGHTS = {"BT.601": (0.299, 0.114), "BT.709": (0.2126, 0.0722), "BT.2020": (0.2627, 0.0593)}

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.decoding import clip_error
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from metrics.evaluation_media import decode_whole_sound, sample_frames
-
-from .conftest import MakeClip, grey_of, tone
+from metrics.judges.media import decode_whole_sound, sample_frames
+from tests.cafa.media.conftest import MakeClip, grey_of, tone
 
 RATE = 16000
 FRAMES = 200  # 8 s

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from cafa.errors import ClipError
-from cafa.features.reading import Clip, FrameReader, SoundReader
+from cafa.common.errors import ClipError
+from cafa.media.clip_reading import Clip, FrameReader, SoundReader
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-
-from .conftest import MakeClip, grey_of, tone
+from tests.cafa.media.conftest import MakeClip, grey_of, tone
 
 RATE = 16000
 

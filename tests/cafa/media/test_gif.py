@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from metrics.evaluation_media import sample_frames
+from metrics.judges.media import sample_frames
 
 SIDE = 32
 GREYS = (10, 60, 110, 160, 210, 250)

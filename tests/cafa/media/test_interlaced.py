@@ -11,7 +11,7 @@ from cafa.media.container import open_media
 from cafa.media.frame_graph import ShownFrames, _Deinterlacer
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from metrics.evaluation_media import sample_frames
+from metrics.judges.media import sample_frames
 
 HEIGHT, WIDTH, FRAMES = 144, 176, 50
 BAR, SPEED = 24, 3  # pixels; pixels per field

@@ -11,13 +11,12 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from cafa.errors import ClipError
-from cafa.files import sha256_file
+from cafa.common.errors import ClipError
+from cafa.common.files import sha256_file
 from cafa.media import frame_count
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-
-from .conftest import MakeClip, grey_of, tone
+from tests.cafa.media.conftest import MakeClip, grey_of, tone
 
 SETTINGS = NormaliseSettings(crf=10, preset="ultrafast")
 

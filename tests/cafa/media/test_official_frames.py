@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.official_frames import SIZE, OutputRate, read_official_frames
-
-from .conftest import MakeClip
+from tests.cafa.media.conftest import MakeClip
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not installed")
 #: 30, 24.6, 25, 29.97 and 23.976 frames per second.

@@ -7,12 +7,11 @@ import av
 import numpy as np
 import pytest
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from metrics.evaluation_media import sample_frames
-
-from .conftest import MakeClip
+from metrics.judges.media import sample_frames
+from tests.cafa.media.conftest import MakeClip
 
 
 def with_square(path: Path, size: tuple[int, int], aspect: Fraction, rotation: int = 0) -> Path:

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from cafa.errors import ClipError, InputError
+from cafa.common.errors import ClipError, InputError
 from cafa.media.frames import read_frames
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.sound import read_sound, write_sound
-
-from .conftest import MakeClip, tone
+from tests.cafa.media.conftest import MakeClip, tone
 
 NormalisedClip = Callable[..., Path]
 

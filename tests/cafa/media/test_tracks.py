@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.container import open_media
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.sound import read_sound
-from metrics.evaluation_media import decode_whole_sound
-
-from .conftest import MakeClip, tone
+from metrics.judges.media import decode_whole_sound
+from tests.cafa.media.conftest import MakeClip, tone
 
 RATE = 16000
 

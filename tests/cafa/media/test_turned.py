@@ -11,9 +11,8 @@ import pytest
 from cafa.media.display import orientation
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
-from metrics.evaluation_media import sample_frames
-
-from .conftest import MakeClip
+from metrics.judges.media import sample_frames
+from tests.cafa.media.conftest import MakeClip
 
 HEIGHT, WIDTH = 64, 96
 #: a, b, c, d, x, y of x' = a x + c y, y' = b x + d y; then (mirrored, degrees clockwise)

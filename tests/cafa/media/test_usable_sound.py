@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
 from cafa.media.sound import read_sound
 from cafa.media.usable_sound import check_samples, finding_of, over_full_scale, usable_length
 

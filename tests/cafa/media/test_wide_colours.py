@@ -18,9 +18,8 @@ from cafa.media.wide_colour import (
     shown,
     to_xyz,
 )  # fmt: skip
-from metrics.evaluation_media import sample_frames
-
-from .test_colours import middles, rgb_of
+from metrics.judges.media import sample_frames
+from tests.cafa.media.test_colours import middles, rgb_of
 
 #: FFmpeg's numbers
 BT709, BT2020, P3, PQ, HLG, UNKNOWN = 1, 9, 12, 16, 18, 2

@@ -1,6 +1,6 @@
 import pytest
 
-from .tiny import TinyWorld
+from tests.cafa.training.tiny import TinyWorld
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cafa.adapter import AdapterSettings
+from cafa.features.store import FeatureStore, write_features
 from cafa.features.text import text_id
-from cafa.pretrained import read_card
-from cafa.store import FeatureStore, write_features
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.registry import read_card
 from cafa.training.adapter import AdapterTraining, train_adapter
+from tests.cafa.training.tiny import loop
 from tests.tiny_pretrained import make_registered
-
-from .tiny import loop
 
 CLIPS, FEATURES, WIDTH = 8, 16, 8
 CAPTIONS = ("a dog barks", "loud music", "a loud dog")

@@ -7,16 +7,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cafa.adapter import AdapterSettings
-from cafa.checkpoint import load_model
 from cafa.cli.train import command
-from cafa.errors import FolderInUseError, InputError
-from cafa.manifest import SCHEMA
+from cafa.common.errors import FolderInUseError, InputError
+from cafa.data.manifest import SCHEMA
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.folders import load_model
 from cafa.training.adapter import AdapterTraining
+from tests.cafa.training.pretrained import WIDTH, PretrainedWorld
+from tests.cafa.training.tiny import loop
 from tests.two_runs import another_writer
-
-from .pretrained import WIDTH, PretrainedWorld
-from .tiny import loop
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.checkpoint import load_model
-from cafa.errors import InputError, WeightsError
+from cafa.common.errors import InputError, WeightsError
+from cafa.common.files import sha256_file
+from cafa.features.store import FeatureStore, write_features
 from cafa.features.text import text_id
-from cafa.files import sha256_file
-from cafa.generation import Generator, Request
-from cafa.store import FeatureStore, write_features
-from cafa.systems import AdapterSystem, BackboneSystem, JointSystem, Sampling
-
-from .tiny import FEATURE, LATENTS, SECONDS
+from cafa.generation.interface import Request
+from cafa.generation.miniature import Generator
+from cafa.generation.systems import AdapterSystem, BackboneSystem, JointSystem, Sampling
+from cafa.models.folders import load_model
+from tests.cafa.training.tiny import FEATURE, LATENTS, SECONDS
 
 SAMPLING = Sampling(steps=6, guidance_scale=3.0)
 SYSTEMS = [AdapterSystem(sampling=SAMPLING), BackboneSystem(sampling=SAMPLING), JointSystem(sampling=SAMPLING)]

@@ -4,8 +4,8 @@ import math
 import pytest
 import torch
 
-from cafa.errors import CafaError
-from cafa.resume import VARIABLE, ChangedError
+from cafa.common.errors import CafaError
+from cafa.common.resume import VARIABLE, ChangedError
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
 

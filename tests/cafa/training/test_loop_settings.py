@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from cafa.errors import CafaError
+from cafa.common.errors import CafaError
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
 

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.adapter import AdapterSettings
-from cafa.checkpoint import load_model
-from cafa.errors import InputError, MissingClipError
+from cafa.common.errors import InputError, MissingClipError
+from cafa.common.files import digest_of, read_json
+from cafa.features.store import FeatureStore, write_features
 from cafa.features.text import text_id
-from cafa.files import digest_of, read_json
-from cafa.generation import Request, open_generator
-from cafa.pretrained import open_adapter, open_backbone, read_card
-from cafa.store import FeatureStore, write_features
-from cafa.systems import AdapterSystem, Sampling
-from cafa.training.data import FeatureBatches
-from cafa.training.diffusion import DiffusionSettings, drop_text, velocity_loss
-from cafa.training.frozen import open_frozen
-
-from .pretrained import FEATURES, WIDTH, PretrainedWorld, write_phase
-from .tiny import loop
+from cafa.generation.interface import Request
+from cafa.generation.opening import open_generator
+from cafa.generation.systems import AdapterSystem, Sampling
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.folders import load_model
+from cafa.models.registry import open_adapter, open_backbone, read_card
+from cafa.training.batches import FeatureBatches
+from cafa.training.frozen_backbone import open_frozen
+from cafa.training.objective import DiffusionSettings, drop_text, velocity_loss
+from tests.cafa.training.pretrained import FEATURES, WIDTH, PretrainedWorld, write_phase
+from tests.cafa.training.tiny import loop
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_recomputing_blocks_and_16_bits_of_the_frozen_ones_change_no_number(pret
 
 @pytest.mark.parametrize("name", ["backbone", "tangoflux"])
 def test_frozen_blocks_in_16_bits_give_what_autocast_gives(pretrained, name):
-    from cafa.training.frozen import store_in_bf16
+    from cafa.training.frozen_backbone import store_in_bf16
 
     frozen = open_frozen(pretrained.models / name, torch.device("cpu"))
     channels, latents = read_card(pretrained.models / name)["facts"]["latent_shape"]

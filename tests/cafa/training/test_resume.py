@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
-from cafa.checkpoint import load_model
-from cafa.files import read_json
-from cafa.resume import VARIABLE, ChangedError
-
-from .test_processes import kill_this_process_at
-from .tiny import TinyWorld
+from cafa.common.files import read_json
+from cafa.common.resume import VARIABLE, ChangedError
+from cafa.models.folders import load_model
+from tests.cafa.training.test_distributed import kill_this_process_at
+from tests.cafa.training.tiny import TinyWorld
 
 STEPS = 8
 

@@ -5,17 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cafa.adapter import AdapterSettings
-from cafa.backbones.stable_audio import StableAudioSettings
-from cafa.features.mel_autoencoder import AutoencoderSettings, MelAutoencoder, fit_autoencoder
-from cafa.features.text import TextSettings, write_text_features
+from cafa.features.store import FeatureStore, write_features
+from cafa.features.text import write_text_features
 from cafa.media.mel import MelSettings
-from cafa.store import FeatureStore, write_features
+from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings, MelAutoencoder, fit_autoencoder
+from cafa.models.encoders.miniature_text import TextSettings
+from cafa.models.stable_audio.denoiser import StableAudioSettings
 from cafa.training.adapter import AdapterTraining, train_adapter
 from cafa.training.backbone import BackboneTraining, train_backbone
+from cafa.training.distributed import ALONE, Processes
 from cafa.training.joint import JointTraining, train_joint
 from cafa.training.loop_settings import LoopSettings
-from cafa.training.processes import ALONE, Processes
 
 LATENTS, CHANNELS, FEATURE = 20, 4, 6
 SECONDS = 0.8

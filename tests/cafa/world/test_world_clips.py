@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 from cafa.world.categories import CATEGORIES
 from cafa.world.clips import clip_id_of, parse_clip_id, plan, render_clip, scene_of, sound_of, truth
 from cafa.world.controls import oracle_sound, shuffled_sound

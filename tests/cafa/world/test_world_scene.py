@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 from cafa.world.categories import CATEGORIES, captions_of
 from cafa.world.categories import caption as draw_caption
 from cafa.world.difficulty import Difficulty

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cafa.errors import InputError
+from cafa.common.errors import InputError
 from cafa.world.categories import CATEGORIES
 from cafa.world.difficulty import Difficulty
 from cafa.world.sounds import render_sound

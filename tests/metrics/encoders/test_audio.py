@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.errors import ClipError, InputError
+from cafa.common.errors import ClipError, InputError
 from metrics.encoders.audio import prepare_waveform, resample, stack_mono
-from metrics.parity_inputs import wave
+from metrics.judges.synthetic_signals import wave
 
 STORED = Path(__file__).parent / "data" / "resample.npz"
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import RobertaTokenizer
 
-from cafa.errors import ClipError, InputError, WeightsError
-from metrics.encoders.clap import (
+from cafa.common.errors import ClipError, InputError, WeightsError
+from metrics.encoders.clap.checkpoint import to_transformers
+from metrics.encoders.clap.encoders import (
     ClapAudioEncoder,
     ClapNetwork,
     ClapTextEncoder,
@@ -15,17 +16,16 @@ from metrics.encoders.clap import (
     front_end_tables,
     repeat_pad,
 )
-from metrics.encoders.clap_text import (
+from metrics.encoders.clap.tokenizer import (
     KNOWN_IDS,
     check_not_collapsed,
     check_tokenizer,
     load_tokenizer,
     tokenise,
 )
-from metrics.encoders.clap_weights import to_transformers
 from metrics.encoders.interface import Encoder
-from metrics.parity_inputs import waves
-from metrics.parity_weights import fill
+from metrics.judges.synthetic_signals import waves
+from metrics.parity.weights import fill
 from tests.tiny_judges import write_tokenizer
 
 
@@ -118,7 +118,7 @@ def test_text_encoder_gives_unit_norm_and_ignores_padding(
     network: ClapNetwork, tokenizer_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ):
     # Random weights do not keep captions apart; the check itself is tested above.
-    monkeypatch.setattr("metrics.encoders.clap.check_not_collapsed", lambda embeddings: None)
+    monkeypatch.setattr("metrics.encoders.clap.encoders.check_not_collapsed", lambda embeddings: None)
     judge = ClapTextEncoder.from_files(network, *tokenizer_files, "0" * 64)
     assert isinstance(judge, Encoder)
     embedded = judge.embed(["a dog", "Hello, my dog is cute"])

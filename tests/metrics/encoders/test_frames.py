@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.errors import InputError
-from metrics.encoders.frames import centre_crop, resize_short_side, stack_equal, three_crops, to_frames
+from cafa.common.errors import InputError
+from cafa.media.crops import centre_crop
+from metrics.encoders.frames import resize_short_side, stack_equal, three_crops, to_frames
 
 
 def clip(frames: int, height: int, width: int) -> np.ndarray:

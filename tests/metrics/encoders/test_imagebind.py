@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.errors import ClipError, InputError, WeightsError
-from metrics.encoders.imagebind import (
+from cafa.common.errors import ClipError, InputError, WeightsError
+from metrics.encoders.imagebind.encoders import (
     ImageBindAudioEncoder,
     ImageBindVisionEncoder,
     audio_clip_bounds,
@@ -14,10 +14,10 @@ from metrics.encoders.imagebind import (
     imagebind_crops,
     imagebind_log_mels,
 )
-from metrics.encoders.imagebind_network import ImageBindAudio, ImageBindVision
+from metrics.encoders.imagebind.network import ImageBindAudio, ImageBindVision
 from metrics.encoders.interface import Encoder
-from metrics.parity_inputs import wave
-from metrics.parity_weights import fill
+from metrics.judges.synthetic_signals import wave
+from metrics.parity.weights import fill
 
 TINY = {"width": 24, "depth": 1, "heads": 3, "embedding": 16}
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.errors import ClipError, InputError, WeightsError
-from cafa.files import sha256_file
+from cafa.common.errors import ClipError, InputError, WeightsError
+from cafa.common.files import sha256_file
+from cafa.models.weights import WeightSource
 from metrics.encoders.interface import Encoder
 from metrics.encoders.panns import Cnn14, PannsEncoder, front_end_tables, published_shapes
-from metrics.encoders.weights import WeightSource
-from metrics.parity_inputs import waves
-from metrics.parity_weights import deterministic_tensors
+from metrics.judges.synthetic_signals import waves
+from metrics.parity.weights import deterministic_tensors
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.errors import ClipError
+from cafa.common.errors import ClipError
+from cafa.models.weights import load_strict
 from metrics.encoders.spectral import TableLogMel, kaldi_log_mel, log_mel_tables, mel_filters, synchformer_log_mel
-from metrics.encoders.weights import load_strict
-from metrics.parity_inputs import wave
+from metrics.judges.synthetic_signals import wave
 
 PADDING = 4.2677393 / (2 * 4.5689974)
 

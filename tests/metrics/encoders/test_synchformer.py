@@ -2,20 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from cafa.errors import ClipError, InputError, WeightsError
+from cafa.common.errors import ClipError, InputError, WeightsError
+from cafa.models.encoders.synchformer_network import SynchformerVisual, segment_starts
+from cafa.models.weights import Checkpoint
 from metrics.encoders.interface import Encoder
-from metrics.encoders.synchformer import (
+from metrics.encoders.synchformer.audio_network import AudioFeatures, SynchformerAudio, take_audio_segments
+from metrics.encoders.synchformer.encoders import (
     SynchformerAudioEncoder,
     SynchformerJudge,
     SynchformerVideoEncoder,
     synchformer_frames,
 )
-from metrics.encoders.synchformer_audio import AudioFeatures, SynchformerAudio, take_audio_segments
-from metrics.encoders.synchformer_offset import SynchformerOffset, offset_grid
-from metrics.encoders.synchformer_visual import SynchformerVisual, segment_starts
-from metrics.encoders.weights import Checkpoint
-from metrics.parity_inputs import normal, wave, waves
-from metrics.parity_weights import fill
+from metrics.encoders.synchformer.offset_network import SynchformerOffset, offset_grid
+from metrics.judges.synthetic_signals import normal, wave, waves
+from metrics.parity.weights import fill
 
 WIDTH = 24
 

@@ -1,0 +1,1 @@
+"""What every room needs: errors, files that appear whole, seeds, shards, ledgers, versions of results."""

@@ -1,0 +1,93 @@
+"""Whether a device can be used by the torch that is installed, said in one line before any work begins."""
+
+import shutil
+import subprocess
+
+from cafa.common.errors import InputError
+
+#: first number of a CUDA version -> first number of the oldest Linux driver that runs builds of it
+OLDEST_DRIVER = {"12": 525, "13": 580}
+#: builds for CUDA 12, for drivers from 525 on
+OLDER_BUILDS = "https://download.pytorch.org/whl/cu126"
+
+
+def nvidia_driver() -> str | None:
+    """Version of the NVIDIA driver of this machine, such as ``550.54.14``; None if there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = answer.stdout.split()
+    return lines[0] if answer.returncode == 0 and lines and lines[0][0].isdigit() else None
+
+
+def why_no_cuda(build: str | None, version: str, driver: str | None) -> str:
+    """What keeps torch from using a GPU, and what to do.
+
+    Parameters
+    ----------
+    build : str or None
+        CUDA version that torch was built for; None of a build for CPUs alone.
+    version : str
+        Version of torch.
+    driver : str or None
+        Version of the driver; None if there is none.
+    """
+    plain = version.partition("+")[0]
+    if build is None:
+        return f"torch {version} is a build without CUDA: pip install --force-reinstall torch=={plain}"
+    if driver is None:
+        return f"torch {version} is a build for CUDA {build}, and this machine has no NVIDIA driver: run where GPUs are"
+    oldest, installed = OLDEST_DRIVER.get(build.split(".")[0], 0), int(driver.split(".")[0])
+    if installed >= oldest:
+        return (
+            f"torch {version} (CUDA {build}) sees no GPU with driver {driver}: look at CUDA_VISIBLE_DEVICES, nvidia-smi"
+        )
+    found = f"torch {version} is a build for CUDA {build}, which needs driver {oldest}, and the driver is {driver}"
+    if installed < OLDEST_DRIVER["12"]:
+        return f"{found}: update the driver"
+    return f"{found}: update it, or pip install --force-reinstall torch=={plain} --index-url {OLDER_BUILDS}"
+
+
+def check_device(name: str) -> str:
+    """Refuse a device that this torch cannot use; a kernel is run on it.
+
+    Parameters
+    ----------
+    name : str
+        ``cpu``, ``cuda``, ``cuda:1``, or another of torch's.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    InputError
+        Why it cannot be used, and what to do.
+    """
+    if name == "cpu":
+        return name
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device {name}: torch knows no such device; say cpu, cuda or cuda:1") from error
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError(f"--device {name}: {why_no_cuda(torch.version.cuda, torch.__version__, nvidia_driver())}")
+        if (count := torch.cuda.device_count()) <= (device.index or 0):
+            raise InputError(f"--device {name}: {count} GPUs are visible, counted from 0")
+    try:
+        result = float(torch.ones(4, device=device).sum())
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"--device {name}: torch {torch.__version__} cannot run on it: {said}") from error
+    if result != 4:
+        raise InputError(f"--device {name}: a sum of four ones gave {result} there: the device is faulty")
+    return name

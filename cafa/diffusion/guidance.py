@@ -1,0 +1,158 @@
+"""Classifier-free guidance, and its asymmetric form.
+
+v = v_uncond + w (v_cond - v_uncond). In the asymmetric form (CAFA, eq. 5) the adapter is at full strength in the
+conditional half and scaled by gamma in the unconditional half; the difference then also carries (1 - gamma) of what
+the video adds, so gamma < 1 strengthens the video and gamma = 1 is plain guidance.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cafa.diffusion.schedules import Velocity
+from cafa.models.interface import Denoiser, Told, VideoAdapter
+from cafa.models.stable_audio.adapter import Adapter
+from cafa.models.stable_audio.denoiser import (
+    Conditioning,
+    StableAudioBackbone,
+)
+from cafa.models.stable_audio.joint import JointModel
+
+
+def adapted_velocity(
+    backbone: Denoiser,
+    adapter: VideoAdapter,
+    latents: Tensor,
+    time: Tensor,
+    conditioning: Told,
+    features: Tensor,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """Velocity predicted by the backbone with the adapter, (B, C, T)."""
+    stream = backbone.tokens(latents, time, conditioning)
+    return backbone.run_blocks(stream, adapter.controls(stream, features, scale))
+
+
+Halves = Callable[[Tensor, Tensor, Any], Tensor]
+
+
+def guide(halves: Halves, conditioning: Told, null: Told | None, guidance_scale: float) -> Velocity:
+    """Guided velocity from one pass over [conditional ; unconditional].
+
+    Parameters
+    ----------
+    halves : callable (x (2B, C, T), t (2B,), conditioning (2B)) -> velocity (2B, C, T)
+    conditioning : Told
+        Of B items.
+    null : Told, optional
+        Of B items: a negative prompt. Without it the unconditional half has the backbone's null text; in Stable
+        Audio its cross-attention is exactly zero and skipped.
+    guidance_scale : float
+        w; 1 = no guidance, and then `halves` sees the conditional half alone.
+    """
+    if guidance_scale == 1:
+        return lambda x, time: halves(x, time, conditioning)
+    both = conditioning.joined(null)
+
+    def velocity(x: Tensor, time: Tensor) -> Tensor:
+        conditional, unconditional = halves(torch.cat([x, x]), torch.cat([time, time]), both).chunk(2)
+        return unconditional + (conditional - unconditional) * guidance_scale
+
+    return velocity
+
+
+def repeat_to(value: Tensor, items: int) -> Tensor:
+    """Repeat a batch for each half of a guided pass."""
+    return value if value.shape[0] == items else torch.cat([value] * (items // value.shape[0]))
+
+
+def text_velocity(
+    backbone: Denoiser, conditioning: Told, guidance_scale: float, negative: Told | None = None
+) -> Velocity:
+    """Guided velocity of the backbone alone; `negative` holds a negative prompt."""
+    return guide(backbone, conditioning, negative, guidance_scale)
+
+
+def adapter_velocity(
+    backbone: Denoiser,
+    adapter: VideoAdapter,
+    conditioning: Told,
+    features: Tensor,
+    guidance_scale: float,
+    asymmetric_scale: float,
+    negative: Told | None = None,
+) -> Velocity:
+    """Guided velocity of backbone and adapter.
+
+    The halves are always ordered [conditional ; unconditional] here. TangoFlux's own code has them the other way
+    round, which makes no difference to an item, as long as gamma goes to the unconditional half.
+
+    Parameters
+    ----------
+    backbone, adapter
+    conditioning : Told
+        Of B items.
+    features : Tensor, (B, F, input_dim)
+        Serve both halves.
+    guidance_scale : float
+        w. With 1 there is no unconditional half, and the adapter is at full strength for every item (the published
+        inference code scales half of the user's batch in that case: :func:`published_velocity`).
+    asymmetric_scale : float
+        gamma, strength of the adapter in the unconditional half; with 0 the adapter is not run there.
+    negative : Told, optional
+        Negative prompt of B items.
+    """
+    count = features.shape[0]
+
+    def halves(x: Tensor, time: Tensor, both: Told) -> Tensor:
+        if asymmetric_scale == 0:
+            return adapted_velocity(backbone, adapter, x, time, both, features)
+        scale = torch.ones(x.shape[0], device=x.device)
+        scale[count:] = asymmetric_scale
+        return adapted_velocity(backbone, adapter, x, time, both, repeat_to(features, x.shape[0]), scale)
+
+    return guide(halves, conditioning, negative, guidance_scale)
+
+
+def published_velocity(
+    backbone: StableAudioBackbone,
+    adapter: Adapter,
+    conditioning: Conditioning,
+    features: Tensor,
+    guidance_scale: float,
+    asymmetric_scale: float,
+    negative: Conditioning | None = None,
+) -> Velocity:
+    """Velocity exactly as the published inference code computes it; only for proving equality.
+
+    Differs from :func:`adapter_velocity` without guidance: the published code then ignores `asymmetric_scale` and
+    scales the adapter by 0.5 in the items from index B // 2 on (all of them when B is 1).
+    """
+    if guidance_scale != 1:
+        explicit = negative or conditioning.null_text()
+        return adapter_velocity(
+            backbone, adapter, conditioning, features, guidance_scale, asymmetric_scale, negative=explicit
+        )
+    scale = torch.ones(len(features), device=features.device)
+    scale[len(features) // 2 :] = 0.5
+    return lambda x, time: adapted_velocity(backbone, adapter, x, time, conditioning, features, scale)
+
+
+def joint_velocity(
+    model: JointModel,
+    conditioning: Conditioning,
+    features: Tensor,
+    guidance_scale: float,
+    negative: Conditioning | None = None,
+) -> Velocity:
+    """Guided velocity of a joint model: (text, video) against (null or negative text, null video)."""
+    count = features.shape[0]
+
+    def halves(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
+        video = torch.zeros(x.shape[0], device=x.device)
+        video[:count] = 1
+        return model(x, time, both, repeat_to(features, x.shape[0]), video)
+
+    return guide(halves, conditioning, negative, guidance_scale)

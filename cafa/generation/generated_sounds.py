@@ -1,0 +1,120 @@
+"""Sources of the systems that make sound: models, and the controls of the rendered world."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cafa.common.errors import ClipError, InputError
+from cafa.common.seeds import seed_for
+from cafa.common.shards import shard_files
+from cafa.features.store import FeatureStore
+from cafa.features.text import text_id
+from cafa.generation.interface import Request, SoundGenerator
+from cafa.generation.opening import open_generator
+from cafa.generation.sound_sources import PromptRow
+from cafa.generation.systems import GenerativeSystem
+
+
+@dataclass
+class GeneratedSounds:
+    """Sounds of a generative system.
+
+    Parameters
+    ----------
+    generator : SoundGenerator
+    text : FeatureStore
+        Text states of all captions.
+    video : dict of str to FeatureStore
+        Video features by kind: those that the generator wants.
+    seed : int
+        Base seed.
+    """
+
+    generator: SoundGenerator
+    text: FeatureStore
+    video: dict[str, FeatureStore]
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.sample_rate = self.generator.sample_rate
+        for name, store in {"text": self.text, **self.video}.items():
+            if store.encoder_digest != self.generator.inputs[name]:
+                raise InputError(
+                    f"{name} features of encoder {store.encoder} do not belong to the model, which was trained with "
+                    f"digest {self.generator.inputs[name][:12]}: make the features again, or train again"
+                )
+
+    def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
+        """See :class:`cafa.generation.sound_sources.SoundSource`."""
+        lacking = {row.clip_id: [k for k, store in self.video.items() if row.clip_id not in store] for row in rows}
+        have = [row for row in rows if not lacking[row.clip_id]]
+        made = iter(self.generator.generate([self._request(row) for row in have]) if have else [])
+        return [
+            ClipError("missing_feature", f"no {' and no '.join(kinds)} features for the clip") if kinds else next(made)
+            for kinds in (lacking[row.clip_id] for row in rows)
+        ]
+
+    def _request(self, row: PromptRow) -> Request:
+        arrays = [self.video[kind][row.clip_id] for kind in self.generator.video_kinds]
+        video = np.concatenate(arrays, axis=1) if arrays else None
+        return Request(self.text[text_id(row.caption)], video, seed_for(self.seed, row.clip_id, row.caption_id))
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where the features of a data set are.
+
+    Attributes
+    ----------
+    folder
+        Holds ``<text>/<shard>.arrow``, ``av_clip/<shard>.arrow``...
+    clip_shards, text_shards
+        Shards of the data set's clips, and of its text states.
+    text
+        Folder of the text states of a system's backbone.
+    """
+
+    folder: Path
+    clip_shards: int = 1
+    text_shards: int = 1
+    text: str = "text"
+
+    def of_text(self) -> FeatureStore:
+        """States of the captions."""
+        return self._opened(self.text, self.text_shards)
+
+    def of_clips(self, kind: str) -> FeatureStore:
+        """A kind of video features."""
+        return self._opened(kind, self.clip_shards)
+
+    def _opened(self, name: str, count: int) -> FeatureStore:
+        return FeatureStore(shard_files(self.folder / name, "{}.arrow", shards=count))
+
+
+def open_generated(
+    system: GenerativeSystem, models: str | Path, stores: Stores, seed: int, device: str
+) -> GeneratedSounds:
+    """Load a system's models and open the features it needs.
+
+    Parameters
+    ----------
+    system : GenerativeSystem
+    models : path
+        Folder of model folders.
+    stores : Stores
+        Features of the data set.
+    seed : int
+        Base seed.
+    device : str
+    """
+    generator = open_generator(system, models, device)
+    video = {kind: stores.of_clips(kind) for kind in generator.video_kinds}
+    return GeneratedSounds(generator, stores.of_text(), video, seed)
+
+
+def describe(source: GeneratedSounds) -> dict[str, Any]:
+    """What a generated source depends on, for the key of its journal."""
+    return {"models": source.generator.identity, "inputs": source.generator.inputs}

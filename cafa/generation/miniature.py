@@ -1,0 +1,126 @@
+"""Generation: the one path from (clip, caption) to a waveform, for every kind of model.
+
+A sample depends on its seed, its caption and its clip alone: noise is drawn per item, so neither batch nor order nor
+resume changes it beyond rounding (1e-5), and the same batch gives the same bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cafa.common.errors import InputError
+from cafa.diffusion.guidance import adapter_velocity, joint_velocity, text_velocity
+from cafa.diffusion.schedules import Velocity
+from cafa.generation.interface import Request, stacked
+from cafa.generation.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem
+from cafa.generation.windows import in_half_precision, resolved, sample_latents
+from cafa.models.encoders.miniature_autoencoder import MelAutoencoder
+from cafa.models.interface import SamplingDefaults
+from cafa.models.loading import load_adapter, load_backbone, load_joint
+from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone
+
+#: How the miniature is sampled unless told otherwise.
+MINIATURE = SamplingDefaults("dpmpp_3m_sde", steps=16, guidance_scale=3.0, sigma_min=0.05, sigma_max=80.0)
+
+
+class Generator:
+    """The models of a system that was trained here from nothing (:class:`SoundGenerator`); sound is mono.
+
+    Parameters
+    ----------
+    system : GenerativeSystem
+    models : path
+        Folder of model folders.
+    device : str
+    """
+
+    def __init__(self, system: GenerativeSystem, models: str | Path, device: str = "cpu") -> None:
+        models = Path(models)
+        self.system, self.device = system, torch.device(device)
+        _refuse_settings_of_pretrained(system)
+        self.autoencoder = MelAutoencoder.load(models / "autoencoder")
+        self.identity = {"autoencoder": self.autoencoder.encoder["weights_sha256"]}
+        self._adapter = self._joint = None
+        if isinstance(system, JointSystem):
+            self._joint, card = load_joint(models / system.joint)
+            self._joint.to(self.device)
+            self._backbone: StableAudioBackbone = self._joint.backbone
+            self.identity["joint"] = card["weights_sha256"]
+        else:
+            self._backbone, card = load_backbone(models / system.backbone)
+            self._backbone.to(self.device)
+            self.identity["backbone"] = card["weights_sha256"]
+            if isinstance(system, AdapterSystem):
+                self._adapter, adapter_card = load_adapter(models / system.adapter, self._backbone)
+                self._adapter.to(self.device)
+                if adapter_card["backbone_sha256"] != card["weights_sha256"]:
+                    raise InputError(
+                        f"adapter {system.adapter} was trained on another backbone than {system.backbone}: train it "
+                        "again, or name the backbone it belongs to"
+                    )
+                card = adapter_card
+                self.identity["adapter"] = card["weights_sha256"]
+        sees = not isinstance(system, BackboneSystem)
+        if sees and "video_kinds" not in card:
+            raise InputError(
+                f"the {card['kind']} in {models} does not say which video features it wants: train it again"
+            )
+        self.video_kinds: tuple[str, ...] = tuple(card["video_kinds"]) if sees else ()
+        self.inputs: dict[str, str] = {kind: card["inputs"][kind] for kind in ("text", *self.video_kinds)}
+        self.seconds: float = card["settings"]["seconds"]
+        self.sample_rate = self.autoencoder.settings.mel.sample_rate
+        self.text_shape: tuple[int, int] = tuple(card["text_shape"])
+        self.how = resolved(system.sampling, MINIATURE, getattr(system, "asymmetric_scale", None))
+        self.identity["how"] = asdict(self.how)
+
+    def _velocity(self, conditioning: Conditioning, video: Tensor | None, negative: Conditioning | None) -> Velocity:
+        scale = self.how.guidance_scale
+        if video is None:
+            return text_velocity(self._backbone, conditioning, scale, negative)
+        if self._joint is not None:
+            return joint_velocity(self._joint, conditioning, video, scale, negative)
+        assert self._adapter is not None
+        gamma = self.how.asymmetric_scale
+        return adapter_velocity(self._backbone, self._adapter, conditioning, video, scale, gamma, negative)
+
+    def _condition(self, text: Tensor) -> Conditioning:
+        zero = torch.zeros(len(text), device=self.device)
+        return self._backbone.condition(text, zero, zero + self.seconds)
+
+    @torch.inference_mode()
+    def latents(self, requests: Sequence[Request]) -> np.ndarray:
+        """Latents of a batch, float32 (B, T, C)."""
+        text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
+        against = None if negative is None else self._condition(negative)
+        velocity = self._velocity(self._condition(text), video, against)
+        if self.system.sampling.half:
+            velocity = in_half_precision(velocity, self.device)
+        shape = (self._backbone.settings.latent_channels, self._backbone.settings.latents)
+        x = sample_latents(velocity, [request.seed for request in requests], shape, self.how, self.device)
+        return x.transpose(1, 2).float().cpu().numpy()
+
+    def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """Waveforms of a batch, each float32 (samples,)."""
+        latents = self.latents(requests)
+        return [self.autoencoder.decode(z, request.seed) for z, request in zip(latents, requests, strict=True)]
+
+    def pieces(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """See :class:`SoundGenerator`; the miniature's autoencoder keeps the level."""
+        return self.generate(requests)
+
+    def level(self, sound: np.ndarray) -> np.ndarray:
+        """See :class:`SoundGenerator`."""
+        return sound / max(1.0, float(np.abs(sound).max(initial=0.0)) / 0.99)
+
+
+def _refuse_settings_of_pretrained(system: GenerativeSystem) -> None:
+    sampling = system.sampling
+    if sampling.preset != "ours" or sampling.latents is not None or sampling.seconds is not None:
+        raise InputError(
+            "the settings `preset: official`, `latents` and `seconds` are for pretrained backbones: a model that was "
+            "trained here from nothing knows the window it was trained with"
+        )

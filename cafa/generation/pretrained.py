@@ -1,0 +1,111 @@
+"""Generation with a registered backbone, with or without an adapter, published or trained here."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cafa.common.errors import InputError
+from cafa.common.files import digest_of
+from cafa.generation.interface import Request, stacked
+from cafa.generation.systems import AdapterSystem, BackboneSystem
+from cafa.generation.windows import OFFICIAL, OURS, WindowSetting, generate_windows, resolved
+from cafa.media.sound import FULL_SCALE
+from cafa.models.registry import (
+    VIDEO_ENCODERS,
+    encoder_digest,
+    is_registered,
+    open_adapter,
+    open_backbone,
+    registered_card,
+)
+
+#: Seconds of sound where no card says so: what the published adapter makes.
+SECONDS = 10.0
+
+
+class PretrainedGenerator:
+    """The models of a system with a registered backbone (:class:`~cafa.generation.interface.SoundGenerator`).
+
+    Parameters
+    ----------
+    system : AdapterSystem or BackboneSystem
+    models : path
+        Folder of model folders: the backbone, the adapter, and for a published adapter the encoder ``av_clip``.
+    device : str
+
+    Raises
+    ------
+    WeightsError
+        If a model is not there, or not what its card says.
+    InputError
+        If the models do not belong together, or the preset is not for them.
+    """
+
+    def __init__(self, system: AdapterSystem | BackboneSystem, models: str | Path, device: str = "cpu") -> None:
+        models, sampling = Path(models), system.sampling
+        self.backbone, self.device = open_backbone(models / system.backbone, device), torch.device(device)
+        self.inputs = {"text": digest_of(self.backbone.encoders["text"])}
+        self.identity: dict[str, Any] = {"backbone": self.backbone.identity["weights_sha256"]}
+        self.video_kinds: tuple[str, ...] = ()
+        self.seconds, self._adapter = SECONDS, None
+        if isinstance(system, AdapterSystem):
+            self._adapter, card = open_adapter(models / system.adapter, self.backbone, device)
+            self._take_card(card, models, system)
+        self.seconds = sampling.seconds or self.seconds
+        self.official, self._half = sampling.preset == "official", sampling.half
+        if self.official and self.backbone.name != "stable_audio_open":
+            raise InputError(f"the official preset is that of CAFA on stable_audio_open, not on {self.backbone.name}")
+        if self.official and self.seconds > SECONDS:
+            raise InputError(f"the official preset makes {SECONDS:g} s at most, {self.seconds:g} s are wanted")
+        setting = OFFICIAL if self.official else OURS
+        self.setting = setting.model_copy(update={"latents": sampling.latents or setting.latents})
+        self.how = resolved(sampling, self.backbone.defaults, getattr(system, "asymmetric_scale", None))
+        self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}
+        self.sample_rate: int = self.backbone.sample_rate
+        self.text_shape: tuple[int, int] = self.backbone.text_shape
+
+    def _take_card(self, card: dict[str, Any], models: Path, system: AdapterSystem) -> None:
+        """What the adapter wants to be given."""
+        self.video_kinds = tuple(card["video_kinds"])
+        self.identity["adapter"] = card["weights_sha256"]
+        if is_registered(models / system.adapter):  # its card cannot know where the encoders are registered
+            given = {kind: registered_card(models / kind, VIDEO_ENCODERS) for kind in self.video_kinds}
+            self.inputs |= {kind: encoder_digest(encoder, kind) for kind, encoder in given.items()}
+            return
+        if card["inputs"]["text"] != self.inputs["text"]:
+            raise InputError(
+                f"adapter {system.adapter} was trained with text states of another encoder than that of "
+                f"{system.backbone}: train it again, or register the backbone with the same text encoder"
+            )
+        self.inputs |= {kind: card["inputs"][kind] for kind in self.video_kinds}
+        self.seconds = card["settings"]["seconds"]
+
+    def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> list[np.ndarray]:
+        text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
+        return generate_windows(
+            self.backbone, text, self.seconds, [request.seed for request in requests], adapter=self._adapter,
+            features=video, negative=negative, setting=setting, defaults=self.how, half=self._half,
+        )  # fmt: skip
+
+    def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """Waveforms of a batch, each float32 (channels, samples); a file of 16 bits holds them without a change."""
+        sounds = self._windows(requests, self.setting)
+        if self.setting.samples == "int16":
+            return [sound.astype(np.float32) / 32768 for sound in sounds]
+        return [sound * np.float32(FULL_SCALE) for sound in sounds]
+
+    def pieces(self, requests: Sequence[Request]) -> list[np.ndarray]:
+        """See :class:`~cafa.generation.interface.SoundGenerator`; the official preset knows single windows only."""
+        if self.official:
+            return self.generate(requests)
+        return self._windows(requests, self.setting.model_copy(update={"peak": "none"}))
+
+    def level(self, sound: np.ndarray) -> np.ndarray:
+        """See :class:`~cafa.generation.interface.SoundGenerator`: the peak is brought to full scale."""
+        if self.official:
+            return sound
+        return sound * np.float32(FULL_SCALE / (np.abs(sound).max(initial=0.0) + 1e-8))

@@ -1,0 +1,194 @@
+r"""Sampling a window with a pretrained backbone: the published way as a named setting, and ours.
+
+=======================  ==========================================  ==========================================
+\                        ``OFFICIAL``                                ``OURS``
+=======================  ==========================================  ==========================================
+latents                  1024 (47.55 s), most of them discarded      those the adapter was trained with
+seconds_total            10, whatever the length                     the length that is wanted
+null text                cross-attention computed, to add zero       skipped (equal to rounding)
+without guidance         adapter at half strength in half the batch  adapter at full strength
+decoding                 of the whole window                         of what is kept
+peak normalisation       over the whole window, discarded part too   over what is kept
+samples                  int16, truncated toward zero                float32
+=======================  ==========================================  ==========================================
+
+Noise is drawn per item from its seed in both; the published code's noise depends on the device and on the package
+that draws it, and is not reproduced.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from cafa.common.errors import InputError
+from cafa.diffusion.guidance import adapter_velocity, published_velocity, text_velocity
+from cafa.diffusion.samplers import per_item_noise, sample_euler, sample_stable_audio
+from cafa.diffusion.schedules import Velocity, flow_times
+from cafa.generation.systems import Sampling
+from cafa.models.interface import Backbone, SamplingDefaults
+
+
+class WindowSetting(BaseModel):
+    """How a window is conditioned, sampled and finished."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latents: int | None = Field(None, gt=0, description="latents; null = those the adapter was trained with")
+    seconds_total: float | None = Field(None, gt=0, description="length the model is told; null = what is wanted")
+    published_guidance: bool = Field(False, description="the published treatment of null text and of no guidance")
+    peak: Literal["kept", "window", "none"] = Field(
+        "kept", description="what the peak is measured over; none = the level stays as decoded"
+    )
+    samples: Literal["float32", "int16"] = Field("float32", description="type of the samples")
+
+
+#: Latents decoded beyond what is kept: the published decoder sees about 12 to either side (with 12 the difference is
+#: 2e-7 of full scale, with 8 it is 5e-5).
+MARGIN = 16
+OURS = WindowSetting()
+OFFICIAL = WindowSetting(
+    latents=1024, seconds_total=10.0, published_guidance=True, peak="window", samples="int16"
+)  # fmt: skip
+
+
+def resolved(sampling: Sampling, defaults: SamplingDefaults, asymmetric_scale: float | None = None) -> SamplingDefaults:
+    """How a system is sampled: its own settings over a backbone's defaults."""
+    names = ("steps", "sigma_min", "sigma_max", "eta", "guidance_scale")
+    given = {name: value for name in names if (value := getattr(sampling, name)) is not None}
+    if asymmetric_scale is not None:
+        given["asymmetric_scale"] = asymmetric_scale
+    return replace(defaults, **given)
+
+
+def sample_latents(
+    velocity: Velocity, seeds: Sequence[int], shape: tuple[int, int], defaults: SamplingDefaults, device: torch.device
+) -> Tensor:
+    """Latents (B, C, T) sampled as `defaults` says, with noise per item from its seed; `shape` is (C, T)."""
+    draw = per_item_noise(seeds, shape, device)
+    with torch.inference_mode():
+        if defaults.sampler == "euler":
+            return sample_euler(velocity, draw(), flow_times(defaults.steps).to(device))
+        levels = {"sigma_min": defaults.sigma_min, "sigma_max": defaults.sigma_max}
+        return sample_stable_audio(velocity, draw, steps=defaults.steps, eta=defaults.eta, **levels)
+
+
+def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:
+    """The velocity under autocast; the sampler around it stays in float32."""
+    kind = torch.bfloat16 if device.type == "cpu" else torch.float16
+
+    def halved(x: Tensor, time: Tensor) -> Tensor:
+        with torch.autocast(device.type, kind):
+            return velocity(x, time).float()
+
+    return halved
+
+
+def finish(waveform: np.ndarray, samples: int, setting: WindowSetting) -> np.ndarray:
+    """Normalise, cut and convert one window.
+
+    Parameters
+    ----------
+    waveform : ndarray, (channels, N)
+        As decoded.
+    samples : int
+        Samples to keep.
+    setting : WindowSetting
+
+    Returns
+    -------
+    ndarray, (channels, samples)
+        float32, in [-1, 1] unless the level stays as decoded; or int16.
+    """
+    if waveform.shape[1] < samples:
+        raise InputError(f"the window holds {waveform.shape[1]} samples, {samples} are wanted: use more latents")
+    if setting.peak == "none":
+        return waveform[:, :samples]
+    measured = waveform if setting.peak == "window" else waveform[:, :samples]
+    scaled = np.clip(waveform[:, :samples] / (np.abs(measured).max() + np.float32(1e-8)), -1, 1)
+    # astype truncates toward zero, as the published code does
+    return (scaled * np.float32(32767)).astype(np.int16) if setting.samples == "int16" else scaled
+
+
+def generate_windows(
+    backbone: Backbone,
+    text: Tensor,
+    seconds: float,
+    seeds: Sequence[int],
+    *,
+    adapter: Any = None,
+    features: Tensor | None = None,
+    negative: Tensor | None = None,
+    setting: WindowSetting = OURS,
+    defaults: SamplingDefaults | None = None,
+    half: bool = False,
+) -> list[np.ndarray]:
+    """Sound for a batch of (caption, video).
+
+    Parameters
+    ----------
+    backbone : Backbone
+    text : Tensor, (B, L, text_dim)
+        States of the captions.
+    seconds : float
+        Length to keep; the published code keeps 10 s at most.
+    seeds : sequence of int
+        One per item.
+    adapter : VideoAdapter, optional
+        Without it the backbone alone.
+    features : Tensor, (B, F, input_dim), optional
+        Video features, for the adapter.
+    negative : Tensor, (B, L, text_dim), optional
+        States of negative prompts.
+    setting : WindowSetting
+    defaults : SamplingDefaults, optional
+        Steps, guidance and asymmetric scale; by default the backbone's.
+    half : bool
+        Run the denoiser under autocast (float16 on a GPU, as the published code does; bfloat16 on a CPU).
+
+    Returns
+    -------
+    list of ndarray, each (channels, samples)
+
+    Raises
+    ------
+    InputError
+        If numbers of items differ, or the window is too short.
+    """
+    given = {"text": len(text), "seeds": len(seeds)} | ({} if features is None else {"features": len(features)})
+    if len(set(given.values())) > 1:
+        raise InputError(f"numbers of items differ: {given}")
+    if setting.published_guidance and backbone.name != "stable_audio_open":
+        raise InputError(f"the published setting is that of CAFA on stable_audio_open, not of {backbone.name}")
+    if (adapter is None) != (features is None):
+        raise InputError("an adapter needs video features, and features need an adapter")
+    how = defaults or backbone.defaults
+    trained = adapter.settings.latents if adapter is not None else None
+    latents = setting.latents or trained or backbone.latents
+    samples = int(backbone.sample_rate * seconds)
+    if latents * backbone.samples_per_latent < samples:
+        held = latents * backbone.samples_per_latent / backbone.sample_rate
+        raise InputError(f"a window of {latents} latents holds {held:.2f} s, {seconds} s are wanted")
+    total = torch.full((len(text),), setting.seconds_total or seconds)
+    told = backbone.condition(text, total)
+    against = None if negative is None else backbone.condition(negative, total)
+    parameter = next(backbone.denoiser.parameters())
+    if adapter is None or features is None:
+        velocity = text_velocity(backbone.denoiser, told, how.guidance_scale, against)
+    else:
+        guided: Any = published_velocity if setting.published_guidance else adapter_velocity
+        velocity = guided(
+            backbone.denoiser, adapter, told, features.to(parameter), how.guidance_scale, how.asymmetric_scale, against
+        )
+    shape = (backbone.latent_channels, latents)
+    if half:
+        velocity = in_half_precision(velocity, parameter.device)
+    sampled = sample_latents(velocity, seeds, shape, how, parameter.device)
+    needed = latents if setting.peak == "window" else -(-samples // backbone.samples_per_latent) + MARGIN
+    # One item at a time: a window of 1024 latents takes a gigabyte for each of the decoder's widest layers.
+    decoded = (backbone.decode_audio(item[None, :, :needed])[0] for item in sampled)
+    return [finish(waveform.cpu().numpy(), samples, setting) for waveform in decoded]

@@ -1,0 +1,1 @@
+"""Frozen encoders of sound, text and video."""

@@ -1,0 +1,108 @@
+"""CLIP features at 5 frames per second, laid along the latents, for CAFA-C (paper, appendix A).
+
+What the paper leaves open is settled here and stored with the features: the model (ViT-L/14, whose projected width
+768 is that of AV-CLIP, as the sum requires), frames 0, 5, 10... of the 25 per second, squashed to 224 x 224 like
+AV-CLIP's, 50 embeddings interpolated to 200, and 8 zeros on either side of them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import CLIPVisionModelWithProjection
+
+from cafa.common.errors import InputError
+from cafa.media.clip_reading import FrameReader
+from cafa.models.encoders.synchformer import FRAMES, SECONDS, TOKENS
+from cafa.models.releases import CLIP_LARGE, checked_sha256, locate, require
+
+EVERY = 5  # of 25 frames per second
+INTERPOLATED = 200
+# Mean and standard deviation of the pictures CLIP was trained with, per colour.
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+
+
+def along_latents(embeddings: Tensor, interpolated: int = INTERPOLATED, latents: int = TOKENS) -> Tensor:
+    """Lay embeddings (B, F, D) along the latents: linear interpolation over time, zeros on either side.
+
+    Returns
+    -------
+    Tensor, (B, latents, D)
+    """
+    if interpolated > latents:
+        raise InputError(f"{interpolated} interpolated embeddings do not fit {latents} latents")
+    stretched = functional.interpolate(embeddings.transpose(1, 2), size=interpolated, mode="linear")
+    before = (latents - interpolated) // 2
+    return functional.pad(stretched, (before, latents - interpolated - before)).transpose(1, 2)
+
+
+class ClipFeatures:
+    """The frozen image tower of CLIP.
+
+    Parameters
+    ----------
+    network : CLIPVisionModelWithProjection
+    identity : dict
+        SHA-256 of the weights.
+    device : torch.device or str
+    half : bool
+        Run in 16 bits (bfloat16 on a CPU, float16 elsewhere); part of the features' identity.
+    """
+
+    kind = "clip"
+
+    def __init__(
+        self,
+        network: CLIPVisionModelWithProjection,
+        identity: dict[str, str],
+        *,
+        device: torch.device | str = "cpu",
+        half: bool = False,
+    ) -> None:
+        self.device, self.half = torch.device(device), half
+        self.network = network.requires_grad_(False).eval().to(self.device)
+        self.size: int = network.config.image_size
+        self.shape = (TOKENS, network.config.projection_dim)
+        self.encoder: dict[str, Any] = {
+            "name": "clip_image", "weights_sha256": identity, "frames_per_second": 25 / EVERY,
+            "interpolated": INTERPOLATED, "half": half,
+        }  # fmt: skip
+
+    @classmethod
+    def load(cls, source: str | Path = CLIP_LARGE.name, *, download: bool = False, **options: Any) -> "ClipFeatures":
+        """From a local folder or a hub id (``hub:owner/name``), in transformers' layout.
+
+        Raises
+        ------
+        WeightsError
+            If it is missing; says what to do.
+        """
+        folder = locate(source, CLIP_LARGE, download)
+        files = require(folder, ("model.safetensors", "config.json"), CLIP_LARGE)
+        network = CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        return cls(network, checked_sha256(files[:1], {}), **options)
+
+    def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:
+        """What reads the normalised clips of a folder for :meth:`encode`: 5 frames per second, squashed."""
+        return FrameReader(folder, (self.size, self.size), SECONDS, EVERY, seconds, pad_short)
+
+    def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Features (B, 216, D), float32, of B clips of frames, uint8 (50, size, size, 3)."""
+        frames = torch.from_numpy(np.stack(list(clips)))
+        if frames.shape[1:] != (FRAMES // EVERY, self.size, self.size, 3):
+            raise InputError(
+                f"clips have shape {tuple(frames.shape[1:])}, expected {(FRAMES // EVERY, self.size, self.size, 3)}"
+            )
+        mean, deviation = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (MEAN, DEVIATION))
+        kind = torch.bfloat16 if self.device.type == "cpu" else torch.float16
+        embeddings: list[Tensor] = []
+        with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=self.half):
+            for clip in frames:  # 50 pictures make a batch
+                pictures = (clip.to(self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
+                embeddings.append(self.network(pixel_values=pictures).image_embeds.float().cpu())
+        return along_latents(torch.stack(embeddings)).numpy()

@@ -1,0 +1,127 @@
+"""Video features of the miniature: a small encoder trained as Synchformer's segment-level AV-CLIP is.
+
+Video and sound of the same short segment are pulled together, against segments of other clips and other times of the
+same clip, so the features say what is seen and when it sounds. The adapter is given the frame-rate features before
+segment pooling, as CAFA is given Synchformer's per-frame tokens.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cafa.models.folders import load_model
+
+KIND = "av_clip"
+
+
+class AVClipSettings(BaseModel):
+    """Size of the encoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dim: int = Field(64, gt=0, description="width of a feature")
+    channels: tuple[int, int, int] = Field((16, 32, 48), description="channels of the frame network")
+    segment_frames: int = Field(8, gt=0, description="frames of a contrasted segment")
+    mel_bins: int = Field(64, gt=0, description="mel bands of the sound")
+    mel_per_frame: int = Field(2, gt=0, description="mel frames per video frame")
+
+
+class FrameNetwork(nn.Module):
+    """Frames to frame-rate features: a small network per frame, then convolutions over time.
+
+    Each frame is seen with its change since the frame before.
+    """
+
+    def __init__(self, settings: AVClipSettings) -> None:
+        super().__init__()
+        a, b, c = settings.channels
+        self.space = nn.Sequential(
+            nn.Conv2d(6, a, 5, stride=2, padding=2), nn.ReLU(),
+            nn.Conv2d(a, b, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(b, c, 3, stride=2, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.join = nn.Linear(c * 16, settings.dim)
+        self.time = nn.Sequential(
+            nn.Conv1d(settings.dim, settings.dim, 5, padding=2), nn.GELU(),
+            nn.Conv1d(settings.dim, settings.dim, 5, padding=2),
+        )  # fmt: skip
+        self.norm = nn.LayerNorm(settings.dim)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, F, H, W, 3) uint8, 32 x 32 -> (B, F, dim)."""
+        x = frames.permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+        change = torch.cat([torch.zeros_like(x[:, :1]), (x[:, 1:] - x[:, :-1]) * 4], dim=1)
+        batch, count = x.shape[:2]
+        seen = self.space(torch.cat([x, change], dim=2).flatten(0, 1))
+        joined = self.join(seen.flatten(1)).view(batch, count, -1)
+        return self.norm(joined + self.time(joined.transpose(1, 2)).transpose(1, 2))
+
+
+class SoundNetwork(nn.Module):
+    """Log-mel to features at the video's frame rate; used only in training."""
+
+    def __init__(self, settings: AVClipSettings) -> None:
+        super().__init__()
+        per = settings.mel_per_frame
+        self.layers = nn.Sequential(
+            nn.Conv1d(settings.mel_bins, 96, 5, padding=2), nn.GELU(),
+            nn.Conv1d(96, settings.dim, per, stride=per), nn.GELU(),
+            nn.Conv1d(settings.dim, settings.dim, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(B, frames, bins) -> (B, frames // mel_per_frame, dim)."""
+        return self.layers((mel.transpose(1, 2) + 5) / 3).transpose(1, 2)
+
+
+class AVClip(nn.Module):
+    """Both towers and the temperature."""
+
+    def __init__(self, settings: AVClipSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.video = FrameNetwork(settings)
+        self.sound = SoundNetwork(settings)
+        self.video_head = nn.Linear(settings.dim, settings.dim)
+        self.log_temperature = nn.Parameter(torch.tensor(2.3))
+
+    def contrastive_loss(self, frames: Tensor, mel: Tensor) -> Tensor:
+        """InfoNCE over all segments of the batch, in both directions."""
+        length = self.settings.segment_frames
+        video = self.video_head(self.video(frames)).unflatten(1, (-1, length)).mean(2).flatten(0, 1)
+        sound = self.sound(mel).unflatten(1, (-1, length)).mean(2).flatten(0, 1)
+        logits = functional.normalize(video, dim=1) @ functional.normalize(sound, dim=1).T
+        logits = logits * self.log_temperature.clamp(max=4.6).exp()
+        target = torch.arange(len(logits), device=logits.device)
+        return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+class AVClipEncoder:
+    """The frozen video tower.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder written by training.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        weights, card = load_model(folder, KIND)
+        self.settings = AVClipSettings.model_validate(card["settings"])
+        model = AVClip(self.settings)
+        model.load_state_dict(weights)
+        self.network = model.video.eval()
+        self.encoder: dict[str, Any] = {"name": KIND, "weights_sha256": card["weights_sha256"]}
+
+    @torch.inference_mode()
+    def encode(self, frames: np.ndarray) -> np.ndarray:
+        """Features of one clip: uint8 (F, 32, 32, 3) -> float32 (F, dim).
+
+        One clip at a time, so that a clip's bits do not depend on its neighbours.
+        """
+        return self.network(torch.from_numpy(np.array(frames))[None])[0].numpy()

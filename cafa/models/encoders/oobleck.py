@@ -1,0 +1,57 @@
+"""The autoencoder that Stable Audio Open and TangoFlux share, used one way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import AutoencoderOobleck
+from torch import Tensor
+
+from cafa.common.errors import InputError
+
+
+class OobleckAudio:
+    """Sound to latents and back.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderOobleck
+    """
+
+    def __init__(self, autoencoder: AutoencoderOobleck) -> None:
+        self.autoencoder = autoencoder.requires_grad_(False).eval()
+        config: Any = autoencoder.config
+        self.sample_rate: int = config.sampling_rate
+        self.samples_per_latent: int = autoencoder.hop_length
+        self.latent_channels: int = config.decoder_input_channels
+        self.channels: int = config.audio_channels
+
+    def encode(self, waveform: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
+        """Latents (B, C, T) of sound (B, channels, N).
+
+        Parameters
+        ----------
+        waveform : Tensor
+            In [-1, 1]; N is padded with silence to a whole number of latents. One channel is copied to all.
+        seeds : sequence of int, optional
+            One per item: sample the posterior (as training does, which caches what it sees); without them the mean.
+        """
+        if waveform.ndim != 3 or waveform.shape[1] not in (1, self.channels):
+            raise InputError(f"sound must be (items, 1 or {self.channels}, samples), got {tuple(waveform.shape)}")
+        waveform = waveform.expand(-1, self.channels, -1)
+        rest = -waveform.shape[2] % self.samples_per_latent
+        parameter = next(self.autoencoder.parameters())
+        waveform = torch.nn.functional.pad(waveform, (0, rest)).to(parameter.device, parameter.dtype)
+        with torch.inference_mode():
+            posterior = self.autoencoder.encode(waveform).latent_dist
+        if seeds is None:
+            return posterior.mean.clone()
+        shape = posterior.mean.shape[1:]
+        noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        return posterior.mean + posterior.std * noise.to(posterior.mean)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Sound (B, channels, T * samples_per_latent), float32, of latents (B, C, T)."""
+        parameter = next(self.autoencoder.parameters())
+        with torch.inference_mode():
+            return self.autoencoder.decode(latents.to(parameter.device, parameter.dtype)).sample.float()

@@ -1,0 +1,119 @@
+"""AV-CLIP features of Synchformer at full size, in the geometry that the published adapter was trained with.
+
+10 s at 25 frames per second, squashed to 256 x 256, the middle 224 x 224, segments of 16 frames every 9 frames from
+frame 0: 27 segments of 8 vectors, flattened segment by segment to (216, 768), after the projection into the
+synchronisation space. Vector i goes to latent i; that is only roughly its time (off by up to 0.28 s, because the
+segments overlap), and has to stay so for adapters that were trained with it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cafa.common.errors import InputError
+from cafa.media.clip_reading import FrameReader
+from cafa.media.crops import centre_crop
+from cafa.models.encoders.synchformer_network import (
+    CONDITIONING_STRIDE,
+    FRAME_SIZE,
+    SynchformerVisual,
+    normalise_frames,
+    take_segments,
+)
+from cafa.models.weights import WeightSource, load_checkpoint
+
+SECONDS = 10.0
+SQUASHED = (256, 256)
+FRAMES = 250
+SEGMENTS = 27
+TOKENS = 216
+
+
+class SynchformerFeatures:
+    """The frozen visual tower.
+
+    Parameters
+    ----------
+    network : SynchformerVisual
+    sha256 : str
+        Of the weights.
+    device : torch.device or str
+    half : bool
+        Run the network in 16 bits (bfloat16 on a CPU, float16 elsewhere); part of the features' identity.
+    segments_per_pass : int
+        Segments in the network at once; bounds memory (0.15 GB each in float32). A divisor of 27: every pass has the
+        same shape and belongs to one clip, so a clip's bits do not depend on its batch. Or a multiple of 27: several
+        clips per pass, equal to rounding.
+    """
+
+    kind = "av_clip"
+
+    def __init__(
+        self,
+        network: SynchformerVisual,
+        sha256: str,
+        *,
+        device: torch.device | str = "cpu",
+        half: bool = False,
+        segments_per_pass: int = 9,
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.requires_grad_(False).eval().to(self.device)
+        if segments_per_pass < 1 or (SEGMENTS % segments_per_pass and segments_per_pass % SEGMENTS):
+            raise InputError(
+                f"segments_per_pass must divide {SEGMENTS} or be a multiple of it, got {segments_per_pass}"
+            )
+        self.half, self.segments_per_pass = half, segments_per_pass
+        self.shape = (TOKENS, network.vproj.out_features)
+        self.encoder: dict[str, Any] = {
+            "name": "synchformer_av_clip",
+            "weights_sha256": sha256,
+            "stride": CONDITIONING_STRIDE,
+            "frames": FRAMES,
+            "half": half,
+        }
+
+    @classmethod
+    def load(
+        cls, path: str | Path, source: WeightSource, *, unverified: bool = False, **options: Any
+    ) -> "SynchformerFeatures":
+        """From ``24-01-04T16-39-21.pt`` (state dict under ``model``) or MMAudio's ``synchformer_state_dict.pth``.
+
+        Raises
+        ------
+        WeightsError
+            If the file is missing (says where it is published), is not the one of `source`, or does not fit.
+        """
+        path = Path(path)
+        checkpoint = load_checkpoint(path, source, unverified=unverified)
+        return cls(SynchformerVisual.from_tensors(checkpoint.tensors), checkpoint.sha256, **options)
+
+    def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:
+        """What reads the normalised clips of a folder for :meth:`encode`: frames, uint8 (250, 256, 256, 3)."""
+        return FrameReader(folder, SQUASHED, SECONDS, 1, seconds, pad_short)
+
+    def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Features (B, 216, 768), float32, of B clips of frames, uint8 (250, 256, 256, 3).
+
+        Only the frames of all clips, and the segments of one pass, are in memory.
+        """
+        frames = torch.from_numpy(np.stack(list(clips)))
+        if frames.shape[1:] != (FRAMES, *SQUASHED, 3):
+            raise InputError(f"clips have shape {tuple(frames.shape[1:])}, expected {(FRAMES, *SQUASHED, 3)}")
+        cropped = centre_crop(frames.movedim(-1, 2).flatten(0, 1), FRAME_SIZE).unflatten(0, (len(clips), FRAMES))
+        segments = take_segments(cropped, CONDITIONING_STRIDE)  # a view: copied pass by pass
+        places = [divmod(number, SEGMENTS) for number in range(len(clips) * SEGMENTS)]
+        found: list[Tensor] = []
+        kind = torch.bfloat16 if self.device.type == "cpu" else torch.float16
+        with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=self.half):
+            for first in range(0, len(places), self.segments_per_pass):
+                batch = [segments[place] for place in places[first : first + self.segments_per_pass]]
+                normalised = normalise_frames(torch.stack(batch).to(self.device))[None]
+                found.append(
+                    self.network.project(self.network(normalised, segments_per_pass=len(batch))[0]).float().cpu()
+                )
+        return torch.cat(found).view(len(clips), TOKENS, -1).numpy()

@@ -1,0 +1,1 @@
+"""Stable Audio Open: denoiser, backbone, adapter, and the names of its published files."""

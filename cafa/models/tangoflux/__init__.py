@@ -1,0 +1,1 @@
+"""TangoFlux: denoiser, backbone, adapter."""

@@ -1,0 +1,229 @@
+"""Weights of the judges: found, checked and loaded without surprises.
+
+A file is read by :mod:`cafa.models.checkpoint_reader`, which runs nothing that it holds; its SHA-256 is always
+computed and returned, and compared with the row of ``config/weights.tsv`` where that row has one.
+Loading into a network is strict: names that are deliberately not used are listed by the caller, and any
+other name, missing tensor or shape is an error.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cafa.common.errors import InputError, WeightsError
+from cafa.common.files import sha256_file
+from cafa.models.checkpoint_reader import no_download, read_tensors
+
+
+def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Put tensors into a network on the ``meta`` device, strictly, as float32 and without a second copy.
+
+    Raises
+    ------
+    WeightsError
+        If a name or a shape does not fit.
+    """
+    try:
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True, assign=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{file} does not fit {type(network).__name__}: {error}") from error
+
+
+COLUMNS = ("name", "url", "sha256", "bytes", "licence", "used_by", "note")
+#: a table may do without
+OPTIONAL = ("bytes",)
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """One row of ``config/weights.tsv``: where a weights file comes from and under which terms.
+
+    ``sha256`` is None where the publisher gives none and nobody has recorded one yet; ``bytes``, the size of the file,
+    is None where it is not known. The row of a file that `cafa models convert` made is named after that file, which the
+    fragment of its ``url`` repeats.
+    """
+
+    name: str
+    url: str
+    sha256: str | None
+    licence: str
+    used_by: str
+    note: str = ""
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors of one file, and the SHA-256 of that file."""
+
+    tensors: dict[str, torch.Tensor]
+    sha256: str
+
+
+def read_weight_sources(table: Path) -> dict[str, WeightSource]:
+    """Read ``weights.tsv`` into rows by name.
+
+    Raises
+    ------
+    InputError
+        If columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal digits, or a size is no
+        number.
+    """
+    sources: dict[str, WeightSource] = {}
+    with table.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream, delimiter="\t")
+        if tuple(reader.fieldnames or ()) not in (COLUMNS, tuple(name for name in COLUMNS if name not in OPTIONAL)):
+            raise InputError(f"{table}: columns are {reader.fieldnames}, expected {list(COLUMNS)}")
+        for row in reader:
+            digest = (row["sha256"] or "").lower()
+            if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
+                raise InputError(f"{table}: {row['name']}: {digest!r} is not a SHA-256 (64 hexadecimal digits)")
+            size = row.pop("bytes", None) or ""
+            if size and not size.isdecimal():
+                raise InputError(f"{table}: {row['name']}: {size!r} is not a number of bytes")
+            if row["name"] in sources:
+                raise InputError(f"{table}: {row['name']} is listed twice")
+            sources[row["name"]] = WeightSource(**{**row, "sha256": digest or None}, bytes=int(size) if size else None)
+    return sources
+
+
+def require_size(path: Path, source: WeightSource) -> None:
+    """Check that a file is as large as the one that `source` describes; nothing of a large file is read.
+
+    Raises
+    ------
+    WeightsError
+        If it is not, with what it seems to be.
+    """
+    size = path.stat().st_size
+    if source.bytes is None or size == source.bytes:
+        return
+    again = "convert it" if "#" in source.url else f"download {source.url}"
+    short = "it may be a download that was cut short" if size < source.bytes else "it is another file"
+    raise WeightsError(
+        f"weights {source.name}: {path} has {size:,} bytes, the published file has {source.bytes:,}: "
+        f"{no_download(path) or short}. Delete it and {again} again"
+    )
+
+
+def require_file(path: Path, source: WeightSource, *, unverified: bool = False) -> str:
+    """Check that ``path`` is the file that ``source`` describes and return its SHA-256.
+
+    Parameters
+    ----------
+    path
+        Where the weights are expected.
+    source
+        The row describing them.
+    unverified
+        Accept a row without a SHA-256. A row with one is compared in either case.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing (the message says what to download, from where, under which licence and
+        where to put it), if its size or SHA-256 differs, or if there is none to compare with and ``unverified``
+        was not given.
+    """
+    if not path.is_file():
+        raise WeightsError(
+            f"weights {source.name} not found: download {source.url} (licence: {source.licence}) "
+            f"and put the file at {path}"
+        )
+    if source.sha256 is None and not unverified:
+        if path.name == f"{source.name}.safetensors":
+            raise WeightsError(
+                f"weights {source.name}: {path} is a converted file, and no row {path.name} of the table of weights "
+                f"holds its own SHA-256: `cafa models convert PUBLISHED {path} --force --table TABLE` makes it again "
+                f'and adds the row; or accept this one (--unverified; in settings "unverified": true)'
+            )
+        raise WeightsError(
+            f"weights {source.name}: no SHA-256 is recorded to check {path} against. Record the SHA-256 of a "
+            f'file you trust in config/weights.tsv, or accept this one (--unverified; in settings "unverified": true)'
+        )
+    require_size(path, source)
+    digest = sha256_file(path)
+    if source.sha256 is not None and digest != source.sha256:
+        again = "convert it" if "#" in source.url else f"download {source.url}"
+        raise WeightsError(
+            f"weights {source.name}: {path} has SHA-256 {digest}, expected {source.sha256}. Delete it and {again} again"
+        )
+    return digest
+
+
+def load_checkpoint(
+    path: Path, source: WeightSource, *, key: str | None = None, unverified: bool = False
+) -> Checkpoint:
+    """Read a state dict on the CPU, after `require_file`.
+
+    Parameters
+    ----------
+    path, source, unverified
+        As in `require_file`.
+    key
+        Entry that holds the state dict where the file is not flat, see
+        :func:`cafa.models.checkpoint_reader.read_tensors`.
+    """
+    digest = require_file(path, source, unverified=unverified)
+    return Checkpoint(read_tensors(path, key), digest)
+
+
+def rename_prefixes(tensors: Mapping[str, torch.Tensor], renames: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """Replace the first prefix of ``renames`` that a name begins with; other names stay as they are."""
+    renamed: dict[str, torch.Tensor] = {}
+    for name, value in tensors.items():
+        old = next((prefix for prefix in renames if name.startswith(prefix)), "")
+        renamed[renames.get(old, "") + name.removeprefix(old)] = value
+    return renamed
+
+
+def load_strict(
+    network: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    unused: Iterable[str] = (),
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """Put ``tensors`` into ``network``, frozen, float32, in evaluation mode, on ``device``.
+
+    Parameters
+    ----------
+    network
+        May be on the ``meta`` device: tensors are assigned, not copied.
+    tensors
+        Published names and values.
+    unused
+        Names that the network does without on purpose; an entry ending in ``.`` stands for every name
+        that begins with it. Everything else must fit exactly.
+
+    Raises
+    ------
+    WeightsError
+        If a name is unknown, missing or has another shape.
+    """
+    unused = tuple(unused)
+    prefixes = tuple(entry for entry in unused if entry.endswith("."))
+    kept = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+        if name not in unused and not name.startswith(prefixes)
+    }
+    expected = network.state_dict()
+    problems = {
+        "unknown": sorted(kept.keys() - expected.keys()),
+        "missing": sorted(expected.keys() - kept.keys()),
+        "of another shape": [
+            f"{name} {tuple(kept[name].shape)} instead of {tuple(expected[name].shape)}"
+            for name in sorted(kept.keys() & expected.keys())
+            if kept[name].shape != expected[name].shape
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{len(names)} {what}: {names[:4]}" for what, names in problems.items() if names)
+        raise WeightsError(f"weights do not fit {type(network).__name__}: {found}")
+    network.load_state_dict(kept, strict=True, assign=True)
+    return network.requires_grad_(False).eval().to(device)

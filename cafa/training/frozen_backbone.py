@@ -1,0 +1,165 @@
+"""The frozen backbone that an adapter is trained on, trained here or registered, seen from training."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cafa.common.errors import InputError
+from cafa.common.files import digest_of
+from cafa.features.store import FeatureStore
+from cafa.models.loading import BACKBONE, load_adapter, load_backbone
+from cafa.models.stable_audio.denoiser import StableAudioBackbone
+from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
+from cafa.training.objective import FlowPath
+from cafa.training.silence import Silence
+
+
+@dataclass(frozen=True)
+class FrozenBackbone:
+    """What training needs of a backbone; its encoders are not kept.
+
+    Parameters
+    ----------
+    name : str
+        ``stable_audio_backbone`` (trained here), ``stable_audio_open`` or ``tangoflux``.
+    weights_sha256 : str
+    encoder_digests : mapping of str to str
+        Digests that feature files of ``latents`` and ``text`` must have.
+    denoiser : StableAudioBackbone or TangoFluxDenoiser
+    condition : callable (text (B, L, D), seconds (B,)) -> conditioning
+    silence : Silence, optional
+        What follows latents that are stored without it.
+    """
+
+    name: str
+    weights_sha256: str
+    encoder_digests: Mapping[str, str]
+    denoiser: StableAudioBackbone | TangoFluxDenoiser
+    condition: Callable[[Tensor, Tensor], Any]
+    silence: Silence | None = None
+
+    @property
+    def path(self) -> FlowPath:
+        """The path from signal to noise that it was trained on."""
+        return "straight" if isinstance(self.denoiser, TangoFluxDenoiser) else "cosine"
+
+    def blocks(self) -> list[nn.Module]:
+        """Its transformer blocks."""
+        if isinstance(self.denoiser, TangoFluxDenoiser):
+            network = self.denoiser.transformer
+            return [*network.transformer_blocks, *network.single_transformer_blocks]
+        return list(self.denoiser.dit.transformer_blocks)
+
+    def check(self, latents: FeatureStore, text: FeatureStore, window: int | None) -> None:
+        """Refuse features of other encoders than those that it was trained with, or of another length.
+
+        Parameters
+        ----------
+        latents, text : FeatureStore
+        window : int, optional
+            Latents that the adapter is to be trained with; by default the backbone's longest.
+
+        Raises
+        ------
+        InputError
+        """
+        for name, store in {"latents": latents, "text": text}.items():
+            wanted = self.encoder_digests[name]
+            if store.encoder_digest != wanted:
+                raise InputError(
+                    f"{name} features were made by encoder {store.encoder} (digest {store.encoder_digest[:12]}), but "
+                    f"the backbone {self.name} was trained with digest {wanted[:12]}: make the features with that "
+                    "encoder, or train the backbone again"
+                )
+        longest = self.denoiser.settings.latents
+        asked, stored = window or longest, latents.shape[0]
+        fits = stored == asked or (stored < asked and self.silence is not None)
+        if not fits or asked > longest:
+            raise InputError(
+                f"{stored} latents per clip are stored, the adapter is to be trained with {asked}, and the backbone "
+                f"takes {longest} at most: set latents in the adapter's settings to what is stored, or encode clips of "
+                "another length"
+            )
+
+
+def open_frozen(
+    folder: str | Path, device: torch.device, stored: int | None = None, window: int | None = None
+) -> FrozenBackbone:
+    """Open a model folder that holds a trained or a registered backbone, frozen.
+
+    Parameters
+    ----------
+    folder : path
+    device : torch.device
+    stored : int, optional
+        Latents that are stored of a clip.
+    window : int, optional
+        Latents to train with, by default the backbone's longest. Where fewer are stored, a registered backbone's
+        autoencoder encodes the silence that follows them.
+
+    Raises
+    ------
+    WeightsError
+        If it holds neither, or a file is missing or is not what the card says.
+    """
+    from cafa.models.registry import is_registered, open_backbone
+
+    if not is_registered(folder):
+        own, card = load_backbone(folder)
+        own.to(device)
+        digests = {name: card["inputs"][name] for name in ("latents", "text")}
+        timed = lambda text, seconds: own.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
+        return FrozenBackbone(BACKBONE, card["weights_sha256"], digests, own, timed)
+    opened = open_backbone(folder)
+    silence, length = None, min(window or opened.latents, opened.latents)
+    if stored is not None and stored < length:
+        opened.audio.autoencoder.to(device)
+        silence = Silence.of(opened.audio, length)
+    # Neither is run in training: their memory is for the adapter.
+    del opened.audio, opened.text
+    opened.denoiser.to(device)
+    digests = {name: digest_of(opened.encoders[name]) for name in ("latents", "text")}
+    sha256 = opened.identity["weights_sha256"]
+    return FrozenBackbone(opened.name, sha256, digests, opened.denoiser, opened.condition, silence)
+
+
+def open_start(folder: str | Path, frozen: FrozenBackbone) -> tuple[nn.Module, dict[str, Any]]:
+    """The adapter that a training starts from, and its card.
+
+    Raises
+    ------
+    InputError
+        If it belongs to another backbone.
+    WeightsError
+        If a file is missing or is not what the card says.
+    """
+    from cafa.models.loading import load_registered_adapter
+    from cafa.models.registry import is_registered, registered_card
+
+    if not is_registered(folder):
+        adapter, card = load_adapter(folder, frozen.denoiser)
+        if card["backbone_sha256"] != frozen.weights_sha256:
+            raise InputError(
+                f"the adapter in {folder} was trained on another backbone than this {frozen.name}: start from one of "
+                "this backbone, or name the backbone it belongs to"
+            )
+        return adapter, card
+    card = registered_card(folder, ("cafa_adapter",))
+    if card["backbone_model"] != frozen.name or not isinstance(frozen.denoiser, StableAudioBackbone):
+        raise InputError(f"the adapter in {folder} is for {card['backbone_model']}, not for {frozen.name}")
+    return load_registered_adapter(card, frozen.denoiser, frozen.weights_sha256), card
+
+
+def store_in_bf16(frozen: FrozenBackbone) -> None:
+    """Keep the linear layers of the frozen blocks in bfloat16.
+
+    Under autocast they are rounded so in every pass; rounding them once gives the same numbers in half the memory.
+    """
+    for block in frozen.blocks():
+        for module in block.modules():
+            if isinstance(module, nn.Linear):
+                module.to(torch.bfloat16)

@@ -1,0 +1,110 @@
+"""The training objective: velocity prediction with caption dropout, on the path of Stable Audio or of TangoFlux.
+
+Both predict dz/dt up to a factor: along the cosine path z_t = alpha z + sigma n of Stable Audio, v = alpha n - sigma z;
+along the straight path z_t = (1 - t) z + t n of a rectified flow (TangoFlux), v = n - z.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from cafa.common.errors import InputError
+from cafa.diffusion.schedules import Velocity, alpha_sigma
+from cafa.models.stable_audio.denoiser import Conditioning
+from cafa.models.tangoflux.denoiser import TangoFluxConditioning
+from cafa.training.distributed import WHOLE, Share
+
+FlowPath = Literal["cosine", "straight"]
+
+
+class DiffusionSettings(BaseModel):
+    """What the objective draws."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    times: Literal["uniform", "logit_normal", "truncated_logit_normal"] = Field(
+        "uniform", description="distribution of the diffusion time t"
+    )
+    caption_dropout: float = Field(0.1, ge=0, lt=1, description="share of clips trained with the null text")
+    video_dropout: float = Field(0.1, ge=0, lt=1, description="joint model: share trained with the null video")
+
+
+def draw_times(settings: DiffusionSettings, count: int, generator: torch.Generator) -> Tensor:
+    """Diffusion times in [0, 1], shape (count,).
+
+    ``uniform`` is stratified: one draw in each of `count` equal parts, in random order (lower variance than
+    independent draws; Stable Audio uses a Sobol sequence for the same reason). ``truncated_logit_normal`` is Stable
+    Audio's ``trunc_logit_normal``: logistic of a normal, cut below 0.075, rescaled to [0, 1], and flipped.
+    """
+    if settings.times == "uniform":
+        order = torch.randperm(count, generator=generator)
+        return (order + torch.rand(count, generator=generator)) / count
+    if settings.times == "logit_normal":
+        return torch.sigmoid(torch.randn(count, generator=generator))
+    cut = torch.tensor(0.075)
+    share_cut = torch.special.ndtr(torch.logit(cut))
+    uniform = torch.rand(count, generator=generator)
+    kept = torch.sigmoid(torch.special.ndtri(share_cut + (1 - share_cut) * uniform))
+    return 1 - (kept - cut) / (1 - cut)
+
+
+def keep_mask(share_dropped: float, count: int, generator: torch.Generator) -> Tensor:
+    """1 where a condition is kept and 0 where it is dropped, shape (count,)."""
+    return (torch.rand(count, generator=generator) >= share_dropped).float()
+
+
+def drop_text(conditioning: Conditioning | TangoFluxConditioning, keep: Tensor) -> Conditioning | TangoFluxConditioning:
+    """Give dropped items (`keep` 0) the backbone's null text.
+
+    Stable Audio: the whole text sequence is zero, its timing tokens too; the timing embedding stays. TangoFlux: the
+    encoded empty caption takes the place of the caption.
+    """
+    if isinstance(conditioning, Conditioning):
+        return Conditioning(conditioning.context * keep.view(-1, 1, 1), conditioning.timing)
+    null = conditioning.null
+    if null is None:
+        raise InputError("captions cannot be dropped: this conditioning does not hold that of the empty caption")
+    kept = keep.bool().unsqueeze(-1)
+    return TangoFluxConditioning(
+        torch.where(kept.unsqueeze(-1), conditioning.context, null.context),
+        torch.where(kept, conditioning.present, null.present),
+        torch.where(kept, conditioning.pooled, null.pooled),
+    )
+
+
+def velocity_loss(
+    velocity: Velocity,
+    latents: Tensor,
+    settings: DiffusionSettings,
+    generator: torch.Generator,
+    *,
+    path: FlowPath = "cosine",
+    share: Share = WHOLE,
+) -> Tensor:
+    """Mean squared error of the velocity.
+
+    Parameters
+    ----------
+    velocity : callable (z_t, t) -> v
+    latents : Tensor, (B, C, T)
+        z, of this process's share of the batch.
+    settings : DiffusionSettings
+    generator : torch.Generator
+        On the CPU; draws for the whole batch.
+    path : str
+        ``cosine`` (Stable Audio) or ``straight`` (TangoFlux).
+    share : Share
+    """
+    whole = len(latents) * share.count
+    time = share.of(draw_times(settings, whole, generator)).to(latents.device)
+    noise = share.of(torch.randn((whole, *latents.shape[1:]), generator=generator)).to(latents.device)
+    if path == "straight":
+        amount = time.view(-1, 1, 1)
+        noisy, target = (1 - amount) * latents + amount * noise, noise - latents
+    else:
+        alpha, sigma = (part.view(-1, 1, 1) for part in alpha_sigma(time))
+        noisy, target = alpha * latents + sigma * noise, alpha * noise - sigma * latents
+    predicted = velocity(noisy, time)
+    return torch.mean((predicted.float() - target) ** 2)

@@ -1,0 +1,1 @@
+"""The stage that embeds sets of files."""

@@ -1,0 +1,282 @@
+"""Pretrained judges over a data set: the clips themselves by shard of clips, a system by shard of its samples.
+
+Every file is decoded once for all judges, and the clips' pictures are looked at once for all systems. A job that was
+interrupted continues from its cache; what cannot be judged ends in a ledger (of clips) or an index (of samples) with
+its reason.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from cafa.common.errors import InputError, MissingClipError
+from cafa.common.files import digest_of, sha256_file, whole
+from cafa.common.folder_lock import only_writer_in
+from cafa.common.ledger import OK, ledger_row, read_ledgers, write_ledger
+from cafa.common.shards import shard_of
+from cafa.common.stages import stage_version
+from cafa.features.store import FeatureStore, write_features
+from cafa.models.encoders.synchformer_network import DESYNC_STRIDE, segment_starts
+from metrics.embedding.cache import EmbeddingCache
+from metrics.embedding.embedder import (
+    Embedder,
+    Outcome,
+    SoundItem,
+    picture_item,
+    write_generated,
+    write_text,
+    write_truth,
+)
+from metrics.embedding.located import Located
+from metrics.embedding.reading import listed
+from metrics.encoders.synchformer.offset_network import VIDEO_VECTORS
+from metrics.judges.interface import Columns
+from metrics.judges.published import SYNC_RATE, RealJudges
+from metrics.judges.published_networks import HEARING, READING, SIGHT
+from metrics.judges.registry import open_encoders
+
+STAGE = "embed truth"
+VIDEO, LEDGER, INDEX, CACHE = "video.arrow", "ledger.parquet", "index.parquet", ".cache"
+#: What is kept of a clip's picture for the systems to come.
+KEPT = "synchformer_video"
+
+
+class JudgingSettings(BaseModel):
+    """What judges hear and see, and how a shard is worked through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float = Field(8.0, gt=0, description="length that is scored, from the beginning of each file")
+    whole_file_for_imagebind: bool = Field(False, description="ImageBind hears whole files, as in av-benchmark")
+    batch_size: int = Field(
+        1, ge=1, description="sounds judged together; above 1 the last digits depend on which sounds share a batch"
+    )
+    workers: int = Field(2, ge=0, description="threads that decode ahead; without effect on any value")
+    max_loss: float = Field(
+        0.1, ge=0, le=1, description="largest share of a shard that may be lost here; above it nothing is written"
+    )
+
+
+def open_panel(judges: Path, settings: JudgingSettings, parts: Sequence[str], device: str) -> RealJudges:
+    """Registered judges as a panel."""
+    encoders = open_encoders(judges, parts=parts, device=device)
+    return RealJudges(encoders, settings.seconds, whole_file_for_imagebind=settings.whole_file_for_imagebind)
+
+
+def judge_truth(
+    judges: Path, manifest: pd.DataFrame, clips: Path, ingest_ledger: Path, shard: tuple[int, int],
+    settings: JudgingSettings, output: Path, device: str = "cpu",
+) -> dict[str, int]:  # fmt: skip
+    """Embed the clips of a shard: their own sound, and their pictures.
+
+    Writes ``<judge>.parquet`` (imagebind with a column ``video``), ``video.arrow`` (what Synchformer saw) and
+    ``ledger.parquet``.
+
+    Parameters
+    ----------
+    judges : path
+        Folder of registered judges.
+    manifest : DataFrame
+        Of the data set.
+    clips : path
+        Folder of the shard's normalised clips, ``<clip_id>.mp4`` and ``.flac``.
+    ingest_ledger : path
+        Clips that it does not call ok are ``missing_feature`` here.
+    shard : (index, count)
+    settings : JudgingSettings
+    output : path
+        Folder to write.
+    device : str
+
+    Returns
+    -------
+    dict of str to int
+        Clips by status.
+
+    Raises
+    ------
+    MissingClipError
+        If a larger share of the usable clips than `max_loss` cannot be judged; they are named with their reasons.
+    """
+    status = read_ledgers([ingest_ledger]).set_index("clip_id")["status"]
+    mine = sorted(clip_id for clip_id in manifest["clip_id"] if shard_of(clip_id, shard[1]) == shard[0])
+    usable = [clip_id for clip_id in mine if status.get(clip_id) == OK]
+    panel = open_panel(judges, settings, (SIGHT, HEARING), device)
+    items = [SoundItem(f"truth/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
+    with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
+        embedder.look({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
+        embedder.listen(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}")
+        outcomes = {item.clip_id: embedder.outcomes[item.name] for item in items}
+        _refuse_losses({(clip_id,): outcome for clip_id, outcome in outcomes.items()}, settings.max_loss)
+        good = [item for item in items if outcomes[item.clip_id].status == OK]
+        write_truth(embedder, good, output, list(panel.judges))
+        _write_pictures(embedder, panel, [item.clip_id for item in good], output / VIDEO)
+        for clip_id in mine:
+            before = f"ingest: {status.get(clip_id, 'no row')}"
+            outcomes.setdefault(clip_id, Outcome("missing_feature", before))
+        rows = [ledger_row(c, STAGE, outcomes[c].status, outcomes[c].detail or _note(outcomes[c])) for c in mine]
+        write_ledger(output / LEDGER, rows)
+        shutil.rmtree(output / CACHE)
+    found = [row["status"] for row in rows]
+    return {name: found.count(name) for name in sorted(set(found))}
+
+
+def judge_text(judges: Path, captions: Sequence[str], output: Path, device: str = "cpu") -> None:
+    """Embed every different caption with CLAP."""
+    encoders = open_encoders(judges, ["clap"], parts=[READING], device=device)
+    write_text(RealJudges(encoders, JudgingSettings().seconds), captions, output)
+
+
+class SeenBefore:
+    """What was seen of the clips when their own sounds were judged; pictures of an :class:`Embedder`.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Written by :func:`judge_truth`.
+    panel : RealJudges
+        Must have the same Synchformer and length.
+    """
+
+    def __init__(self, folders: Sequence[Path], panel: RealJudges) -> None:
+        self._store = FeatureStore([folder / VIDEO for folder in folders], digest_of(_eyes(panel)))
+        self._ledger = read_ledgers([folder / LEDGER for folder in folders]).set_index("clip_id")
+
+    def outcome(self, clip_id: str) -> Outcome:
+        """What became of a clip when it was judged itself."""
+        if clip_id in self._store:
+            return Outcome(OK)
+        if clip_id not in self._ledger.index:
+            return Outcome("not_in_manifest", "no folder of truth has a row for the clip")
+        row = self._ledger.loc[clip_id]
+        return Outcome(row["status"], f"the clip itself: {row['detail']}")
+
+    def source(self, clip_id: str) -> str:
+        """Digest of the clip's picture and of the encoder that looked at it."""
+        return f"{self._store.source_of(clip_id)}{self._store.encoder_digest}"
+
+    def columns(self, clip_id: str) -> Columns:
+        """Synchformer's features of the picture."""
+        return {KEPT: self._store[clip_id]}
+
+
+def judge_samples(
+    judges: Path, index: Path, truth: Sequence[Path], settings: JudgingSettings, output: Path, device: str = "cpu"
+) -> dict[str, int]:
+    """Embed one shard of a system's samples.
+
+    Writes ``<judge>.parquet`` and ``index.parquet``: the index of samples, with the status that each has after it was
+    judged and the seconds that were scored.
+
+    Parameters
+    ----------
+    judges : path
+        Folder of registered judges.
+    index : path
+        Index of the shard; its files lie in the folder of the same name beside it.
+    truth : sequence of path
+        All folders that :func:`judge_truth` wrote for the data set.
+    settings : JudgingSettings
+    output : path
+        Folder to write.
+    device : str
+
+    Returns
+    -------
+    dict of str to int
+        Samples by status.
+
+    Raises
+    ------
+    InputError
+        If a file is not the one that the index names, or the clips were judged with other judges or lengths.
+    MissingClipError
+        If a larger share of the samples than `max_loss` cannot be judged; they are named with their reasons.
+    """
+    rows = pd.read_parquet(index)
+    panel = open_panel(judges, settings, (HEARING,), device)
+    ready = rows[rows["status"] == OK].to_dict("records")
+    items = [_sample_item(index.with_suffix(""), row) for row in ready]
+    with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, SeenBefore(truth, panel))
+        embedder.listen(items, list(panel.judges), "embed samples")
+        outcomes = {item.name: embedder.outcomes[item.name] for item in items}
+        _refuse_losses({tuple(name.split("/")): outcome for name, outcome in outcomes.items()}, settings.max_loss)
+        good = [(row, item.name) for row, item in zip(ready, items, strict=True) if outcomes[item.name].status == OK]
+        write_generated(embedder, good, output)
+        judged = rows.copy()
+        for place in judged.index[judged["status"] == OK]:
+            outcome = outcomes[_name(judged.loc[place])]
+            said = outcome.detail or _note(outcome)
+            judged.loc[place, "status"] = outcome.status
+            judged.loc[place, "detail"] = said or judged.loc[place, "detail"]
+            if "finding" in judged:
+                judged.loc[place, "finding"] = outcome.facts.get("finding", "")
+        judged["seconds"] = np.where(judged["status"] == OK, settings.seconds, np.nan)
+        with whole(output / INDEX) as temporary:
+            judged.to_parquet(temporary, index=False)
+        shutil.rmtree(output / CACHE)
+    return {str(name): int(count) for name, count in judged["status"].value_counts().sort_index().items()}
+
+
+def _file(path: Path) -> Located:
+    return Located(path, f"no file {path}")
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return "/".join(row[part] for part in ("clip_id", "caption_id", "protocol"))
+
+
+def _sample_item(folder: Path, row: Mapping[str, Any]) -> SoundItem:
+    path = folder / row["file"]
+    if not path.is_file() or sha256_file(path) != row["sha256"]:
+        state = "has changed since" if path.is_file() else "is not there, but"
+        raise InputError(f"{path} {state} the index of samples was written: make the samples again")
+    return SoundItem(_name(row), row["clip_id"], _file(path))
+
+
+def _eyes(panel: RealJudges) -> dict[str, Any]:
+    """Identity of the features of pictures."""
+    weights = panel.judges["synchformer"].weights_sha256
+    return {"name": KEPT, "weights_sha256": weights, "seconds": panel.seconds}
+
+
+def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[str], path: Path) -> None:
+    eyes = panel.encoders.synchformer_video
+    assert eyes is not None
+    segments = len(segment_starts(panel.frame_counts[SYNC_RATE], DESYNC_STRIDE))
+    arrays = ((clip_id, embedder.cache.arrays(picture_item(clip_id))[KEPT]) for clip_id in clip_ids)
+    write_features(
+        path, arrays, kind=KEPT, shape=(segments, VIDEO_VECTORS, eyes.network.vproj.in_features), dtype="float32",
+        encoder=_eyes(panel), sources={clip_id: embedder.source_of_picture(clip_id) for clip_id in clip_ids},
+    )  # fmt: skip
+
+
+def _key(panel: RealJudges, settings: JudgingSettings) -> dict[str, Any]:
+    """Everything that an item depends on but its files."""
+    weights = {name: judge.weights_sha256 for name, judge in panel.judges.items()}
+    return {
+        "weights": weights, "judges": panel.settings, "batch_size": settings.batch_size,
+        "version": stage_version("embed_pretrained"),
+    }  # fmt: skip
+
+
+def _note(outcome: Outcome) -> str:
+    return str(outcome.facts.get("note", ""))
+
+
+def _refuse_losses(outcomes: Mapping[tuple[str, ...], Outcome], max_loss: float) -> None:
+    lost = {name: outcome for name, outcome in outcomes.items() if outcome.status != OK}
+    share = len(lost) / max(1, len(outcomes))
+    if share > max_loss:
+        names = [f"{'/'.join(name)} ({outcome.status}: {outcome.detail})" for name, outcome in lost.items()]
+        raise MissingClipError(
+            f"{share:.1%} of {len(outcomes)} cannot be judged, more than max_loss {max_loss:.1%}: {listed(names)}. "
+            "Mend them, or raise max_loss"
+        )

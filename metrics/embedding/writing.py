@@ -1,0 +1,96 @@
+"""Tables of embeddings, as they are written."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cafa.common.errors import InputError
+from cafa.common.files import whole
+from metrics.embedding.reading import TEXT_KEY
+
+SOUND_COLUMNS: dict[str, tuple[str, ...]] = {
+    "classifier": ("embedding", "logits"),
+    "clap": ("embedding",),
+    "imagebind": ("embedding",),
+    "synchformer": ("logits_first", "logits_last"),
+}
+
+
+#: The pictures' own column, beside those of the clips' own sound.
+VIDEO = "video"
+
+
+CAPTIONS = 256
+
+
+class Judges(Protocol):
+    """What files of embeddings say of the judges that made them; see :class:`metrics.judges.interface.Panel`."""
+
+    judges: Mapping[str, Any]
+    grid: Sequence[float]
+    hearing: Mapping[str, Any]
+    leaks: Mapping[str, int]
+
+
+def _schema(judges: Judges, judge: str, key: Sequence[str], columns: Sequence[str]) -> pa.Schema:
+    metadata = {"judge": judge, "weights_sha256": judges.judges[judge].weights_sha256}
+    if tuple(key) != TEXT_KEY:
+        metadata["hears"] = json.dumps(judges.hearing, sort_keys=True)
+    if judge == "synchformer":
+        metadata["grid"] = json.dumps(judges.grid)
+    if judge == "classifier" and judges.leaks:
+        metadata["leaks"] = json.dumps(judges.leaks)
+    fields = [(name, pa.string()) for name in key] + [(name, pa.list_(pa.float32())) for name in columns]
+    return pa.schema(fields, metadata=metadata)
+
+
+class Tables:
+    """Parquet files of several judges, written batch by batch. Made by :func:`open_tables`."""
+
+    def __init__(self, writers: dict[str, pq.ParquetWriter]) -> None:
+        self._writers = writers
+
+    def add(self, keys: Mapping[str, Sequence[str]], found: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Append a batch: its keys, and the columns of every judge.
+
+        Raises
+        ------
+        InputError
+            If a value is not finite: no score may come of it.
+        """
+        for judge, writer in self._writers.items():
+            for name, values in found[judge].items():
+                for row in np.flatnonzero([not np.isfinite(value).all() for value in values]):
+                    key = "/".join(str(of[row]) for of in keys.values())
+                    raise InputError(
+                        f"judge {judge} gave values that are not finite ({name}) for {key}: look at that file, and at "
+                        "the judge's weights"
+                    )
+            schema = writer.schema
+            arrays = [
+                pa.array(keys[name], pa.string())
+                if name in keys
+                else pa.array(list(found[judge][name]), schema.field(name).type)
+                for name in schema.names
+            ]
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+@contextmanager
+def open_tables(
+    judges: Judges, key: Sequence[str], paths: Mapping[str, Path], columns: Mapping[str, Sequence[str]]
+) -> Iterator[Tables]:
+    """Open one file per judge in `paths`; all appear when the block ends without an error, or none does."""
+    with ExitStack() as stack:
+        writers = {}
+        for judge, path in paths.items():
+            temporary = stack.enter_context(whole(path))
+            schema = _schema(judges, judge, key, columns[judge])
+            writers[judge] = stack.enter_context(pq.ParquetWriter(temporary, schema))
+        yield Tables(writers)

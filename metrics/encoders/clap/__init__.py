@@ -1,0 +1,1 @@
+"""CLAP: network, tokenizer, checkpoint."""

@@ -1,0 +1,1 @@
+"""ImageBind: network and encoders."""

@@ -1,0 +1,1 @@
+"""Synchformer: the networks of sound and of the offset."""

@@ -1,0 +1,63 @@
+"""Checks that every metric makes before it computes: bad arrays are refused, never scored.
+
+Conventions
+-----------
+A set of clips is a 2-D array, one row per clip. Metrics compute in float64.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from cafa.common.errors import InputError
+
+
+def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike = np.float64) -> np.ndarray:
+    """Return `array` as rows of numbers, or say why it is none.
+
+    Parameters
+    ----------
+    array : array_like, shape (n, d)
+        One row per clip.
+    name : str
+        What the array is, for the message.
+    minimum : int
+        Fewest rows that the metric is defined for.
+    dtype : dtype, optional
+        Of the result; None: as it comes, without a copy.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, d)
+
+    Raises
+    ------
+    InputError
+        If it is not two-dimensional, has too few rows or no columns, or holds a value that is not finite.
+    """
+    rows = np.asarray(array, dtype=dtype)
+    if rows.ndim != 2:
+        raise InputError(f"{name} must have two dimensions (clips, values), got shape {rows.shape}")
+    if len(rows) < minimum or rows.shape[1] == 0:
+        raise InputError(f"{name} must have at least {minimum} row(s) and one column, got shape {rows.shape}")
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{name} holds values that are not finite in {len(bad)} of {len(rows)} rows, first row {bad[0]}: "
+            "find the clip and make its embedding again"
+        )
+    return rows
+
+
+def same_shape(first: np.ndarray, second: np.ndarray, names: str) -> None:
+    """Raise `InputError` unless two arrays that are compared row by row have one shape."""
+    if first.shape != second.shape:
+        raise InputError(f"{names} must have the same shape, got {first.shape} and {second.shape}")
+
+
+def same_width(first: np.ndarray, second: np.ndarray, names: str) -> None:
+    """Raise `InputError` unless two sets have embeddings of one length."""
+    if first.shape[1] != second.shape[1]:
+        raise InputError(
+            f"{names} must have embeddings of the same length, got {first.shape[1]} and {second.shape[1]}: "
+            "they come from different judges"
+        )

@@ -1,0 +1,1 @@
+"""May the judges be trusted?"""

@@ -1,0 +1,264 @@
+"""Canaries of pretrained judges: are these the networks that they claim to be, and can they judge?
+
+Without clips
+-------------
+largest_cosine_of_different_sounds
+    Of embeddings of noise, a chirp and clicks: a network that does not react (empty or half-loaded weights) is near 1.
+largest_cosine_of_different_pictures
+    The same for still grey, noise and a moving edge (ImageBind, Synchformer).
+clap.largest_cosine_of_unrelated_captions
+    Some converted checkpoints map all captions to one point.
+clap.paraphrase_retrieval
+    Share of captions whose closest other caption is the one that says the same in other words.
+
+On the clips of a data set (from their embeddings)
+--------------------------------------------------
+A judge at chance has 0.5; published weights are far above on any real data set. How strict the demand is depends on
+the number of clips, so that chance refuses no good judge (:mod:`metrics.judge_quality.limits`).
+
+classifier.same_over_other
+    Share of (sound, sound of the same label, sound of another) where the first two are closer.
+clap.matched_over_other
+    Share of (sound, caption of another label) where the sound is closer to its own caption.
+imagebind.own_over_other
+    Share of (picture, sound of another label) where the picture is closer to its own sound.
+synchformer.desync_of_own_sound
+    DeSync of the clips' own sound, seconds; an answer at random would be 1.05.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from cafa.common.errors import InputError
+from metrics.embedding.reading import CLIP_KEY, TEXT_KEY, Embeddings, read_embeddings
+from metrics.encoders.clap.tokenizer import LARGEST_COSINE, UNRELATED
+from metrics.functional.desync import desync
+from metrics.judge_quality.limits import Demand, Mean, Trials
+from metrics.judge_quality.verdict import own_over_other, report, thresholds
+from metrics.judges.published import IB_RATE, SYNC_RATE, RealJudges
+from metrics.judges.published_networks import RealEncoders
+from metrics.judges.synthetic_signals import wave
+
+SECONDS = 5.0
+#: Clips of a data set that are compared with each other: evenly spaced, if there are more.
+MOST_CLIPS = 1000
+PARAPHRASES = (
+    ("a dog barking", "a puppy is woofing loudly"),
+    ("heavy rain on a roof", "a downpour, water falling from the sky"),
+    ("a crowd clapping", "an audience applauds"),
+    ("a car engine starting", "someone turns the key of an automobile and the motor runs"),
+    ("a baby crying", "an infant wails"),
+    ("typing on a keyboard", "someone writes on a computer"),
+    ("playing the piano", "a pianist performs a melody"),
+    ("a church bell ringing", "chimes of a cathedral tower"),
+    ("a cat meowing", "a kitten is mewing"),
+    ("thunder in the distance", "a storm rumbles far away"),
+    ("someone laughing", "a person giggles and chuckles"),
+    ("frying food in a pan", "oil sizzles while something is cooked"),
+    ("a train passing by", "a locomotive and its wagons rush past on the rails"),
+    ("birds singing in a forest", "chirping and tweeting among the trees"),
+    ("waves breaking on a beach", "the sea washes up on the shore"),
+    ("a helicopter overhead", "the rotor of a chopper thumps in the air"),
+    ("a man speaking", "a male voice is talking"),
+    ("playing electric guitar", "someone strums an amplified six-string"),
+    ("a fire crackling", "burning logs pop and snap"),
+    ("a telephone ringing", "somebody gets a phone call"),
+    ("a horse galloping", "hooves clatter quickly over the ground"),
+    ("glass breaking", "a window shatters into pieces"),
+    ("snoring", "a person sleeps and breathes noisily"),
+    ("sawing wood", "someone cuts a plank with a handsaw"),
+)
+REACTS = {"largest_cosine_of_different_sounds": ("<=", 0.999)}
+LOOKS = {"largest_cosine_of_different_pictures": ("<=", 0.999)}
+
+#: What is demanded of measures that vary by chance. The share that a good text encoder finds was not measured here: 0.6
+#: is far below what such sentences should give, and far above a guess.
+DEMANDS: dict[str, Demand] = {
+    "paraphrase_retrieval": Trials(good=0.6, guessing=1 / (2 * len(PARAPHRASES) - 1)),
+    "same_over_other": Mean(wanted=0.6, good=0.7, guessing=0.5, clips_each=3),
+    "matched_over_other": Mean(wanted=0.6, good=0.7, guessing=0.5, clips_each=2),
+    "own_over_other": Mean(wanted=0.6, good=0.7, guessing=0.5, clips_each=2),
+    "desync_of_own_sound": Mean(wanted=0.9, good=0.6, guessing=1.05, clips_each=1, span=2.0),
+}
+
+#: Measure by judge: direction in which it is good, default threshold (with many clips, where it depends on them).
+CANARIES: dict[str, dict[str, tuple[Literal[">=", "<="], float]]] = {
+    "classifier": {**REACTS, "same_over_other": (">=", 0.6)},
+    "clap": {
+        **REACTS,
+        "largest_cosine_of_unrelated_captions": ("<=", LARGEST_COSINE),
+        "paraphrase_retrieval": (">=", DEMANDS["paraphrase_retrieval"].threshold(len(PARAPHRASES))),
+        "matched_over_other": (">=", 0.6),
+    },
+    "imagebind": {**REACTS, **LOOKS, "own_over_other": (">=", 0.6)},
+    "synchformer": {**REACTS, **LOOKS, "desync_of_own_sound": ("<=", 0.9)},
+}  # type: ignore[dict-item]
+
+
+class CanarySettings(BaseModel):
+    """What judges must reach."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="{judge: {measure: number}}; see metrics.judge_quality.published.CANARIES"
+    )
+
+
+def largest_cosine(embeddings: np.ndarray) -> float:
+    """Largest cosine of two different rows of an array (n, ...)."""
+    rows = np.asarray(embeddings, np.float64).reshape(len(embeddings), -1)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(rows).all() or not norms.all():
+        return 1.0  # nothing can be told apart by it
+    cosines = (rows / norms) @ (rows / norms).T
+    return float(cosines[~np.eye(len(rows), dtype=bool)].max())
+
+
+def paraphrase_retrieval(first: np.ndarray, second: np.ndarray) -> float:
+    """Share of rows of `first` whose closest row of all others, in both arrays, is their own of `second`."""
+    every = np.concatenate((first, second))
+    cosines = every @ every.T
+    np.fill_diagonal(cosines, -np.inf)
+    return float((cosines[: len(first)].argmax(axis=1) == np.arange(len(first)) + len(first)).mean())
+
+
+def same_over_other(embeddings: np.ndarray, targets: np.ndarray) -> float | None:
+    """Share of triples (row, another of its label, one of another label) where the first two are closer.
+
+    None if no label has two rows, or there is only one label.
+    """
+    rows = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    cosines = rows @ rows.T
+    same = (targets[:, None] == targets[None, :]) & ~np.eye(len(rows), dtype=bool)
+    other = targets[:, None] != targets[None, :]
+    shares = [
+        (np.searchsorted(np.sort(cosines[row][other[row]]), cosines[row][same[row]]) / other[row].sum()).mean()
+        for row in np.flatnonzero(same.any(axis=1) & other.any(axis=1))
+    ]
+    return float(np.mean(shares)) if shares else None
+
+
+def without_clips(encoders: RealEncoders) -> dict[str, dict[str, float]]:
+    """Measures that need no clips, of judges that are loaded for everything."""
+    panel = RealJudges(encoders, SECONDS)
+    values: dict[str, dict[str, float]] = {}
+    for judge, listener in panel.listeners.items():
+        sounds = [wave(index, listener.sample_rate, SECONDS) for index in range(3)]
+        found = listener.embed([listener.prepare(sound, listener.sample_rate, SECONDS) for sound in sounds])
+        values[judge] = {"largest_cosine_of_different_sounds": largest_cosine(found)}
+    for judge, encoder, rate in (
+        ("imagebind", encoders.imagebind_vision, IB_RATE),
+        ("synchformer", encoders.synchformer_video, SYNC_RATE),
+    ):
+        if encoder is not None:
+            # The fewest frames that it takes: a pair, or a segment.
+            pictures = _pictures(2 if rate == IB_RATE else 16)
+            values[judge]["largest_cosine_of_different_pictures"] = largest_cosine(encoder.embed(pictures))
+    first, second = (panel.read([pair[which] for pair in PARAPHRASES]) for which in (0, 1))
+    values["clap"]["paraphrase_retrieval"] = paraphrase_retrieval(first, second)
+    values["clap"]["largest_cosine_of_unrelated_captions"] = largest_cosine(panel.read(UNRELATED))
+    return values
+
+
+def _pictures(frames: int) -> list[np.ndarray]:
+    """Still grey, noise and a moving edge, each uint8 (frames, 224, 224, 3)."""
+    generator = np.random.default_rng(0)
+    edge = np.zeros((frames, 224, 224, 3), np.uint8)
+    for frame in range(frames):
+        edge[frame, :, : 224 * (frame + 1) // (frames + 1)] = 255
+    return [np.full_like(edge, 128), generator.integers(0, 256, edge.shape, dtype=np.uint8), edge]
+
+
+def on_clips(
+    folders: Sequence[Path], text: Path, manifest: pd.DataFrame
+) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Measures on a data set whose clips and captions are embedded.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Embeddings of the clips (``cafa embed truth``).
+    text : path
+        Embeddings of captions; clips whose caption is not among them are left out of what CLAP is measured on.
+    manifest : DataFrame
+        clip_id, label, caption.
+
+    Returns
+    -------
+    dict
+        judge -> measure -> value.
+    dict
+        measure -> clips that it was measured on.
+    """
+
+    def read(judge: str, *columns: str) -> Embeddings:
+        return read_embeddings([folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
+
+    classifier = read("classifier", "embedding")
+    known = manifest[manifest["clip_id"].isin(classifier.keys()["clip_id"])].sort_values("clip_id")
+    captions = read_embeddings([text], TEXT_KEY, ("embedding",))
+    if known.empty:
+        raise InputError("no clip of the manifest is among the embeddings of the clips: name the manifest of their set")
+    known = known.iloc[np.unique(np.linspace(0, len(known) - 1, min(MOST_CLIPS, len(known))).astype(int))]
+    targets = known["label"].astype("category").cat.codes.to_numpy()
+    judge = read("synchformer", "logits_first", "logits_last")
+    if judge.grid is None:
+        raise InputError(f"{judge.source}: the metadata hold no `grid` of offsets in seconds")
+    own = desync(judge.take(known, "logits_first"), judge.take(known, "logits_last"), judge.grid)
+    values: dict[str, dict[str, float | None]] = {
+        "classifier": {"same_over_other": same_over_other(classifier.take(known, "embedding"), targets)},
+        "synchformer": {"desync_of_own_sound": float(own.seconds.mean())},
+    }
+    seeing = read("imagebind", "embedding", "video")
+    values["imagebind"] = {
+        "own_over_other": _over_other(seeing.take(known, "video"), seeing.take(known, "embedding"), targets)
+    }
+    captioned = known["caption"].isin(captions.keys()["caption"]).to_numpy()
+    rows = known[captioned]
+    sounds = read("clap", "embedding").take(rows, "embedding")
+    values["clap"] = {"matched_over_other": _over_other(sounds, captions.take(rows, "embedding"), targets[captioned])}
+    sizes = {"matched_over_other": len(rows)}
+    sizes |= {name: len(known) for name in ("same_over_other", "own_over_other", "desync_of_own_sound")}
+    return {name: {m: v for m, v in found.items() if v is not None} for name, found in values.items()}, sizes
+
+
+def _over_other(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> float | None:
+    if len(np.unique(targets)) < 2:
+        return None
+    one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (first, second))
+    return own_over_other(one @ other.T, targets)
+
+
+def verdict(
+    values: Mapping[str, Mapping[str, float]],
+    more: Mapping[str, Mapping[str, float]],
+    settings: CanarySettings,
+    cards: Mapping[str, Mapping[str, Any]],
+    sizes: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """Verdict on the judges, as from ``cafa judges check``, with the network and the files of each.
+
+    A measure that varies by chance also has ``errors`` (:class:`metrics.judge_quality.limits.Errors`). `sizes` says
+    on how many clips a measure was taken.
+    """
+    sizes = {"paraphrase_retrieval": len(PARAPHRASES), **(sizes or {})}
+    merged = {name: {**found, **more.get(name, {})} for name, found in values.items()}
+    weights = {name: str(card["weights_sha256"]) for name, card in cards.items()}
+    limits = thresholds(settings.thresholds, CANARIES)
+    for judge_name, rows in limits.items():
+        for measure in (rows.keys() & sizes.keys()) - settings.thresholds.get(judge_name, {}).keys():
+            rows[measure] = DEMANDS[measure].threshold(sizes[measure])
+    found = report(merged, limits, weights, CANARIES)
+    for name, judge in found["judges"].items():
+        for measure, row in judge["measures"].items():
+            if measure in sizes:
+                row["errors"] = asdict(DEMANDS[measure].errors(row["threshold"], sizes[measure]))
+        judge |= {"network": cards[name]["model"], "files": cards[name]["files"]}
+    return found

@@ -1,0 +1,1 @@
+"""How the miniature's judges are trained."""

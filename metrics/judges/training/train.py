@@ -1,0 +1,93 @@
+"""Training one judge of the miniature from scratch."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from cafa.common.errors import InputError
+from cafa.common.seeds import seed_for
+from cafa.common.stages import stage_version
+from cafa.models.folders import RESUME, check_overwrites, save_model
+from cafa.training.loop import train
+from metrics.encoders.miniature.all import build_judge
+from metrics.judges.training import batches
+from metrics.judges.training.clips import Clips
+from metrics.judges.training.settings import JudgeSettings
+
+
+def architecture_of(name: str, clips: Clips) -> dict[str, Any]:
+    """Arguments of the judge's class that follow from its clips."""
+    floor = clips.mel.encoder.get("floor")
+    if floor is None:
+        raise InputError(f"{clips.mel.encoder} names no floor: the log-mel features are not of this version")
+    sound = {"bands": clips.mel.shape[1], "silence": float(torch.tensor(floor).log())}
+    if name == "classifier":
+        return {**sound, "classes": len(clips.labels)}
+    if name == "clap":
+        return sound
+    return {**sound, "size": clips.frames.shape[1]}
+
+
+def train_judge(
+    name: str, clips: Clips, settings: JudgeSettings, *, seed: int, output: Path, device: str = "cpu"
+) -> dict[str, Any]:
+    """Train judge `name` and write its model folder.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`metrics.judges.training.settings.NAMES`.
+    clips : Clips
+        What it learns from.
+    settings : JudgeSettings
+    seed : int
+        Seed of the weights' first values and of every draw.
+    output : path
+        Model folder; holds the state of an unfinished run as well.
+    device : str
+
+    Returns
+    -------
+    dict
+        The card, without weights' digest and versions.
+    """
+    architecture = architecture_of(name, clips)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for(seed, name, "weights"))
+        model = build_judge(name, architecture)
+    model.to(device)
+    make_batch, loss = batches.BATCHES[name](clips, settings, architecture["silence"])
+
+    def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
+        return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))
+
+    key = {
+        "judge": name, "architecture": architecture, "augmentation": settings.augmentation.model_dump(mode="json"),
+        "data": clips.digest, "version": stage_version("train_judge"),
+    }  # fmt: skip
+    settled = settings.model_dump(mode="json", exclude={"loop": {"save_every_seconds"}})
+    about = {"settings": settled, "seed": seed, "data_digest": clips.digest, "version": key["version"]}
+    check_overwrites(output, about)
+    trained = train(
+        model, make_batch, loss_on_device, settings.loop, seed=seed, resume_dir=output / RESUME, key=key, label=name
+    )
+    card = {
+        "kind": name,
+        "architecture": architecture,
+        "labels": clips.labels,
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "version": key["version"],
+        "clips": len(clips),
+        "clips_without_features": clips.absent,
+        "data_digest": clips.digest,
+        "mel": clips.mel.encoder,
+        "frames": clips.frames.encoder,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": round(trained.seconds, 1),
+        "changes": trained.changes,
+    }
+    save_model(output, trained.weights, card, trained.losses)
+    return card

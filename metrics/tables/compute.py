@@ -1,0 +1,291 @@
+"""Tables of systems by metrics, with intervals, and paired differences between systems.
+
+All numbers of a table are computed on the same (clip, caption) rows, with the same draws of the bootstrap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cafa.common.errors import InputError
+from cafa.media.usable_sound import CONSTANT, SILENT
+from metrics.functional.bootstrap import ClipBootstrap, Estimate
+from metrics.functional.frechet import frechet_distance, frechet_replicates, rank_deficiency
+from metrics.functional.inception import inception_replicates, inception_score, usable_splits
+from metrics.functional.kernel import kernel_distance, kernel_replicates, median_distance
+from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.coverage import ROW, Coverage
+
+#: Metrics of sets by how they are computed; the inception score is the other.
+FRECHET, KERNEL = ("FAD", "FAD_CLAP"), ("KAD", "KAD_CLAP")
+#: Sounds with values beyond full scale, among the findings of a system.
+OVER = "over_full_scale"
+#: A system of which a larger share is silent or constant is no contestant: judges score what is no sound.
+LARGEST_SILENT_SHARE = 0.05
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BootstrapSettings(_Settings):
+    """How intervals are made."""
+
+    resamples: Annotated[int, Field(ge=100, description="draws of clips; below 100 an interval has no ends")] = 500
+    set_resamples: Annotated[
+        int | None,
+        Field(ge=100, description="draws for FAD, KAD and IS, where fewer must do; null: as many as for the others"),
+    ] = None
+    seed: Annotated[int, Field(ge=0, description="of the draws")] = 0
+    level: Annotated[float, Field(gt=0.5, lt=1.0, description="share of the draws inside the interval")] = 0.95
+
+
+class TableSettings(_Settings):
+    """What a table shows."""
+
+    protocol: Annotated[str, Field(description="rows of the prompt set to use: matched, cross...")]
+    systems: Annotated[tuple[str, ...], Field(min_length=1, description="rows of the table, in order")]
+    metrics: Annotated[
+        tuple[Annotated[str, Field(json_schema_extra={"enum": [*METRICS]})], ...],
+        Field(min_length=1, description="columns of the table, in order"),
+    ]
+    compare: Annotated[
+        tuple[tuple[str, str], ...], Field(description="pairs of systems whose difference is given")
+    ] = ()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+    inception_splits: Annotated[int, Field(ge=1, description="parts of the inception score (peers: 10)")] = 10
+    inception_seed: Annotated[int, Field(ge=0, description="shuffle of the inception score (peers: 2020)")] = 2020
+    max_loss: Annotated[
+        float, Field(ge=0.0, lt=1.0, description="largest share of prompts that may be missing in some system")
+    ] = 0.05
+    title: Annotated[str, Field(description="heading; by default the table's name")] = ""
+    meaning: Annotated[
+        str, Field(description="one sentence on what the numbers may be compared with, printed first")
+    ] = ""
+    descriptions: Annotated[dict[str, str], Field(description="system -> one line that explains its row")] = {}
+    published_notes: Annotated[
+        dict[str, str],
+        Field(description="column -> what is to be known of the paper's values in it, printed where it is shown"),
+    ] = {}
+    controls: Annotated[
+        tuple[str, ...], Field(description="systems that are no contestants: never in bold (oracle, reference...)")
+    ] = ()
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            metric_named(name)
+        return names
+
+    @model_validator(mode="after")
+    def _known_systems(self) -> "TableSettings":
+        if len(set(self.systems)) != len(self.systems) or len(set(self.metrics)) != len(self.metrics):
+            raise ValueError("a system or metric is named twice")
+        named = {*self.descriptions, *self.controls, *(system for pair in self.compare for system in pair)}
+        if strange := sorted(named - set(self.systems)):
+            raise ValueError(f"compare, descriptions or controls name systems without a row: {strange}")
+        if selves := [pair for pair in self.compare if pair[0] == pair[1]]:
+            raise ValueError(f"a system cannot be compared with itself: {selves}")
+        return self
+
+
+@dataclass(frozen=True)
+class SystemData:
+    """What is known of a system on the rows of the table.
+
+    Attributes
+    ----------
+    scores
+        metric -> value of every row, shape (rows,).
+    embeddings
+        judge -> its embedding of every row, shape (rows, d), for the metrics of sets.
+    logits
+        The classifier's, shape (rows, classes).
+    """
+
+    scores: Mapping[str, np.ndarray]
+    embeddings: Mapping[str, np.ndarray]
+    logits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Table:
+    """A computed table.
+
+    Attributes
+    ----------
+    settings, coverage
+        As given.
+    estimates
+        system -> metric -> estimate.
+    notes
+        Facts for the protocol card: ties, windows, rank deficiency, bandwidth.
+    """
+
+    settings: TableSettings
+    coverage: Coverage
+    estimates: dict[str, dict[str, Estimate]]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def silent_share(self, system: str) -> float:
+        """Share of a system's sounds that are silent or constant."""
+        found: Mapping[str, int] = self.notes.get("findings", {}).get(system, {})
+        return (found.get(SILENT, 0) + found.get(CONSTANT, 0)) / max(1, self.coverage.n)
+
+    @property
+    def contestants(self) -> list[str]:
+        """Systems that may have a best value: no controls, and none of which too many sounds are silent."""
+        names = [name for name in self.settings.systems if name not in self.settings.controls]
+        return [name for name in names if self.silent_share(name) <= LARGEST_SILENT_SHARE]
+
+    def difference(self, first: str, second: str, metric: str) -> Estimate:
+        """Paired difference, `first` minus `second`."""
+        return self.estimates[first][metric].minus(self.estimates[second][metric])
+
+
+def pick_scores(scores: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str], system: str) -> dict[str, np.ndarray]:
+    """Values of one system's clip metrics in the order of the table's rows.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Long table of the system and protocol: clip_id, caption_id, metric, value.
+    rows : pandas.DataFrame
+        clip_id, caption_id.
+    metrics : sequence of str
+
+    Raises
+    ------
+    InputError
+        If a row has no value of a metric.
+    """
+    keys = pd.MultiIndex.from_frame(rows[list(ROW)])
+    picked = {}
+    for metric in metrics:
+        values = scores[scores["metric"] == metric].set_index(list(ROW))["value"].reindex(keys)
+        if values.isna().any():
+            reason = (
+                "it is defined only where the prompt differs from the clip's own caption"
+                if metric in ("Acc", "Acc_margin")
+                else "score the system again"
+            )
+            raise InputError(f"{system}: {int(values.isna().sum())} of {len(rows)} rows have no {metric}: {reason}")
+        picked[metric] = values.to_numpy(dtype=np.float64)
+    return picked
+
+
+def build_table(
+    settings: TableSettings,
+    coverage: Coverage,
+    systems: Mapping[str, SystemData],
+    reference: Mapping[str, np.ndarray],
+) -> Table:
+    """Compute a table.
+
+    Parameters
+    ----------
+    settings : TableSettings
+    coverage : Coverage
+        The rows.
+    systems : mapping of str to SystemData
+        Their arrays in the order of the rows.
+    reference : mapping of str to numpy.ndarray, each of shape (clips of the data set, d)
+        judge -> embeddings of the real sounds: the reference set of FAD and KAD.
+    """
+    bootstrap = ClipBootstrap(coverage.rows["clip_id"].to_list(), settings.bootstrap.resamples, settings.bootstrap.seed)
+    notes: dict[str, object] = {"reference_sounds": len(reference["classifier"])}
+    bandwidths: dict[str, float] = {}
+    for metric in settings.metrics:
+        if metric in KERNEL:
+            bandwidths[metric] = median_distance(reference[METRICS[metric].judge])
+            notes[f"{metric}_bandwidth"] = float(f"{bandwidths[metric]:.6g}")
+    if "IS" in settings.metrics:
+        notes["IS_splits"] = usable_splits(coverage.n, settings.inception_splits)
+        notes["IS_splits_wanted"], notes["IS_seed"] = settings.inception_splits, settings.inception_seed
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for system in settings.systems:
+        data = systems[system]
+        estimates[system] = {}
+        for metric in settings.metrics:
+            if METRICS[metric].of_sets:
+                own = reference[METRICS[metric].judge]
+                estimates[system][metric] = _of_set(metric, data, own, bandwidths.get(metric), bootstrap, settings)
+            else:
+                estimates[system][metric] = bootstrap.mean(data.scores[metric])
+    first = systems[settings.systems[0]]
+    for metric in [metric for metric in settings.metrics if metric in FRECHET]:
+        judge = METRICS[metric].judge
+        notes[f"{metric}_rank_deficiency"] = rank_deficiency(first.embeddings[judge], reference[judge])
+    if "Acc" in settings.metrics:
+        notes["Acc_ties"] = {name: int((systems[name].scores["Acc_margin"] == 0).sum()) for name in settings.systems}
+    if "DeSync" in settings.metrics:
+        notes["DeSync_rows_of_one_window"] = int((first.scores["DeSync_windows"] == 1).sum())
+    return Table(settings, coverage, estimates, notes)
+
+
+def _of_set(
+    metric: str,
+    data: SystemData,
+    reference: np.ndarray,
+    bandwidth: float | None,
+    bootstrap: ClipBootstrap,
+    settings: TableSettings,
+) -> Estimate:
+    embedding = data.embeddings[METRICS[metric].judge]
+    counts, n = bootstrap.row_counts[: settings.bootstrap.set_resamples], len(embedding)
+    if metric in FRECHET:
+        value = frechet_distance(embedding, reference).value
+        return Estimate(value, frechet_replicates(embedding, reference, counts), n, True, floor=0.0)
+    if metric in KERNEL:
+        value = kernel_distance(embedding, reference, bandwidth=bandwidth)
+        replicates = kernel_replicates(embedding, reference, counts, bandwidth=bandwidth)
+        return Estimate(value, replicates, n, True)
+    split = {"splits": usable_splits(n, settings.inception_splits), "seed": settings.inception_seed}
+    value = inception_score(data.logits, **split).value
+    return Estimate(value, inception_replicates(data.logits, counts, **split), n, True, floor=1.0)
+
+
+def six_digits(value: float) -> float:
+    """`value` rounded to six significant digits: what a csv holds."""
+    return float(f"{value:.6g}")
+
+
+def table_frame(table: Table) -> pd.DataFrame:
+    """The table for machines: system, n, n_clips, then M, M_low, M_high, M_n of every metric M."""
+    rows = []
+    for system, estimates in table.estimates.items():
+        row: dict[str, object] = {"system": system, "n": table.coverage.n, "n_clips": table.coverage.clips}
+        for metric, estimate in estimates.items():
+            low, high = estimate.interval(table.settings.bootstrap.level)
+            row[metric] = six_digits(estimate.value)
+            row[f"{metric}_low"], row[f"{metric}_high"] = six_digits(low), six_digits(high)
+            row[f"{metric}_n"] = estimate.n
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def differences_frame(table: Table) -> pd.DataFrame:
+    """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips.
+
+    ``better`` is the system that the whole interval speaks for, or ``undecided``; ``not compared`` where more than
+    :data:`LARGEST_SILENT_SHARE` of a system's sounds are silent or constant: judges' values of them mean nothing.
+    """
+    columns = ["metric", "a", "b", "difference", "low", "high", "better", "n", "n_clips"]
+    rows = []
+    for first, second in table.settings.compare:
+        for metric in table.settings.metrics:
+            estimate = table.difference(first, second, metric)
+            low, high = estimate.interval(table.settings.bootstrap.level)
+            better = "undecided"
+            if max(table.silent_share(first), table.silent_share(second)) > LARGEST_SILENT_SHARE:
+                better = "not compared"
+            elif low > 0 or high < 0:
+                better = first if (low > 0) == (METRICS[metric].better == "higher") else second
+            numbers = [six_digits(value) for value in (estimate.value, low, high)]
+            rows.append([metric, first, second, *numbers, better, estimate.n, table.coverage.clips])
+    return pd.DataFrame(rows, columns=columns)

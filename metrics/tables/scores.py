@@ -1,0 +1,231 @@
+"""Scores of one system: one value per clip, caption and metric, from the judges' embeddings.
+
+Metrics of sets (FAD, KAD, IS...) have no value per clip; the tables compute them from the same embeddings.
+
+====================  ===============================================================================
+metric                from
+====================  ===============================================================================
+CLAP                  clap: sound and prompt
+Acc, Acc_margin       clap: sound, prompt and the clip's own caption; only where the two captions differ
+KL                    classifier: logits of the clip's own sound and of the generated one
+IB                    imagebind: the clip's picture and the generated sound
+DeSync                synchformer: logits of the first and the last window
+DeSync_windows        distinct windows behind DeSync, 1 or 2
+Speech, Music         classifier: probability of these classes; only where the classifier has them
+====================  ===============================================================================
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from cafa.common.errors import InputError, MissingClipError
+from metrics.embedding.reading import (
+    CLIP_KEY,
+    SAMPLE_KEY,
+    TEXT_KEY,
+    Embeddings,
+    listed,
+    read_embeddings,
+    read_frame,
+    same_judge,
+)
+from metrics.functional.accuracy import prompt_accuracy
+from metrics.functional.desync import desync
+from metrics.functional.divergence import kl_divergence
+from metrics.functional.similarity import cosine_similarity
+
+#: judge -> columns of a generated sound
+SAMPLE_COLUMNS = {
+    "classifier": ("embedding", "logits"),
+    "clap": ("embedding",),
+    "imagebind": ("embedding",),
+    "synchformer": ("logits_first", "logits_last"),
+}
+COLUMNS = ("system", "protocol", "clip_id", "caption_id", "metric", "value")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The judges' view of the clips themselves.
+
+    Attributes
+    ----------
+    classifier
+        Of the clips' own sound: embedding, logits.
+    imagebind
+        Of the clips' picture: video; None where no metric is to be made of it.
+    text
+        The CLAP judge's embedding of every caption; None likewise.
+    """
+
+    classifier: Embeddings
+    imagebind: Embeddings | None
+    text: Embeddings | None
+
+
+def read_truth(folders: Sequence[str | Path], text: str | Path) -> Truth:
+    """Read the embeddings of the clips (folders of one parquet per judge) and of the captions."""
+
+    def read(judge: str, *columns: str) -> Embeddings:
+        return read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
+
+    captions = read_embeddings([text], TEXT_KEY, ("embedding",))
+    return Truth(read("classifier", "embedding", "logits"), read("imagebind", "video"), captions)
+
+
+def read_generated(folders: Sequence[str | Path]) -> dict[str, Embeddings]:
+    """Read all judges' embeddings of a system's sounds from its shards (folders of one parquet per judge)."""
+    return {
+        judge: read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], SAMPLE_KEY, columns)
+        for judge, columns in SAMPLE_COLUMNS.items()
+    }
+
+
+def read_sample_index(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Read a system's index of samples from all shards.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Sorted by protocol, clip_id, caption_id.
+    """
+    if not paths:
+        raise InputError("no index of samples was given")
+    columns = (*SAMPLE_KEY, "caption", "status", "detail")
+    parts = [read_frame(path, columns, "an index of samples") for path in paths]
+    index = pd.concat(parts, ignore_index=True)
+    twice = index[index.duplicated(list(SAMPLE_KEY))]
+    if len(twice):
+        names = list(twice[list(SAMPLE_KEY)].itertuples(index=False, name=None))
+        raise InputError(
+            f"{len(twice)} samples are in two indices: {listed(names)}; "
+            f"delete files left from a run with another number of shards beside {paths[0]}"
+        )
+    return index.sort_values(["protocol", "clip_id", "caption_id"], ignore_index=True)
+
+
+def expected_rows(prompts: pd.DataFrame, index: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows of the prompt set that a system must have sounds for.
+
+    Parameters
+    ----------
+    prompts : pandas.DataFrame
+        The prompt set.
+    index : pandas.DataFrame, optional
+        The system's index of samples. With it the system answers for the rows it was asked for, and rows with
+        another status than ``ok`` are excused: the table reports them. Without it every prompt is expected.
+
+    Raises
+    ------
+    InputError
+        If the index holds a sample of a prompt that the prompt set does not hold.
+    """
+    if index is None:
+        return prompts
+    asked = index[[*SAMPLE_KEY, "status", "caption"]].rename(columns={"caption": "asked_caption"})
+    rows = asked.merge(prompts, on=list(SAMPLE_KEY), how="left", validate="1:1")
+    strange = rows[rows["caption"] != rows["asked_caption"]]
+    if len(strange):
+        names = list(strange[list(SAMPLE_KEY)].itertuples(index=False, name=None))
+        raise InputError(
+            f"{len(strange)} samples were made for other prompts than the prompt set holds: {listed(names)}; "
+            "make them again"
+        )
+    return rows[rows["status"] == "ok"].drop(columns=["status", "asked_caption"])
+
+
+def score_system(
+    system: str,
+    prompts: pd.DataFrame,
+    generated: dict[str, Embeddings],
+    truth: Truth,
+    index: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Score every sound of a system.
+
+    Parameters
+    ----------
+    system : str
+        Its name.
+    prompts : pandas.DataFrame
+        clip_id, caption_id, protocol, caption, own_caption.
+    generated : dict of str to Embeddings
+        By judge, as from :func:`read_generated`. Metrics of judges that are left out are not computed.
+    truth : Truth
+        Of the same judges.
+    index : pandas.DataFrame, optional
+        See :func:`expected_rows`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns :data:`COLUMNS`, sorted by protocol, clip_id, caption_id, metric.
+
+    Raises
+    ------
+    MissingClipError
+        If a sound, a clip or a caption has no embedding, or one that is not finite.
+    InputError
+        If sounds and clips were embedded by different judges.
+    """
+    rows = expected_rows(prompts, index).reset_index(drop=True)
+    if rows.empty:
+        raise MissingClipError(f"system {system} has no sample that could be scored: its index says why")
+    parts = _pair_scores(system, rows, generated, truth)
+    if "clap" in generated:
+        parts += _text_scores(system, rows, generated["clap"], truth.text)
+    order = ["protocol", "clip_id", "caption_id", "metric"]
+    return pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True)
+
+
+def _pair_scores(system: str, rows: pd.DataFrame, generated: dict[str, Embeddings], truth: Truth) -> list[pd.DataFrame]:
+    """Metrics of a sound and its clip: KL, IB, DeSync."""
+    same_judge(generated["classifier"], truth.classifier)
+    logits = generated["classifier"].take(rows, "logits")
+    values = {"KL": kl_divergence(truth.classifier.take(rows, "logits"), logits)}
+    values |= class_probabilities(logits, generated["classifier"].leaks)
+    if "imagebind" in generated:
+        same_judge(generated["imagebind"], truth.imagebind)
+        video = truth.imagebind.take(rows, "video")
+        values["IB"] = cosine_similarity(video, generated["imagebind"].take(rows, "embedding"))
+    if "synchformer" in generated:
+        judge = generated["synchformer"]
+        if judge.grid is None:
+            raise InputError(f"{judge.source}: the metadata hold no `grid` of offsets in seconds")
+        offsets = desync(judge.take(rows, "logits_first"), judge.take(rows, "logits_last"), judge.grid)
+        values["DeSync"] = offsets.seconds
+        values["DeSync_windows"] = offsets.windows.astype(np.float64)
+    return [_part(system, rows, metric, value) for metric, value in values.items()]
+
+
+def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Probability of single classes, each shape (n,), from a classifier's logits (n, classes).
+
+    A probability is the sigmoid of the class's logit, as PANNs was trained: classes do not exclude each other.
+    """
+    return {name: expit(logits[:, place].astype(np.float64)) for name, place in classes.items()}
+
+
+def _text_scores(system: str, rows: pd.DataFrame, judge: Embeddings, text: Embeddings) -> list[pd.DataFrame]:
+    """Metrics of a sound and captions: CLAP, and Acc where the prompt is not the clip's own caption."""
+    same_judge(judge, text)
+    sound, prompt = judge.take(rows, "embedding"), text.take(rows, "embedding")
+    parts = [_part(system, rows, "CLAP", cosine_similarity(sound, prompt))]
+    other = np.flatnonzero(rows["caption"] != rows["own_caption"])
+    if len(other):
+        asked = rows.iloc[other]
+        own = text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
+        accuracy = prompt_accuracy(sound[other], prompt[other], own)
+        parts.append(_part(system, asked, "Acc", accuracy.correct.astype(np.float64)))
+        parts.append(_part(system, asked, "Acc_margin", accuracy.margin))
+    return parts
+
+
+def _part(system: str, rows: pd.DataFrame, metric: str, values: np.ndarray) -> pd.DataFrame:
+    part = rows[["protocol", "clip_id", "caption_id"]].assign(system=system, metric=metric, value=values)
+    return part[list(COLUMNS)]

@@ -1,0 +1,254 @@
+"""What counts as a change of the code behind a stage, and what results record."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cafa.common import provenance, stages
+from cafa.common.errors import CafaError
+from cafa.common.normalised_code import digest_of_code, normalised
+from cafa.common.stages import STAGES, code_behind
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCE = '''
+"""A module."""
+
+from pydantic import BaseModel, Field
+
+import click
+
+
+class Settings(BaseModel):
+    """Settings."""
+
+    steps: int = Field(3, gt=0, description="steps")
+
+
+@click.option("--seed", default=1, help="the seed")
+def work(values: list[int], scale: float = 2.0) -> float:
+    """Work."""
+    total: float = 0.0
+    for value in progress(values, "work", len(values)):
+        if value < 0:
+            raise ClipError("negative", f"{value} is below zero")
+        total += scale * value  # scaled
+    print(f"done: {total}")
+    click.echo("done")
+    logger.info("done")
+    warnings.warn("slow", stacklevel=2)
+    assert total >= 0, "never below"
+    return total
+'''
+
+
+def digest(source: str) -> str:
+    return digest_of_code(normalised(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  # scaled", "  # times the scale"),
+        ('"""A module."""', '"""Another."""'),
+        ('    """Settings."""\n', '    """Settings of the work, in words."""\n'),
+        ('    """Work."""\n', ""),
+        ("values: list[int]", "values: Sequence[int]"),
+        (") -> float:", ") -> object:"),
+        ("total: float = 0.0", "total = 0.0"),
+        ('description="steps"', 'description="optimiser steps"'),
+        ('help="the seed"', 'help="seed of everything"'),
+        ('"work", len', '"working", len'),
+        ('f"{value} is below zero"', 'f"{value} < 0 in {values}"'),
+        ('f"done: {total}"', '"total", total'),
+        ('echo("done")', 'echo("done", err=True)'),
+        ('info("done")', 'info("finished %s", total)'),
+        ('"slow", stacklevel=2', '"very slow", stacklevel=3'),
+        (', "never below"', ""),
+        ("import click\n", "import click\nfrom typing import Any\n"),
+        ("scale * value", "(scale\n            * value)"),
+        ("if value < 0:", "if  value<0 :"),
+    ],
+)
+def test_words_do_not_count(old: str, new: str) -> None:
+    assert old in SOURCE
+    assert digest(SOURCE.replace(old, new)) == digest(SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("total: float = 0.0", "total: float = 1.0"),
+        ("value < 0", "value <= 0"),
+        ("total += scale", "total -= scale"),
+        ("scale: float = 2.0", "scale: float = 2.5"),
+        ("default=1", "default=2"),
+        ('"--seed"', '"--base-seed"'),
+        ("Field(3, gt=0", "Field(4, gt=0"),
+        ("gt=0", "ge=0"),
+        ("steps: int", "steps: float"),
+        ('"negative"', '"below_zero"'),
+        ("raise ClipError", "raise ValueError"),
+        ("progress(values,", "progress(values[1:],"),
+        ("total >= 0", "total > 0"),
+        ("return total", "return -total"),
+        ("import click", "from other import click"),
+        ('print(f"done: {total}")', 'print(f"done: {total}", file=output)'),
+    ],
+)
+def test_code_and_constants_count(old: str, new: str) -> None:
+    assert old in SOURCE
+    assert digest(SOURCE.replace(old, new)) != digest(SOURCE)
+
+
+def test_constants_of_every_kind_are_told_apart() -> None:
+    digests = [digest(f"x = {value}") for value in ("1", "1.0", "True", "'1'", "b'1'", "None", "...", "1j")]
+    assert len(set(digests)) == len(digests)
+
+
+def test_text_cut_over_lines_is_the_same_text() -> None:
+    assert digest("x = f'a{b}cd'") == digest("x = (f'a{b}c'\n     'd')") == digest('x = f"a{b}cd"')
+
+
+@pytest.mark.parametrize(
+    ("stage", "modules"),
+    [
+        ("encode_text", ("cafa.models.tangoflux.backbone", "cafa.models.registry", "cafa.features.text_states")),
+        (
+            "features_latents",
+            ("cafa.features.store", "cafa.models.encoders.miniature_autoencoder", "cafa.cli.features:latents"),
+        ),
+        (
+            "features_av_clip",
+            ("cafa.features.store", "cafa.models.encoders.miniature_av_clip", "cafa.cli.features:av_clip"),
+        ),
+        ("train_autoencoder", ("cafa.training.batches", "cafa.cli.train:autoencoder")),
+        ("check_judges", ("cafa.cli.judges:check", "cafa.media.mel", "cafa.world.controls")),
+        ("samples_of_events", ("cafa.generation.rendered_sounds",)),
+        ("samples", ("cafa.generation.generated_sounds", "cafa.generation.windows")),
+        ("train_adapter", ("cafa.training.loop", "cafa.training.adapter", "cafa.features.store")),
+        ("examples", ("cafa/generation/templates/examples.html.jinja",)),
+        ("register_model", ("config/weights.tsv",)),
+        ("register_judge", ("config/weights.tsv",)),
+    ],
+)
+def test_stage_reaches_what_decides_its_results(stage: str, modules: tuple[str, ...]) -> None:
+    reached = {name.replace("metrics/encoders/", "config/") for name in code_behind(stage)}
+    assert set(modules) <= reached
+
+
+def test_stage_leaves_out_what_others_do() -> None:
+    assert "cafa.generation.generated_sounds" not in code_behind("samples_of_files")
+    assert "metrics.embedding.published" not in code_behind("embed")
+    assert not [
+        name
+        for name in code_behind("train_adapter")
+        if name.startswith(("cafa.common.stages", "cafa.common.provenance"))
+    ]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_is_found(stage: str) -> None:
+    assert code_behind(stage)
+
+
+def test_every_file_of_data_belongs_to_a_stage() -> None:
+    reached = {name for stage in STAGES for name in code_behind(stage)}
+    assert {str(path.relative_to(ROOT)) for path in stages.data_files(ROOT)} <= reached
+
+
+def test_unknown_stage_is_refused() -> None:
+    with pytest.raises(CafaError, match="no stage 'nothing'"):
+        code_behind("nothing")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The packages alone, recorded."""
+    for name in ("cafa", "metrics", "config"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    assert cafa(tmp_path, "record", "--all")[0] == 0
+    return tmp_path
+
+
+def cafa(folder: Path, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-c", "from cafa.cli import main; main()", "stages", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env={"PYTHONPATH": str(folder), "PATH": ""}, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_check_names_what_changed_and_record_settles_it(copy: Path) -> None:
+    code, said = cafa(copy, "check")
+    assert code == 0, said
+    file = copy / "metrics" / "functional" / "frechet.py"
+    file.write_text(file.read_text() + "\n# a comment\n")
+    assert cafa(copy, "check")[0] == 0
+    file.write_text(file.read_text() + "\nANOTHER = 1\n")
+    code, said = cafa(copy, "check")
+    assert code == 1
+    assert "table: ~metrics.functional.frechet" in said
+    assert "train_adapter" not in said
+    assert "cafa stages record --new-results" in said
+    assert cafa(copy, "record", "table")[1].strip() == "table: v1"
+    code, said = cafa(copy, "check")
+    assert code == 1  # others use it as well
+    assert "table:" not in said
+    assert "evaluate: ~metrics.functional.frechet" in said
+    known = json.loads((ROOT / "cafa" / "common" / "stages.json").read_text())
+    raised = [word for name in ("evaluate", "parity") for word in (f"{name}:", f"v{known[name]['version'] + 1}")]
+    assert cafa(copy, "record", "--all", "--new-results")[1].split() == raised
+    assert cafa(copy, "check")[0] == 0
+
+
+def test_a_template_counts(copy: Path) -> None:
+    file = copy / "cafa" / "generation" / "templates" / "examples.html.jinja"
+    file.write_text(file.read_text().replace("<body", "<body id='x'"))
+    assert "examples: ~cafa/generation/templates/examples.html.jinja" in cafa(copy, "check")[1]
+
+
+def test_version_is_the_recorded_one_or_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "stages.json"
+    monkeypatch.setattr(stages, "RECORD", path)
+    stages.stage_version.cache_clear()
+    path.write_text("{}")
+    assert stages.stage_version("figure") == stages.code_digest("figure")
+    assert stages.changed_code("figure") == ["never recorded"]
+    assert stages.record(["figure"], new_results=False) == {"figure": 1}
+    assert stages.stage_version("figure") == "v1"
+    assert stages.record(["figure"], new_results=True) == {"figure": 2}
+    assert stages.stage_version("figure") == "v2"
+    known = json.loads(path.read_text())
+    known["figure"]["code"] = "0" * 16
+    path.write_text(json.dumps(known))
+    stages.stage_version.cache_clear()
+    assert stages.stage_version("figure") == stages.code_digest("figure")
+    monkeypatch.undo()
+    stages.stage_version.cache_clear()
+
+
+def test_cards_name_every_package_that_numbers_depend_on() -> None:
+    pinned = (ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("\n]")[0]
+    names = set(re.findall(r'"([A-Za-z0-9-]+)==', pinned))
+    assert names - {"click", "pydantic", "tqdm", "matplotlib", "jinja2", "filelock"} <= set(provenance.NUMERIC)
+    assert set(provenance.versions()) >= {"torch", "numpy", "pandas", "pyarrow", "safetensors", "soundfile", "av"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "rules").rglob("*.smk")), ids=lambda path: path.name)
+def test_rules_name_stages_and_no_modules(path: Path) -> None:
+    text = path.read_text()
+    assert set(re.findall(r'stage_version\("(\w+)"\)', text)) <= STAGES.keys()
+    assert not re.search(r'code=.*"(cafa|metrics)\.', text)
+
+
+def test_what_a_stage_leaves_out_exists():
+    names = {name for stage in STAGES.values() for name in stage.without}
+    found = {name for name in names if (ROOT / name.replace(".", "/")).is_dir()
+             or (ROOT / f"{name.replace('.', '/')}.py").is_file()}  # fmt: skip
+    assert names == found

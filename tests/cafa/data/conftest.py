@@ -1,0 +1,5 @@
+"""The mirror of the tests of fetching serves lists, too."""
+
+from tests.cafa.data.fetch.conftest import mirror
+
+__all__ = ["mirror"]

@@ -1,0 +1,280 @@
+"""Pretrained judges over a data set, with tiny weights of the published layouts."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cafa.common.errors import InputError, MissingClipError
+from cafa.common.files import sha256_file
+from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.common.shards import shard_of
+from cafa.data.manifest import SCHEMA as MANIFEST
+from cafa.data.prompts import SCHEMA as PROMPTS
+from metrics.embedding import published as judging
+from metrics.embedding.published import JudgingSettings, judge_samples, judge_text, judge_truth
+from metrics.embedding.reading import CLIP_KEY, read_embeddings
+from metrics.judges.media import decode_whole_sound
+from metrics.judges.registry import PretrainedSettings, open_encoders, register
+from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
+from tests.evaluation_clips import write_video, write_wav
+
+SECONDS = 4.8
+CLIPS = ("clip0", "clip1", "clip2", "clip3")
+LABELS = {"clip0": "a dog", "clip1": "a drum", "clip2": "a dog", "clip3": "a drum"}
+QUICK = JudgingSettings(seconds=SECONDS, max_loss=1.0)
+
+
+class Place:
+    """Folders of a small data set in two shards: clip2's sound is short, clip3 was lost at ingest."""
+
+    def __init__(self, root: Path, weights: dict[str, Any]) -> None:
+        self.root, self.judges = root, root / "judges"
+        for judge in ("classifier", "clap", "imagebind", "synchformer"):
+            register(judge, PretrainedSettings.model_validate(weights), self.judges / judge)
+        rows = [
+            {"clip_id": c, "uri": f"{c}.mp4", "start": 0.0, "duration": None, "label": LABELS[c], "caption": LABELS[c],
+             "split": "test", "licence": "", "line": number + 2}
+            for number, c in enumerate(CLIPS)
+        ]  # fmt: skip
+        self.manifest = pd.DataFrame(rows)
+        table = pa.Table.from_pylist(rows, schema=MANIFEST)
+        pq.write_table(table, root / "manifest.parquet")
+        self.shards = sorted({shard_of(c, 2) for c in CLIPS})
+        for shard in self.shards:
+            mine = [c for c in CLIPS if shard_of(c, 2) == shard]
+            ledger = [ledger_row(c, "ingest", "corrupt" if c == "clip3" else "ok") for c in mine]
+            write_ledger(self.ledger(shard), ledger)
+            for c in [c for c in mine if c != "clip3"]:
+                number = CLIPS.index(c)
+                write_video(self.clips(shard) / f"{c}.mp4", number, SECONDS, sound=False)
+                write_wav(self.clips(shard) / f"{c}.flac", number, 3.0 if c == "clip2" else SECONDS)
+        records = []
+        for number, c in enumerate(CLIPS[:3]):
+            path = write_wav(root / "ours" / "0" / f"{c}.flac", 100 + number, SECONDS)
+            records.append(
+                {"clip_id": c, "caption_id": "other", "protocol": "cross", "caption": self.other(c), "label": "x",
+                 "file": path.name, "seconds": 10.0, "sample_rate": 16000, "sha256": sha256_file(path), "status": "ok",
+                 "detail": None}
+            )  # fmt: skip
+        records.append({**records[0], "clip_id": "clip3", "status": "missing_feature", "detail": "no frames",
+                        "caption": self.other("clip3"), "file": None, "sha256": None})  # fmt: skip
+        pd.DataFrame(records).to_parquet(self.index, index=False)
+        prompts = [
+            {"clip_id": c, "caption_id": "other", "caption": self.other(c), "label": self.other(c),
+             "own_label": LABELS[c], "own_caption": LABELS[c], "protocol": "cross"}
+            for c in CLIPS
+        ]  # fmt: skip
+        self.prompts = pd.DataFrame(prompts)[PROMPTS.names]
+        self.prompts.to_parquet(root / "prompts.parquet", index=False)
+
+    @staticmethod
+    def other(clip_id: str) -> str:
+        return "a drum" if LABELS[clip_id] == "a dog" else "a dog"
+
+    @property
+    def index(self) -> Path:
+        return self.root / "ours" / "0.parquet"
+
+    def clips(self, shard: int) -> Path:
+        return self.root / "clips" / str(shard)
+
+    def ledger(self, shard: int) -> Path:
+        return self.root / f"{shard}.ledger.parquet"
+
+    def truth(self) -> list[Path]:
+        folders = [self.root / "truth" / str(shard) for shard in self.shards]
+        for shard, folder in zip(self.shards, folders, strict=True):
+            judge_truth(self.judges, self.manifest, self.clips(shard), self.ledger(shard), (shard, 2), QUICK, folder)
+        return folders
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tiny_weights: dict[str, Any]) -> Place:
+    return Place(tmp_path_factory.mktemp("set"), tiny_weights)
+
+
+@pytest.fixture(scope="module")
+def truth(place: Place) -> list[Path]:
+    return place.truth()
+
+
+def test_every_clip_ends_embedded_or_in_the_ledger(place: Place, truth: list[Path]):
+    ledger = read_ledgers([folder / "ledger.parquet" for folder in truth]).set_index("clip_id")
+    assert ledger["status"].to_dict() == {
+        "clip0": "ok", "clip1": "ok", "clip2": "short", "clip3": "missing_feature",
+    }  # fmt: skip
+    assert ledger.loc["clip3", "detail"] == "ingest: corrupt"
+    found = read_embeddings([folder / "classifier.parquet" for folder in truth], CLIP_KEY, ("embedding", "logits"))
+    assert sorted(found.keys()["clip_id"]) == ["clip0", "clip1"]
+    assert (found.hearing, found.leaks) == (
+        {"seconds": SECONDS, "imagebind_hears": SECONDS}, {"Speech": 0, "Music": 137},
+    )  # fmt: skip
+    assert not list(place.root.glob("truth/*/.cache"))
+
+
+def test_samples_are_scored_as_the_encoders_score_them(place: Place, truth: list[Path], tmp_path: Path):
+    counts = judge_samples(place.judges, place.index, truth, QUICK, tmp_path / "ours")
+    assert counts == {"missing_feature": 1, "ok": 2, "short": 1}
+    judge_text(place.judges, [*place.prompts["caption"], *place.prompts["own_caption"]], tmp_path / "text.parquet")
+    index = read_sample_index([tmp_path / "ours" / "index.parquet"]).set_index("clip_id")
+    assert index["status"].to_dict() == {
+        "clip0": "ok", "clip1": "ok", "clip2": "short", "clip3": "missing_feature",
+    }  # fmt: skip
+    assert index.loc["clip2", "detail"].startswith("the clip's picture: the clip itself: 3.000 s of sound")
+    seconds = pd.read_parquet(tmp_path / "ours" / "index.parquet")["seconds"]
+    assert set(seconds.dropna()) == {SECONDS}  # what was scored, not what was generated
+    scores = score_system(
+        "ours", place.prompts, read_generated([tmp_path / "ours"]), read_truth(truth, tmp_path / "text.parquet"),
+        index.reset_index(),
+    )  # fmt: skip
+    assert set(scores["metric"]) == {
+        "KL", "IB", "DeSync", "DeSync_windows", "CLAP", "Acc", "Acc_margin", "Speech", "Music",
+    }  # fmt: skip
+    encoders = open_encoders(place.judges)
+    heard = encoders.clap_audio.embed(
+        [encoders.clap_audio.prepare(*decode_whole_sound(place.index.with_suffix("") / "clip1.flac"), SECONDS)]
+    )
+    expected = float(heard[0] @ encoders.clap_text.embed(["a dog"])[0])
+    mine = scores[(scores["clip_id"] == "clip1") & (scores["metric"] == "CLAP")]["value"].item()
+    assert mine == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_interrupted_shard_continues_to_the_same_bits(
+    place: Place, truth: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = tmp_path / "whole"
+    judge_samples(place.judges, place.index, truth, QUICK, whole)
+    calls: list[int] = []
+    listen = judging.RealJudges.listen
+
+    def counted(self: Any, heard: Any, *rest: Any) -> Any:
+        if len(calls) == 1 and not stopped:
+            stopped.append(True)
+            raise KeyboardInterrupt
+        calls.append(len(heard))
+        return listen(self, heard, *rest)
+
+    stopped: list[bool] = []
+    monkeypatch.setattr(judging.RealJudges, "listen", counted)
+    with pytest.raises(KeyboardInterrupt):
+        judge_samples(place.judges, place.index, truth, QUICK, tmp_path / "cut")
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == [".cache"]
+    judge_samples(place.judges, place.index, truth, QUICK, tmp_path / "cut")
+    assert calls == [1, 1]  # each of the two sounds once
+    for name in ("classifier", "clap", "imagebind", "synchformer", "index"):
+        assert (tmp_path / "cut" / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes()
+
+
+def test_workers_move_no_bit(place: Place, truth: list[Path]):
+    shard = shard_of("clip0", 2)
+    alone = place.root / "alone"
+    here = QUICK.model_copy(update={"workers": 0})
+    judge_truth(place.judges, place.manifest, place.clips(shard), place.ledger(shard), (shard, 2), here, alone)
+    for name in ("classifier.parquet", "imagebind.parquet", "synchformer.parquet", "video.arrow"):
+        assert (truth[place.shards.index(shard)] / name).read_bytes() == (alone / name).read_bytes()
+
+
+def test_too_many_losses_are_refused_with_their_names(place: Place, truth: list[Path], tmp_path: Path):
+    shard = shard_of("clip2", 2)
+    strict = QUICK.model_copy(update={"max_loss": 0.1})
+    with pytest.raises(MissingClipError, match=r"cannot be judged, more than max_loss 10\.0%: clip2 \(short: 3\.000 s"):
+        judge_truth(
+            place.judges, place.manifest, place.clips(shard), place.ledger(shard), (shard, 2), strict, tmp_path / "t"
+        )
+    assert not (tmp_path / "t" / "classifier.parquet").exists()
+    with pytest.raises(MissingClipError, match=r"33\.3% of 3 cannot be judged.*clip2/other/cross"):
+        judge_samples(place.judges, place.index, truth, strict, tmp_path / "s")
+
+
+def test_other_lengths_and_changed_files_are_refused(place: Place, truth: list[Path], tmp_path: Path):
+    longer = QUICK.model_copy(update={"seconds": 5.0})
+    with pytest.raises(InputError, match="which is not the configured one"):
+        judge_samples(place.judges, place.index, truth, longer, tmp_path / "s")
+    rows = pd.read_parquet(place.index)
+    rows.loc[0, "sha256"] = "0" * 64
+    index = tmp_path / "0.parquet"
+    rows.to_parquet(index, index=False)
+    (tmp_path / "0").symlink_to(place.index.with_suffix(""))
+    with pytest.raises(InputError, match=r"clip0\.flac has changed since the index of samples"):
+        judge_samples(place.judges, index, truth, QUICK, tmp_path / "s")
+
+
+def test_a_shard_without_clips_has_empty_files_that_can_be_read(place: Place, truth: list[Path], tmp_path: Path):
+    write_ledger(tmp_path / "none.parquet", [])
+    nothing = place.manifest.iloc[:0]
+    judge_truth(place.judges, nothing, tmp_path, tmp_path / "none.parquet", (0, 1), QUICK, tmp_path / "empty")
+    counts = judge_samples(place.judges, place.index, [*truth, tmp_path / "empty"], QUICK, tmp_path / "ours")
+    assert counts["ok"] == 2
+
+
+def test_the_verbs_and_the_table(
+    place: Place, truth: list[Path], tmp_path: Path, command: Callable[[list[str]], Any], monkeypatch: Any
+):
+    settings = json.dumps({"seconds": SECONDS, "max_loss": 1.0})
+    folders = [word for folder in truth for word in ("--truth", str(folder))]
+    shard = place.shards[0]
+    command(
+        ["embed", "truth", "--judges", str(place.judges), "--manifest", str(place.root / "manifest.parquet"), "--clips",
+         str(place.clips(shard)), "--ingest-ledger", str(place.ledger(shard)), "--shard", f"{shard}/2", "--settings",
+         settings, "--output-folder", str(tmp_path / "truth")]
+    )  # fmt: skip
+    assert (tmp_path / "truth" / "clap.parquet").read_bytes() == (truth[0] / "clap.parquet").read_bytes()
+    command(
+        ["embed", "samples", "--judges", str(place.judges), "--index", str(place.index), *folders, "--settings",
+         settings, "--output-folder", str(tmp_path / "e" / "ours" / "0")]
+    )  # fmt: skip
+    prompts, text = str(place.root / "prompts.parquet"), str(tmp_path / "text.parquet")
+    command(["embed", "text", "--judges", str(place.judges), "--prompts", prompts, "--output", text])
+    lenient = json.dumps({"thresholds": {"clap": {"paraphrase_retrieval": 0.0, "matched_over_other": 0.0},
+                                         "imagebind": {"own_over_other": 0.0},
+                                         "synchformer": {"desync_of_own_sound": 2.0}}})  # fmt: skip
+    command(
+        ["judges", "canary", "--judges", str(place.judges), *folders, "--text", text, "--manifest",
+         str(place.root / "manifest.parquet"), "--settings", lenient, "--output", str(tmp_path / "judges.json")]
+    )  # fmt: skip
+    checked = json.loads((tmp_path / "judges.json").read_text())
+    assert "desync_of_own_sound" in checked["judges"]["synchformer"]["measures"]
+    command(
+        ["score", "--system", "ours", "--prompts", prompts, "--embeddings", str(tmp_path / "e" / "ours" / "0"),
+         *folders, "--text", text, "--index", str(tmp_path / "e" / "ours" / "0" / "index.parquet"), "--output",
+         str(tmp_path / "ours.parquet")]
+    )  # fmt: skip
+    metrics = ["FAD", "KAD", "FAD_CLAP", "KAD_CLAP", "KL", "IB", "CLAP", "Acc", "DeSync", "Speech", "Music"]
+    table = json.dumps(
+        {"protocol": "cross", "systems": ["ours"], "metrics": metrics, "max_loss": 0.5, "bootstrap": {"resamples": 100}}
+    )
+    ledgers = [word for folder in truth for word in ("--ledger", str(folder / "ledger.parquet"))]
+    command(
+        ["table", "--name", "table1", "--settings", table, "--scores", str(tmp_path / "ours.parquet"),
+         "--embeddings-folder", str(tmp_path / "e"), *folders, "--prompts", prompts, "--samples-folder",
+         str(tmp_path / "e"), "--judges", str(tmp_path / "judges.json"), *ledgers, "--csv", str(tmp_path / "t.csv"),
+         "--markdown", str(tmp_path / "t.md"), "--card", str(tmp_path / "t.json"), "--differences",
+         str(tmp_path / "d.csv"), "--categories", str(tmp_path / "c.csv")]
+    )  # fmt: skip
+    row = pd.read_csv(tmp_path / "t.csv").loc[0]
+    for metric in metrics:
+        assert np.isfinite(row[[metric, f"{metric}_low", f"{metric}_high"]].astype(float)).all(), metric
+        assert row[f"{metric}_n"] == 2
+    card = json.loads((tmp_path / "t.json").read_text())
+    assert card["seconds_scored"] == [SECONDS]
+    assert card["stages"]["embed truth"] == {"missing_feature": 1, "ok": 2, "short": 1}
+    assert card["missing"]["ours"]["reasons"] == {"missing_feature": 1, "short": 1}
+    categories = pd.read_csv(tmp_path / "c.csv")
+    pair = categories[(categories["own_label"] == "a dog") & (categories["metric"] == "Acc")]
+    assert pair[["label", "n"]].to_numpy().tolist() == [["a drum", 1]]
+
+
+def test_options_of_the_other_kind_of_judges_are_refused(place: Place, tmp_path: Path, command: Any):
+    arguments = ["embed", "samples", "--judges", str(place.judges), "--index", str(place.index), "--output-folder",
+                 str(tmp_path)]  # fmt: skip
+    with pytest.raises(InputError, match="are pretrained: give --truth"):
+        command(arguments)
+    with pytest.raises(InputError, match="are pretrained: leave out --frames"):
+        command([*arguments, "--truth", "t", "--frames", "f.arrow"])

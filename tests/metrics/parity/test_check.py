@@ -1,0 +1,114 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cafa.common.errors import InputError
+from metrics.parity.check import evaluator_parity, print_evaluator_parity
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    return shared / "golden" / "evaluators"
+
+
+def part_of(golden: Path, folder: Path, stem: str, *without: str) -> Path:
+    """A golden folder with one file, some arrays left out, and the lists of names."""
+    arrays = dict(np.load(golden / f"{stem}.npz"))
+    kept = {name: value for name, value in arrays.items() if not any(part in name for part in without)}
+    assert len(kept) < len(arrays) or not without
+    np.savez(folder / f"{stem}.npz", **kept)
+    for extra in (*golden.glob("*_keys.json"), golden / "clap_keymap.npz"):
+        shutil.copy(extra, folder)
+    return folder
+
+
+def check(folder: Path, stem: str) -> None:
+    rows = evaluator_parity(folder, [stem])
+    assert [str(row) for row in rows if not row.ok] == []
+    suffix = ".json" if stem == "metrics" else ".npz"
+    stored = json.loads((folder / "metrics.json").read_text()) if suffix == ".json" else np.load(folder / f"{stem}.npz")
+    assert {row.name for row in rows} == {f"{stem}/{name}" for name in stored}
+    assert any(row.max_abs_difference is not None for row in rows)
+
+
+@pytest.mark.parametrize(
+    "stem", ["metrics", "clap_keymap", "mel_frontends", "ib_audio_preproc_drum_gt", "video_preproc_drum", "panns"]
+)
+def test_equal_to_the_published_evaluators(golden: Path, stem: str):
+    check(golden, stem)
+
+
+def test_sound_and_offset_of_synchformer_equal_the_published_ones(golden: Path, tmp_path: Path):
+    check(part_of(golden, tmp_path, "synchformer", "vfeats"), "synchformer")
+
+
+def test_clap_equals_the_published_one_on_one_length(golden: Path, tmp_path: Path):
+    check(part_of(golden, tmp_path, "clap_htsat_base", "8s", "10s", "int16"), "clap_htsat_base")
+
+
+def test_sound_of_imagebind_equals_the_published_one(golden: Path, tmp_path: Path):
+    check(part_of(golden, tmp_path, "imagebind", "vision"), "imagebind")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", ["clap_htsat_base", "synchformer", "imagebind"])
+def test_large_networks_equal_the_published_ones(golden: Path, stem: str):
+    check(golden, stem)
+
+
+def front_ends(golden: Path, folder: Path, **changes: np.ndarray) -> Path:
+    np.savez(folder / "mel_frontends.npz", **{**np.load(golden / "mel_frontends.npz"), **changes})
+    return folder
+
+
+def test_a_difference_is_found_and_makes_the_status_1(golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    stored = np.load(golden / "mel_frontends.npz")["ib_mel_tail"].copy()
+    stored[1, 2, 3] += 0.01
+    folder = front_ends(golden, tmp_path, ib_mel_tail=stored)
+    assert print_evaluator_parity(folder) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("FAIL")] == ["mel_frontends/ib_mel_tail"]
+    assert lines[-1] == "8 arrays, 1 failed"
+    shutil.copy(golden / "mel_frontends.npz", tmp_path)
+    assert print_evaluator_parity(folder) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"ib_mel_tail": np.full((3, 3, 8), np.nan)}, ""),
+        ({"ib_mel_tail": np.zeros((3, 3, 7))}, "shape (3, 3, 8), stored (3, 3, 7)"),
+        ({"surprise": np.zeros(2)}, "no rule for this array"),
+    ],
+)
+def test_nan_shape_and_unknown_arrays_fail(golden: Path, tmp_path: Path, change: dict, note: str):
+    failed = [row for row in evaluator_parity(front_ends(golden, tmp_path, **change)) if not row.ok]
+    assert [row.name for row in failed] == [f"mel_frontends/{name}" for name in change]
+    assert failed[0].note == note
+
+
+def test_unknown_file_fails_and_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="holds no golden arrays"):
+        evaluator_parity(tmp_path)
+    np.savez(tmp_path / "vggish.npz", x=np.zeros(3))
+    assert [(row.name, row.ok) for row in evaluator_parity(tmp_path)] == [("vggish/x", False)]
+    with pytest.raises(InputError, match="no golden arrays called panns"):
+        evaluator_parity(tmp_path, ["panns"])
+
+
+def test_arrays_that_describe_others_are_needed(golden: Path, tmp_path: Path):
+    folder = part_of(golden, tmp_path, "panns", "shape")
+    with pytest.raises(InputError, match=r"panns\.npz has no array 'logmel_16000_shape'"):
+        evaluator_parity(folder)
+
+
+def test_missing_lists_and_clips_are_named(golden: Path, tmp_path: Path):
+    shutil.copy(golden / "imagebind.npz", tmp_path)
+    with pytest.raises(InputError, match=r"imagebind\.npz needs imagebind_keys\.json beside it"):
+        evaluator_parity(tmp_path)
+    shutil.copy(golden / "video_preproc_drum.npz", tmp_path)
+    with pytest.raises(InputError, match=r"needs the clip it was made from at .*drum\.mp4"):
+        evaluator_parity(tmp_path, ["video_preproc_drum"])
