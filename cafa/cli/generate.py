@@ -32,6 +32,7 @@ from cafa.cli.options import device_option, threads_option, writable
 @click.option(
     "--batch-size", type=click.IntRange(1), default=1, help="windows sampled together: more is faster on a GPU"
 )
+@click.option("--video-track", type=click.IntRange(1), default=None, help="picture track to take, from 1")
 @click.option("--models", type=click.Path(path_type=Path), default="results/models", help="folder of models")
 @click.option("--backbone", default="backbone", help="folder of the backbone below --models")
 @click.option("--adapter", default="adapter", help="folder of the adapter below --models")
@@ -43,7 +44,7 @@ from cafa.cli.options import device_option, threads_option, writable
 def command(
     video: Path, prompts: tuple[str, ...], seeds: tuple[int, ...], negative_prompt: str | None, gamma: float,
     guidance_scale: float | None, steps: int | None, preset: Literal["ours", "official"], half: bool,
-    overlap: float, batch_size: int, models: Path,
+    overlap: float, batch_size: int, video_track: int | None, models: Path,
     backbone: str, adapter: str, output_folder: Path, device: str,
 ) -> None:  # fmt: skip
     """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed.
@@ -66,7 +67,13 @@ def command(
     for prompt, seed in itertools.product(prompts, seeds):
         files.check(prompt, seed)
     dubs = artist.generate(
-        video, prompts, seeds=seeds, negative_prompt=negative_prompt, overlap_seconds=overlap, batch_size=batch_size
+        video,
+        prompts,
+        seeds=seeds,
+        negative_prompt=negative_prompt,
+        overlap_seconds=overlap,
+        batch_size=batch_size,
+        video_track=video_track,
     )
     for dub in dubs:
         click.echo(str(files.save(dub)))

@@ -154,6 +154,7 @@ class FoleyArtist:
     def generate(
         self, video: str | Path, prompts: str | Sequence[str], *, seeds: Sequence[int] = (0,),
         negative_prompt: str | None = None, overlap_seconds: float = 0.4, batch_size: int = 1,
+        video_track: int | None = None,
     ) -> list[Dub]:  # fmt: skip
         """New sounds for a video: one for each prompt and seed.
 
@@ -167,6 +168,8 @@ class FoleyArtist:
             What it should not sound like.
         overlap_seconds : float
             Overlap of windows where the video is longer than one.
+        video_track : int, optional
+            Picture track to take, from 1, where the video has several; by default the one that players take.
         batch_size : int
             Windows, of any prompt and seed, that are sampled together: more is faster on a GPU. The sound is the same
             to rounding.
@@ -191,7 +194,7 @@ class FoleyArtist:
             raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
         texts = [self.encoders.text(prompt) for prompt in prompts]
         negative = None if negative_prompt is None else self.encoders.text(negative_prompt)
-        picture, frames, starts, features = self._see(video, overlap)
+        picture, frames, starts, features = self._see(video, overlap, video_track)
         wanted = [(prompt, text, seed) for prompt, text in zip(prompts, texts, strict=True) for seed in seeds]
         requests = [
             Request(text, seen, seed_for(seed, prompt, number), negative)
@@ -208,9 +211,11 @@ class FoleyArtist:
             for k, (prompt, _, seed) in enumerate(wanted)
         ]
 
-    def _see(self, video: str | Path, overlap: int) -> tuple[bytes, int, list[int], list[np.ndarray]]:
+    def _see(
+        self, video: str | Path, overlap: int, track: int | None = None
+    ) -> tuple[bytes, int, list[int], list[np.ndarray]]:
         """The normalised picture, its number of frames, first frames of its windows, and their features."""
-        settings = NormaliseSettings(minimum_seconds=0.2, short_side=720)
+        settings = NormaliseSettings(minimum_seconds=0.2, short_side=720, video_track=track)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "picture.mp4"
             facts = normalise_clip(
@@ -224,7 +229,7 @@ class FoleyArtist:
                     f"{frames / FRAME_RATE:.2f} s: use ours, or a part of the video"
                 )
             windows = (
-                iter([[read_official_frames(video, frames=self.window)]])
+                iter([[read_official_frames(video, frames=self.window, track=track)]])
                 if self._official
                 else frames_of_windows(path, starts, self.window, self.encoders.sizes)
             )

@@ -1,9 +1,9 @@
 """Opening media files of unknown origin: every way in which one can be bad has its own reason."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,34 +48,45 @@ class Media:
         Open for reading.
     origin : Fraction
         Presentation time, in seconds, at which the file's earliest stream begins: time 0 of a clip.
+    asked : dict of str to int
+        Number of the track, from 1, that was asked for, by kind.
     """
 
     path: Path
     container: Any
     origin: Fraction
+    asked: dict[str, int] = field(default_factory=dict)
 
     def stream(self, kind: str) -> Any:
-        """The stream of kind ``"video"`` or ``"audio"`` that players take: the first that is flagged as default, else
-        the first; never a cover picture.
+        """The stream of kind ``"video"`` or ``"audio"`` that was asked for, else the one that players take: the first
+        that is flagged as default, else the first; never a cover picture.
 
         Raises
         ------
         ClipError
             ``no_video`` or ``no_audio``.
         """
-        streams = [stream for stream in getattr(self.container.streams, kind) if not _is_cover(stream)]
+        streams = self._streams(kind)
         default = [stream for stream in streams if stream.disposition & Disposition.default]
         chosen = next(iter([*default, *streams]), None)
+        if chosen is not None and (number := self.asked.get(kind)) is not None:
+            if number > len(streams):
+                raise ClipError(f"no_{kind}", f"{kind} track {number} is asked for, the file has {len(streams)}")
+            chosen = streams[number - 1]
         if chosen is None or chosen.codec_context is None:
             found = ", ".join("cover" if _is_cover(stream) else stream.type for stream in self.container.streams)
             only = "the only picture is a cover; " if kind == "video" and "cover" in found else ""
             raise ClipError(f"no_{kind}", f"{only}the file holds: {found}")
         return chosen
 
-    def tracks(self, kind: str) -> str:
-        """Which track of a kind was taken, of how many, as ``2 of 3``; covers are not counted."""
-        streams = [stream.index for stream in getattr(self.container.streams, kind) if not _is_cover(stream)]
-        return f"{streams.index(self.stream(kind).index) + 1} of {len(streams)}"
+    def _streams(self, kind: str) -> list[Any]:
+        return [stream for stream in getattr(self.container.streams, kind) if not _is_cover(stream)]
+
+    def track(self, kind: str) -> str | None:
+        """Which track of a kind was taken, of how many, as ``2 of 3``; None if there is no choice. Covers do not
+        count."""
+        numbers = [stream.index for stream in self._streams(kind)]
+        return f"{numbers.index(self.stream(kind).index) + 1} of {len(numbers)}" if len(numbers) > 1 else None
 
     def promised_end(self, stream: Any) -> float | None:
         """Seconds from the origin at which the headers say that this stream ends, if they say so.
@@ -171,13 +182,15 @@ def _decode_strictly(stream: Any) -> None:
 
 
 @contextmanager
-def open_media(path: str | Path) -> Iterator[Media]:
+def open_media(path: str | Path, asked: Mapping[str, int | None] | None = None) -> Iterator[Media]:
     """Open a media file for reading.
 
     Parameters
     ----------
     path : str or Path
         A local file. Only :data:`CONTAINERS` are opened; playlists and pictures are refused.
+    asked : mapping of str to int, optional
+        Tracks to take instead of those that players take: kind (``video``, ``audio``) -> number, from 1.
 
     Raises
     ------
@@ -209,7 +222,8 @@ def open_media(path: str | Path) -> Iterator[Media]:
     with container:
         if not container.streams:
             raise ClipError("corrupt" if boxes else "not_media", f"{path} has no stream at all")
-        yield Media(path, container, Fraction(container.start_time or 0, av.time_base))
+        numbers = {kind: number for kind, number in (asked or {}).items() if number is not None}
+        yield Media(path, container, Fraction(container.start_time or 0, av.time_base), numbers)
 
 
 def _check_boxes(path: Path) -> list[bytes]:

@@ -40,6 +40,12 @@ class NormaliseSettings(PictureSettings):
         description="seconds by which picture or sound may begin later than the clip; until then the first "
         "frame is held, or there is silence, as every player does",
     )
+    video_track: int | None = Field(
+        None, ge=1, description="picture track to take, from 1; null: the one that players take"
+    )
+    audio_track: int | None = Field(
+        None, ge=1, description="sound track to take, from 1; null: the one that players take"
+    )
     damaged_share: float = Field(
         DAMAGED_SHARE,
         ge=0,
@@ -97,17 +103,18 @@ def normalise_clip(
     """
     begin = Fraction(start).limit_denominator(10**6)
     frames = None if duration is None else frame_count(duration)
+    asked = {"video": settings.video_track, "audio": settings.audio_track}
     sound = None
     with whole(video_output) as video_file:
         if sound_output is not None:
             # The sound comes first: it is cheap, and the picture must not be longer.
-            with open_media(source) as media:
+            with open_media(source, asked) as media:
                 media.stream("video")  # no picture: say so before decoding
                 seconds = None if frames is None else Fraction(frames, FRAME_RATE)
                 sound = decode_sound(media, begin, seconds, settings.damaged_share)
                 _check_sound(media, sound, begin, seconds, settings)
                 check_samples(sound.samples, sound.sample_rate)
-        with open_media(source) as media:
+        with open_media(source, asked) as media:
             most, hold = _most_frames(sound, frames), 0 if frames is None else FRAMES_MISSING
             picture = write_picture(
                 media,
@@ -127,12 +134,9 @@ def normalise_clip(
             seconds = picture.frames / FRAME_RATE
             if seconds < settings.minimum_seconds:
                 raise ClipError("short", f"{seconds:.3f} s, at least {settings.minimum_seconds:.3f} s wanted")
-            tracks = {
-                kind: media.tracks(kind)
-                for kind in ("video", "audio")
-                if len(getattr(media.container.streams, kind)) > 1
-            }
-        facts = _facts(picture, sound) | {f"source_{kind}_track": taken for kind, taken in tracks.items()}
+            kinds = ("video", "audio") if sound is not None else ("video",)
+            tracks = {f"source_{kind}_track": media.track(kind) for kind in kinds}
+        facts = _facts(picture, sound) | {name: taken for name, taken in tracks.items() if taken is not None}
         if missing:
             facts["missing_seconds"] = round(missing, 6)
         if sound is not None and sound_output is not None:

@@ -123,7 +123,7 @@ class _Squash:
 
 
 def read_official_frames(
-    path: str | Path, *, frames: int, start: float = 0.0, nominal_lengths: bool = False
+    path: str | Path, *, frames: int, start: float = 0.0, nominal_lengths: bool = False, track: int | None = None
 ) -> np.ndarray:
     """First frames of a video as the published demo reads them.
 
@@ -143,6 +143,9 @@ def read_official_frames(
         What FFmpeg up to 6.0 did: take every frame for as long as the stream's frame rate says, and for no longer than
         a slot. It makes a difference of single slots in videos of less than 25 frames per second.
 
+    track : int, optional
+        Picture track to take, from 1; by default the one that players take (FFmpeg's programs take the largest).
+
     Returns
     -------
     np.ndarray
@@ -156,7 +159,7 @@ def read_official_frames(
     """
     pictures = np.empty((frames, SIZE, SIZE, 3), np.uint8)
     count, shown, squash = 0, None, _Squash()
-    with open_media(path) as media:
+    with open_media(path, {"video": track}) as media:
         for frame in _at_output_rate(media, Fraction(start).limit_denominator(10**6), nominal_lengths):
             if count == frames:
                 break

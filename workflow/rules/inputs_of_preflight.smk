@@ -95,6 +95,7 @@ def needs_of(jobs):
         "device": config["device"] if any(job.needs and job.needs["gpus"] for job in jobs) else "cpu",
         "disk": estimate(items_of(by_rule), config["window"]["seconds"], config["window"]["sample_rate"]),
         "paths": needed_places(by_rule),
+        "lists": local_lists(by_rule),
         "fetch": {name: DATASETS[name]["fetch"] for name in fetching},
         "packages": packages,
         "jobs": most_of(jobs),
@@ -135,6 +136,14 @@ def needed_places(by_rule):
         name = job.wildcards["dataset"]
         found |= {list_file(part): f"list of {name}" for part in lists_of(DATASETS[name]["build"]) if "url" not in part}
     return found
+
+
+def local_lists(by_rule):
+    """Lists that are read from where they lie, and the SHA-256 that the configuration gives them."""
+    datasets = [job.wildcards["dataset"] for job in by_rule.get("build_published", [])]
+    parts = [part for dataset in datasets for part in lists_of(DATASETS[dataset]["build"])]
+    fetched = fetched_lists()
+    return {list_file(part): part.get("sha256") for part in parts if list_name(part) not in fetched}
 
 
 def most_of(jobs):

@@ -57,7 +57,7 @@ def test_the_default_sound_is_taken_everywhere(
         marked = [bool(s.disposition & Disposition.default) for s in media.container.streams.audio]
         taken = marked.index(True) if any(marked) else 0
         assert media.stream("audio").index == media.container.streams.audio[taken].index
-        assert media.tracks("audio") == f"{taken + 1} of 2"
+        assert media.track("audio") == f"{taken + 1} of 2"
     if default == 1 and suffix == "mkv":
         assert marked == [False, True]
     expected = pytest.approx(loudness(read_sound(quiet if taken else loud, sample_rate=RATE)), rel=0.1)
@@ -68,10 +68,47 @@ def test_the_default_sound_is_taken_everywhere(
     assert "source_video_track" not in facts
 
 
-def ingested(path: Path, tmp_path: Path, duration: float | None = None) -> dict[str, Any]:
+def ingested(path: Path, tmp_path: Path, duration: float | None = None, **choices: int) -> dict[str, Any]:
     outputs = {"video_output": tmp_path / "out.mp4", "sound_output": tmp_path / "out.flac"}
-    settings = NormaliseSettings(preset="ultrafast")
+    settings = NormaliseSettings(preset="ultrafast", **choices)
     return normalise_clip(path, start=0, duration=duration, settings=settings, **outputs)
+
+
+def test_a_track_can_be_asked_for(make_clip: MakeClip, tmp_path: Path) -> None:
+    times = [Fraction(k, 25) for k in range(50)]
+    loud = make_clip("loud.mp4", times=times, sound=tone(2, RATE), sample_rate=RATE)
+    quiet = make_clip("quiet.mp4", times=times, size=(96, 64), sound=0.1 * tone(2, RATE), sample_rate=RATE)
+    flags = {0: Disposition.default, 1: Disposition(0)}
+    streams = [(clip, kind, flags[k]) for k, clip in enumerate((loud, quiet)) for kind in ("video", "audio")]
+    path = remuxed(tmp_path / "two.mkv", streams)
+    facts = ingested(path, tmp_path, video_track=2, audio_track=2)
+    assert (facts["source_video_track"], facts["source_audio_track"]) == ("2 of 2", "2 of 2")
+    assert (facts["width"], facts["height"]) == (64, 96)
+    assert loudness(read_sound(tmp_path / "out.flac", sample_rate=RATE)) == pytest.approx(
+        loudness(read_sound(quiet, sample_rate=RATE)), rel=0.1
+    )
+    mixed = ingested(path, tmp_path, audio_track=2)
+    assert (mixed["source_video_track"], mixed["source_audio_track"]) == ("1 of 2", "2 of 2")
+    with pytest.raises(ClipError, match="video track 3 is asked for, the file has 2"):
+        ingested(path, tmp_path, video_track=3)
+
+
+def test_a_cover_beside_a_picture_is_no_choice(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip, path = make_clip("clip.mp4", sound=tone(2, RATE), sample_rate=RATE), tmp_path / "film.mp4"
+    with av.open(str(clip)) as source, av.open(str(path), "w") as output:
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        cover = output.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 16, 16, "rgb24"
+        cover.disposition = Disposition.attached_pic
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        output.mux([*cover.encode(frame), *cover.encode(None)])
+    with open_media(path) as media:
+        assert len(media.container.streams.video) == 2
+    assert not [name for name in ingested(path, tmp_path) if name.endswith("_track")]
 
 
 def test_a_cover_is_no_picture(make_clip: MakeClip, tmp_path: Path) -> None:

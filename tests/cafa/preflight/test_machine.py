@@ -46,6 +46,24 @@ def test_everything_is_said_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_lists_on_this_machine_are_the_right_ones(tmp_path: Path) -> None:
+    good, other, page = (tmp_path / name for name in ("good.csv", "other.csv", "page.csv"))
+    good.write_text("abc,0,dog,train\n")
+    other.write_text("abc,1,dog,train\n")
+    page.write_text("\n<!DOCTYPE html><html>404</html>")
+    lists = {good: sha256_file(good), other: sha256_file(good), page: None, tmp_path / "fetched.csv": "0" * 64}
+    found = list(findings(PreflightSettings(results=tmp_path, lists=lists)))
+    assert [finding.kind for finding in found] == ["error", "error"]
+    assert f"other.csv has SHA-256 {sha256_file(other)}, expected {sha256_file(good)}" in found[0].text
+    assert "page.csv: it is a web page" in found[1].text
+
+
+def test_a_place_that_data_sets_share_is_named_once(tmp_path: Path) -> None:
+    fetch = {name: {"sources": [{"kind": "folder", "root": str(tmp_path / "vggsound")}]} for name in ("one", "two")}
+    (finding,) = findings(PreflightSettings.model_validate({"results": tmp_path, "fetch": fetch}))
+    assert finding.text.startswith(f"one, two: no folder at {tmp_path / 'vggsound'}: ")
+
+
 def test_programs_are_asked_for_only_where_a_source_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     folder = {"kind": "folder", "root": str(tmp_path)}
