@@ -21,6 +21,8 @@ from av.format import Flags
 from cafa.common.errors import ClipError
 from cafa.media import FRAME_RATE
 from cafa.media.container import Media, open_media
+from cafa.media.display import orientation
+from cafa.media.frame_graph import build
 
 #: Height and width that pictures are squashed to.
 SIZE = 256
@@ -96,30 +98,13 @@ class _Squash:
         self._graph: Graph | None = None
 
     def __call__(self, frame: Any) -> np.ndarray:
-        key = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, frame.rotation)
+        turned = orientation(frame)
+        key = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, turned)
         if self._graph is None or key != self._key:  # a stream may change its size, and FFmpeg goes on
-            self._key, self._graph = key, self._build(frame)
+            scale = ("scale", f"{SIZE}:{SIZE}:flags=bicubic")
+            self._key, self._graph = key, build(frame, [*turned.filters, scale, ("format", "rgb24")])
         self._graph.vpush(frame)
         return self._graph.vpull().to_ndarray()
-
-    def _build(self, frame: Any) -> Graph:
-        graph = Graph()
-        graph.threads = 1
-        source = (
-            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
-            f":time_base={frame.time_base.numerator}/{frame.time_base.denominator}"
-            f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
-        )
-        turns = {90: [("transpose", "clock")], 180: [("hflip", None), ("vflip", None)], 270: [("transpose", "cclock")]}
-        steps = [
-            ("buffer", source),
-            *turns.get(round(-frame.rotation / 90) % 4 * 90, []),
-            ("scale", f"{SIZE}:{SIZE}:flags=bicubic"),
-            ("format", "rgb24"),
-            ("buffersink", None),
-        ]
-        graph.link_nodes(*(graph.add(name, argument) for name, argument in steps)).configure()
-        return graph
 
 
 def read_official_frames(
