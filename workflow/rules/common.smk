@@ -35,6 +35,19 @@ BACKBONES = (
 VIDEO_KINDS = ["av_clip"]
 #: GPUs of a job whose command takes --device; a profile says how many there are
 GPUS = 0 if config["device"] == "cpu" else 1
+#: Which of the jobs that could begin does: first what the longest chain waits for (clips, then the generator's training),
+#: so that judges and references, which only scores wait for, fill the gaps; a table as soon as it can be made.
+PRIORITY = {
+    "sources": 100,
+    "clips": 90,
+    "tables": 90,
+    "training": 80,
+    "generation": 70,
+    "judges": 65,
+    "later": 60,
+    "checks": 50,
+    "references": 40,
+}
 SAMPLE_SHARDS = range(config["samples"]["shards"])
 
 
@@ -42,9 +55,10 @@ pathvars:
     results=RESULTS,
     tables=TABLES,
     logs=f"{RESULTS}/logs",
+    benchmarks=f"{RESULTS}/benchmarks",
 
 
-#: Note of an attempt that failed and was not killed, in a file named after its log; see `megabytes`.
+#: Note of an attempt that failed and was not killed, in a file named after its log; see `scaled_memory`.
 JOB_ENDED = (
     'code=$?; if [ $code -ne 0 ] && [ $code -ne 137 ]; then text=${BASH_EXECUTION_STRING:-$(<"$0")}; '
     "log=${text##*tee }; log=${log//\\'/}; "
@@ -98,7 +112,7 @@ def targets():
     return [*files, *([f"{TABLES}/figure4.svg"] if config["figure"] else []), f"{TABLES}/examples.html"]
 
 
-def setting(value):
+def as_json(value):
     """Param: a value as JSON. A function, because Snakemake would read braces in a string as wildcards."""
 
     def text(wildcards):
@@ -107,7 +121,19 @@ def setting(value):
     return text
 
 
-def below(pattern):
+def config_json(path):
+    """Param: a part of the configuration as JSON, as `judges/{judge}`; wildcards are filled in."""
+
+    def text(wildcards):
+        value = config
+        for key in path.split("/"):
+            value = value[key.format(**wildcards)]
+        return json.dumps(value, sort_keys=True)
+
+    return text
+
+
+def results_path(pattern):
     """Input or param: a path below the results folder."""
 
     def path(wildcards):
@@ -116,7 +142,7 @@ def below(pattern):
     return path
 
 
-def shards(pattern, dataset=None):
+def all_shards(pattern, dataset=None):
     """Input: one file for every shard of `dataset` (default: of the wildcard)."""
 
     def files(wildcards):
@@ -126,7 +152,7 @@ def shards(pattern, dataset=None):
     return files
 
 
-def each(option, name):
+def repeat_option(option, name):
     """Param: the option once for every input (or output) called `name`."""
 
     def words(wildcards, input, output):
@@ -136,7 +162,7 @@ def each(option, name):
     return words
 
 
-def megabytes(first):
+def scaled_memory(first):
     """Resource: memory of the first attempt, or a function of wildcards; more for each attempt that was killed.
 
     An attempt that failed in another way, by a time limit too, leaves a note (`JOB_ENDED`) and gets no more the next time:

@@ -1,6 +1,18 @@
 # Prompts, then the sound of every system: data set x system x shard of batches. No evaluation.
 
 
+def clip_ledgers(wildcards):
+    """Ledgers of everything that happened to clips before prompts are written."""
+    return ledgers_of(wildcards.dataset)
+
+
+def prompts_file(wildcards):
+    """Lists of prompts written by others, where the data set names one."""
+    prompts = DATASETS[wildcards.dataset]["prompts"]
+    named = [prompts.get("file"), (prompts.get("tvc") or {}).get("file")]
+    return [file for file in named if file]
+
+
 rule write_prompts:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
@@ -11,23 +23,100 @@ rule write_prompts:
         excluded="<results>/prompts/{dataset}.excluded.ledger.parquet",
     log:
         "<logs>/write_prompts/{dataset}.log",
-    priority: 60
+    benchmark:
+        "<benchmarks>/write_prompts/{dataset}.tsv"
+    priority: PRIORITY["later"]
     localrule: True
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
+        mem_mb=scaled_memory(1000),
         runtime=10,
     params:
-        ledgers=each("--ledger", "ledgers"),
-        settings=prompts_settings,
+        ledgers=repeat_option("--ledger", "ledgers"),
+        settings=config_json("datasets/{dataset}/prompts"),
         words=caption_words,
         seed=config["seed"],
         code=stage_version("prompts"),
     shell:
         "cafa prompts --manifest {input.manifest:q} {params.ledgers:q} --settings {params.settings:q}"
         " {params.words} --seed {params.seed} --output {output.prompts:q} --excluded {output.excluded:q} 2>&1 | tee {log:q}"
+
+
+#: kind of system -> settings that name its model folders (a folder is called as the setting unless it says otherwise)
+MODELS_OF_KIND = {"adapter": ("backbone", "adapter"), "backbone": ("backbone",), "joint": ("joint",)}
+
+
+GENERATES = ("adapter", "backbone", "joint")
+
+
+def text_shards_of_clips(wildcards):
+    """How many shards the captions of the data set lie in."""
+    return text_shard_count(wildcards.dataset)
+
+
+def clip_shard_count(wildcards):
+    """How many shards the clips of the data set lie in."""
+    return DATASETS[wildcards.dataset]["shards"]
+
+
+def sample_seconds(wildcards):
+    """Window of sounds that are rendered; of those that are read at full size only what is judged must be there."""
+    if PRETRAINED and SYSTEMS[wildcards.system]["kind"] in ("reference", "shuffled_reference", "samples"):
+        return config["embed"]["pretrained"].get("seconds", 8.0)
+    return config["window"]["seconds"]
+
+
+def sample_gpus(wildcards):
+    """GPUs of a job of samples: none where files are copied or rendered."""
+    return GPUS if SYSTEMS[wildcards.system]["kind"] in GENERATES else 0
+
+
+def sample_device(wildcards):
+    """Device of a job of samples."""
+    return config["device"] if sample_gpus(wildcards) else "cpu"
+
+
+def samples_version(wildcards):
+    """Version of the stage that makes a system's samples."""
+    return stage_version(stage_of_samples(SYSTEMS[wildcards.system]["kind"]))
+
+
+def sample_shard_argument(wildcards):
+    """Shard of batches as `2/8`."""
+    return f"{wildcards.shard}/{len(SAMPLE_SHARDS)}"
+
+
+def models_of_system(name):
+    """Cards of the models that a system's samples are made with."""
+    entry = SYSTEMS[name]
+    models = [entry.get(setting, setting) for setting in MODELS_OF_KIND.get(entry["kind"], ())]
+    # At full size the backbone brings its own autoencoder.
+    if models and not PRETRAINED:
+        models.append("autoencoder")
+    return [f"{RESULTS}/models/{model}/card.json" for model in models]
+
+
+def system_text(wildcards):
+    """Folder of the states of captions that a system reads."""
+    return of_backbone("text", backbone_of(SYSTEMS[wildcards.system]))
+
+
+def sample_inputs(wildcards):
+    """Files that the samples of a system are made from: what its kind needs, and no more."""
+    kind = SYSTEMS[wildcards.system]["kind"]
+    files = {
+        "prompts": results_path("prompts/{dataset}.parquet")(wildcards),
+        "models": models_of_system(wildcards.system),
+    }
+    if kind in GENERATES:
+        files["text"] = text_files(wildcards.dataset, backbone_of(SYSTEMS[wildcards.system]))
+    if kinds := video_kinds(wildcards.system):
+        files["video"] = [file for seen in kinds for file in feature_files(wildcards.dataset, seen)]
+    if kind in ("reference", "shuffled_reference"):
+        files["clips"] = all_shards("clips/{dataset}/{shard}.ledger.parquet", wildcards.dataset)(wildcards)
+    if kind in ("oracle", "shuffled"):
+        files["truth"] = results_path("world/{dataset}.truth.parquet")(wildcards)
+    return files
 
 
 rule make_samples:
@@ -37,20 +126,20 @@ rule make_samples:
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
     log:
         "<logs>/make_samples/{dataset}.{system}.{shard}.log",
-    priority: 70
-    conda:
-        "../../environment.yml"
+    benchmark:
+        "<benchmarks>/make_samples/{dataset}.{system}.{shard}.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(24000 if PRETRAINED else 4000),
+        mem_mb=scaled_memory(24000 if PRETRAINED else 4000),
         runtime=480,
         gpu=sample_gpus,
     params:
-        settings=system_settings,
-        truth=each("--truth", "truth"),
-        features=below("features/{dataset}"),
-        models=below("models"),
-        clips=below("clips/{dataset}"),
+        settings=config_json("systems/{system}"),
+        truth=repeat_option("--truth", "truth"),
+        features=results_path("features/{dataset}"),
+        models=results_path("models"),
+        clips=results_path("clips/{dataset}"),
         clip_shards=clip_shard_count,
         text=system_text,
         text_shards=text_shards_of_clips,
@@ -58,7 +147,7 @@ rule make_samples:
         batch_size=config["samples"]["batch_size"],
         seconds=sample_seconds,
         sample_rate=config["window"]["sample_rate"],
-        folder=below("samples/{dataset}/{system}/{shard}"),
+        folder=results_path("samples/{dataset}/{system}/{shard}"),
         seed=config["seed"],
         device=sample_device,
         code=samples_version,

@@ -17,14 +17,16 @@ rule ask_witnesses:
         about="<results>/parity/about.json",
     log:
         "<logs>/ask_witnesses.log",
+    benchmark:
+        "<benchmarks>/ask_witnesses.tsv"
     conda:
         "../../envs/reference.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(6000),
+        mem_mb=scaled_memory(6000),
         runtime=60,
     params:
-        folder=below("parity"),
+        folder=results_path("parity"),
         root=workflow.basedir,
         code=stage_version("parity_answers"),
     shell:
@@ -41,14 +43,14 @@ rule compare_witnesses:
         "<results>/parity.csv",
     log:
         "<logs>/compare_witnesses.log",
-    conda:
-        "../../environment.yml"
+    benchmark:
+        "<benchmarks>/compare_witnesses.tsv"
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=30,
     params:
-        folder=below("parity"),
+        folder=results_path("parity"),
         code=stage_version("parity"),
     shell:
         "cafa parity witnesses --folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"

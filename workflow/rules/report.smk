@@ -1,26 +1,31 @@
 # What a person looks at and listens to.
 
 
+def example_samples(wildcards):
+    """Indices of the samples that the page of examples plays."""
+    return samples_of(config["evaluate"], config["examples"]["systems"])
+
+
 rule write_examples:
     input:
         prompts=f"<results>/prompts/{config['evaluate']}.parquet",
-        clips=shards("clips/{dataset}/{shard}.ledger.parquet", config["evaluate"]),
+        clips=all_shards("clips/{dataset}/{shard}.ledger.parquet", config["evaluate"]),
         samples=example_samples,
     output:
         report("<tables>/examples.html", caption="../report/examples.rst", category="Examples"),
     log:
         "<logs>/write_examples.log",
-    priority: 80
-    conda:
-        "../../environment.yml"
+    benchmark:
+        "<benchmarks>/write_examples.tsv"
+    priority: PRIORITY["training"]
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=scaled_memory(2000),
         runtime=30,
     params:
-        settings=setting(config["examples"]),
-        clips=below(f"clips/{config['evaluate']}"),
-        samples=below(f"samples/{config['evaluate']}"),
+        settings=as_json(config["examples"]),
+        clips=results_path(f"clips/{config['evaluate']}"),
+        samples=results_path(f"samples/{config['evaluate']}"),
         shards=len(SAMPLE_SHARDS),
         clip_shards=DATASETS[config["evaluate"]]["shards"],
         code=stage_version("examples"),

@@ -1,6 +1,22 @@
 # One value for every clip, prompt and metric of a system. A missing clip is an error.
 
 
+def system_samples(wildcards):
+    """Indices of the samples of the wildcard's system."""
+    return judged_of(wildcards.dataset, [wildcards.system])
+
+
+def system_embeddings(wildcards):
+    """Embeddings of the wildcard's system."""
+    return embeddings_of(wildcards.dataset, wildcards.system)
+
+
+def embedding_folders(wildcards):
+    """Folders of a system's embeddings, as options."""
+    folder = results_path("embeddings/{dataset}/{system}")(wildcards)
+    return [word for shard in SAMPLE_SHARDS for word in ("--embeddings", f"{folder}/{shard}")]
+
+
 rule score_system:
     input:
         prompts="<results>/prompts/{dataset}.parquet",
@@ -12,15 +28,15 @@ rule score_system:
         "<results>/scores/{dataset}/{system}.parquet",
     log:
         "<logs>/score_system/{dataset}.{system}.log",
-    priority: 70
-    conda:
-        "../../environment.yml"
+    benchmark:
+        "<benchmarks>/score_system/{dataset}.{system}.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=scaled_memory(2000),
         runtime=60,
     params:
-        index=each("--index", "index"),
+        index=repeat_option("--index", "index"),
         embeddings=embedding_folders,
         truth=truth_folders,
         code=stage_version("score"),

@@ -1,6 +1,83 @@
 # Scores become tables with intervals, protocol cards, and the published values beside ours.
 
 
+def table_truth(wildcards):
+    """The same for a table's data set."""
+    return [word for folder in truth_shards(dataset_of(wildcards.table)) for word in ("--truth", folder)]
+
+
+def table_folder(kind):
+    """Param: the folder of embeddings or samples that a table is made from."""
+
+    def folder(wildcards):
+        return f"{RESULTS}/{kind}/{dataset_of(wildcards.table)}"
+
+    return folder
+
+
+def table_scores(wildcards):
+    """Scores of every system of a table."""
+    dataset = dataset_of(wildcards.table)
+    return [f"{RESULTS}/scores/{dataset}/{name}.parquet" for name in config["tables"][wildcards.table]["systems"]]
+
+
+def table_embeddings(wildcards):
+    """Embeddings that the metrics of sets are computed from."""
+    dataset = dataset_of(wildcards.table)
+    systems = config["tables"][wildcards.table]["systems"]
+    return [*truth_of(dataset), *(file for name in systems for file in embeddings_of(dataset, name))]
+
+
+def table_samples(wildcards):
+    """Indices of all samples behind a table."""
+    return judged_of(dataset_of(wildcards.table), config["tables"][wildcards.table]["systems"])
+
+
+def table_prompts(wildcards):
+    """Prompt set of a table's data set."""
+    return f"{RESULTS}/prompts/{dataset_of(wildcards.table)}.parquet"
+
+
+def table_ledgers(wildcards):
+    """Everything that became of the clips of a table's data set."""
+    dataset = dataset_of(wildcards.table)
+    return [
+        f"{RESULTS}/manifests/{dataset}.refused.parquet",
+        *ledgers_of(dataset),
+        *(f"{folder}/ledger.parquet" for folder in truth_shards(dataset) if PRETRAINED),
+        f"{RESULTS}/prompts/{dataset}.excluded.ledger.parquet",
+    ]
+
+
+def published_values(wildcards):
+    """The paper's values for a table, where the configuration names them."""
+    return config["tables"][wildcards.table].get("published") or []
+
+
+def table_settings(wildcards):
+    """Settings of a table as JSON; a configuration laid over another may have fewer rows, and the same labels of rows."""
+    entry = {
+        key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
+    }
+    labels = {
+        "descriptions": {
+            name: line for name, line in entry.get("descriptions", {}).items() if name in entry["systems"]
+        },
+        "controls": [name for name in entry.get("controls", []) if name in entry["systems"]],
+    }
+    return json.dumps({**entry, **labels, "bootstrap": config["bootstrap"]}, sort_keys=True)
+
+
+def table_card_extra(wildcards):
+    """What the protocol card says about the run beside what the files say themselves."""
+    dataset = dataset_of(wildcards.table)
+    systems = {name: SYSTEMS[name] for name in config["tables"][wildcards.table]["systems"]}
+    # How the work is cut, and where files came from, changes no number: the card of any cut is the same.
+    entry = {key: value for key, value in DATASETS[dataset].items() if key not in ("shards", "text_shards", "fetch")}
+    extra = {"seed": config["seed"], "dataset": {dataset: entry}, "systems": systems}
+    return json.dumps(extra, sort_keys=True)
+
+
 rule make_table:
     input:
         scores=table_scores,
@@ -24,18 +101,18 @@ rule make_table:
         ),
     log:
         "<logs>/make_table/{table}.log",
-    priority: 90
-    conda:
-        "../../environment.yml"
+    benchmark:
+        "<benchmarks>/make_table/{table}.tsv"
+    priority: PRIORITY["tables"]
     threads: 1
     resources:
-        mem_mb=megabytes(24000 if PRETRAINED else 4000),
+        mem_mb=scaled_memory(24000 if PRETRAINED else 4000),
         runtime=600 if PRETRAINED else 60,
     params:
         settings=table_settings,
-        scores=each("--scores", "scores"),
-        ledgers=each("--ledger", "ledgers"),
-        published=each("--published", "published"),
+        scores=repeat_option("--scores", "scores"),
+        ledgers=repeat_option("--ledger", "ledgers"),
+        published=repeat_option("--published", "published"),
         embeddings=table_folder("embeddings"),
         truth=table_truth,
         samples=table_folder("embeddings" if PRETRAINED else "samples"),
@@ -50,6 +127,16 @@ rule make_table:
         " --differences {output.differences:q} 2>&1 | tee {log:q}"
 
 
+def trained_cards(wildcards):
+    """Cards of the adapters that the table of training costs has a row for."""
+    return [f"{RESULTS}/models/{name}/card.json" for name in config["costs"]["adapters"]]
+
+
+def published_costs(wildcards):
+    """The paper's training costs, where the configuration names them."""
+    return config["costs"].get("published") or []
+
+
 rule make_cost_table:
     input:
         cards=trained_cards,
@@ -59,20 +146,30 @@ rule make_cost_table:
         markdown="<tables>/table5.md",
     log:
         "<logs>/make_cost_table.log",
-    priority: 90
+    benchmark:
+        "<benchmarks>/make_cost_table.tsv"
+    priority: PRIORITY["tables"]
     localrule: True
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
+        mem_mb=scaled_memory(1000),
         runtime=10,
     params:
-        cards=each("--card", "cards"),
-        published=each("--published", "published"),
+        cards=repeat_option("--card", "cards"),
+        published=repeat_option("--published", "published"),
         code=stage_version("training_table"),
     shell:
         "cafa train table {params.cards:q} {params.published:q} --output {output.csv:q} 2>&1 | tee {log:q}"
+
+
+def figure_table(wildcards):
+    """Table that the figure draws."""
+    return f"{TABLES}/{config['figure']['table']}.csv"
+
+
+def figure_settings(wildcards):
+    """Settings of the figure as JSON."""
+    return json.dumps({key: value for key, value in config["figure"].items() if key != "table"}, sort_keys=True)
 
 
 rule draw_figure:
@@ -82,13 +179,13 @@ rule draw_figure:
         report("<tables>/figure4.svg", caption="../report/figure4.rst", category="Figure"),
     log:
         "<logs>/draw_figure.log",
-    priority: 90
+    benchmark:
+        "<benchmarks>/draw_figure.tsv"
+    priority: PRIORITY["tables"]
     localrule: True
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
+        mem_mb=scaled_memory(1000),
         runtime=10,
     params:
         settings=figure_settings,

@@ -5,25 +5,25 @@ rule embed_truth:
     input:
         judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         manifest="<results>/manifests/{dataset}.parquet",
-        frames=shards("features/{dataset}/frames/{shard}.arrow"),
-        mel=shards("features/{dataset}/mel/{shard}.arrow"),
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
+        mel=all_shards("features/{dataset}/mel/{shard}.arrow"),
     output:
         expand("<results>/embeddings/{{dataset}}/truth/{judge}.parquet", judge=config["judges"]),
     log:
         "<logs>/embed_truth/{dataset}.log",
-    priority: 40
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/embed_truth/{dataset}.tsv"
+    priority: PRIORITY["references"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=120,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
-        frames=each("--frames", "frames"),
-        mel=each("--mel", "mel"),
-        folder=below("embeddings/{dataset}/truth"),
+        judges=results_path("models/judges"),
+        frames=repeat_option("--frames", "frames"),
+        mel=repeat_option("--mel", "mel"),
+        folder=results_path("embeddings/{dataset}/truth"),
         device=config["device"],
         code=stage_version("embed"),
     shell:
@@ -39,16 +39,16 @@ rule embed_text:
         "<results>/embeddings/{dataset}/text.parquet",
     log:
         "<logs>/embed_text/{dataset}.log",
-    priority: 40
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/embed_text/{dataset}.tsv"
+    priority: PRIORITY["references"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=60,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
+        judges=results_path("models/judges"),
         device=config["device"],
         code=stage_version("embed"),
     shell:
@@ -60,24 +60,24 @@ rule embed_samples:
     input:
         judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
-        frames=shards("features/{dataset}/frames/{shard}.arrow"),
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
     output:
         expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]),
     log:
         "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
-    priority: 70
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/embed_samples/{dataset}.{system}.{shard}.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=240,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
-        frames=each("--frames", "frames"),
+        judges=results_path("models/judges"),
+        frames=repeat_option("--frames", "frames"),
         batch_size=config["embed"]["batch_size"],
-        folder=below("embeddings/{dataset}/{system}/{shard}"),
+        folder=results_path("embeddings/{dataset}/{system}/{shard}"),
         device=config["device"],
         code=stage_version("embed"),
     shell:

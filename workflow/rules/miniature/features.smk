@@ -11,17 +11,17 @@ rule extract_media:
         ledger="<results>/features/{dataset}/media/{shard}.ledger.parquet",
     log:
         "<logs>/extract_media/{dataset}.{shard}.log",
-    priority: 80
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/extract_media/{dataset}.{shard}.tsv"
+    priority: PRIORITY["training"]
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=scaled_memory(2000),
         runtime=120,
     params:
         shard=shard_argument,
-        clips=below("clips/{dataset}/{shard}"),
-        settings=setting({**config["features"]["media"], "seconds": config["window"]["seconds"]}),
+        clips=results_path("clips/{dataset}/{shard}"),
+        settings=as_json({**config["features"]["media"], "seconds": config["window"]["seconds"]}),
         code=stage_version("features_media"),
     shell:
         "cafa features media --manifest {input.manifest:q} --clips {params.clips:q} --ingest-ledger {input.ingest:q}"
@@ -37,15 +37,15 @@ rule encode_latents:
         "<results>/features/{dataset}/latents/{shard}.arrow",
     log:
         "<logs>/encode_latents/{dataset}.{shard}.log",
-    priority: 70
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/encode_latents/{dataset}.{shard}.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=scaled_memory(2000),
         runtime=120,
     params:
-        model=below("models/autoencoder"),
+        model=results_path("models/autoencoder"),
         code=stage_version("features_latents"),
     shell:
         "cafa features latents --mel {input.mel:q} --autoencoder {params.model:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -59,15 +59,15 @@ rule encode_av_clip:
         "<results>/features/{dataset}/av_clip/{shard}.arrow",
     log:
         "<logs>/encode_av_clip/{dataset}.{shard}.log",
-    priority: 70
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/encode_av_clip/{dataset}.{shard}.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=scaled_memory(2000),
         runtime=240,
     params:
-        model=below("models/av_clip"),
+        model=results_path("models/av_clip"),
         code=stage_version("features_av_clip"),
     shell:
         "cafa features av-clip --frames {input.frames:q} --model {params.model:q} --threads {threads}"
@@ -82,16 +82,16 @@ rule encode_text:
         "<results>/features/{dataset}/text/{shard}.arrow",
     log:
         "<logs>/encode_text/{dataset}.{shard}.log",
-    priority: 80
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/encode_text/{dataset}.{shard}.tsv"
+    priority: PRIORITY["training"]
     threads: 1
     resources:
-        mem_mb=megabytes(2000),
+        mem_mb=scaled_memory(2000),
         runtime=60,
     params:
-        prompts=each("--prompts", "prompts"),
-        settings=setting(config["features"]["text"]),
+        prompts=repeat_option("--prompts", "prompts"),
+        settings=as_json(config["features"]["text"]),
         shard=text_shard_argument,
         code=stage_version("features_text"),
     shell:

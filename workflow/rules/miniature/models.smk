@@ -7,24 +7,24 @@ TRAIN_ON, JUDGES_TRAIN_ON, JUDGES_CHECK_ON = config["train_on"], config["judges_
 rule train_autoencoder:
     input:
         manifest=f"<results>/manifests/{TRAIN_ON}.parquet",
-        mel=shards("features/{dataset}/mel/{shard}.arrow", TRAIN_ON),
+        mel=all_shards("features/{dataset}/mel/{shard}.arrow", TRAIN_ON),
     output:
         model="<results>/models/autoencoder/model.safetensors",
         card="<results>/models/autoencoder/card.json",
     log:
         "<logs>/train_autoencoder.log",
-    priority: 70
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/train_autoencoder.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=60,
     params:
-        mel=each("--mel", "mel"),
-        settings=setting(config["training"]["autoencoder"]),
+        mel=repeat_option("--mel", "mel"),
+        settings=as_json(config["training"]["autoencoder"]),
         seed=config["seed"],
-        folder=below("models/autoencoder"),
+        folder=results_path("models/autoencoder"),
         code=stage_version("train_autoencoder"),
     shell:
         "cafa train autoencoder {params.mel:q} --manifest {input.manifest:q} --settings {params.settings:q}"
@@ -34,28 +34,28 @@ rule train_autoencoder:
 rule train_av_clip:
     input:
         manifest=f"<results>/manifests/{TRAIN_ON}.parquet",
-        frames=shards("features/{dataset}/frames/{shard}.arrow", TRAIN_ON),
-        mel=shards("features/{dataset}/mel/{shard}.arrow", TRAIN_ON),
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow", TRAIN_ON),
+        mel=all_shards("features/{dataset}/mel/{shard}.arrow", TRAIN_ON),
     output:
         model="<results>/models/av_clip/model.safetensors",
         card="<results>/models/av_clip/card.json",
         loss="<results>/models/av_clip/loss.parquet",
     log:
         "<logs>/train_av_clip.log",
-    priority: 70
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/train_av_clip.tsv"
+    priority: PRIORITY["generation"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=240,
         gpu=GPUS,
     params:
-        frames=each("--frames", "frames"),
-        mel=each("--mel", "mel"),
-        settings=setting(config["training"]["av_clip"]),
+        frames=repeat_option("--frames", "frames"),
+        mel=repeat_option("--mel", "mel"),
+        settings=as_json(config["training"]["av_clip"]),
         seed=config["seed"],
-        folder=below("models/av_clip"),
+        folder=results_path("models/av_clip"),
         device=config["device"],
         code=stage_version("train_av_clip"),
     shell:
@@ -67,7 +67,7 @@ rule train_av_clip:
 rule train_backbone:
     input:
         manifest=f"<results>/manifests/{TRAIN_ON}.parquet",
-        latents=shards("features/{dataset}/latents/{shard}.arrow", TRAIN_ON),
+        latents=all_shards("features/{dataset}/latents/{shard}.arrow", TRAIN_ON),
         text=text_files(TRAIN_ON),
     output:
         model="<results>/models/backbone/model.safetensors",
@@ -75,20 +75,20 @@ rule train_backbone:
         loss="<results>/models/backbone/loss.parquet",
     log:
         "<logs>/train_backbone.log",
-    priority: 80
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/train_backbone.tsv"
+    priority: PRIORITY["training"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=480,
         gpu=GPUS,
     params:
-        latents=each("--latents", "latents"),
-        text=each("--text", "text"),
-        settings=setting({**config["training"]["backbone"], "seconds": config["window"]["seconds"]}),
+        latents=repeat_option("--latents", "latents"),
+        text=repeat_option("--text", "text"),
+        settings=as_json({**config["training"]["backbone"], "seconds": config["window"]["seconds"]}),
         seed=config["seed"],
-        folder=below("models/backbone"),
+        folder=results_path("models/backbone"),
         device=config["device"],
         code=stage_version("train_backbone"),
     shell:
@@ -100,8 +100,8 @@ rule train_backbone:
 rule train_joint:
     input:
         manifest=f"<results>/manifests/{TRAIN_ON}.parquet",
-        latents=shards("features/{dataset}/latents/{shard}.arrow", TRAIN_ON),
-        video=shards("features/{dataset}/av_clip/{shard}.arrow", TRAIN_ON),
+        latents=all_shards("features/{dataset}/latents/{shard}.arrow", TRAIN_ON),
+        video=all_shards("features/{dataset}/av_clip/{shard}.arrow", TRAIN_ON),
         text=text_files(TRAIN_ON),
     output:
         model="<results>/models/joint/model.safetensors",
@@ -109,21 +109,21 @@ rule train_joint:
         loss="<results>/models/joint/loss.parquet",
     log:
         "<logs>/train_joint.log",
-    priority: 60
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/train_joint.tsv"
+    priority: PRIORITY["later"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=480,
         gpu=GPUS,
     params:
-        latents=each("--latents", "latents"),
-        text=each("--text", "text"),
-        video=each("--video", "video"),
-        settings=setting({**config["training"]["joint"], "seconds": config["window"]["seconds"]}),
+        latents=repeat_option("--latents", "latents"),
+        text=repeat_option("--text", "text"),
+        video=repeat_option("--video", "video"),
+        settings=as_json({**config["training"]["joint"], "seconds": config["window"]["seconds"]}),
         seed=config["seed"],
-        folder=below("models/joint"),
+        folder=results_path("models/joint"),
         device=config["device"],
         code=stage_version("train_joint"),
     shell:
@@ -135,28 +135,28 @@ rule train_joint:
 rule train_judge:
     input:
         manifest=f"<results>/manifests/{JUDGES_TRAIN_ON}.parquet",
-        frames=shards("features/{dataset}/frames/{shard}.arrow", JUDGES_TRAIN_ON),
-        mel=shards("features/{dataset}/mel/{shard}.arrow", JUDGES_TRAIN_ON),
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow", JUDGES_TRAIN_ON),
+        mel=all_shards("features/{dataset}/mel/{shard}.arrow", JUDGES_TRAIN_ON),
     output:
         model="<results>/models/judges/{judge}/model.safetensors",
         card="<results>/models/judges/{judge}/card.json",
         loss="<results>/models/judges/{judge}/loss.parquet",
     log:
         "<logs>/train_judge/{judge}.log",
-    priority: 65
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/train_judge/{judge}.tsv"
+    priority: PRIORITY["judges"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=240,
         gpu=GPUS,
     params:
-        frames=each("--frames", "frames"),
-        mel=each("--mel", "mel"),
-        settings=judge_settings,
+        frames=repeat_option("--frames", "frames"),
+        mel=repeat_option("--mel", "mel"),
+        settings=config_json("judges/{judge}"),
         seed=config["seed"],
-        folder=below("models/judges/{judge}"),
+        folder=results_path("models/judges/{judge}"),
         device=config["device"],
         code=stage_version("train_judge"),
     shell:
@@ -170,25 +170,25 @@ rule check_judges:
         judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         manifest=f"<results>/manifests/{JUDGES_CHECK_ON}.parquet",
         truth=f"<results>/world/{JUDGES_CHECK_ON}.truth.parquet",
-        frames=shards("features/{dataset}/frames/{shard}.arrow", JUDGES_CHECK_ON),
-        mel=shards("features/{dataset}/mel/{shard}.arrow", JUDGES_CHECK_ON),
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow", JUDGES_CHECK_ON),
+        mel=all_shards("features/{dataset}/mel/{shard}.arrow", JUDGES_CHECK_ON),
     output:
         "<results>/judges.json",
     log:
         "<logs>/check_judges.log",
-    priority: 50
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/check_judges.tsv"
+    priority: PRIORITY["checks"]
     threads: 1
     resources:
-        mem_mb=megabytes(4000),
+        mem_mb=scaled_memory(4000),
         runtime=60,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
-        frames=each("--frames", "frames"),
-        mel=each("--mel", "mel"),
-        settings=setting(config["judges_gate"]),
+        judges=results_path("models/judges"),
+        frames=repeat_option("--frames", "frames"),
+        mel=repeat_option("--mel", "mel"),
+        settings=as_json(config["judges_gate"]),
         seed=config["seed"],
         device=config["device"],
         code=stage_version("check_judges"),

@@ -13,20 +13,20 @@ rule embed_truth:
         ledger="<results>/embeddings/{dataset}/truth/{shard}/ledger.parquet",
     log:
         "<logs>/embed_truth/{dataset}.{shard}.log",
-    priority: 40
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/embed_truth/{dataset}.{shard}.tsv"
+    priority: PRIORITY["references"]
     threads: config["embed"]["pretrained"]["workers"] + 1
     resources:
-        mem_mb=megabytes(24000),
+        mem_mb=scaled_memory(24000),
         runtime=240,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
-        clips=below("clips/{dataset}/{shard}"),
+        judges=results_path("models/judges"),
+        clips=results_path("clips/{dataset}/{shard}"),
         shard=shard_argument,
-        settings=setting(config["embed"]["pretrained"]),
-        folder=below("embeddings/{dataset}/truth/{shard}"),
+        settings=as_json(config["embed"]["pretrained"]),
+        folder=results_path("embeddings/{dataset}/truth/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:
@@ -43,16 +43,16 @@ rule embed_text:
         "<results>/embeddings/{dataset}/text.parquet",
     log:
         "<logs>/embed_text/{dataset}.log",
-    priority: 40
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/embed_text/{dataset}.tsv"
+    priority: PRIORITY["references"]
     threads: 1
     resources:
-        mem_mb=megabytes(8000),
+        mem_mb=scaled_memory(8000),
         runtime=60,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
+        judges=results_path("models/judges"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:
@@ -70,19 +70,19 @@ rule embed_samples:
         index="<results>/embeddings/{dataset}/{system}/{shard}/index.parquet",
     log:
         "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
-    priority: 70
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/embed_samples/{dataset}.{system}.{shard}.tsv"
+    priority: PRIORITY["generation"]
     threads: config["embed"]["pretrained"]["workers"] + 1
     resources:
-        mem_mb=megabytes(24000),
+        mem_mb=scaled_memory(24000),
         runtime=480,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
+        judges=results_path("models/judges"),
         truth=truth_folders,
-        settings=setting(config["embed"]["pretrained"]),
-        folder=below("embeddings/{dataset}/{system}/{shard}"),
+        settings=as_json(config["embed"]["pretrained"]),
+        folder=results_path("embeddings/{dataset}/{system}/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:

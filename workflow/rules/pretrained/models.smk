@@ -4,6 +4,20 @@
 # published adapter with the backbone that it is compared with; and ImageBind, memory-mapped.
 
 
+def model_settings(wildcards):
+    """Settings of a pretrained model as JSON; a backbone's name becomes its folder."""
+    entry = PRETRAINED["models"][wildcards.model]
+    if entry.get("backbone"):
+        entry = {**entry, "backbone": f"{RESULTS}/models/{entry['backbone']}"}
+    return json.dumps(entry, sort_keys=True)
+
+
+def backbone_of_model(wildcards):
+    """Card of the backbone that a published adapter is compared with."""
+    backbone = PRETRAINED["models"][wildcards.model].get("backbone")
+    return [f"{RESULTS}/models/{backbone}/card.json"] if backbone else []
+
+
 rule register_model:
     input:
         backbone=backbone_of_model,
@@ -11,20 +25,20 @@ rule register_model:
         "<results>/models/{model}/card.json",
     log:
         "<logs>/register_model/{model}.log",
+    benchmark:
+        "<benchmarks>/register_model/{model}.tsv"
     wildcard_constraints:
         model="|".join(PRETRAINED["models"]),
-    priority: 100
-    conda:
-        "../../../environment.yml"
+    priority: PRIORITY["sources"]
     threads: 1
     resources:
-        mem_mb=megabytes(24000),
+        mem_mb=scaled_memory(24000),
         runtime=30,
     params:
         settings=model_settings,
         # One table of weights for models and judges.
         table=PRETRAINED["judges"].get("table") or "config/weights.tsv",
-        folder=below("models/{model}"),
+        folder=results_path("models/{model}"),
         code=stage_version("register_model"),
     shell:
         "cafa models register --settings {params.settings:q} --weights-table {params.table:q}"
@@ -36,20 +50,25 @@ rule register_judge:
         "<results>/models/judges/{judge}/card.json",
     log:
         "<logs>/register_judge/{judge}.log",
-    priority: 100
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/register_judge/{judge}.tsv"
+    priority: PRIORITY["sources"]
     threads: 1
     resources:
-        mem_mb=megabytes(8000),
+        mem_mb=scaled_memory(8000),
         runtime=30,
     params:
-        settings=setting(PRETRAINED["judges"]),
-        folder=below("models/judges/{judge}"),
+        settings=as_json(PRETRAINED["judges"]),
+        folder=results_path("models/judges/{judge}"),
         code=stage_version("register_judge"),
     shell:
         "cafa judges register {wildcards.judge} --settings {params.settings:q} --output {params.folder:q}"
         " 2>&1 | tee {log:q}"
+
+
+def canary_truth(wildcards):
+    """The same for the data set that the canaries of the judges use."""
+    return [word for folder in truth_shards(config["evaluate"]) for word in ("--truth", folder)]
 
 
 rule check_judges:
@@ -62,18 +81,18 @@ rule check_judges:
         "<results>/judges.json",
     log:
         "<logs>/check_judges.log",
-    priority: 50
-    conda:
-        "../../../environment.yml"
+    benchmark:
+        "<benchmarks>/check_judges.tsv"
+    priority: PRIORITY["checks"]
     threads: 1
     resources:
-        mem_mb=megabytes(16000),
+        mem_mb=scaled_memory(16000),
         runtime=60,
         gpu=GPUS,
     params:
-        judges=below("models/judges"),
+        judges=results_path("models/judges"),
         truth=canary_truth,
-        settings=setting({"thresholds": PRETRAINED["canary"]}),
+        settings=as_json({"thresholds": PRETRAINED["canary"]}),
         device=config["device"],
         code=stage_version("judge_canary"),
     shell:

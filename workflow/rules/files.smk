@@ -1,0 +1,174 @@
+"""Files, shards and kinds that rules of several stages ask for: input functions named after what they give. No rules here."""
+
+
+def of_backbone(kind, backbone):
+    """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another."""
+    return kind if backbone == "backbone" else f"{kind}_{backbone}"
+
+
+def caption_words(*_):
+    """Most words of a caption that the miniature's text encoder takes, as options; pretrained encoders cut."""
+    return [] if PRETRAINED else ["--caption-words", config["features"]["text"]["words"]]
+
+
+def ledgers_of(dataset):
+    """Ledgers of ingest and of the features of a data set."""
+    features = "features/{dataset}/encoded" if PRETRAINED else "features/{dataset}/media"
+    fetched = ["fetched/{dataset}"] if DATASETS[dataset]["kind"] == "published" else []
+    folders = [*fetched, "clips/{dataset}", *([features] if not PRETRAINED or features_of(dataset) else [])]
+    return [
+        f"{RESULTS}/{folder.format(dataset=dataset)}/{shard}.ledger.parquet"
+        for folder in folders
+        for shard in range(DATASETS[dataset]["shards"])
+    ]
+
+
+def shard_argument(wildcards):
+    """Shard of clips as `2/8`."""
+    return f"{wildcards.shard}/{DATASETS[wildcards.dataset]['shards']}"
+
+
+def prompts_if_any(wildcards):
+    """Prompt set of a data set that is evaluated."""
+    return f"{RESULTS}/prompts/{wildcards.dataset}.parquet" if "prompts" in DATASETS[wildcards.dataset] else []
+
+
+def video_kinds(system):
+    """Kinds of video features that a system sees."""
+    entry = SYSTEMS[system]
+    if entry["kind"] == "adapter":
+        return ADAPTERS.get(entry.get("adapter", "adapter"), {}).get("video", VIDEO_KINDS)
+    return VIDEO_KINDS if entry["kind"] == "joint" else []
+
+
+def text_files(dataset, backbone="backbone"):
+    """Feature files of a data set's captions, of the encoder of a backbone."""
+    folder = f"{RESULTS}/features/{dataset}/{of_backbone('text', backbone)}"
+    return [f"{folder}/{shard}.arrow" for shard in range(text_shard_count(dataset))]
+
+
+def judge_cards(wildcards):
+    """Cards of all judges."""
+    return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in config["judges"]]
+
+
+def text_shard_argument(wildcards):
+    """Shard of captions as `2/8`."""
+    return f"{wildcards.shard}/{text_shard_count(wildcards.dataset)}"
+
+
+def adapter_processes(wildcards):
+    """Processes that train an adapter, one per GPU."""
+    return ADAPTERS[wildcards.adapter].get("processes", 1)
+
+
+def feature_files(dataset, kind):
+    """Feature files of a data set's clips."""
+    return [f"{RESULTS}/features/{dataset}/{kind}/{shard}.arrow" for shard in range(DATASETS[dataset]["shards"])]
+
+
+def text_shard_count(dataset):
+    """Shards that the captions of a data set lie in."""
+    return DATASETS[dataset].get("text_shards", 1)
+
+
+def lists_of(build):
+    """Every list that the settings of a builder name."""
+    parts = [*build.get("lists", []), *build.get("labels", []), build.get("subset"), build.get("classes")]
+    return [part for part in parts if part]
+
+
+def list_name(part):
+    """Name of a list's file, from its path or address."""
+    return os.path.basename(os.path.normpath(part.get("path") or part["url"]))
+
+
+def list_file(part):
+    """Where a list is read from: the folder of lists, its own path where a file lies there, or where it is fetched to."""
+    if config["lists"]["folder"]:
+        return os.path.join(config["lists"]["folder"], list_name(part))
+    if part.get("path") and ("url" not in part or os.path.exists(part["path"])):
+        return part["path"]
+    return f"{RESULTS}/lists/{list_name(part)}"
+
+
+def fetched_lists():
+    """Lists that are fetched: name -> what the configuration says of it. One name must not have two addresses."""
+    found = {}
+    for entry in DATASETS.values():
+        for part in lists_of(entry["build"]) if entry["kind"] == "published" else []:
+            if "url" in part and list_file(part) == f"{RESULTS}/lists/{list_name(part)}":
+                first = found.setdefault(list_name(part), part)
+                if first["url"] != part["url"] or first.get("sha256") != part.get("sha256"):
+                    raise WorkflowError(
+                        f"two lists are called {list_name(part)}: {first['url']} and {part['url']}; give one another `path`"
+                    )
+    return found
+
+
+#: folder of features -> their kind, and the pretrained model whose encoder makes them
+ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
+ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
+
+
+def systems_of(dataset):
+    """Systems that are asked on a data set: those of its tables, and of the page of examples."""
+    tables = [entry for table, entry in config["tables"].items() if dataset_of(table) == dataset]
+    examples = config["examples"]["systems"] if dataset == config["evaluate"] else []
+    return {name for systems in [*(entry["systems"] for entry in tables), examples] for name in systems}
+
+
+def features_of(dataset):
+    """Folders of features that are made of a data set's clips, by one job for each shard: for adapters, and for systems."""
+    adapters = [entry for entry in ADAPTERS.values() if entry["train_on"] == dataset]
+    wanted = {of_backbone("latents", backbone_of(entry)) for entry in adapters}
+    wanted |= {kind for entry in adapters for kind in entry.get("video", VIDEO_KINDS)}
+    wanted |= {kind for name in systems_of(dataset) for kind in video_kinds(name)}
+    return [folder for folder in ENCODERS if folder in wanted]
+
+
+def embeddings_of(dataset, system):
+    """Embeddings of a system's samples: every shard, every judge."""
+    return expand(
+        "{results}/embeddings/{dataset}/{system}/{shard}/{judge}.parquet",
+        results=RESULTS,
+        dataset=dataset,
+        system=system,
+        shard=SAMPLE_SHARDS,
+        judge=config["judges"],
+    )
+
+
+def truth_shards(dataset):
+    """Folders of the embeddings of the clips themselves; at full size one for every shard of clips."""
+    folder = f"{RESULTS}/embeddings/{dataset}/truth"
+    return [f"{folder}/{shard}" for shard in range(DATASETS[dataset]["shards"])] if PRETRAINED else [folder]
+
+
+def truth_of(dataset):
+    """Embeddings of the clips themselves: every judge."""
+    files = [*(f"{judge}.parquet" for judge in config["judges"]), *(["video.arrow"] if PRETRAINED else [])]
+    return [f"{folder}/{file}" for folder in truth_shards(dataset) for file in files]
+
+
+def truth_embeddings(wildcards):
+    """Embeddings of the clips themselves, of the wildcard's data set."""
+    return truth_of(wildcards.dataset)
+
+
+def truth_folders(wildcards):
+    """Folders of the embeddings of the clips themselves, as options."""
+    return [word for folder in truth_shards(wildcards.dataset) for word in ("--truth", folder)]
+
+
+def samples_of(dataset, systems):
+    """Indices of the samples of some systems."""
+    return [f"{RESULTS}/samples/{dataset}/{name}/{shard}.parquet" for name in systems for shard in SAMPLE_SHARDS]
+
+
+def judged_of(dataset, systems):
+    """Indices of samples as the judges saw them: at full size a sample can still be lost when it is judged."""
+    if not PRETRAINED:
+        return samples_of(dataset, systems)
+    folder = f"{RESULTS}/embeddings/{dataset}"
+    return [f"{folder}/{name}/{shard}/index.parquet" for name in systems for shard in SAMPLE_SHARDS]
