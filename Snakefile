@@ -1,7 +1,9 @@
+# The workflow lies in workflow/; this file lets `snakemake` find it from the root of a checkout.
 include: "workflow/Snakefile"
 
 
-rule all:
+# `include` does not take over the default target of a file.
+rule default:
     default_target: True
     input:
-        targets(),
+        rules.all.input,

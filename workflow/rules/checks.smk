@@ -7,10 +7,9 @@ from cafa.common.provenance import project_root
 
 def check_names():
     """Refuse a configuration whose names point nowhere, before any rule is looked at."""
-    if project_root() != Path(workflow.basedir).resolve():
+    if project_root() != REPOSITORY:
         raise WorkflowError(
-            f"`cafa` is installed from {project_root()}, but this Snakefile lies in {workflow.basedir}: "
-            "run `pip install -e .` here"
+            f"`cafa` is installed from {project_root()}, but these rules lie in {REPOSITORY}: run `pip install -e .` there"
         )
     for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
         if config[role] not in DATASETS:

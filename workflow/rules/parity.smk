@@ -11,7 +11,7 @@ WITNESS_SCRIPTS = (
 
 rule ask_witnesses:
     input:
-        scripts=expand("workflow/scripts/{name}.py", name=WITNESS_SCRIPTS),
+        scripts=expand(f"{REPOSITORY}/workflow/scripts/{{name}}.py", name=WITNESS_SCRIPTS),
     output:
         answers="<results>/parity/answers.npz",
         about="<results>/parity/about.json",
@@ -27,7 +27,7 @@ rule ask_witnesses:
         runtime=60,
     params:
         folder=results_path("parity"),
-        root=workflow.basedir,
+        root=REPOSITORY,
         code=stage_version("parity_answers"),
     shell:
         # PATH begins with our own environment, so theirs is named in full: by conda, or in REFERENCE_PYTHON.
