@@ -51,7 +51,7 @@ def rules_to_run(folder: Path, arguments: list[str]) -> dict[str, int]:
     if "Nothing to be done" in text:
         return {}
     counts = re.findall(r"^(\w+) +(\d+)$", text.rpartition("Job stats:")[2], re.MULTILINE)
-    return {name: int(count) for name, count in counts if name not in ("total", "all")}
+    return {name: int(count) for name, count in counts if name not in ("total", "all", "default")}
 
 
 def other_words(text: str) -> str:

@@ -51,7 +51,8 @@ def table_ledgers(wildcards):
 
 def published_values(wildcards):
     """The paper's values for a table, where the configuration names them."""
-    return config["tables"][wildcards.table].get("published") or []
+    published = config["tables"][wildcards.table].get("published")
+    return beside_rules(published) if published else []
 
 
 def table_settings(wildcards):
@@ -134,7 +135,8 @@ def trained_cards(wildcards):
 
 def published_costs(wildcards):
     """The paper's training costs, where the configuration names them."""
-    return config["costs"].get("published") or []
+    published = config["costs"].get("published")
+    return beside_rules(published) if published else []
 
 
 rule make_cost_table:
