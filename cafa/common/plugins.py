@@ -10,7 +10,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +26,12 @@ def plugin_names() -> list[str]:
     named = {name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()}
     installed = {entry.value.partition(":")[0] for entry in importlib.metadata.entry_points(group=GROUP)}
     return sorted(named | installed)
+
+
+def use_plugins(names: Iterable[str]) -> None:
+    """Name modules as plugins, for this process and those that it starts, and import them."""
+    os.environ[VARIABLE] = ",".join(names)
+    load_plugins()
 
 
 def load_plugins() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.utils import min_version, update_config, validate
 
 from cafa.models.registry import BACKBONES as BACKBONE_KINDS
-from cafa.common.plugins import load_plugins
+from cafa.common.plugins import use_plugins
 from cafa.common.stages import stage_of_samples, stage_version
 
 min_version("9.27.1")
@@ -29,8 +29,7 @@ configfile: beside_rules("config/config.yaml")
 
 # Before any registry is asked: modules of other people, which register what they bring. Jobs get them by `PREFIX`.
 if config.get("plugins"):
-    os.environ["CAFA_PLUGINS"] = ",".join(config["plugins"])
-    load_plugins()
+    use_plugins(config["plugins"])
 
 validate(config, "../schemas/config.schema.yaml", set_default=False)
 
