@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from cafa.common.files import sha256_file
-from cafa.common.provenance import project_root
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 from cafa.models.weights import COLUMNS, read_weight_sources
 from metrics.encoders.clap.encoders import ClapNetwork, clap_config, front_end_tables
@@ -135,7 +134,7 @@ def imagebind_names() -> dict[str, Tensor]:
 def write_table(folder: Path, digests: bool = True) -> Path:
     """The project's table of weights with the SHA-256 of the files in a folder, or with none."""
     lines = []
-    for source in read_weight_sources(project_root() / "config" / "weights.tsv").values():
+    for source in read_weight_sources().values():
         file = weights_path(folder, source)
         sha256 = sha256_file(file) if digests and file.is_file() else ""
         size = str(file.stat().st_size) if sha256 else ""

@@ -39,7 +39,7 @@ DEFAULT_SECONDS = 8.0
 )  # fmt: skip
 @click.option(
     "--weights-table", type=click.Path(path_type=Path), default=None,
-    help="table of weights  [default: config/weights.tsv beside the package]",
+    help="table of weights  [default: the package's own]",
 )  # fmt: skip
 @click.option("--unverified", is_flag=True, help="accept weights for which that table has no SHA-256")
 @click.option(
@@ -111,11 +111,10 @@ def command(
     if judges == "miniature":
         panel = _miniature(weights or Path("results/models/judges"), check, needed, seconds, device)
     else:
-        from cafa.common.provenance import project_root
         from cafa.models.weights import read_weight_sources
         from metrics.judges.published import load_real
 
-        sources = read_weight_sources(weights_table or project_root() / "config" / "weights.tsv")
+        sources = read_weight_sources(weights_table)
         panel = load_real(
             weights or Path("weights"), sources, needed, seconds or DEFAULT_SECONDS,
             whole_file_for_imagebind=whole_file_for_imagebind, device=device, unverified=unverified,

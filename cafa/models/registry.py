@@ -114,7 +114,7 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     output : path
         Model folder; gets ``card.json``.
     weights_table : path, optional
-        ``config/weights.tsv``: files whose published address it lists with a size or a SHA-256 must have these.
+        Table of weights: files whose published address it lists with a size or a SHA-256 must have these.
         A digest in the settings comes before it.
 
     Returns

@@ -1,7 +1,7 @@
 """Weights of the judges: found, checked and loaded without surprises.
 
 A file is read by :mod:`cafa.models.checkpoint_reader`, which runs nothing that it holds; its SHA-256 is always
-computed and returned, and compared with the row of ``config/weights.tsv`` where that row has one.
+computed and returned, and compared with the row of the table of weights where that row has one.
 Loading into a network is strict: names that are deliberately not used are listed by the caller, and any
 other name, missing tensor or shape is an error.
 """
@@ -9,6 +9,7 @@ other name, missing tensor or shape is an error.
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import torch
@@ -40,7 +41,7 @@ OPTIONAL = ("bytes",)
 
 @dataclass(frozen=True)
 class WeightSource:
-    """One row of ``config/weights.tsv``: where a weights file comes from and under which terms.
+    """One row of a table of weights: where a weights file comes from and under which terms.
 
     ``sha256`` is None where the publisher gives none and nobody has recorded one yet; ``bytes``, the size of the file,
     is None where it is not known. The row of a file that `cafa models convert` made is named after that file, which the
@@ -64,16 +65,29 @@ class Checkpoint:
     sha256: str
 
 
-def read_weight_sources(table: Path) -> dict[str, WeightSource]:
-    """Read ``weights.tsv`` into rows by name.
+def packaged_table() -> Path:
+    """The table of weights that comes with the package: every published file that models and judges are made of."""
+    return Path(str(resources.files("cafa.models").joinpath("weights.tsv")))
+
+
+def read_weight_sources(table: Path | None = None) -> dict[str, WeightSource]:
+    """Read a table of weights into rows by name.
+
+    Parameters
+    ----------
+    table : Path, optional
+        Tab-separated, with the columns `COLUMNS`; None: :func:`packaged_table`.
 
     Raises
     ------
     InputError
-        If columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal digits, or a size is no
+        If there is no such file, columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal digits, or a size is no
         number.
     """
+    table = packaged_table() if table is None else table
     sources: dict[str, WeightSource] = {}
+    if not table.is_file():
+        raise InputError(f"there is no table of weights at {table}")
     with table.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         if tuple(reader.fieldnames or ()) not in (COLUMNS, tuple(name for name in COLUMNS if name not in OPTIONAL)):
@@ -143,7 +157,7 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
             )
         raise WeightsError(
             f"weights {source.name}: no SHA-256 is recorded to check {path} against. Record the SHA-256 of a "
-            f'file you trust in config/weights.tsv, or accept this one (--unverified; in settings "unverified": true)'
+            f'file you trust in a table of weights, or accept this one (--unverified; in settings "unverified": true)'
         )
     require_size(path, source)
     digest = sha256_file(path)

@@ -25,7 +25,7 @@ def findings_of_models(models: Mapping[str, PretrainedModel], table: Path | None
     models : mapping of str to PretrainedModel
         Settings by name.
     table : path, optional
-        ``config/weights.tsv``.
+        A table of weights, as :func:`cafa.models.weights.read_weight_sources` reads it.
     hashed : bool
         Compute the SHA-256 of large files too.
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cafa.common.provenance import project_root
 from cafa.models.weights import WeightSource, read_weight_sources
 from metrics.judges.published_networks import WEIGHTS_OF, weights_path
 from metrics.judges.registry import PretrainedSettings
@@ -31,7 +30,7 @@ def files_of_judges(judges: Collection[str], settings: PretrainedSettings) -> It
     ------
     JudgeFile
     """
-    sources = read_weight_sources(settings.table or project_root() / "config" / "weights.tsv")
+    sources = read_weight_sources(settings.table)
     for judge in judges:
         network, *_ = WEIGHTS_OF[judge]
         for name in WEIGHTS_OF[judge]:

@@ -193,7 +193,7 @@ def load_real(
     Parameters
     ----------
     folder : path
-        Holds the files of ``config/weights.tsv`` under their published names.
+        Holds the files of the table of weights under their published names.
     sources : mapping of str to WeightSource
         Rows of that table.
     judges : collection of str

@@ -16,7 +16,7 @@ from metrics.encoders.panns import PannsEncoder
 from metrics.encoders.synchformer import encoders as synchformer
 from metrics.encoders.synchformer.encoders import SynchformerAudioEncoder, SynchformerJudge, SynchformerVideoEncoder
 
-#: judge -> names in config/weights.tsv; the first is that of the network
+#: judge -> names in the table of weights; the first is that of the network
 WEIGHTS_OF: dict[str, tuple[str, ...]] = {
     "classifier": ("panns_cnn14_16k",),
     "clap": ("laion_clap", "roberta_vocab", "roberta_merges"),
@@ -43,7 +43,7 @@ class RealEncoders:
 
 
 def weights_path(folder: Path, source: WeightSource) -> Path:
-    """Where a file of ``config/weights.tsv`` is expected: its published name, or ``<name>.safetensors``."""
+    """Where a file of the table of weights is expected: its published name, or ``<name>.safetensors``."""
     converted = folder / f"{source.name}.safetensors"
     return converted if converted.is_file() else folder / unquote(PurePosixPath(urlsplit(source.url).path).name)
 

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import read_json, write_json
-from cafa.common.provenance import project_root
 from cafa.models.checkpoint_reader import origins_of
 from cafa.models.weights import WeightSource, read_weight_sources, require_file
 from metrics.judges.published_networks import EVERYTHING, WEIGHTS_OF, RealEncoders, find_weights, load_encoders, rows_of
@@ -31,7 +30,7 @@ class PretrainedSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: Path = Field(Path("weights"), description="folder of the files, under their published names")
-    table: Path | None = Field(None, description="table of weights; null: config/weights.tsv beside the package")
+    table: Path | None = Field(None, description="table of weights; null: the package's own, cafa/models/weights.tsv")
     unverified: bool = Field(False, description="accept files for which that table has no SHA-256")
     sizes: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="judge -> arguments of its networks that are not the published ones (tests)"
@@ -64,7 +63,7 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
     """
     if judge not in WEIGHTS_OF:
         raise InputError(f"no judge {judge!r}: use one of {', '.join(WEIGHTS_OF)}")
-    sources = read_weight_sources(settings.table or project_root() / "config" / "weights.tsv")
+    sources = read_weight_sources(settings.table)
     paths = find_weights(settings.weights, sources, [judge])
     sources = rows_of(paths, sources)
     network, *others = WEIGHTS_OF[judge]

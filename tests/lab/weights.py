@@ -1,7 +1,7 @@
 """Stand-ins of all published weights, under the names and in the places that config/paper.yaml gives them.
 
 Weights are random and shapes are small, but for PANNs, whose file has its published size. The digests of all files
-stand in a table of weights of its own, of the form of config/weights.tsv.
+stand in a table of weights of its own, of the form of cafa/models/weights.tsv.
 """
 
 import csv
@@ -48,7 +48,7 @@ def make_full_panns(file: Path) -> None:
 
 
 def make_all(folder: Path, full_panns: bool = True) -> dict[str, Any]:
-    """Write every file of config/weights.tsv that config/paper.yaml uses, and the table of their digests.
+    """Write every file of cafa/models/weights.tsv that config/paper.yaml uses, and the table of their digests.
 
     A folder that has them is left as it is: files of the layout before torch 1.6 are other bytes each time.
 
@@ -98,7 +98,7 @@ def write_table(folder: Path) -> Path:
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        for source in read_weight_sources(ROOT / "config/weights.tsv").values():
+        for source in read_weight_sources().values():
             row = asdict(source)
             if (file := place_of(folder, source.url)).is_file():
                 row |= {"sha256": sha256_file(file), "bytes": file.stat().st_size}

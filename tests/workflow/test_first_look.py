@@ -17,7 +17,7 @@ def run(tmp_path: Path, *arguments: str) -> str:
         "results": str(results), "device": "cpu",
         "pretrained": {
             "models": {"clip": {"source": str(tmp_path / "clip")}},
-            "judges": {"weights": str(tmp_path), "table": str(ROOT / "config/weights.tsv")},
+            "judges": {"weights": str(tmp_path)},
         },
     }  # fmt: skip
     (tmp_path / "change.yaml").write_text(yaml.safe_dump(change))

@@ -121,7 +121,7 @@ def needed_weights(by_rule, files):
         "models": {name: models[name] for name in models if used("register_model", name, f"{name}/card.json")},
         "judges": [name for name in config["judges"] if used("register_judge", name, f"judges/{name}/card.json")],
         "judge_settings": judges,
-        "weights_table": judges.get("table") or "config/weights.tsv",
+        "weights_table": judges.get("table"),
     }
 
 

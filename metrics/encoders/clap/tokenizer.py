@@ -43,7 +43,7 @@ def load_tokenizer(vocab: Path, merges: Path) -> "RobertaTokenizer":
         if not path.is_file():
             raise WeightsError(
                 f"tokenizer file {path} not found: download {path.name} of roberta-base "
-                f"(see config/weights.tsv) and put it there"
+                f"(see cafa/models/weights.tsv) and put it there"
             )
     lines = merges.read_text(encoding="utf-8").splitlines()
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]

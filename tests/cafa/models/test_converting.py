@@ -169,4 +169,4 @@ def test_a_table_gets_no_row_for_what_it_does_not_know(published: tuple[Path, di
     assert not (tmp_path / "own.safetensors").exists()
     made = cafa("models", "convert", other, tmp_path / "own.safetensors")
     assert made.exit_code == 0, made.output
-    assert "is no file of config/weights.tsv" in made.output
+    assert "is no file of the package's table of weights" in made.output

@@ -17,7 +17,6 @@ from torch import Tensor
 from cafa.cli import cli
 from cafa.common.errors import WeightsError
 from cafa.common.files import sha256_file
-from cafa.common.provenance import project_root
 from cafa.models.converting import convert
 from cafa.models.loading import load_registered_adapter
 from cafa.models.registry import (
@@ -171,7 +170,7 @@ def test_a_full_size_cnn14_in_its_published_form_gives_embeddings(tmp_path: Path
     tensors = deterministic_tensors(shapes) | front_end_tables(16000)
     file = tmp_path / "Cnn14_16k_mAP=0.438.pth"
     save_panns(file, tensors, clips_per_class=7260)
-    row = read_weight_sources(project_root() / "config" / "weights.tsv")["panns_cnn14_16k"]
+    row = read_weight_sources()["panns_cnn14_16k"]
     assert row.bytes is not None
     assert file.stat().st_size == pytest.approx(row.bytes, rel=0.01)
     own = dataclasses.replace(row, sha256=sha256_file(file), bytes=file.stat().st_size)

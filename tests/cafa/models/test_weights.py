@@ -32,7 +32,7 @@ def write_table(path: Path, *rows: tuple[str, ...]) -> Path:
 
 
 def test_the_projects_table_is_valid_and_names_every_judge():
-    rows = read_weight_sources(Path(__file__).parents[3] / "config" / "weights.tsv")
+    rows = read_weight_sources()
     assert {"panns_cnn14_16k", "laion_clap", "imagebind_huge", "synchformer", "roberta_vocab"} <= set(rows)
     for row in rows.values():
         assert row.url.startswith("https://")

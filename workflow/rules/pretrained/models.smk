@@ -3,6 +3,9 @@
 # nothing is downloaded. Memory: that of the largest, Stable Audio Open with its text encoder and beside it, once, the
 # published adapter with the backbone that it is compared with; and ImageBind, memory-mapped.
 
+#: a table of weights of one's own; that of the package counts by the version of the stage
+WEIGHTS_TABLE = PRETRAINED["judges"].get("table")
+
 
 def model_settings(wildcards):
     """Settings of a pretrained model as JSON; a backbone's name becomes its folder."""
@@ -21,6 +24,7 @@ def backbone_of_model(wildcards):
 rule register_model:
     input:
         backbone=backbone_of_model,
+        table=WEIGHTS_TABLE or [],
     output:
         "<results>/models/{model}/card.json",
     log:
@@ -37,15 +41,17 @@ rule register_model:
     params:
         settings=model_settings,
         # One table of weights for models and judges.
-        table=PRETRAINED["judges"].get("table") or "config/weights.tsv",
+        table=["--weights-table", WEIGHTS_TABLE] if WEIGHTS_TABLE else [],
         folder=results_path("models/{model}"),
         code=stage_version("register_model"),
     shell:
-        "cafa models register --settings {params.settings:q} --weights-table {params.table:q}"
+        "cafa models register --settings {params.settings:q} {params.table:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule register_judge:
+    input:
+        table=WEIGHTS_TABLE or [],
     output:
         "<results>/models/judges/{judge}/card.json",
     log:
