@@ -9,16 +9,17 @@ from cafa.cli.options import (
     device_option,
     files,
     folder,
+    object_option,
     resume_options,
-    settings_option,
     shard_option,
     threads_option,
     writable,
 )
-from cafa.common.errors import InputError
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
-judging_option = settings_option("metrics.embedding.published.JudgingSettings (pretrained judges)")
+judging_option = object_option(
+    "--settings", help="fields of metrics.embedding.published.JudgingSettings (pretrained judges)"
+)
 
 
 def frames_option(help: str) -> Any:
@@ -35,20 +36,6 @@ def command() -> None:
     """
 
 
-def _pretrained(judges: Path, needed: dict[str, object], unused: dict[str, object]) -> bool:
-    """Whether the judges are pretrained; the options that they need must be given, and the others must not."""
-    from metrics.judges.registry import are_pretrained
-
-    pretrained = are_pretrained(judges)
-    wanted, not_wanted = (needed, unused) if pretrained else (unused, needed)
-    kind = "pretrained" if pretrained else "trained here"
-    if missing := [name for name, value in wanted.items() if not value]:
-        raise InputError(f"the judges in {judges} are {kind}: give {', '.join(missing)}")
-    if given := [name for name, value in not_wanted.items() if value]:
-        raise InputError(f"the judges in {judges} are {kind}: leave out {', '.join(given)}")
-    return pretrained
-
-
 @command.command()
 @judges_option
 @frames_option("feature file of the clips' frames")
@@ -63,29 +50,22 @@ def _pretrained(judges: Path, needed: dict[str, object], unused: dict[str, objec
 @device_option
 @resume_options
 def truth(
-    judges: Path, frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, clips: Path | None,
-    ingest_ledger: Path | None, shard: tuple[int, int], settings: str, output_folder: Path, device: str,
-) -> None:  # fmt: skip
+    judges: Path,
+    frames: tuple[str, ...],
+    mel: tuple[str, ...],
+    manifest: str,
+    clips: Path | None,
+    ingest_ledger: Path | None,
+    shard: tuple[int, int],
+    settings: dict[str, Any],
+    output_folder: Path,
+    device: str,
+) -> None:
     """Embed the clips' own sound and pictures."""
-    from cafa.data.manifest import read_manifest
+    from metrics.embedding.from_files import ClipInputs, Judging, embed_clips
 
-    new = {"--clips": clips, "--ingest-ledger": ingest_ledger}
-    if _pretrained(judges, new, {"--frames": frames, "--mel": mel}):
-        from metrics.embedding.published import JudgingSettings, judge_truth
-
-        assert clips is not None
-        assert ingest_ledger is not None
-        parsed = JudgingSettings.model_validate_json(settings)
-        table = read_manifest(manifest)
-        click.echo(judge_truth(judges, table, clips, ingest_ledger, shard, parsed, output_folder, device), err=True)
-        return
-    from metrics.embedding.miniature import embed_truth
-    from metrics.encoders.miniature.all import MicroJudges
-
-    loaded = MicroJudges(judges, device)
-    absent = embed_truth(loaded, list(map(Path, frames)), list(map(Path, mel)), read_manifest(manifest), output_folder)
-    if absent:
-        click.echo(f"{len(absent)} clips have no features (their ledger says why): {', '.join(absent[:5])}", err=True)
+    inputs = ClipInputs(manifest, frames, mel, clips, ingest_ledger, shard)
+    click.echo(embed_clips(Judging(judges, device, settings), inputs, output_folder), err=True)
 
 
 @command.command()
@@ -96,19 +76,9 @@ def truth(
 @device_option
 def text(judges: Path, prompts: str, output: Path, device: str) -> None:
     """Embed every caption of a prompt set."""
-    from cafa.data.prompts import read_prompts
+    from metrics.embedding.from_files import Judging, embed_captions
 
-    rows = read_prompts(prompts)
-    captions = [*rows["caption"], *rows["own_caption"]]
-    if _pretrained(judges, {}, {}):
-        from metrics.embedding.published import judge_text
-
-        judge_text(judges, captions, output, device)
-        return
-    from metrics.embedding.miniature import embed_text
-    from metrics.encoders.miniature.all import MicroJudges
-
-    embed_text(MicroJudges(judges, device), captions, output)
+    embed_captions(Judging(judges, device), prompts, output)
 
 
 @command.command()
@@ -123,18 +93,18 @@ def text(judges: Path, prompts: str, output: Path, device: str) -> None:
 @device_option
 @resume_options
 def samples(
-    judges: Path, index: Path, frames: tuple[str, ...], batch_size: int, truth: tuple[str, ...], settings: str,
-    output_folder: Path, device: str,
-) -> None:  # fmt: skip
+    judges: Path,
+    index: Path,
+    frames: tuple[str, ...],
+    batch_size: int,
+    truth: tuple[str, ...],
+    settings: dict[str, Any],
+    output_folder: Path,
+    device: str,
+) -> None:
     """Embed one shard of a system's samples."""
-    if _pretrained(judges, {"--truth": truth}, {"--frames": frames}):
-        from metrics.embedding.published import JudgingSettings, judge_samples
+    from metrics.embedding.from_files import Judging, embed_sounds
 
-        parsed = JudgingSettings.model_validate_json(settings)
-        found = judge_samples(judges, index, list(map(Path, truth)), parsed, output_folder, device)
-        click.echo(found, err=True)
-        return
-    from metrics.embedding.miniature import embed_samples
-    from metrics.encoders.miniature.all import MicroJudges
-
-    embed_samples(MicroJudges(judges, device), index, list(map(Path, frames)), batch_size, output_folder)
+    judging = Judging(judges, device, settings)
+    found = embed_sounds(judging, index, output_folder, frames=frames, clips=truth, batch_size=batch_size)
+    click.echo(found, err=True)

@@ -1,14 +1,18 @@
 """`cafa examples`: a page of playable examples in one file."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cafa.cli.options import files, folder, settings_option, shards_option, writable
+from cafa.cli.options import files, folder, shards_option, validated_settings, writable
+
+if TYPE_CHECKING:
+    from cafa.generation.examples import ExamplesSettings
 
 
 @click.command()
-@settings_option("cafa.generation.examples.ExamplesSettings")
+@validated_settings("cafa.generation.examples.ExamplesSettings")
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @folder("--clips", help="normalised clips of the data set")
 @folder("--samples-folder", help="holds <system>/<shard>.parquet and the sounds")
@@ -17,16 +21,18 @@ from cafa.cli.options import files, folder, settings_option, shards_option, writ
 @files("--system", required=False, help="system to show, in the place of `systems` of the settings")
 @click.option("--output", type=click.Path(path_type=Path), required=True, callback=writable, help="HTML to write")
 def command(
-    settings: str, prompts: Path, clips: Path, samples_folder: Path, shards: int | None, clip_shards: int | None,
-    system: tuple[str, ...], output: Path,
-) -> None:  # fmt: skip
+    settings: "ExamplesSettings",
+    prompts: Path,
+    clips: Path,
+    samples_folder: Path,
+    shards: int | None,
+    clip_shards: int | None,
+    system: tuple[str, ...],
+    output: Path,
+) -> None:
     """Write one HTML file that plays clips under several prompts, by several systems."""
-    from cafa.data.prompts import read_prompts
-    from cafa.generation.examples import ExampleSources, ExamplesSettings, write_examples
+    from cafa.generation.examples import ExampleSources
+    from cafa.generation.examples_page import make_examples_page
 
-    parsed = ExamplesSettings.model_validate_json(settings)
-    if system:
-        parsed = parsed.model_copy(update={"systems": system})
     sources = ExampleSources(clips, samples_folder, clip_shards, shards)
-    count = write_examples(read_prompts(prompts), sources, parsed, output)
-    click.echo(f"{output}: {count} videos")
+    click.echo(make_examples_page(prompts, sources, settings, output, system))

@@ -12,9 +12,6 @@ from cafa.cli.options import (
     separator_option,
     writable,
 )
-from cafa.common.errors import InputError
-from cafa.common.ledger import copy_for_message, why
-from cafa.data.manifest import RowRules, build_manifest
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -39,15 +36,20 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @follow_links_option
 @caption_words_option
 def command(
-    source: str, root: Path, output: str, refused: str, column: dict[str, str], default: dict[str, str],
-    encoding: str | None, separator: str | None, follow_links: bool, caption_words: int | None,
-) -> None:  # fmt: skip
+    source: str,
+    root: Path,
+    output: str,
+    refused: str,
+    column: dict[str, str],
+    default: dict[str, str],
+    encoding: str | None,
+    separator: str | None,
+    follow_links: bool,
+    caption_words: int | None,
+) -> None:
     """Validate a table of clips; refused rows are named with line and reason."""
-    accepted, rejected = build_manifest(
-        source, root, output, refused, columns=column, defaults=default, encoding=encoding, separator=separator,
-        rules=RowRules(follow_links, caption_words),
-    )  # fmt: skip
-    click.echo(f"{accepted} clips accepted, {rejected} refused")
-    if not accepted:
-        reasons = f": {why(refused)} (cafa ledger {copy_for_message(refused)})" if rejected else ": it has no row"
-        raise InputError(f"no clip of {source} can be used{reasons}")
+    from cafa.data.manifest import RowRules
+    from cafa.data.manifest_file import ClipTable, make_manifest
+
+    table = ClipTable(source, root, column, default, encoding, separator)
+    click.echo(make_manifest(table, output, refused, RowRules(follow_links, caption_words)))

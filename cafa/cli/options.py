@@ -1,5 +1,6 @@
 """Options shared by the verbs, so that the same thing is always called the same."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +8,16 @@ from typing import Any
 
 import click
 
-from cafa.common.devices import check_device
+from cafa.cli.settings import JsonObject, Settings, SettingsText
+from cafa.common.devices import check_device, torch_threads
 from cafa.common.gpus import DEAL, take_gpus
 from cafa.common.resume import VARIABLE
 from cafa.common.shards import parse_shard
 from cafa.common.writing_errors import check_writable
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+#: where the number of threads is noted between parsing and the call
+THREADS = "cafa.threads"
 
 
 def writable(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -23,9 +27,18 @@ def writable(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     return value
 
 
-def files(name: str, *, required: bool = True, help: str, callback: Callable[..., Any] | None = None) -> Decorator:
-    """Option that may be given several files, each after its own flag."""
-    return click.option(name, multiple=True, required=required, callback=callback, help=f"{help}; may be repeated")
+def files(
+    name: str,
+    *,
+    required: bool = True,
+    help: str,
+    callback: Callable[..., Any] | None = None,
+    paths: bool = False,
+) -> Decorator:
+    """Option that may be given several files, each after its own flag; as strings, or with `paths` as paths."""
+    kind = click.Path(path_type=Path) if paths else None
+    help = f"{help}; may be repeated"
+    return click.option(name, multiple=True, required=required, callback=callback, type=kind, help=help)
 
 
 def folder(name: str, *, help: str) -> Decorator:
@@ -34,9 +47,22 @@ def folder(name: str, *, help: str) -> Decorator:
     return click.option(name, required=True, type=click.Path(path_type=Path), callback=callback, help=help)
 
 
-def settings_option(model: str) -> Decorator:
-    """Option ``--settings`` holding a JSON object validated by the named model."""
-    return click.option("--settings", default="{}", help=f"JSON object, fields of {model}")
+def settings_option(model: str, *, required: bool = False) -> Decorator:
+    """Option ``--settings`` as the text of a JSON object with the fields of the named model; a file is read."""
+    help = f"JSON object, or a file of JSON or YAML, with the fields of {model}"
+    default = None if required else "{}"
+    return click.option("--settings", default=default, required=required, type=SettingsText(), help=help)
+
+
+def validated_settings(model: str, more: str = "", *, default: str | None = "{}") -> Decorator:
+    """Option ``--settings`` as an object of the named model, ``module.Name``."""
+    help = f"JSON object, or a file of JSON or YAML, with the fields of {model}{more}"
+    return click.option("--settings", default=default, type=Settings(model), help=help)
+
+
+def object_option(name: str, *, help: str) -> Decorator:
+    """Option that holds a JSON object of any fields, as a dict."""
+    return click.option(name, default="{}", type=JsonObject(), help=f"JSON object, or a file of JSON or YAML: {help}")
 
 
 def shards_option(what: str, name: str = "--shards") -> Decorator:
@@ -48,11 +74,27 @@ def _parse_shard(ctx: click.Context, param: click.Parameter, value: str) -> tupl
     return parse_shard(value)
 
 
-def _set_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    import torch
-
-    torch.set_num_threads(value)
+def _note_threads(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    ctx.meta[THREADS] = value
     return value
+
+
+def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Option ``--threads``: the command is called with so many threads of torch, and parsing sets none."""
+
+    @functools.wraps(command)
+    def with_threads(*args: Any, **kwargs: Any) -> Any:
+        with torch_threads(click.get_current_context().meta[THREADS]):
+            return command(*args, **kwargs)
+
+    return click.option(
+        "--threads",
+        default=1,
+        type=click.IntRange(1),
+        callback=_note_threads,
+        expose_value=False,
+        help="threads of a job; results are equal bit for bit only at equal counts",
+    )(with_threads)
 
 
 def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -63,10 +105,6 @@ def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 shard_option = click.option("--shard", default="0/1", callback=_parse_shard, help="index/count, index from 0")
 seed_option = click.option("--seed", required=True, type=int, help="base seed")
-threads_option = click.option(
-    "--threads", default=1, type=click.IntRange(1), callback=_set_threads, expose_value=False,
-    help="threads of a job; results are equal bit for bit only at equal counts",
-)  # fmt: skip
 
 
 def _answer(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

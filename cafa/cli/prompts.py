@@ -1,14 +1,19 @@
 """`cafa prompts`: choose clips and captions."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from cafa.cli.options import caption_words_option, files, seed_option, settings_option, writable
+from cafa.cli.options import caption_words_option, files, seed_option, validated_settings, writable
+
+if TYPE_CHECKING:
+    from cafa.data.prompts import PromptSettings
 
 
 @click.command()
 @click.option("--manifest", required=True, help="manifest of the data set")
 @files("--ledger", help="ledger of a stage that the clips must have passed")
-@settings_option("cafa.data.prompts.PromptSettings")
+@validated_settings("cafa.data.prompts.PromptSettings")
 @seed_option
 @caption_words_option
 @click.option("--output", required=True, callback=writable, help="prompt set to write")
@@ -22,7 +27,7 @@ from cafa.cli.options import caption_words_option, files, seed_option, settings_
 def command(
     manifest: str,
     ledger: tuple[str, ...],
-    settings: str,
+    settings: "PromptSettings",
     seed: int,
     output: str,
     excluded: str,
@@ -30,12 +35,16 @@ def command(
     caption_words: int | None,
 ) -> None:
     """Make the prompt set of a data set's test clips."""
-    from cafa.data.manifest import read_manifest
-    from cafa.data.prompt_files import publish
-    from cafa.data.prompts import PromptSettings, make_prompts, read_prompts
+    from cafa.data.prompt_set import write_prompt_set
 
-    parsed = PromptSettings.model_validate_json(settings)
-    counts = make_prompts(read_manifest(manifest), ledger, parsed, seed, output, excluded, caption_words)
-    click.echo(", ".join(f"{count} {protocol}" for protocol, count in counts.items()))
-    if published is not None:
-        click.echo(f"{published}: SHA-256 {publish(read_prompts(output), published)}")
+    made = write_prompt_set(
+        manifest,
+        ledger,
+        settings,
+        seed=seed,
+        output=output,
+        excluded=excluded,
+        published=published,
+        caption_words=caption_words,
+    )
+    click.echo(made)

@@ -21,20 +21,15 @@ from cafa.cli.options import files, writable
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, callback=writable, help="scores to write")
 def command(
-    system: str, prompts: Path, embeddings: tuple[str, ...], truth: tuple[str, ...], text: Path, index: tuple[str, ...],
+    system: str,
+    prompts: Path,
+    embeddings: tuple[str, ...],
+    truth: tuple[str, ...],
+    text: Path,
+    index: tuple[str, ...],
     output: Path,
-) -> None:  # fmt: skip
+) -> None:
     """Score a system's samples: CLAP, Acc, KL, IB, DeSync of every one."""
-    from cafa.common.files import whole
-    from cafa.data.prompts import read_prompts
-    from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
+    from metrics.tables.scores_file import ScoreInputs, write_scores
 
-    scores = score_system(
-        system,
-        read_prompts(prompts),
-        read_generated(embeddings),
-        read_truth(truth, text),
-        read_sample_index(index) if index else None,
-    )
-    with whole(output) as temporary:
-        scores.to_parquet(temporary, index=False)
+    write_scores(system, ScoreInputs(prompts, embeddings, truth, text, index), output)

@@ -1,22 +1,25 @@
 """`cafa table`: a table of systems by metrics, with intervals and a protocol card."""
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cafa.cli.options import files, folder, settings_option, shards_option, writable
-from cafa.common.errors import InputError
+from cafa.cli.options import files, folder, object_option, shards_option, validated_settings, writable
+
+if TYPE_CHECKING:
+    from metrics.tables.compute import TableSettings
 
 
 @click.command()
 @click.option("--name", required=True, help="name of the table, e.g. table1")
-@settings_option("metrics.tables.compute.TableSettings")
-@files("--scores", help="scores of one system")
+@validated_settings("metrics.tables.compute.TableSettings")
+@files("--scores", paths=True, help="scores of one system")
 @folder("--embeddings-folder", help="holds <system>/<shard>/<judge>.parquet")
 @files(
     "--truth",
     required=False,
+    paths=True,
     help="folder of the judges' embeddings of the clips, or of a shard of them [default: truth in that folder]",
 )
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
@@ -26,8 +29,8 @@ from cafa.common.errors import InputError
 )
 @shards_option("a system's samples")
 @click.option("--judges", type=click.Path(exists=True, path_type=Path), required=True, help="check of the judges")
-@files("--ledger", required=False, help="ledger of a stage before the samples")
-@click.option("--card-extra", default="{}", help="JSON object to record on the protocol card: seeds, settings")
+@files("--ledger", required=False, paths=True, help="ledger of a stage before the samples")
+@object_option("--card-extra", help="more to record on the protocol card: seeds, settings")
 @click.option(
     "--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, to print beside ours"
 )
@@ -51,23 +54,37 @@ from cafa.common.errors import InputError
     "--categories", type=click.Path(path_type=Path), callback=writable, help="metrics by category and by pair, to write"
 )
 def command(
-    name: str, settings: str, scores: tuple[str, ...], embeddings_folder: Path, truth: tuple[str, ...], prompts: Path,
-    samples_folder: Path, shards: int | None, judges: Path, ledger: tuple[str, ...], card_extra: str,
-    published: Path | None, csv: Path, markdown: Path, card: Path, differences: Path, categories: Path | None,
-) -> None:  # fmt: skip
+    name: str,
+    settings: "TableSettings",
+    scores: tuple[Path, ...],
+    embeddings_folder: Path,
+    truth: tuple[Path, ...],
+    prompts: Path,
+    samples_folder: Path,
+    shards: int | None,
+    judges: Path,
+    ledger: tuple[Path, ...],
+    card_extra: dict[str, Any],
+    published: Path | None,
+    csv: Path,
+    markdown: Path,
+    card: Path,
+    differences: Path,
+    categories: Path | None,
+) -> None:
     """Compute a table on the samples that all its systems have, and write it for machines and for people."""
-    from metrics.tables.compute import TableSettings
     from metrics.tables.write import TableInputs, TableOutputs, write_table
 
-    try:
-        extra = json.loads(card_extra)
-    except json.JSONDecodeError as error:
-        raise InputError(f"--card-extra must be a JSON object, got {card_extra!r}: {error}") from error
-    if not isinstance(extra, dict):
-        raise InputError(f"--card-extra must be a JSON object, got {card_extra!r}")
     inputs = TableInputs(
-        [Path(path) for path in scores], embeddings_folder, prompts, samples_folder, judges,
-        [Path(path) for path in ledger], published, [Path(path) for path in truth], shards,
-    )  # fmt: skip
+        scores=scores,
+        embeddings_folder=embeddings_folder,
+        prompts=prompts,
+        samples_folder=samples_folder,
+        judges=judges,
+        ledgers=ledger,
+        published=published,
+        truth=truth,
+        shards=shards,
+    )
     outputs = TableOutputs(csv, markdown, card, differences, categories)
-    write_table(name, TableSettings.model_validate_json(settings), inputs, outputs, extra)
+    write_table(name, settings, inputs, outputs, card_extra)

@@ -1,9 +1,7 @@
 """`cafa train`: fit the generator's models from cached features."""
 
-import os
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +11,17 @@ from cafa.cli.options import (
     folder,
     resume_options,
     seed_option,
-    settings_option,
     threads_option,
+    validated_settings,
     writable,
 )
-from cafa.common.folder_lock import only_writer_in
+
+if TYPE_CHECKING:
+    from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings
+    from cafa.training.adapter import AdapterTraining
+    from cafa.training.av_clip import AVClipTraining
+    from cafa.training.backbone import BackboneTraining
+    from cafa.training.joint import JointTraining
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
 text_option = files("--text", help="feature file of text states")
@@ -37,82 +41,73 @@ def command() -> None:
     """Train a model of the generator; an interrupted run continues exactly."""
 
 
-def _stores(**paths: tuple[str, ...]) -> dict[str, Any]:
-    from cafa.features.store import FeatureStore
-
-    return {name: FeatureStore(value) for name, value in paths.items()}
-
-
-def _manifest(path: str) -> Any:
-    from cafa.data.manifest import read_manifest
-
-    return read_manifest(path)
-
-
 @command.command()
 @files("--mel", help="feature file of log-mels")
 @manifest_option
 @click.option("--split", default="train", help="split to fit on")
-@settings_option("cafa.models.encoders.miniature_autoencoder.AutoencoderSettings")
+@validated_settings("cafa.models.encoders.miniature_autoencoder.AutoencoderSettings")
 @seed_option
 @output_option
-def autoencoder(mel: tuple[str, ...], manifest: str, split: str, settings: str, seed: int, output: Path) -> None:
+def autoencoder(
+    mel: tuple[str, ...], manifest: str, split: str, settings: "AutoencoderSettings", seed: int, output: Path
+) -> None:
     """Fit the autoencoder of log-mels (the seed is recorded; the fit draws nothing)."""
-    from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings, fit_autoencoder
-    from cafa.training.batches import clips_with_features
+    from cafa.training.from_files import train_autoencoder_from_files
 
-    store = _stores(mel=mel)["mel"]
-    clips = clips_with_features(_manifest(manifest), split, [store])["clip_id"]
-    card = {"seed": seed, "clips": len(clips), "inputs": {"mel": store.encoder_digest}}
-    parsed = AutoencoderSettings.model_validate_json(settings)
-    with only_writer_in(output):
-        fit_autoencoder((store[clip_id] for clip_id in clips), parsed, output, card)
+    train_autoencoder_from_files(settings, manifest, mel, split=split, seed=seed, output=output)
 
 
 @command.command("av-clip")
 @files("--frames", help="feature file of frames")
 @files("--mel", help="feature file of log-mels")
 @manifest_option
-@settings_option("cafa.training.av_clip.AVClipTraining")
+@validated_settings("cafa.training.av_clip.AVClipTraining")
 @seed_option
 @output_option
 @threads_option
 @device_option
 @resume_options
 def av_clip(
-    frames: tuple[str, ...], mel: tuple[str, ...], manifest: str, settings: str, seed: int, output: Path, device: str
+    frames: tuple[str, ...],
+    mel: tuple[str, ...],
+    manifest: str,
+    settings: "AVClipTraining",
+    seed: int,
+    output: Path,
+    device: str,
 ) -> None:
     """Train AV-CLIP contrastively on segments of video and sound."""
-    from cafa.training.av_clip import AVClipTraining, train_av_clip
+    from cafa.training.from_files import train_av_clip_from_files
+    from cafa.training.generator import TrainingRun
 
-    parsed = AVClipTraining.model_validate_json(settings)
-    stores = _stores(frames=frames, mel=mel)
-    with only_writer_in(output):
-        train_av_clip(parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device)
+    train_av_clip_from_files(settings, manifest, frames, mel, TrainingRun(seed, output, device))
 
 
 @command.command()
 @latents_option
 @text_option
 @manifest_option
-@settings_option("cafa.training.backbone.BackboneTraining")
+@validated_settings("cafa.training.backbone.BackboneTraining")
 @seed_option
 @output_option
 @threads_option
 @device_option
 @resume_options
 def backbone(
-    latents: tuple[str, ...], text: tuple[str, ...], manifest: str, settings: str, seed: int, output: Path, device: str
+    latents: tuple[str, ...],
+    text: tuple[str, ...],
+    manifest: str,
+    settings: "BackboneTraining",
+    seed: int,
+    output: Path,
+    device: str,
 ) -> None:
     """Train a text-to-audio backbone on sound and captions only."""
-    from cafa.training.backbone import BackboneTraining, train_backbone
+    from cafa.training.from_files import train_backbone_from_files
+    from cafa.training.generator import TrainingRun
+    from cafa.training.training_files import TrainingFiles
 
-    parsed = BackboneTraining.model_validate_json(settings)
-    stores = _stores(latents=latents, text=text)
-    with only_writer_in(output):
-        train_backbone(
-            parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
-        )
+    train_backbone_from_files(settings, TrainingFiles(manifest, latents, text), TrainingRun(seed, output, device))
 
 
 @command.command()
@@ -122,7 +117,7 @@ def backbone(
 @files("--video", help="feature file of video features (av_clip; for CAFA-C those of clip as well)")
 @text_option
 @manifest_option
-@settings_option("cafa.training.adapter.AdapterTraining")
+@validated_settings("cafa.training.adapter.AdapterTraining")
 @seed_option
 @output_option
 @processes_option
@@ -130,26 +125,36 @@ def backbone(
 @device_option
 @resume_options
 def adapter(
-    backbone: Path, start_from: Path | None, latents: tuple[str, ...], video: tuple[str, ...], text: tuple[str, ...],
-    manifest: str, settings: str, seed: int, output: Path, processes: int, device: str,
-) -> None:  # fmt: skip
+    backbone: Path,
+    start_from: Path | None,
+    latents: tuple[str, ...],
+    video: tuple[str, ...],
+    text: tuple[str, ...],
+    manifest: str,
+    settings: "AdapterTraining",
+    seed: int,
+    output: Path,
+    processes: int,
+    device: str,
+) -> None:
     """Train an adapter on a frozen backbone.
 
     Several processes share every batch and give the same result to rounding; they may also be started by torchrun
     (`torchrun ... -m cafa train adapter ...`), for several machines.
     """
-    import torch
+    from cafa.training.job import train_adapter_from_files
+    from cafa.training.training_files import TrainingFiles
 
-    from cafa.training.adapter import AdapterTraining
-    from cafa.training.job import AdapterJob
-
-    job = AdapterJob(
-        AdapterTraining.model_validate_json(settings), backbone, output, start_from, manifest, latents, text, video,
-        seed, device, torch.get_num_threads(),
-    )  # fmt: skip
-    # Of several processes that were launched together the first one holds the folder, for all.
-    with only_writer_in(output) if os.environ.get("RANK", "0") == "0" else nullcontext():
-        job.run_in(processes)
+    train_adapter_from_files(
+        settings,
+        backbone,
+        TrainingFiles(manifest, latents, text, video),
+        seed=seed,
+        output=output,
+        device=device,
+        start_from=start_from,
+        processes=processes,
+    )
 
 
 @command.command()
@@ -157,25 +162,28 @@ def adapter(
 @video_option
 @text_option
 @manifest_option
-@settings_option("cafa.training.joint.JointTraining")
+@validated_settings("cafa.training.joint.JointTraining")
 @seed_option
 @output_option
 @threads_option
 @device_option
 @resume_options
 def joint(
-    latents: tuple[str, ...], video: tuple[str, ...], text: tuple[str, ...], manifest: str, settings: str, seed: int,
-    output: Path, device: str,
-) -> None:  # fmt: skip
+    latents: tuple[str, ...],
+    video: tuple[str, ...],
+    text: tuple[str, ...],
+    manifest: str,
+    settings: "JointTraining",
+    seed: int,
+    output: Path,
+    device: str,
+) -> None:
     """Train a joint model of video and text from scratch."""
-    from cafa.training.joint import JointTraining, train_joint
+    from cafa.training.from_files import train_joint_from_files
+    from cafa.training.generator import TrainingRun
+    from cafa.training.training_files import TrainingFiles
 
-    parsed = JointTraining.model_validate_json(settings)
-    stores = _stores(latents=latents, text=text, video=video)
-    with only_writer_in(output):
-        train_joint(
-            parsed, _manifest(manifest), **stores, seed=seed, output=output, device=device, dataset=Path(manifest).stem
-        )
+    train_joint_from_files(settings, TrainingFiles(manifest, latents, text, video), TrainingRun(seed, output, device))
 
 
 @command.command()
@@ -194,4 +202,4 @@ def table(card: tuple[str, ...], published: Path | None, output: Path) -> None:
     """What trainings cost: steps, hardware, batch, GPU hours (the paper's Table 5), from their cards."""
     from cafa.training.cost_table import write_training_table
 
-    write_training_table([Path(path) for path in card], published, output)
+    write_training_table(card, published, output)

@@ -5,23 +5,11 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import folder, resume_options, seed_option, shard_option, writable
-from cafa.common.errors import InputError
-from cafa.common.files import whole
 
 
 @click.group()
 def command() -> None:
     """Plan and render clips whose events are seen and heard at known times."""
-
-
-def _shares(values: tuple[str, ...]) -> tuple[str, float]:
-    """Name of the main split, and the share of validation."""
-    pairs = [value.partition("=")[::2] for value in values]
-    shares = {name: float(share or 1) for name, share in pairs}
-    main = [name for name in shares if name != "validation"]
-    if len(main) != 1 or abs(sum(shares.values()) - 1) > 1e-9:
-        raise InputError(f"splits must be one of train or test, and validation if wanted, with sum 1: got {shares}")
-    return main[0], shares.get("validation", 0.0)
 
 
 @command.command()
@@ -35,15 +23,9 @@ def _shares(values: tuple[str, ...]) -> tuple[str, float]:
 @click.option("--truth", required=True, callback=writable, help="event times to write")
 def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: int, source: str, truth: str) -> None:
     """List the clips of a data set, and the true times of their events."""
-    from cafa.world import clips
+    from cafa.world.dataset import plan_dataset
 
-    main, validation = _shares(split)
-    held_out = round(validation * clips_per_category)
-    rows = clips.plan(dataset, clips_per_category, seed, main, held_out)
-    with whole(truth) as temporary:
-        clips.truth(rows["clip_id"].tolist(), seed).to_parquet(temporary, index=False)
-    with whole(source) as temporary:
-        rows.to_csv(temporary, index=False)
+    plan_dataset(dataset, clips_per_category, split, seed=seed, source=source, truth=truth)
 
 
 @command.command()
@@ -55,17 +37,6 @@ def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: in
 @resume_options
 def render(manifest: str, seed: int, shard: tuple[int, int], output_folder: Path, ledger: str) -> None:
     """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""
-    from cafa.common.folder_lock import only_writer_of
-    from cafa.common.ledger import ledger_row, write_ledger
-    from cafa.common.progress import progress
-    from cafa.common.shards import shard_of
-    from cafa.common.stages import stage_version
-    from cafa.data.manifest import read_manifest
-    from cafa.world.clips import render_shard
+    from cafa.world.dataset import render_dataset
 
-    clip_ids = [c for c in read_manifest(manifest)["clip_id"] if shard_of(c, shard[1]) == shard[0]]
-    journal, version = Path(ledger).with_suffix(".journal.jsonl"), stage_version("render_world")
-    with only_writer_of([ledger]):
-        render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, version)
-        write_ledger(ledger, [ledger_row(clip_id, "render") for clip_id in clip_ids])
-        journal.unlink()
+    render_dataset(manifest, seed=seed, shard=shard, output_folder=output_folder, ledger=ledger)

@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cafa.common.errors import InputError
 
@@ -91,3 +93,22 @@ def check_device(name: str) -> str:
     if result != 4:
         raise InputError(f"--device {name}: a sum of four ones gave {result} there: the device is faulty")
     return name
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads of the processor, and as many as before afterwards.
+
+    Parameters
+    ----------
+    count : int
+        At least 1. Results are equal bit for bit only at equal counts.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

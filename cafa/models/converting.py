@@ -130,8 +130,11 @@ def _in_one_order(file: Path) -> None:
         stream.write(text)
 
 
-def published_row(source: Path, table: Path) -> WeightSource | None:
-    """The row of a table whose published file has the name of `source`; None where no row has, or several have."""
+def published_row(source: Path, table: Path | None = None) -> WeightSource | None:
+    """The row whose published file has the name of `source`; None where no row has, or several have.
+
+    Of `table`, or of the package's own.
+    """
     rows = [row for row in read_weight_sources(table).values() if _published_name(row) == source.name]
     return rows[0] if len(rows) == 1 else None
 

@@ -81,8 +81,8 @@ def read_weight_sources(table: Path | None = None) -> dict[str, WeightSource]:
     Raises
     ------
     InputError
-        If there is no such file, columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal digits, or a size is no
-        number.
+        If there is no such file, columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal
+        digits, or a size is no number.
     """
     table = packaged_table() if table is None else table
     sources: dict[str, WeightSource] = {}

@@ -1,10 +1,10 @@
 """Training of an adapter on a frozen backbone: CAFA, CAFA-C, CAFA-TF, and the miniature's, by the same code."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -14,9 +14,16 @@ from cafa.diffusion.guidance import adapted_velocity
 from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.loading import ADAPTER, adapter_for
-from cafa.training.distributed import ALONE, WHOLE, Processes, Share
+from cafa.training.distributed import WHOLE, Share
 from cafa.training.frozen_backbone import FrozenBackbone, open_frozen, open_start, store_in_bf16
-from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+from cafa.training.generator import (
+    GeneratorTraining,
+    TrainingData,
+    TrainingRun,
+    condition_batch,
+    seeded,
+    train_generator,
+)
 from cafa.training.objective import velocity_loss
 
 #: Order in which the kinds of video features lie side by side.
@@ -33,30 +40,25 @@ class AdapterTraining(GeneratorTraining):
 
 
 def train_adapter(
-    settings: AdapterTraining, manifest: pd.DataFrame, backbone_folder: str | Path, latents: FeatureStore,
-    text: FeatureStore, video: Sequence[FeatureStore], *, seed: int, output: str | Path, device: str = "cpu",
-    start_from: str | Path | None = None, dataset: str = "", processes: Processes = ALONE,
-) -> None:  # fmt: skip
+    settings: AdapterTraining,
+    data: TrainingData,
+    backbone_folder: str | Path,
+    run: TrainingRun,
+    *,
+    start_from: str | Path | None = None,
+) -> None:
     """Train an adapter on a frozen backbone; it starts as a copy of the backbone's blocks, or from another adapter.
 
     Parameters
     ----------
     settings : AdapterTraining
-    manifest : DataFrame
+    data : TrainingData
+        Its video features are one store per kind: AV-CLIP, and CLIP for CAFA-C.
     backbone_folder : path
         Of a trained or a registered backbone.
-    latents, text : FeatureStore
-    video : sequence of FeatureStore
-        One per kind: AV-CLIP, and CLIP for CAFA-C.
-    seed : int
-    output : path
-        Model folder.
-    device : str
+    run : TrainingRun
     start_from : path, optional
         Model folder of the adapter whose weights (their moving average, if it has one) are the first; the phase before.
-    dataset : str
-        Name of the data set, for the card.
-    processes : Processes
 
     Raises
     ------
@@ -64,17 +66,17 @@ def train_adapter(
         If latents or text states are not of the encoders that the backbone was trained with, video features do not
         fit, or the adapter to start from is another.
     """
-    where = processes.device(device)
-    frozen = open_frozen(backbone_folder, where, latents.shape[0], settings.model.latents)
-    frozen.check(latents, text, settings.model.latents)
-    video = in_order(video, settings.model)
+    where = run.processes.device(run.device)
+    frozen = open_frozen(backbone_folder, where, data.latents.shape[0], settings.model.latents)
+    frozen.check(data.latents, data.text, settings.model.latents)
+    data = replace(data, video=in_order(data.video, settings.model))
     if settings.loop.bf16:
         store_in_bf16(frozen)
-    adapter = seeded(seed, lambda: adapter_for(frozen.denoiser, settings.model))
+    adapter = seeded(run.seed, lambda: adapter_for(frozen.denoiser, settings.model))
     adapter.copy_backbone(frozen.denoiser)
     extra: dict[str, Any] = {"backbone_sha256": frozen.weights_sha256, "backbone_model": frozen.name, "phases": []}
     if start_from is not None:
-        extra |= start(adapter, start_from, frozen, video)
+        extra |= start(adapter, start_from, frozen, data.video)
     adapter.gradient_checkpointing = settings.gradient_checkpointing != "none"
     frozen.denoiser.gradient_checkpointing = settings.gradient_checkpointing == "all"
 
@@ -87,9 +89,8 @@ def train_adapter(
         return {"loss": value}
 
     train_generator(
-        ADAPTER, adapter, loss, settings, manifest, latents, text, video, seed=seed, output=output, device=device,
-        code="train_adapter", extra=extra, dataset=dataset, processes=processes, silence=frozen.silence,
-    )  # fmt: skip
+        ADAPTER, adapter, loss, settings, data, run, code="train_adapter", extra=extra, silence=frozen.silence
+    )
 
 
 def in_order(video: Sequence[FeatureStore], settings: AdapterSettings) -> list[FeatureStore]:

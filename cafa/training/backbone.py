@@ -11,7 +11,14 @@ from cafa.common.errors import InputError
 from cafa.features.store import FeatureStore
 from cafa.models.loading import BACKBONE
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
-from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+from cafa.training.generator import (
+    GeneratorTraining,
+    TrainingData,
+    TrainingRun,
+    condition_batch,
+    seeded,
+    train_generator,
+)
 from cafa.training.objective import velocity_loss
 
 
@@ -39,7 +46,5 @@ def train_backbone(
         velocity = lambda z, t: model(z, t, conditioning)  # noqa: E731
         return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
 
-    train_generator(
-        BACKBONE, model, loss, settings, manifest, latents, text, [], seed=seed, output=output, device=device,
-        code="train_backbone", dataset=dataset,
-    )  # fmt: skip
+    data, run = TrainingData(manifest, latents, text, dataset=dataset), TrainingRun(seed, output, device)
+    train_generator(BACKBONE, model, loss, settings, data, run, code="train_backbone")

@@ -69,7 +69,7 @@ def training_table(cards: Mapping[str, Mapping[str, Any]], published: pd.DataFra
     return pd.DataFrame([[row.get(column, ABSENT) for column in COLUMNS] for row in rows], columns=list(COLUMNS))
 
 
-def write_training_table(cards: Sequence[Path], published: Path | None, output: Path) -> None:
+def write_training_table(cards: Sequence[str | Path], published: Path | None, output: Path) -> None:
     """Write the table as csv, and as Markdown beside it.
 
     Parameters
@@ -88,7 +88,7 @@ def write_training_table(cards: Sequence[Path], published: Path | None, output: 
     """
     if output.suffix != ".csv":
         raise InputError(f"the table is written to a .csv file, got {output}")
-    named = {path.resolve().parent.name: path for path in cards}
+    named = {Path(path).resolve().parent.name: path for path in cards}
     if len(named) < len(cards):
         raise InputError("two cards are of model folders of one name: rename one")
     paper = pd.read_csv(published, dtype=str, keep_default_na=False) if published else None

@@ -1,6 +1,7 @@
 """What the trainings of backbone, adapter and joint model have in common."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,47 @@ class GeneratorTraining(BaseModel):
     tensorboard: bool = Field(False, description="write loss curves for TensorBoard into the model folder")
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """What a generator model is trained on.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+    latents, text : FeatureStore
+    video : sequence of FeatureStore
+        For models that see, one per kind.
+    dataset : str
+        Name of the data set, for the card.
+    """
+
+    manifest: pd.DataFrame
+    latents: FeatureStore
+    text: FeatureStore
+    video: Sequence[FeatureStore] = ()
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How one training is run, and where its model goes.
+
+    Parameters
+    ----------
+    seed : int
+    output : path
+        Model folder.
+    device : str
+    processes : Processes
+        Those that train together; the main one writes.
+    """
+
+    seed: int
+    output: str | Path
+    device: str = "cpu"
+    processes: Processes = ALONE
+
+
 def seeded(seed: int, build: Callable[[], nn.Module]) -> Any:
     """Build a module with initial weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
@@ -46,9 +88,12 @@ def seeded(seed: int, build: Callable[[], nn.Module]) -> Any:
 
 
 def condition_batch(
-    condition: Callable[[Tensor, Tensor], Any], batch: dict[str, Tensor], settings: GeneratorTraining,
-    generator: torch.Generator, share: Share = WHOLE,
-) -> Any:  # fmt: skip
+    condition: Callable[[Tensor, Tensor], Any],
+    batch: dict[str, Tensor],
+    settings: GeneratorTraining,
+    generator: torch.Generator,
+    share: Share = WHOLE,
+) -> Any:
     """Conditioning of a batch, with captions dropped at random.
 
     Parameters
@@ -71,11 +116,17 @@ def condition_batch(
 
 
 def train_generator(
-    kind: str, model: nn.Module, loss: Callable[..., dict[str, Tensor]], settings: GeneratorTraining,
-    manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore], *, seed: int,
-    output: str | Path, device: str, code: str, extra: dict[str, Any] | None = None, dataset: str = "",
-    processes: Processes = ALONE, silence: Silence | None = None,
-) -> None:  # fmt: skip
+    kind: str,
+    model: nn.Module,
+    loss: Callable[..., dict[str, Tensor]],
+    settings: GeneratorTraining,
+    data: TrainingData,
+    run: TrainingRun,
+    *,
+    code: str,
+    extra: dict[str, Any] | None = None,
+    silence: Silence | None = None,
+) -> None:
     """Train `model` on a split and write its folder.
 
     Parameters
@@ -87,59 +138,61 @@ def train_generator(
     loss : callable (model, batch, generator, share) -> dict
         See :func:`cafa.training.loop.train`; the batch holds ``latents``, ``text`` and, if there are such, ``video``.
     settings : GeneratorTraining
-    manifest : DataFrame
-    latents, text : FeatureStore
-    video : sequence of FeatureStore
-        For models that see.
-    seed : int
-    output : path
-        Model folder.
-    device : str
+    data : TrainingData
+    run : TrainingRun
     code : str
         Stage whose version goes on the card.
     extra : dict, optional
         More for the card; ``phases`` are those before this one.
-    dataset : str
-        Name of the data set, for the card.
-    processes : Processes
-        Those that train together; the main one writes.
     silence : Silence, optional
         What follows the stored latents.
     """
-    output, where, share = Path(output), processes.device(device), processes.share
+    output, where, share = Path(run.output), run.processes.device(run.device), run.processes.share
     check_dealt(settings.loop.batch_size, share.count)
-    rows = clips_with_features(manifest, settings.split, [latents, *video])
-    batches = FeatureBatches(rows, latents, text, video, silence)
-    order = EpochOrder(len(rows), settings.loop.batch_size, seed)
+    rows = clips_with_features(data.manifest, settings.split, [data.latents, *data.video])
+    batches = FeatureBatches(rows, data.latents, data.text, data.video, silence)
+    order = EpochOrder(len(rows), settings.loop.batch_size, run.seed)
     reader = ReadAhead(
-        lambda index: on_host(batches(share.of(order.batch(index))), where), settings.read_ahead,
+        lambda index: on_host(batches(share.of(order.batch(index))), where),
+        settings.read_ahead,
         settings.loop.steps * settings.loop.accumulation,
-    )  # fmt: skip
+    )
     card = {
-        "kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed, "clips": len(rows),
-        "data": {"name": dataset, "sha256": digest_of(rows[["clip_id", "caption"]].to_numpy().tolist())},
-        "inputs": {store.kind: store.encoder_digest for store in (latents, text, *video)},
-        "video_kinds": [store.kind for store in video],
-        "text_shape": list(text.shape), "code": stage_version(code), **(extra or {}),
-    }  # fmt: skip
+        "kind": kind,
+        "settings": settings.model_dump(mode="json"),
+        "seed": run.seed,
+        "clips": len(rows),
+        "data": {"name": data.dataset, "sha256": digest_of(rows[["clip_id", "caption"]].to_numpy().tolist())},
+        "inputs": {store.kind: store.encoder_digest for store in (data.latents, data.text, *data.video)},
+        "video_kinds": [store.kind for store in data.video],
+        "text_shape": list(data.text.shape),
+        "code": stage_version(code),
+        **(extra or {}),
+    }
     key = {**card, "settings": settings.model_dump(mode="json", exclude={"loop", "tensorboard", "read_ahead"})}
     aside: dict[str, Any] = {"loop": {"save_every_seconds"}, "tensorboard": True, "read_ahead": True}
     wanted = {**card, "settings": settings.model_dump(mode="json", exclude=aside)}
     check_overwrites(output, {name: value for name, value in wanted.items() if name != "phases"})
     try:
         trained = train(
-            model.to(where), lambda index, generator: on_device(reader(index), where),
-            loss if share.count == 1 else partial(loss, share=share), settings.loop, seed=seed,
-            resume_dir=output / RESUME, key=key, label=f"train {output.name}", processes=processes,
+            model.to(where),
+            lambda index, generator: on_device(reader(index), where),
+            loss if share.count == 1 else partial(loss, share=share),
+            settings.loop,
+            seed=run.seed,
+            key=key,
+            processes=run.processes,
+            resume_dir=output / RESUME,
+            label=f"train {output.name}",
             curves_dir=output / "tensorboard" if settings.tensorboard else None,
-        )  # fmt: skip
+        )
     finally:
         reader.close()
-    if not processes.main:
+    if not run.processes.main:
         return
     weights = {**{name: tensor.cpu() for name, tensor in model.state_dict().items()}, **trained.weights}
     model.load_state_dict(weights)
-    card.update(validation_loss(model, loss, settings, manifest, batches, seed, where))
+    card.update(validation_loss(model, loss, settings, data.manifest, batches, run.seed, where))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.stretches))
     if trained.changes:
@@ -160,9 +213,14 @@ def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tenso
 
 @torch.no_grad()
 def validation_loss(
-    model: nn.Module, loss: Callable[..., dict[str, Tensor]], settings: GeneratorTraining, manifest: pd.DataFrame,
-    trained_on: FeatureBatches, seed: int, device: torch.device,
-) -> dict[str, float | int]:  # fmt: skip
+    model: nn.Module,
+    loss: Callable[..., dict[str, Tensor]],
+    settings: GeneratorTraining,
+    manifest: pd.DataFrame,
+    trained_on: FeatureBatches,
+    seed: int,
+    device: torch.device,
+) -> dict[str, float | int]:
     """Loss over the split ``validation`` with its own noise, for the card; empty if there is no such clip.
 
     Every clip is seen once; times and noise depend on the seed alone, so models of one data set can be compared.

@@ -1,15 +1,17 @@
 """Training of an adapter from files, as one job of one or several processes."""
 
-from collections.abc import Sequence
+import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from cafa.data.manifest import read_manifest
-from cafa.features.store import FeatureStore, open_features
+from cafa.common.folder_lock import only_writer_in
 from cafa.training.adapter import AdapterTraining, train_adapter
 from cafa.training.distributed import check_dealt, join, launch, launched
+from cafa.training.generator import TrainingRun
+from cafa.training.training_files import TrainingFiles
 
 
 @dataclass(frozen=True)
@@ -19,39 +21,34 @@ class AdapterJob:
     Parameters
     ----------
     settings : AdapterTraining
-    backbone, output : Path
-        Model folders.
-    start_from : Path or None
-    manifest : str
-    latents, text, video : sequence of str
-        Feature files; those of `video` may be of several kinds.
+    backbone : path
+        Model folder of the frozen backbone.
+    files : TrainingFiles
     seed : int
+    output : path
+        Model folder.
     device : str
+    start_from : path, optional
+        Model folder of the adapter whose weights are the first.
     threads : int
         Of each process.
     """
 
     settings: AdapterTraining
     backbone: Path
-    output: Path
-    start_from: Path | None
-    manifest: str
-    latents: Sequence[str]
-    text: Sequence[str]
-    video: Sequence[str]
+    files: TrainingFiles
     seed: int
-    device: str
-    threads: int
+    output: Path
+    device: str = "cpu"
+    start_from: Path | None = None
+    threads: int = 1
 
     def run(self) -> None:
         """Train in this process, which may be one of several."""
         torch.set_num_threads(self.threads)
         processes = join(self.device)
-        train_adapter(
-            self.settings, read_manifest(self.manifest), self.backbone, FeatureStore(self.latents),
-            FeatureStore(self.text), stores_by_kind(self.video), seed=self.seed, output=self.output,
-            device=self.device, start_from=self.start_from, dataset=Path(self.manifest).stem, processes=processes,
-        )  # fmt: skip
+        run = TrainingRun(self.seed, self.output, self.device, processes)
+        train_adapter(self.settings, self.files.open(), self.backbone, run, start_from=self.start_from)
         processes.close()
 
     def run_in(self, processes: int) -> None:
@@ -63,9 +60,35 @@ class AdapterJob:
             self.run()
 
 
-def stores_by_kind(paths: Sequence[str | Path]) -> list[FeatureStore]:
-    """Stores of feature files, one per kind that they hold."""
-    kinds: dict[str, list[str | Path]] = {}
-    for path in paths:
-        kinds.setdefault(open_features(path)[0].kind, []).append(path)
-    return [FeatureStore(found) for found in kinds.values()]
+def train_adapter_from_files(
+    settings: AdapterTraining,
+    backbone: Path,
+    files: TrainingFiles,
+    *,
+    seed: int,
+    output: Path,
+    device: str = "cpu",
+    start_from: Path | None = None,
+    processes: int = 1,
+) -> None:
+    """Train an adapter on a frozen backbone, with as many threads per process as torch has now.
+
+    Parameters
+    ----------
+    settings : AdapterTraining
+    backbone : path
+        Model folder of the frozen backbone, trained or registered.
+    files : TrainingFiles
+    seed : int
+    output : path
+        Model folder to write.
+    device : str
+    start_from : path, optional
+        Model folder of the adapter whose weights are the first; the phase before.
+    processes : int
+        Of this machine, one per GPU; they share every batch and give the same result to rounding.
+    """
+    job = AdapterJob(settings, backbone, files, seed, output, device, start_from, torch.get_num_threads())
+    # Of several processes that were launched together the first one holds the folder, for all.
+    with only_writer_in(output) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        job.run_in(processes)

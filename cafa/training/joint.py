@@ -12,7 +12,14 @@ from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.loading import JOINT
 from cafa.models.stable_audio.denoiser import StableAudioSettings
 from cafa.models.stable_audio.joint import JointModel
-from cafa.training.generator import GeneratorTraining, condition_batch, seeded, train_generator
+from cafa.training.generator import (
+    GeneratorTraining,
+    TrainingData,
+    TrainingRun,
+    condition_batch,
+    seeded,
+    train_generator,
+)
 from cafa.training.objective import keep_mask, velocity_loss
 
 
@@ -38,7 +45,5 @@ def train_joint(
         velocity = lambda z, t: model(z, t, conditioning, batch["video"], keep)  # noqa: E731
         return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
 
-    train_generator(
-        JOINT, model, loss, settings, manifest, latents, text, [video], seed=seed, output=output, device=device,
-        code="train_joint", dataset=dataset,
-    )  # fmt: skip
+    data, run = TrainingData(manifest, latents, text, [video], dataset), TrainingRun(seed, output, device)
+    train_generator(JOINT, model, loss, settings, data, run, code="train_joint")

@@ -11,6 +11,7 @@ from cafa.features.text import text_id
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.registry import read_card
 from cafa.training.adapter import AdapterTraining, train_adapter
+from cafa.training.generator import TrainingData, TrainingRun
 from tests.cafa.training.tiny import loop
 from tests.tiny_pretrained import make_registered
 
@@ -76,9 +77,12 @@ class PretrainedWorld:
         model = AdapterSettings(feature_dim=WIDTH, clip_dim=WIDTH if clip else 0, hint_dim=12, dropout=0.1)
         settings = AdapterTraining(**{"loop": loop(**loop_changes), "seconds": 10.0, "model": model, **(changes or {})})
         more = {} if processes is None else {"processes": processes}
+        video = [data.clip, data.av_clip] if clip else [data.av_clip]
         train_adapter(
-            settings, data.manifest, self.models / ("tangoflux" if phase == "tf" else "backbone"), data.latents,
-            data.text, [data.clip, data.av_clip] if clip else [data.av_clip], seed=seed, output=self.models / output,
-            start_from=start_from, dataset=phase, **more,
-        )  # fmt: skip
+            settings,
+            TrainingData(data.manifest, data.latents, data.text, video, phase),
+            self.models / ("tangoflux" if phase == "tf" else "backbone"),
+            TrainingRun(seed, self.models / output, **more),
+            start_from=start_from,
+        )
         return self.models / output

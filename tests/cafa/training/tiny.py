@@ -15,6 +15,7 @@ from cafa.models.stable_audio.denoiser import StableAudioSettings
 from cafa.training.adapter import AdapterTraining, train_adapter
 from cafa.training.backbone import BackboneTraining, train_backbone
 from cafa.training.distributed import ALONE, Processes
+from cafa.training.generator import TrainingData, TrainingRun
 from cafa.training.joint import JointTraining, train_joint
 from cafa.training.loop_settings import LoopSettings
 
@@ -78,9 +79,12 @@ class TinyWorld:
             gradient_checkpointing=gradient_checkpointing,
         )
         train_adapter(
-            settings, self.manifest, self.folder / "backbone", self.latents, self.text, [self.video], seed=1,
-            output=self.folder / name, processes=processes, start_from=start_from,
-        )  # fmt: skip
+            settings,
+            TrainingData(self.manifest, self.latents, self.text, [self.video]),
+            self.folder / "backbone",
+            TrainingRun(1, self.folder / name, processes=processes),
+            start_from=start_from,
+        )
         return self.folder / name
 
     def joint(self, name: str = "joint", **changes) -> Path:

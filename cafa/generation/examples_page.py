@@ -1,0 +1,38 @@
+"""`cafa examples`: the page of examples, from files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cafa.data.prompts import read_prompts
+from cafa.generation.examples import ExampleSources, ExamplesSettings, write_examples
+
+
+def make_examples_page(
+    prompts: str | Path,
+    sources: ExampleSources,
+    settings: ExamplesSettings,
+    output: Path,
+    systems: Sequence[str] = (),
+) -> str:
+    """Write one HTML file that plays clips under several prompts, by several systems.
+
+    Parameters
+    ----------
+    prompts : path
+        Prompt set.
+    sources : ExampleSources
+        Where clips and samples are.
+    settings : ExamplesSettings
+    output : path
+        HTML to write.
+    systems : sequence of str
+        To show, in the place of those of the settings.
+
+    Returns
+    -------
+    str
+        The file, and how many videos it holds.
+    """
+    if systems:
+        settings = settings.model_copy(update={"systems": tuple(systems)})
+    return f"{output}: {write_examples(read_prompts(prompts), sources, settings, output)} videos"
