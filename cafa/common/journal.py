@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cafa.common.files import whole
-from cafa.common.resume import goes_on
+from cafa.common.resume import goes_on, same_key
 
 #: last line of a journal whose job came to its end
 FINISHED = json.dumps("finished")
@@ -68,7 +68,7 @@ class Journal:
         self.path = Path(path)
         before, now = read_journal(self.path), json.loads(json.dumps(key))
         self.done: dict[str, Any] = before.items
-        if self.done and before.key != now:
+        if self.done and not same_key(before.key, now):
             count = f"{len(self.done)} items done"
             if before.finished:
                 print(f"{self.path}: made under another key ({count}), which is made again")

@@ -6,6 +6,7 @@ of them makes no result another. Everything else counts: code, constants, defaul
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,14 +24,17 @@ MESSAGES: dict[str, tuple[set[str], int | None]] = {
 }
 #: modules that only annotations need
 OF_TYPES = {"typing", "collections.abc", "__future__"}
+#: what a registry is made by; strings of this form among its entries are imported when an entry is asked for
+REGISTRY, LAZY = "Registry", re.compile(r"(?P<module>(?:cafa|metrics)(?:\.\w+)+):\w+")
 #: fields of syntax that say nothing, or not in every version of Python
 IGNORED = {"ctx", "kind", "type_comment", "type_params", "type_ignores"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def name_of_call(call: ast.Call) -> str:
-    """Last part of the name of what is called; empty if it has none."""
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    """Last part of the name of what is called; empty if it has none. That of ``Registry[Judge](...)`` is Registry."""
+    function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _acts(node: ast.AST) -> bool:
@@ -193,6 +197,47 @@ def imports_of(tree: ast.Module, packages: Iterable[str]) -> frozenset[str]:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     wanted = set(packages)
     return frozenset(name for name in names if name.split(".")[0] in wanted)
+
+
+def packages_of(tree: ast.Module) -> frozenset[str]:
+    """First names of all that is imported anywhere in `tree`: ``torch``, ``numpy``, ``os``."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return frozenset(names)
+
+
+def named_modules(tree: ast.Module) -> frozenset[tuple[str, str, str]]:
+    """Modules that strings name, ``"cafa.diffusion.samplers:euler"``: (registry, entry, module).
+
+    Registry and entry are empty where the string is no entry of a registry, such as ``X = Registry("...", {...})``.
+    """
+    found: set[tuple[str, str, str]] = set()
+    of_registries: set[int] = set()
+    for line in ast.walk(tree):
+        if not (isinstance(line, ast.Assign) and isinstance(line.value, ast.Call)):
+            continue
+        if name_of_call(line.value) != REGISTRY:
+            continue
+        registry = next((target.id for target in line.targets if isinstance(target, ast.Name)), "")
+        for entries in [node for node in ast.walk(line.value) if isinstance(node, ast.Dict)]:
+            for key, value in zip(entries.keys, entries.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    of_registries.update(id(node) for node in ast.walk(value))
+                    found.update((registry, str(key.value), module) for module in _lazy(value))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in of_registries:
+            found.update(("", "", module) for module in _lazy(node))
+    return frozenset(found)
+
+
+def _lazy(node: ast.AST) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and (match := LAZY.fullmatch(part.value)):
+            yield match["module"]
 
 
 def part_of(tree: ast.Module, function: str) -> ast.Module:

@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import importlib.util
+import platform
+from functools import cache
 from pathlib import Path
 
 from cafa.common.errors import CafaError
@@ -28,19 +30,68 @@ def project_root() -> Path:
     return root
 
 
-#: packages that numbers depend on; not all are installed everywhere
-NUMERIC = (
-    "cafa", "torch", "diffusers", "transformers", "safetensors", "numpy", "scipy", "pandas", "pyarrow", "av", "decord",
-    "opencv-python-headless", "soundfile", "soxr", "snakemake",
-)  # fmt: skip
+#: packages that numbers depend on, by the name they are imported by -> distributions that bring them
+NUMERIC = {
+    "torch": ("torch",),
+    "diffusers": ("diffusers",),
+    "transformers": ("transformers",),
+    "tokenizers": ("tokenizers",),
+    "accelerate": ("accelerate",),
+    "safetensors": ("safetensors",),
+    "numpy": ("numpy",),
+    "scipy": ("scipy",),
+    "pandas": ("pandas",),
+    "pyarrow": ("pyarrow",),
+    "av": ("av",),
+    "decord": ("decord",),
+    "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
+    "soundfile": ("soundfile",),
+    "soxr": ("soxr",),
+    "snakemake": ("snakemake",),
+    "cafa": ("cafa",),
+}
+#: of these, the ones whose other version may compute other numbers: results are made again. The others carry values
+#: from file to array and back, or say in which order jobs run.
+COMPUTING = frozenset(NUMERIC) - {"safetensors", "pandas", "pyarrow", "accelerate", "snakemake", "cafa"}
+
+
+@cache
+def installed(package: str) -> tuple[str, str] | None:
+    """Distribution that brings a package of :data:`NUMERIC`, and its version; None if it is not installed."""
+    for name in NUMERIC[package]:
+        try:
+            return name, importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def minor_version(package: str) -> str | None:
+    """First two numbers of the version of a package of :data:`NUMERIC`: ``2.13`` of ``2.13.0+cu130``."""
+    found = installed(package)
+    return None if found is None else ".".join(found[1].partition("+")[0].split(".")[:2])
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on; those that are not installed are left out."""
+    """Versions of Python, of the packages that numbers depend on, and of the C libraries that decode.
+
+    Packages that are not installed are left out. PyAV and soundfile bring FFmpeg and libsndfile, which decode.
+    """
+    found = {"python": platform.python_version()}
+    found |= {known[0]: known[1] for package in NUMERIC if (known := installed(package)) is not None}
+    return found | _decoders()
+
+
+@cache
+def _decoders() -> dict[str, str]:
     found = {}
-    for name in NUMERIC:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    if installed("av") is not None:
+        import av
+
+        # PyAV gives the FFmpeg that it carries by its libraries.
+        found |= {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
+    if installed("soundfile") is not None:
+        import soundfile
+
+        found["libsndfile"] = soundfile.__libsndfile_version__
     return found

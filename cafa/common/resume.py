@@ -16,6 +16,8 @@ Answer = Literal["stop", "restart", "resume"]
 ANSWERS: tuple[Answer, ...] = ("stop", "restart", "resume")
 #: holds the answer, so that processes that a command starts know it; the options of the command line set it
 VARIABLE = "CAFA_ON_CHANGED"
+#: names under which keys hold the version of a stage
+VERSIONS = ("version", "code")
 #: differences that an error names, and characters of a value
 NAMED, SHOWN = 12, 60
 
@@ -52,6 +54,21 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
+def same_version(before: Any, now: Any) -> bool:
+    """Whether two versions of a stage stand for the same results.
+
+    Work of releases up to 0.1 has the version of the code alone, ``v1``; it is that of ``v1 numpy-2.4 torch-2.13``.
+    """
+    if before == now:
+        return True
+    return isinstance(before, str) and isinstance(now, str) and [before] == now.split()[:1]
+
+
+def same_key(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:
+    """Whether work was begun under the conditions of now; not if its key is not known."""
+    return before is not None and not differences(before, now)
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two keys: ``settings.loop.steps: 4000 -> 8000``."""
     old, new = dict(_leaves(_as_json(before))), dict(_leaves(_as_json(now)))
@@ -61,6 +78,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             found.append(f"{place}: none -> {_shown(new[place])}")
         elif place not in new:
             found.append(f"{place}: {_shown(old[place])} -> none")
+        elif place.rpartition(".")[2] in VERSIONS and same_version(old[place], new[place]):
+            continue
         elif old[place] != new[place]:
             found.append(f"{place}: {_shown(old[place])} -> {_shown(new[place])}")
     return found
@@ -93,6 +112,8 @@ def goes_on(
     ChangedError
         If nobody said which of the two.
     """
+    if same_key(before, now):
+        return True
     changed = ["it does not say what it was begun with"] if before is None else differences(before, now)
     more = f"\n  and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
     listed = "".join(f"\n  {line}" for line in changed[:NAMED]) + more

@@ -1,13 +1,26 @@
-"""Stages: whose code decides which results, and the version of these results.
+"""Versions of results: of the code behind them, and of the packages that compute.
 
 A result records the *version* of its stage, not a digest of code: `v1` while the code is the recorded one, so that a
 change that leaves results equal (speed, clearer code) repeats nothing once it is recorded as such, and a change that
 makes other results raises the version. Code that is not recorded yet counts as a version of its own.
 The record, ``stages.json``, is written by `cafa stages record` and lies in the package.
+
+Where the code of a stage begins is in :mod:`cafa.common.stage_table`. Everything that it imports counts, directly or
+not, also where a module is imported in a function, or named by a string as the entries of a registry are; so does every
+file of data that it names (templates, tables), and the options of its command with their defaults.
+
+Beside the version stand the packages that compute the stage's numbers, such as ``v1 numpy-2.4 torch-2.13``: those of
+:data:`cafa.common.provenance.COMPUTING` that its code imports. Only the first two numbers of their versions are
+compared: a release that changes the third one repairs errors, and it would be worse to repeat a thousand GPU hours for
+each of them; the full versions stand on every card. Another minor version does make results again, since kernels,
+resamplers and decoders change with it. Packages that carry values from file to array and back (pandas, pyarrow,
+safetensors) do not count. To keep finished results although such a package is another one, call
+``snakemake --rerun-triggers mtime input``; unfinished work goes on with ``--config on_changed=resume``. Where plugins
+are named (:mod:`cafa.common.plugins`), a digest of their source stands there as well.
 """
 
 import hashlib
-from ast import Module, parse
+from ast import AsyncFunctionDef, Call, Constant, FunctionDef, Module, parse
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -15,95 +28,49 @@ from pathlib import Path
 
 from cafa.common.errors import CafaError
 from cafa.common.files import read_json, sha256_file, write_json
-from cafa.common.normalised_code import digest_of_code, imports_of, normalised, part_of, strings_of
-from cafa.common.provenance import PACKAGES, project_root
+from cafa.common.normalised_code import (
+    digest_of_code,
+    imports_of,
+    name_of_call,
+    named_modules,
+    normalised,
+    packages_of,
+    part_of,
+    strings_of,
+)
+from cafa.common.plugins import plugins_digest
+from cafa.common.provenance import COMPUTING, PACKAGES, minor_version, project_root
+from cafa.common.stage_table import STAGES, Stage, stage_of_samples
+
+__all__ = [
+    "STAGES",
+    "callback_of",
+    "changed_code",
+    "code_behind",
+    "code_digest",
+    "data_files",
+    "packages_behind",
+    "record",
+    "stage_of_samples",
+    "stage_version",
+]
 
 RECORD = Path(__file__).with_name("stages.json")
 #: modules that are reached from everywhere and decide no result: what a result records, when it may go on, the verbs
 BESIDE_RESULTS = {
-    "cafa.common.stages", "cafa.common.normalised_code", "cafa.common.provenance", "cafa.common.resume",
-    "cafa.common.progress", "cafa.common.folder_lock", "cafa.cli",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where the code behind some results begins.
-
-    Parameters
-    ----------
-    roots : tuple of str
-        ``module:function`` (of the command line: the function, and what it uses of its module) or ``module``.
-        Whatever these import, directly or not, belongs to the stage.
-    without : tuple of str
-        Modules, or packages, that a root imports for other stages.
-    registers : bool
-        Whether the table of weights counts, whose digests decide what may be registered. What is made with registered
-        weights depends on their card.
-    """
-
-    roots: tuple[str, ...]
-    without: tuple[str, ...] = ()
-    registers: bool = False
-
-
-def _verb(place: str, *without: str, registers: bool = False) -> Stage:
-    return Stage((f"cafa.cli.{place}",), without, registers)
-
-
-_BACKBONES = (
-    "cafa.models.interface", "cafa.models.releases", "cafa.models.stable_audio", "cafa.models.tangoflux",
-    "cafa.models.encoders.oobleck",
-)  # fmt: skip
-_EMBED = tuple(f"cafa.cli.embed:{name}" for name in ("truth", "text", "samples"))
-STAGES = {
-    "plan_world": _verb("world:plan"),
-    "render_world": _verb("world:render"),
-    "manifest": _verb("manifest:command"),
-    "dataset": _verb("dataset:build"),
-    "ingest": _verb("ingest:command"),
-    "features_media": _verb("features:media"),
-    "features_latents": _verb("features:latents"),
-    "features_av_clip": _verb("features:av_clip"),
-    "features_text": _verb("features:text", "cafa.features.text_states", "cafa.models.registry"),
-    "encode_latents": _verb("features:encode", "cafa.features.from_video", "cafa.models.encoders.synchformer",
-                            "cafa.models.encoders.clip"),
-    "encode_av_clip": _verb("features:encode", "cafa.features.from_sound", "cafa.models.encoders.clip", *_BACKBONES),
-    "encode_clip": _verb("features:encode", "cafa.features.from_sound", "cafa.models.encoders.synchformer",
-                         *_BACKBONES),
-    "encode_text": _verb("features:text", "cafa.models.encoders.synchformer", "cafa.models.encoders.clip"),
-    "prompts": _verb("prompts:command"),
-    "samples": _verb("samples:make", "cafa.world"),
-    "samples_of_events": _verb("samples:make", "cafa.generation.generated_sounds"),
-    "samples_of_files": _verb("samples:make", "cafa.generation.generated_sounds", "cafa.world"),
-    "train_autoencoder": _verb("train:autoencoder"),
-    "train_av_clip": _verb("train:av_clip"),
-    "train_backbone": _verb("train:backbone"),
-    "train_adapter": _verb("train:adapter"),
-    "train_joint": _verb("train:joint"),
-    "training_table": _verb("train:table"),
-    "train_judge": _verb("judges:train"),
-    "check_judges": _verb("judges:check"),
-    "judge_canary": _verb("judges:canary"),
-    "register_model": _verb("models:register", registers=True),
-    "register_judge": _verb("judges:register", registers=True),
-    "embed": Stage(_EMBED, ("metrics.embedding.published",)),
-    "embed_pretrained": Stage(_EMBED, ("metrics.embedding.miniature", "metrics.encoders.miniature.all")),
-    "score": _verb("score:command"),
-    "table": _verb("table:command"),
-    "figure": _verb("figure:command"),
-    "examples": _verb("examples:command"),
-    "evaluate": _verb("evaluate:command"),
-    "parity_answers": Stage(("metrics.parity.weights", "metrics.parity.inputs")),
-    "parity": _verb("parity:witnesses"),
-}  # fmt: skip
-
-
-def stage_of_samples(kind: str) -> str:
-    """Stage that makes the samples of systems of a kind: with models, from event times, or from files as they are."""
-    if kind in ("oracle", "shuffled"):
-        return "samples_of_events"
-    return "samples_of_files" if kind in ("reference", "shuffled_reference", "samples") else "samples"
+    "cafa.common.stages",
+    "cafa.common.stage_table",
+    "cafa.common.normalised_code",
+    "cafa.common.provenance",
+    "cafa.common.plugins",
+    "cafa.common.resume",
+    "cafa.common.progress",
+    "cafa.common.counting",
+    "cafa.common.folder_lock",
+    "cafa.cli",
+}
+#: table of weights; see :class:`cafa.common.stage_table.Stage`
+WEIGHTS_TABLE = "weights.tsv"
 
 
 @cache
@@ -118,30 +85,132 @@ class _Code:
 
     digest: str
     imports: frozenset[str]
+    #: (registry, entry, module) of strings that name modules
+    named: frozenset[tuple[str, str, str]]
     strings: frozenset[str]
-
-
-def _code(tree: Module) -> _Code:
-    tree = normalised(tree)
-    return _Code(digest_of_code(tree), imports_of(tree, PACKAGES), strings_of(tree))
+    packages: frozenset[str]
 
 
 @cache
 def _code_of(file: Path, function: str) -> _Code:
-    tree = parse(file.read_text(encoding="utf-8"), filename=str(file))
-    return _code(part_of(normalised(tree), function) if function else tree)
+    tree: Module = normalised(parse(file.read_text(encoding="utf-8"), filename=str(file)))
+    tree = part_of(tree, function) if function else tree
+    return _Code(
+        digest_of_code(tree), imports_of(tree, PACKAGES), named_modules(tree), strings_of(tree), packages_of(tree)
+    )
+
+
+@cache
+def callback_of(root: Path, command: str) -> str:
+    """What a command of the command line calls, ``module:function``; found without importing it.
+
+    Raises
+    ------
+    CafaError
+        If there is no such command.
+    """
+    verb, _, name = command.partition(" ")
+    module = f"cafa.cli.{verb}"
+    file = _module_file(root, module)
+    if file is not None and not name:
+        return f"{module}:command"
+    for line in parse(file.read_text(encoding="utf-8")).body if file is not None else ():
+        if isinstance(line, FunctionDef | AsyncFunctionDef):
+            calls = [one for one in line.decorator_list if isinstance(one, Call) and name_of_call(one) == "command"]
+            given = [word.value for one in calls for word in one.args if isinstance(word, Constant)]
+            if calls and name == (given[0] if given else line.name.replace("_", "-")):
+                return f"{module}:{line.name}"
+    raise CafaError(f"there is no command `cafa {command}`: name the present one in cafa/common/stage_table.py")
 
 
 @cache
 def data_files(root: Path) -> tuple[Path, ...]:
-    """Files of the packages that are no Python, and the table of weights."""
+    """Files of the packages that are no Python."""
     found = [path for package in PACKAGES for path in (root / package).rglob("*") if path.is_file()]
-    found = [path for path in found if path.suffix not in (".py", ".pyc", ".typed") and path.name != RECORD.name]
-    table = root / "config" / "weights.tsv"
-    return tuple(sorted([*found, *([table] if table.is_file() else [])]))
+    left_out = (".py", ".pyc", ".typed")
+    return tuple(sorted(path for path in found if path.suffix not in left_out and path.name != RECORD.name))
+
+
+@dataclass
+class _Reached:
+    """Everything behind a stage: digests by name, constants that may name files, and packages by import name."""
+
+    digests: dict[str, str]
+    strings: set[str]
+    packages: set[str]
+
+
+def _roots(root: Path, stage: str) -> list[str]:
+    """Where the code of a stage begins; all of it exists."""
+    names = [*STAGES[stage].functions.values(), *STAGES[stage].modules]
+    for name in names:
+        module, _, function = name.partition(":")
+        file = _module_file(root, module)
+        if file is None or (function and f"def {function}(" not in file.read_text(encoding="utf-8")):
+            raise CafaError(
+                f"stage {stage}: there is no {name} below {root}: name the present one in cafa/common/stage_table.py"
+            )
+    return names
+
+
+def _leaves_out(stage: Stage, module: str) -> bool:
+    return module in BESIDE_RESULTS or any(f"{module}.".startswith(f"{one}.") for one in stage.without)
+
+
+def _next(stage: Stage, name: str, code: _Code) -> list[str]:
+    """Modules that a module, or a part of one, leads to."""
+    module, _, function = name.partition(":")
+    usable = [
+        named
+        for registry, entry, named in code.named
+        if registry not in stage.entries or entry in stage.entries[registry]
+    ]
+    parent = [] if function or "." not in module else [module.rpartition(".")[0]]
+    return [*sorted(code.imports), *sorted(usable), *parent]
 
 
 @cache
+def _reached(root: Path, stage_name: str) -> _Reached:
+    stage, found = STAGES[stage_name], _Reached({}, set(), set())
+    _follow(root, stage, _roots(root, stage_name), found)
+    for path in data_files(root):
+        table = path.name == WEIGHTS_TABLE
+        if stage.weights_table if table else any(path.name in text for text in found.strings):
+            found.digests[str(path.relative_to(root))] = sha256_file(path)[:16]
+    # A command counts with its options and their defaults, but computes nothing: what it calls is the stage function.
+    of_options = _Reached(dict(found.digests), set(), set())
+    for command in stage.functions:
+        callback = callback_of(root, command)
+        module, _, function = callback.partition(":")
+        if callback not in found.digests and (file := _module_file(root, module)) is not None:
+            code = _code_of(file, function)
+            of_options.digests[callback] = code.digest
+            _follow(root, stage, [name for name in sorted(code.imports) if name.startswith("cafa.cli.")], of_options)
+    found.digests.update(of_options.digests)
+    return found
+
+
+def _follow(root: Path, stage: Stage, waiting: list[str], found: _Reached) -> None:
+    """Add to `found` what is waiting, and whatever that leads to."""
+    while waiting:
+        name = waiting.pop()
+        module, _, function = name.partition(":")
+        file = _module_file(root, module)
+        if file is None or name in found.digests or (not function and _leaves_out(stage, module)):
+            continue
+        code = _code_of(file, function)
+        found.digests[name] = code.digest
+        found.strings |= code.strings
+        found.packages |= code.packages
+        waiting += _next(stage, name, code)
+
+
+def _known(stage: str) -> str:
+    if stage not in STAGES:
+        raise CafaError(f"no stage {stage!r}; there are {', '.join(STAGES)}")
+    return stage
+
+
 def code_behind(stage: str) -> dict[str, str]:
     """Digest of each module, part of a module, and file of data that the results of a stage depend on, by name.
 
@@ -152,34 +221,17 @@ def code_behind(stage: str) -> dict[str, str]:
     CafaError
         If there is no such stage, or a root of it does not exist.
     """
-    if stage not in STAGES:
-        raise CafaError(f"no stage {stage!r}; there are {', '.join(STAGES)}")
-    root, without = project_root(), {*BESIDE_RESULTS}
-    found: dict[str, str] = {}
-    waiting, strings = list(STAGES[stage].roots), set()
-    for name in waiting:
-        module, _, function = name.partition(":")
-        file = _module_file(root, module)
-        if file is None or (function and f"def {function}(" not in file.read_text(encoding="utf-8")):
-            raise CafaError(
-                f"stage {stage}: there is no {name} below {root}: name the present one in cafa/common/stages.py"
-            )
-    while waiting:
-        name = waiting.pop()
-        module, _, function = name.partition(":")
-        file = _module_file(root, module)
-        skipped = module in without or any(f"{module}.".startswith(f"{one}.") for one in STAGES[stage].without)
-        if file is None or name in found or (skipped and not function):
-            continue
-        code = _code_of(file, function)
-        found[name] = code.digest
-        strings |= code.strings
-        parent = [] if function or "." not in module else [module.rpartition(".")[0]]
-        waiting += [*sorted(code.imports), *parent]
-    for path in data_files(root):
-        if STAGES[stage].registers if path.name == "weights.tsv" else any(path.name in text for text in strings):
-            found[str(path.relative_to(root))] = sha256_file(path)[:16]
-    return dict(sorted(found.items()))
+    return dict(sorted(_reached(project_root(), _known(stage)).digests.items()))
+
+
+def packages_behind(stage: str) -> list[str]:
+    """Packages that compute the results of a stage, with the first two numbers of their versions: ``torch-2.13``.
+
+    Those that are not installed are left out: the code does without them.
+    """
+    reached = _reached(project_root(), _known(stage)).packages
+    versions = {name: minor_version(name) for name in sorted(reached & COMPUTING)}
+    return [f"{name}-{version}" for name, version in versions.items() if version is not None]
 
 
 @cache
@@ -190,14 +242,30 @@ def code_digest(stage: str) -> str:
 
 
 @cache
-def stage_version(stage: str) -> str:
-    """``v1``, ``v2``... of the results of a stage; the digest of its code where that is not the recorded one.
-
-    Computed once per process: a workflow asks for the same one for thousands of jobs.
-    """
+def _code_version(stage: str) -> str:
     recorded = read_json(RECORD).get(stage)
     digest = code_digest(stage)
     return f"v{recorded['version']}" if recorded is not None and recorded["code"] == digest else digest
+
+
+@cache
+def stage_version(stage: str) -> str:
+    """Version of the results of a stage: ``v1 numpy-2.4 torch-2.13``.
+
+    The digest of its code stands in the place of ``v1`` where that is not the recorded one. Where plugins are named, a
+    digest of their source is the last word. Computed once per process: a workflow asks for the same one for thousands
+    of jobs.
+    """
+    plugins = plugins_digest()
+    words = [_code_version(stage), *packages_behind(stage), *([f"plugins-{plugins}"] if plugins else [])]
+    return " ".join(words)
+
+
+def forget_versions() -> None:
+    """Forget what was computed in this process; the record, the code or the plugins changed."""
+    for cached in (_reached, code_digest, _code_version, stage_version, _code_of, _module_file, data_files):
+        cached.cache_clear()
+    callback_of.cache_clear()
 
 
 def changed_code(stage: str) -> list[str] | None:
@@ -229,5 +297,6 @@ def record(stages: Iterable[str], *, new_results: bool) -> dict[str, int]:
         modules = {name: digest[:8] for name, digest in code_behind(stage).items()}
         known[stage] = {"version": versions[stage], "code": code_digest(stage), "modules": modules}
     write_json(RECORD, {stage: entry for stage, entry in known.items() if stage in STAGES})
+    _code_version.cache_clear()
     stage_version.cache_clear()
     return versions

@@ -11,6 +11,7 @@ from cafa.common.errors import InputError
 from cafa.common.files import sha256_file, whole
 from cafa.common.journal import read_journal
 from cafa.common.ledger import OK
+from cafa.common.resume import same_key
 
 #: of a folder of normalised clips, beside them
 JOURNAL = ".journal"
@@ -42,7 +43,7 @@ class Ingested:
                 raise InputError(f"no folder of normalised clips to reuse at {folder}")
             for path in sorted(folder.glob(f"*/{JOURNAL}")):
                 journal = read_journal(path)
-                for clip_id in wanted & journal.items.keys() if journal.key == now else ():
+                for clip_id in wanted & journal.items.keys() if same_key(journal.key, now) else ():
                     self._done.setdefault(clip_id, []).append((path.parent, journal.items[clip_id]))
 
     def take(self, clip_id: str, given: Sequence[Any], folder: Path) -> dict[str, Any] | None:

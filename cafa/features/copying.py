@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cafa.common.errors import InputError
-from cafa.common.resume import goes_on
+from cafa.common.resume import differences, goes_on, same_key
 from cafa.features.store import FeatureFormat, FeatureStore
 
 #: name of a kind of feature -> files whose rows may be copied, in the order of trying
@@ -45,8 +45,12 @@ def stores_of_job(formats: Mapping[str, FeatureFormat], outputs: Mapping[str, Pa
         finished = _opened(output)
         if finished and finished.kind == wanted["kind"] and _goes_on(output, finished, wanted):
             stores[name].append(finished)
-        if (store := _opened(kept_file(output))) and store.about == wanted:
-            stores[name].append(store)
+        if store := _opened(kept_file(output)):
+            if same_key(store.about, wanted):
+                stores[name].append(store)
+            else:
+                changed = "; ".join(differences(store.about, wanted))
+                print(f"{kept_file(output)}: nothing of it is copied, it was made under other conditions: {changed}")
     return stores
 
 
@@ -60,7 +64,7 @@ def _opened(path: Path) -> FeatureStore | None:
 
 def _goes_on(path: Path, store: FeatureStore, wanted: Mapping[str, Any]) -> bool:
     """Whether rows of a finished file are to be taken: asked where it is of another encoder, settings or version."""
-    if store.about == wanted:
+    if same_key(store.about, wanted):
         return True
     if not goes_on(path, store.about, wanted, f"{len(store)} clips, finished"):
         return False

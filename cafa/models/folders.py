@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from cafa.common.errors import WeightsError
 from cafa.common.files import read_json, sha256_file, whole, write_json
 from cafa.common.provenance import versions
-from cafa.common.resume import ChangedError, goes_on
+from cafa.common.resume import ChangedError, goes_on, same_key
 
 WEIGHTS, CARD, LOSSES, RESUME = "model.safetensors", "card.json", "loss.parquet", ".resume"
 
@@ -66,7 +66,7 @@ def check_overwrites(folder: str | Path, wanted: Mapping[str, Any]) -> None:
     card = read_json(folder / CARD)
     before, now = _within(card, wanted), json.loads(json.dumps(wanted))
     hours = f"{card.get('seconds', 0) / 3600:.2f} hours"
-    if before != now and goes_on(folder / CARD, before, now, f"a finished model, {hours}"):
+    if not same_key(before, now) and goes_on(folder / CARD, before, now, f"a finished model, {hours}"):
         raise ChangedError(f"{folder} holds a finished model, which cannot be gone on with: give --restart")
 
 

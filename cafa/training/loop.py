@@ -20,7 +20,7 @@ from torch import nn
 from cafa.common.errors import CafaError
 from cafa.common.files import whole, write_json
 from cafa.common.progress import progress
-from cafa.common.resume import ChangedError, differences, goes_on
+from cafa.common.resume import ChangedError, differences, goes_on, same_key
 from cafa.common.seeds import seed_for
 from cafa.common.signals import Asked, EndedBySignal, deferred
 from cafa.training.distributed import ALONE, Processes
@@ -118,12 +118,12 @@ class _Run:
         # On a GPU the state is copied from the file page by page: processes need no memory of their own for it.
         state = torch.load(path, weights_only=True, map_location="cpu", mmap=self.device.type == "cuda")
         before = state["key"] if isinstance(state["key"], dict) else None
-        if before != key and not goes_on(path, before, key, cost_of(state), say=processes.main):
+        if not goes_on(path, before, key, cost_of(state), say=processes.main):
             if processes.main:
                 path.unlink(missing_ok=True)
             return
         self.load(state, path)
-        if before != key:
+        if not same_key(before, key):
             self.changes = [*self.changes, {"step": self.step, "changed": differences(before or {}, key)}]
 
     def load(self, state: dict[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from cafa.common.errors import ClipError
 from cafa.common.files import digest_of, whole
 from cafa.common.journal import Journal, read_journal
-from cafa.common.resume import answer, goes_on
+from cafa.common.resume import answer, goes_on, same_key
 
 
 class EmbeddingCache:
@@ -49,7 +49,7 @@ class EmbeddingCache:
             other = read_journal(journal)
             if other.finished or not other.items:
                 continue
-            if answer() == "resume":
+            if answer() == "resume" or same_key(other.key, key):
                 journal.parent.rename(self.folder)  # the journal, when it is opened, says what changed
                 return
             goes_on(journal.parent, other.key, key, f"{len(other.items)} sounds and pictures done")

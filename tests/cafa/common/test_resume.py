@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cafa.cli.options import resume_options
-from cafa.common.resume import VARIABLE, differences
+from cafa.common.resume import VARIABLE, ChangedError, differences, goes_on
 
 #: commands that keep unfinished work
 ASKING = (
@@ -57,3 +57,20 @@ def test_differences_name_the_place_and_both_values() -> None:
         'data: "0a" -> "0b"', "settings.loop.steps: 4 -> 8", "settings.new: none -> {}", "settings.old: 1 -> none",
     ]  # fmt: skip
     assert differences(now, now) == []
+
+
+@pytest.mark.parametrize("name", ["version", "code"])
+def test_work_that_names_no_packages_is_of_those_of_now(name: str) -> None:
+    before, now = {name: "v2", "seed": 1}, {name: "v2 numpy-2.4 torch-2.13", "seed": 1}
+    assert differences(before, now) == []
+    assert goes_on("journal", before, now, "3 clips")
+    assert differences({name: "v1"}, now)[1] == f'{name}: "v1" -> "v2 numpy-2.4 torch-2.13"'
+    assert differences({"model": "v2"}, {"model": "v2 numpy-2.4"}) != []
+
+
+def test_another_package_is_named_and_nothing_is_lost() -> None:
+    before, now = {"version": "v2 numpy-2.4 torch-2.13"}, {"version": "v2 numpy-2.4 torch-2.14"}
+    with pytest.raises(ChangedError, match="torch-2.13") as raised:
+        goes_on("state.pt", before, now, "steps 900 of 4000, 3.2 hours")
+    assert "torch-2.14" in str(raised.value)
+    assert "--resume-anyway" in str(raised.value)
