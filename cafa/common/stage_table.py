@@ -61,6 +61,10 @@ _OF_SOUND = {
 }
 _SYNCHFORMER = {"cafa.models.encoders.synchformer": "features av_clip are of the stage encode_av_clip"}
 _CLIP = {"cafa.models.encoders.clip": "features clip are of the stage encode_clip"}
+_NO_VIDEO = {
+    "cafa.models.encoders.synchformer": "captions are encoded without video",
+    "cafa.models.encoders.clip": "captions are encoded without video",
+}
 _NO_MODEL = {"cafa.generation.generated_sounds": "systems of these kinds have no model"}
 _NO_WORLD = {"cafa.world": "only systems that render sounds from event times use the rendered world"}
 
@@ -88,7 +92,7 @@ STAGES: dict[str, Stage] = {
     ),
     "encode_av_clip": _made_by("features encode", _ENCODE, without={**_OF_SOUND, **_CLIP}),
     "encode_clip": _made_by("features encode", _ENCODE, without={**_OF_SOUND, **_SYNCHFORMER}),
-    "encode_text": _made_by("features text", _CAPTIONS, without={**_SYNCHFORMER, **_CLIP}),
+    "encode_text": _made_by("features text", _CAPTIONS, without=_NO_VIDEO),
     "prompts": _made_by("prompts", "cafa.data.prompt_set:write_prompt_set"),
     "samples": _made_by("samples make", _SAMPLES, without=_NO_WORLD),
     "samples_of_events": _made_by("samples make", _SAMPLES, without=_NO_MODEL),

@@ -93,8 +93,12 @@ class _Code:
 
 @cache
 def _code_of(file: Path, function: str) -> _Code:
-    tree: Module = normalised(parse(file.read_text(encoding="utf-8"), filename=str(file)))
-    tree = part_of(tree, function) if function else tree
+    return _analysed(file.read_text(encoding="utf-8"), function)
+
+
+def _analysed(text: str, function: str) -> _Code:
+    # A part is chosen with its annotations: what a function is given (settings, files) belongs to it.
+    tree: Module = normalised(part_of(parse(text), function) if function else parse(text))
     return _Code(
         digest_of_code(tree), imports_of(tree, PACKAGES), named_modules(tree), strings_of(tree), packages_of(tree)
     )

@@ -64,13 +64,13 @@ def test_work_that_names_no_packages_is_of_those_of_now(name: str) -> None:
     before, now = {name: "v2", "seed": 1}, {name: "v2 numpy-2.4 torch-2.13", "seed": 1}
     assert differences(before, now) == []
     assert goes_on("journal", before, now, "3 clips")
-    assert differences({name: "v1"}, now)[1] == f'{name}: "v1" -> "v2 numpy-2.4 torch-2.13"'
+    assert f'{name}: "v1" -> "v2 numpy-2.4 torch-2.13"' in differences({name: "v1"}, now)
     assert differences({"model": "v2"}, {"model": "v2 numpy-2.4"}) != []
 
 
 def test_another_package_is_named_and_nothing_is_lost() -> None:
     before, now = {"version": "v2 numpy-2.4 torch-2.13"}, {"version": "v2 numpy-2.4 torch-2.14"}
-    with pytest.raises(ChangedError, match="torch-2.13") as raised:
+    with pytest.raises(ChangedError, match=r"torch-2\.13") as raised:
         goes_on("state.pt", before, now, "steps 900 of 4000, 3.2 hours")
     assert "torch-2.14" in str(raised.value)
     assert "--resume-anyway" in str(raised.value)
