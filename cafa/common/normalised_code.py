@@ -5,6 +5,7 @@ of them makes no result another. Everything else counts: code, constants, defaul
 """
 
 import ast
+import builtins
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -40,6 +41,14 @@ def name_of_call(call: ast.Call) -> str:
 def _acts(node: ast.AST) -> bool:
     """Whether an argument does more than to have a value."""
     return any(isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for part in ast.walk(node))
+
+
+def _works(node: ast.AST) -> bool:
+    """Whether an argument calls a function of somebody's own: ``echo(encode(clips))`` is no mere message."""
+    return any(
+        isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and not hasattr(builtins, part.func.id)
+        for part in ast.walk(node)
+    )
 
 
 def _is_word(node: ast.AST) -> bool:
@@ -121,7 +130,7 @@ class _Normalise(ast.NodeTransformer):
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         logs = name in LOGGING and getattr(owner, "id", "").strip("_").lower() in LOGGERS
         if logs or (name in SAYING and _to_terminal(node)) or name.endswith(("Error", "Exception")):
-            _only_words(node, words=not logs and name not in SAYING)
+            _only_words(node, words=not logs and name not in SAYING, work=name in SAYING)
         names, place = MESSAGES.get(name, (set(), None))
         node.keywords = [word for word in node.keywords if word.arg not in names | {"help", "short_help", "epilog"}]
         if place is not None:
@@ -129,9 +138,12 @@ class _Normalise(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _only_words(call: ast.Call, words: bool = True) -> None:
-    call.args = [argument for argument in call.args if _acts(argument) or (words and _is_word(argument))]
-    call.keywords = [word for word in call.keywords if _acts(word.value) or (words and _is_word(word.value))]
+def _only_words(call: ast.Call, words: bool = True, work: bool = False) -> None:
+    def counts(argument: ast.AST) -> bool:
+        return _acts(argument) or (words and _is_word(argument)) or (work and _works(argument))
+
+    call.args = [argument for argument in call.args if counts(argument)]
+    call.keywords = [word for word in call.keywords if counts(word.value)]
 
 
 def _dump(node: Any) -> Iterator[str]:

@@ -48,9 +48,10 @@ def stores_of_job(formats: Mapping[str, FeatureFormat], outputs: Mapping[str, Pa
         if store := _opened(kept_file(output)):
             if same_key(store.about, wanted):
                 stores[name].append(store)
-            else:
-                changed = "; ".join(differences(store.about, wanted))
-                print(f"{kept_file(output)}: nothing of it is copied, it was made under other conditions: {changed}")
+            elif changed := [line for line in differences(store.about, wanted) if line.startswith("code: ")]:
+                print(
+                    f"{kept_file(output)}: {len(store)} clips are not copied, they are of another version: {changed[0]}"
+                )
     return stores
 
 

@@ -68,6 +68,7 @@ def digest(source: str) -> str:
         ('f"{value} is below zero"', 'f"{value} < 0 in {values}"'),
         ('f"done: {total}"', '"total", total'),
         ('echo("done")', 'echo("done", err=True)'),
+        ('echo("done")', 'echo(", ".join(map(str, sorted(values))))'),
         ('info("done")', 'info("finished %s", total)'),
         ('"slow", stacklevel=2', '"very slow", stacklevel=3'),
         (', "never below"', ""),
@@ -100,6 +101,8 @@ def test_words_do_not_count(old: str, new: str) -> None:
         ("return total", "return -total"),
         ("import click", "from other import click"),
         ('print(f"done: {total}")', 'print(f"done: {total}", file=output)'),
+        ('print(f"done: {total}")', "print(write(total))"),
+        ('click.echo("done")', "click.echo(f'{len(values)} {encode(values)}')"),
     ],
 )
 def test_code_and_constants_count(old: str, new: str) -> None:

@@ -1,6 +1,7 @@
 """`cafa features encode` and `cafa features text` with registered models, tiny ones."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -195,7 +196,11 @@ def test_a_change_of_one_kind_costs_that_kind_alone(
         path.unlink()
     # A new version of one stage: its rows are not taken, and nobody is asked.
     monkeypatch.setattr("cafa.features.from_sound.stage_version", lambda stage: "another")
-    assert together("one", *changed, more=keep) == "2 ok, 1 short, 2 reused av_clip, 2 reused clip\n"
+    said = together("one", *changed, more=keep)
+    assert said.endswith("\n2 ok, 1 short, 2 reused av_clip, 2 reused clip\n")
+    assert re.match(
+        r".*/\.0\.kept: 2 clips are not copied, they are of another version: code: .* -> \"another\"\n", said
+    )
     assert len(computed[1]) == 2
 
 
