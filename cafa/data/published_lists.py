@@ -159,8 +159,7 @@ def _check_record(published: PublishedList, path: Path, found: str) -> None:
 
 
 def _fetch(published: PublishedList, path: Path) -> None:
-    from cafa.data.fetch.download import download, new_client
-    from cafa.data.fetch.settings import HttpSettings
+    from cafa.common.download import HttpSettings, download, new_client
 
     settings = HttpSettings()
     with new_client(settings) as client:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from cafa.common.errors import WeightsError
+from cafa.common.weight_files import no_download
 from cafa.models.inert_pickle import Inert, Record, Storage, storage_widths, unpickle
 
 #: entries under which training scripts keep the state dict
@@ -162,21 +163,6 @@ def converting(path: Path, key: str | None = None) -> str:
     """The command that makes safetensors of a checkpoint, for messages."""
     named = f" --key {key}" if key else ""
     return f"`cafa models convert {path} {path.with_suffix('.safetensors')}{named}`"
-
-
-def no_download(path: str | Path) -> str:
-    """What a file is instead of the published one, with what to do; empty where its beginning does not say.
-
-    A clone of a repository without Git LFS holds pointers to its large files, and a page that asks to log in is saved
-    under the name of the file.
-    """
-    with Path(path).open("rb") as stream:
-        head = stream.read(64).lstrip()
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS, not the file: run `git lfs pull` there, or download the file"
-    if head[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "it is a web page, not the file: the address may ask to log in, or to accept a licence"
-    return ""
 
 
 def _plain_names(names: Iterable[str]) -> dict[str, str]:

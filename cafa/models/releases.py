@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import digest_of, sha256_file
-from cafa.models.checkpoint_reader import no_download
+from cafa.common.weight_files import no_download
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,31 @@ Loading into a network is strict: names that are deliberately not used are liste
 other name, missing tensor or shape is an error.
 """
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from cafa.common.errors import InputError, WeightsError
+from cafa.common.errors import WeightsError
 from cafa.common.files import sha256_file
-from cafa.models.checkpoint_reader import no_download, read_tensors
+from cafa.common.weight_files import COLUMNS, WeightSource, no_download, packaged_table, read_weight_sources
+from cafa.models.checkpoint_reader import read_tensors
+
+__all__ = [
+    "COLUMNS",
+    "Checkpoint",
+    "WeightSource",
+    "assign",
+    "load_checkpoint",
+    "load_strict",
+    "packaged_table",
+    "read_weight_sources",
+    "rename_prefixes",
+    "require_file",
+    "require_size",
+]
 
 
 def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
@@ -34,75 +47,12 @@ def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) 
         raise WeightsError(f"{file} does not fit {type(network).__name__}: {error}") from error
 
 
-COLUMNS = ("name", "url", "sha256", "bytes", "licence", "used_by", "note")
-#: a table may do without
-OPTIONAL = ("bytes",)
-
-
-@dataclass(frozen=True)
-class WeightSource:
-    """One row of a table of weights: where a weights file comes from and under which terms.
-
-    ``sha256`` is None where the publisher gives none and nobody has recorded one yet; ``bytes``, the size of the file,
-    is None where it is not known. The row of a file that `cafa models convert` made is named after that file, which the
-    fragment of its ``url`` repeats.
-    """
-
-    name: str
-    url: str
-    sha256: str | None
-    licence: str
-    used_by: str
-    note: str = ""
-    bytes: int | None = None
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """Tensors of one file, and the SHA-256 of that file."""
 
     tensors: dict[str, torch.Tensor]
     sha256: str
-
-
-def packaged_table() -> Path:
-    """The table of weights that comes with the package: every published file that models and judges are made of."""
-    return Path(str(resources.files("cafa.models").joinpath("weights.tsv")))
-
-
-def read_weight_sources(table: Path | None = None) -> dict[str, WeightSource]:
-    """Read a table of weights into rows by name.
-
-    Parameters
-    ----------
-    table : Path, optional
-        Tab-separated, with the columns `COLUMNS`; None: :func:`packaged_table`.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, columns differ from `COLUMNS`, a name occurs twice, a SHA-256 is not 64 hexadecimal
-        digits, or a size is no number.
-    """
-    table = packaged_table() if table is None else table
-    sources: dict[str, WeightSource] = {}
-    if not table.is_file():
-        raise InputError(f"there is no table of weights at {table}")
-    with table.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream, delimiter="\t")
-        if tuple(reader.fieldnames or ()) not in (COLUMNS, tuple(name for name in COLUMNS if name not in OPTIONAL)):
-            raise InputError(f"{table}: columns are {reader.fieldnames}, expected {list(COLUMNS)}")
-        for row in reader:
-            digest = (row["sha256"] or "").lower()
-            if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
-                raise InputError(f"{table}: {row['name']}: {digest!r} is not a SHA-256 (64 hexadecimal digits)")
-            size = row.pop("bytes", None) or ""
-            if size and not size.isdecimal():
-                raise InputError(f"{table}: {row['name']}: {size!r} is not a number of bytes")
-            if row["name"] in sources:
-                raise InputError(f"{table}: {row['name']} is listed twice")
-            sources[row["name"]] = WeightSource(**{**row, "sha256": digest or None}, bytes=int(size) if size else None)
-    return sources
 
 
 def require_size(path: Path, source: WeightSource) -> None:

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from cafa.common.devices import check_device
 from cafa.common.errors import InputError
 from cafa.common.files import sha256_file
+from cafa.common.weight_files import no_download
 from cafa.common.writing_errors import check_writable, nearest_folder
 from cafa.data.fetch.settings import FetchSettings, FolderSource, MirrorSource, Source, YouTubeSource
-from cafa.models.checkpoint_reader import no_download
 from cafa.models.registry import PretrainedModel
 from cafa.preflight.finding import Finding
 from cafa.preflight.jobs import JobNeeds, findings_of_jobs

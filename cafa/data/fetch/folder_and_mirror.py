@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
+from cafa.common.download import download
 from cafa.common.errors import ClipError, InputError
-from cafa.data.fetch.download import download
 from cafa.data.fetch.interface import Clip, Found
 from cafa.data.fetch.settings import FolderSource, MirrorSource
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from cafa.common.download import new_client
 from cafa.common.errors import ClipError
 from cafa.common.files import digest_of, sha256_file
 from cafa.common.folder_lock import only_writer_of
@@ -20,7 +21,6 @@ from cafa.common.ledger import GONE, NOT_FOR_US, OK, REASONS, RETRY, UNKNOWN, UN
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
 from cafa.data.fetch.archives import Archives
-from cafa.data.fetch.download import new_client
 from cafa.data.fetch.download_cache import KINDS, Kept
 from cafa.data.fetch.fetch_journal import KEY, STAGE, holds, journal_of, record_of, still_there
 from cafa.data.fetch.fetched_table import write_fetched

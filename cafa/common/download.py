@@ -4,20 +4,38 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
 import tenacity
+from pydantic import BaseModel, ConfigDict, Field
 
 from cafa import __version__
 from cafa.common.errors import ClipError
 from cafa.common.files import write_json
-from cafa.data.fetch.settings import HttpSettings
 
 FORBIDDEN = {401, 403, 407, 451}
 ABSENT = {404, 410}
+#: bytes up to which an answer of the wrong size is taken, to say what it is
+A_LOOK = 1 << 16
+
+
+class HttpSettings(BaseModel):
+    """Patience of one download over HTTP(S)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout_seconds: float = Field(30.0, gt=0, description="longest silence of the server")
+    attempts: int = Field(5, ge=1, description="tries in a row that bring nothing before giving up")
+    first_wait_seconds: float = Field(1.0, ge=0, description="pause before the second try; doubles each time")
+    maximum_wait_seconds: float = Field(
+        120.0, ge=0, description="longest pause between tries; a server that asks for a longer one is left alone"
+    )
+    maximum_seconds: float = Field(3600.0, gt=0, description="longest a download may take in one run")
 
 
 def new_client(settings: HttpSettings, connections: int = 1) -> httpx.Client:
@@ -85,6 +103,34 @@ class _Part:
         self.digest, self.size, self.validator = hashlib.sha256(), 0, None
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a file before it comes.
+
+    Parameters
+    ----------
+    bytes : int, optional
+        Its size: an answer of another one is refused at once, unless it is so small that a look at it says more.
+    digest : bool
+        A digest is known, so that parts of another file would be noticed.
+    """
+
+    bytes: int | None = None
+    digest: bool = False
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """What all tries of a download have in common."""
+
+    maximum_bytes: int | None
+    media: bool
+    expected: Expected | None
+    headers: dict[str, str]
+    came: Callable[[int], None]
+    end: float
+
+
 def download(
     client: httpx.Client,
     url: str,
@@ -94,6 +140,9 @@ def download(
     sha256: str | None = None,
     maximum_bytes: int | None = None,
     media: bool = False,
+    expected: Expected | None = None,
+    headers: Mapping[str, str] | None = None,
+    came: Callable[[int], None] = lambda size: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Download `url` to `target`; return the SHA-256 of what came.
@@ -118,16 +167,24 @@ def download(
         Largest file to take.
     media : bool
         Refuse a web page: some servers answer with one where a file should be.
+    expected : Expected, optional
+        What the file is known to be; its digest is for the caller to compare, who need not ask for it again.
+    headers : mapping of str to str, optional
+        Sent with each request, such as an authorisation; another host that the server leads to does not get that.
+    came : callable
+        Called with the number of bytes that are there, whenever some came. What it raises ends the download, of which
+        nothing is lost.
     sleep : callable
         Waits; given by tests.
 
     Raises
     ------
     ClipError
-        ``not_found``, ``forbidden``, ``rate_limited``, ``network``, ``checksum``, ``too_large``, ``unknown``.
+        ``not_found``, ``forbidden``, ``rate_limited``, ``network``, ``checksum``, ``too_large``, ``size``, ``unknown``.
     """
     target = Path(target)
-    part = _Part(target, url, trusted=sha256 is not None)
+    part = _Part(target, url, trusted=sha256 is not None or (expected is not None and expected.digest))
+    came(part.size)
     end = time.monotonic() + settings.maximum_seconds
     fruitless = 0
 
@@ -135,7 +192,7 @@ def download(
         nonlocal fruitless
         before = part.size
         try:
-            _transfer(client, part, maximum_bytes, media, end)
+            _transfer(client, part, _Ask(maximum_bytes, media, expected, dict(headers or {}), came, end))
             if sha256 is not None and part.digest.hexdigest() != sha256.lower():
                 found, size = part.digest.hexdigest(), part.size
                 part.drop()
@@ -166,16 +223,17 @@ def download(
     return part.digest.hexdigest()
 
 
-def _transfer(client: httpx.Client, part: _Part, maximum_bytes: int | None, media: bool, end: float) -> None:
+def _transfer(client: httpx.Client, part: _Part, ask: _Ask) -> None:
     """Take what one connection gives."""
-    headers = {}
+    headers, maximum_bytes = dict(ask.headers), ask.maximum_bytes
     if part.size and part.can_go_on:
         headers["Range"] = f"bytes={part.size}-"
         if part.validator:
             headers["If-Range"] = part.validator
     try:
         with client.stream("GET", part.url, headers=headers) as response:
-            total = _check_answer(response, part, media)
+            total = _check_answer(response, part, ask)
+            ask.came(part.size)
             if maximum_bytes is not None and (total or 0) > maximum_bytes:
                 part.drop()
                 raise ClipError("too_large", f"{part.url}: {total} bytes, at most {maximum_bytes} are taken")
@@ -184,10 +242,11 @@ def _transfer(client: httpx.Client, part: _Part, maximum_bytes: int | None, medi
                     file.write(block)
                     part.digest.update(block)
                     part.size += len(block)
+                    ask.came(part.size)
                     if maximum_bytes is not None and part.size > maximum_bytes:
                         part.drop()
                         raise ClipError("too_large", f"{part.url}: more than {maximum_bytes} bytes")
-                    if time.monotonic() > end:
+                    if time.monotonic() > ask.end:
                         raise _TryAgain("network", f"{part.url}: too slow, {part.size} bytes have come")
     except httpx.HTTPError as error:
         detail = f"{part.url}: {type(error).__name__}: {error}; {part.size} bytes have come"
@@ -199,7 +258,7 @@ def _transfer(client: httpx.Client, part: _Part, maximum_bytes: int | None, medi
         raise _TryAgain("network", f"{part.url}: {size} bytes came, {total} were promised")
 
 
-def _check_answer(response: httpx.Response, part: _Part, media: bool) -> int | None:
+def _check_answer(response: httpx.Response, part: _Part, ask: _Ask) -> int | None:
     """Whole size that a good answer promises; `part` begins anew unless the answer goes on from where it is."""
     status, text = response.status_code, f"{part.url}: HTTP {response.status_code} {response.reason_phrase}".strip()
     if status in ABSENT:
@@ -215,9 +274,13 @@ def _check_answer(response: httpx.Response, part: _Part, media: bool) -> int | N
         raise _TryAgain("network", text)
     if status not in (200, 206):
         raise ClipError("unknown", text)
-    if media and response.headers.get("Content-Type", "").startswith("text/html"):
+    if ask.media and response.headers.get("Content-Type", "").startswith("text/html"):
         raise ClipError("unknown", f"{text}: a web page came, not a file")
     length = response.headers.get("Content-Length", "")
+    known = ask.expected.bytes if ask.expected is not None else None
+    if status == 200 and known is not None and length.isdecimal() and int(length) not in (known, *range(A_LOOK)):
+        part.drop()
+        raise ClipError("size", f"{part.url}: the server has {int(length):,} bytes, not {known:,}")
     if status == 206:
         span, _, whole = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if span.partition("-")[0] != str(part.size):
@@ -231,6 +294,12 @@ def _check_answer(response: httpx.Response, part: _Part, media: bool) -> int | N
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait; a date is not understood and counts as none."""
+    """Seconds that the server asks to wait, given as such or as a date; None where it asks for nothing."""
     text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
+    if text.isdecimal():
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max((until - datetime.now(UTC)).total_seconds(), 0.0) if until.tzinfo else None
