@@ -25,6 +25,7 @@ VERBS = {
     "features": "features",
     "prompts": "prompts",
     "models": "models",
+    "weights": "weights",
     "train": "train",
     "samples": "samples",
     "judges": "judges",

@@ -266,7 +266,7 @@ def _check_answer(response: httpx.Response, part: _Part, ask: _Ask) -> int | Non
     if status in FORBIDDEN:
         raise ClipError("forbidden", text)
     if status in (429, 503):
-        raise _TryAgain("rate_limited" if status == 429 else "network", text, _retry_after(response))
+        raise _TryAgain("rate_limited" if status == 429 else "network", text, retry_after(response.headers))
     if status == 416:  # what we have is no part of what the server has now
         part.drop()
         raise _TryAgain("network", text)
@@ -293,9 +293,9 @@ def _check_answer(response: httpx.Response, part: _Part, ask: _Ask) -> int | Non
     return int(length) if length.isdecimal() else None
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks to wait, given as such or as a date; None where it asks for nothing."""
-    text = response.headers.get("Retry-After", "")
+    text = headers.get("Retry-After", "")
     if text.isdecimal():
         return float(text)
     try:

@@ -1,0 +1,402 @@
+"""Fetching: two files at once, each taken up where it broke off, checked before it appears under its name."""
+
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from filelock import FileLock, Timeout
+
+from cafa.common.download import Expected, HttpSettings, download, new_client
+from cafa.common.errors import CafaError, ClipError, WeightsError, WriteError
+from cafa.common.weight_files import WeightSource
+from cafa.common.writing_errors import explained, free_space, size_text
+from cafa.weights.catalogue import require_accepted, terms_text
+from cafa.weights.checking import (
+    Expectation,
+    contradiction,
+    digests_of,
+    expectations,
+    require_equal,
+    require_known_size,
+)
+from cafa.weights.faults import Stopped, download_fault
+from cafa.weights.folder import Entry, changed_record, incoming, part_size, read_record
+from cafa.weights.progress import Bar, Bars
+from cafa.weights.publishers import Asking, Statement, statement_of
+
+#: patience with servers of large files: a server that asks to wait ten minutes is waited for
+PATIENCE = HttpSettings(maximum_wait_seconds=600.0, maximum_seconds=7 * 86400.0)
+Say = Callable[[str], None]
+#: bytes that are left free on a disk
+MARGIN = 50_000_000
+#: seconds that threads get to end in
+GRACE = 3.0
+
+
+@dataclass(frozen=True)
+class GetSettings:
+    """How files are fetched.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of weights.
+    accept : tuple of str
+        Models, or files, whose licences are accepted.
+    unverified : bool
+        Take files of which nobody states a digest.
+    workers : int
+        Files at once.
+    http : HttpSettings
+    """
+
+    folder: Path
+    accept: tuple[str, ...] = ()
+    unverified: bool = False
+    workers: int = 2
+    http: HttpSettings = PATIENCE
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to fetch, or one that is there and was never checked."""
+
+    source: WeightSource
+    entry: Entry | None
+    statement: Statement
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is there.
+
+    Parameters
+    ----------
+    source : WeightSource
+    path : Path
+    sha256 : str
+    checked_against : str
+    fresh : bool
+        It was not there, or not checked, before.
+    """
+
+    source: WeightSource
+    path: Path
+    sha256: str
+    checked_against: str
+    fresh: bool
+
+
+def is_checked(path: Path, entry: Entry | None) -> bool:
+    """Whether a file is there and was not touched since it was checked."""
+    if entry is None or not path.is_file():
+        return False
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns) == (entry.bytes, entry.modified_ns)
+
+
+def get(wanted: Iterable[WeightSource], settings: GetSettings, say: Say) -> list[Fetched]:
+    """Fetch files that are not there, check those that are, and record what was found.
+
+    Parameters
+    ----------
+    wanted : iterable of WeightSource
+    settings : GetSettings
+    say : callable
+        Takes lines for a person.
+
+    Returns
+    -------
+    list of Fetched
+        In the order of `wanted`.
+
+    Raises
+    ------
+    InputError
+        If a licence is not accepted, before anything is fetched.
+    WriteError
+        If the disk is too small, before anything is fetched.
+    WeightsError
+        Naming every file that could not be had; the others were fetched.
+    """
+    folder, wanted = settings.folder, list(wanted)
+    record = read_record(folder)
+    done = {
+        source.name: Fetched(source, folder / source.place, entry.sha256, entry.checked_against, False)
+        for source in wanted
+        if is_checked(folder / source.place, entry := record.files.get(source.place))
+        and source.sha256 in (None, entry.sha256)
+    }
+    left = [source for source in wanted if source.name not in done]
+    missing = [source for source in left if not (folder / source.place).is_file()]
+    accepted = require_accepted(missing, settings.accept, record.accepted)
+    for model, files in accepted.items():
+        say(f"{model}: {files[0].licence}: {terms_text(files[0])} ({files[0].page}); accepted")
+    faults: list[CafaError] = []
+    if left:
+        if accepted:
+            with changed_record(folder) as changed:
+                changed.accepted |= {model: files[0].licence for model, files in accepted.items()}
+        jobs = _ask_publishers(left, settings, record.files, faults, say)
+        require_space(jobs, folder)
+        for fetched in _run(jobs, settings, faults, say):
+            done[fetched.source.name] = fetched
+    if faults:
+        raise WeightsError(together(faults, len(done)))
+    return [done[source.name] for source in wanted]
+
+
+def together(faults: list[CafaError], others: int) -> str:
+    """One message of several; what is said of many files is said once."""
+    by_text: dict[str, list[str]] = {}
+    for fault in faults:
+        name, _, text = str(fault).partition(": ")
+        by_text.setdefault(text, []).append(name)
+    lines = [f"{', '.join(names)}: {text}" for text, names in by_text.items()]
+    count = sum(len(names) for names in by_text.values())
+    return "\n".join([*lines, f"({count} not fetched; {others} are there)"] if count + others > 1 else lines)
+
+
+def _ask_publishers(
+    left: list[WeightSource], settings: GetSettings, entries: dict[str, Entry], faults: list[CafaError], say: Say
+) -> list[Job]:
+    """Jobs of files, with what their publishers state; nothing is asked for files that can be checked without."""
+    jobs = []
+    with new_client(settings.http) as client:
+        asking = Asking(client, settings.http, say)
+        for source in left:
+            entry = entries.get(source.place)
+            there = (settings.folder / source.place).is_file()
+            try:
+                _require_agreement(source, expectations(source, entry))
+                if there and (source.sha256 or entry):
+                    statement = Statement(source.url, "nobody", source.bytes)
+                else:
+                    statement = statement_of(source, asking, commit=entry.commit if entry else "")
+                jobs.append(Job(source, entry, statement))
+                _require_something(jobs[-1], settings)
+            except CafaError as error:
+                jobs = [job for job in jobs if job.source is not source]
+                faults.append(error)
+    return jobs
+
+
+def _require_agreement(source: WeightSource, expected: list[Expectation]) -> None:
+    """Refuse a file of which two digests are stated."""
+    if wrong := contradiction(expected):
+        raise WeightsError(
+            f"{source.name}: {wrong}. Nothing was fetched. If you want the new one, forget the old one (`cafa "
+            f"weights remove {source.name} --forget`), and write its SHA-256 into a table of your own (--table)"
+        )
+
+
+def _require_something(job: Job, settings: GetSettings) -> None:
+    """Refuse a file that cannot be checked, or of which two digests are stated."""
+    expected = expectations(job.source, job.entry, job.statement.digests, job.statement.by)
+    _require_agreement(job.source, expected)
+    if not expected and not settings.unverified:
+        raise WeightsError(
+            f"{job.source.name}: neither the table of weights nor its publisher states a digest of it: take it with "
+            "--unverified, or write the SHA-256 of a file you trust into a table of your own (--table)"
+        )
+
+
+def require_space(jobs: list[Job], folder: Path) -> None:
+    """Check that the disk takes what is still to come.
+
+    Raises
+    ------
+    WriteError
+        If it does not: what is needed, and what is free.
+    """
+    needed = 0
+    for job in jobs:
+        size = job.statement.bytes or job.source.bytes
+        if size is not None and not (folder / job.source.place).is_file():
+            needed += max(size - part_size(folder, job.source), 0)
+    free = free_space(folder)
+    if needed and needed + MARGIN > free:
+        raise WriteError(
+            f"{size_text(needed)} are to come and {size_text(free)} are free on the disk of {folder}: nothing was "
+            "fetched. Make room, or name another folder (--to FOLDER or the variable CAFA_WEIGHTS)"
+        )
+
+
+def _run(jobs: list[Job], settings: GetSettings, faults: list[CafaError], say: Say) -> list[Fetched]:
+    """Do jobs in threads; a signal ends them between two blocks, and what has come is kept."""
+    todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    results: queue.SimpleQueue[Fetched | BaseException] = queue.SimpleQueue()
+    for job in jobs:
+        todo.put(job)
+    stop, bars = threading.Event(), Bars(say)
+
+    def work() -> None:
+        with new_client(settings.http) as client:
+            while not stop.is_set():
+                try:
+                    job = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    with bars.bar(job.source.name, job.statement.bytes or job.source.bytes) as bar:
+                        results.put(_one(job, settings, client, bar, stop))
+                except BaseException as error:  # given to the main thread, which raises it
+                    results.put(error)
+
+    # Daemons: a read that waits for a silent server must not keep the process.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(settings.workers, len(jobs)))]
+    for thread in threads:
+        thread.start()
+    done: list[Fetched] = []
+    try:
+        for _ in jobs:
+            result = _next(results)
+            if isinstance(result, Fetched):
+                done.append(result)
+            elif isinstance(result, CafaError):
+                faults.append(result)
+            else:
+                raise result
+    finally:
+        stop.set()
+        until = time.monotonic() + GRACE
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0.0))
+        bars.close()
+    return done
+
+
+def _next(results: "queue.SimpleQueue[Fetched | BaseException]") -> Fetched | BaseException:
+    """The next result; in short waits, so that a signal is seen at once."""
+    while True:
+        try:
+            return results.get(timeout=0.2)
+        except queue.Empty:
+            continue
+
+
+def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: threading.Event) -> Fetched:
+    """Fetch or check one file, which no other process fetches meanwhile."""
+    source, folder = job.source, settings.folder
+    path, staged = folder / source.place, incoming(folder, source)
+
+    def came(size: int) -> None:
+        bar.at(size)
+        if stop.is_set():
+            raise Stopped
+
+    with ExitStack() as stack:
+        lock = FileLock(staged.with_name(f"{staged.name}.lock"))
+        while True:
+            try:
+                stack.enter_context(lock.acquire(timeout=0.5))
+                break
+            except Timeout:
+                bar.note("another process fetches it: waiting")
+                came(0)
+        entry = read_record(folder).files.get(source.place)
+        if entry is not None and entry != job.entry and is_checked(path, entry):  # by another process, meanwhile
+            return Fetched(source, path, entry.sha256, entry.checked_against, True)
+        with explained(path, job.statement.bytes):
+            if path.is_file():
+                return _check(job, path, path, folder, came)
+            try:
+                _bring(job, staged, settings, client, bar, came, stop)
+                return _check(job, staged, path, folder, came)
+            except WeightsError:
+                if not bar.resumed or stop.is_set():
+                    raise
+            # Parts of two versions may have been joined: once more, from nothing.
+            bar.note("what had come before did not fit: from the beginning")
+            bar.resumed = False
+            _bring(job, staged, settings, client, bar, came, stop)
+            return _check(job, staged, path, folder, came)
+
+
+def _bring(
+    job: Job,
+    staged: Path,
+    settings: GetSettings,
+    client: httpx.Client,
+    bar: Bar,
+    came: Callable[[int], None],
+    stop: threading.Event,
+) -> None:
+    """Get a file's bytes, from the hub's cache or its publisher."""
+    if staged.is_file():
+        return
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    bar.resumed = part_size(settings.folder, job.source) > 0
+    if job.statement.cached is not None:
+        copy = staged.with_name(f"{staged.name}.copy")
+        copy.unlink(missing_ok=True)
+        try:
+            os.link(job.statement.cached.resolve(), copy)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(job.statement.cached, copy)
+        os.replace(copy, staged)
+        return
+    expected = expectations(job.source, job.entry, job.statement.digests)
+
+    def sleep(seconds: float) -> None:
+        bar.note(f"waiting {seconds:.0f} s before the next try")
+        if stop.wait(seconds):
+            raise Stopped
+
+    try:
+        download(
+            client,
+            job.statement.url,
+            staged,
+            settings=settings.http,
+            media=True,
+            expected=Expected(job.statement.bytes or job.source.bytes, bool(expected)),
+            headers=job.statement.headers,
+            came=came,
+            sleep=sleep,
+        )
+    except ClipError as error:
+        raise download_fault(error, job.source, job.statement.url) from error
+
+
+def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int], None]) -> Fetched:
+    """Compare a file with all that is known of it, record it, and give it its name.
+
+    A file that came and is another one is removed; one that was there stays for its owner to judge.
+    """
+    source = job.source
+    expected = expectations(source, job.entry, job.statement.digests, job.statement.by)
+    try:
+        require_known_size(staged, job.statement.bytes or source.bytes, source)
+        found = digests_of(staged, {"sha256", *(one.algorithm for one in expected)}, came)
+        against = require_equal(staged, found, expected, source)
+    except WeightsError as error:
+        if staged == path:
+            raise WeightsError(
+                f"{error}. It lies at {path}: `cafa weights remove {source.name}`, then get it again"
+            ) from error
+        staged.unlink()
+        raise WeightsError(f"{error}. It was not kept: run the same command again") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    status = staged.stat()
+    entry = Entry(
+        source.name,
+        source.url,
+        found["sha256"],
+        status.st_size,
+        against,
+        job.statement.commit or (job.entry.commit if job.entry else ""),
+        status.st_mtime_ns,
+    )
+    with changed_record(folder) as record:
+        record.files[source.place] = entry
+    if staged != path:
+        os.replace(staged, path)
+    return Fetched(source, path, entry.sha256, against, True)
