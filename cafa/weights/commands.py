@@ -7,9 +7,10 @@ from pathlib import Path
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.weight_files import WeightSource, read_weight_sources
 from cafa.weights.catalogue import published, select
-from cafa.weights.fetching import GetSettings, get
+from cafa.weights.fetching import get
 from cafa.weights.folder import VARIABLE, read_record, weights_folder, why_folder
-from cafa.weights.looking import is_checked, remove, states_of, verify
+from cafa.weights.looking import remove, states_of, verify
+from cafa.weights.planning import GetSettings, is_checked
 
 
 def gigabytes(size: int) -> str:

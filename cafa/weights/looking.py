@@ -10,8 +10,8 @@ from cafa.common.errors import WeightsError
 from cafa.common.weight_files import WeightSource
 from cafa.weights.catalogue import models_of
 from cafa.weights.checking import digests_of, expectations, require_equal, require_known_size
-from cafa.weights.fetching import is_checked
 from cafa.weights.folder import Entry, changed_record, incoming, part_size, read_record
+from cafa.weights.planning import is_checked
 from cafa.weights.progress import Bars
 
 

@@ -99,11 +99,11 @@ def _hub(source: WeightSource, found: re.Match[str], asking: Asking, commit: str
     url = hf_hub_url(repository, file, revision=revision, endpoint=endpoint)
     try:
         answer = _patient(lambda: get_hf_file_metadata(url, endpoint=endpoint), source, url, asking)
-    except WeightsError as error:
+    except WeightsError:
         # A machine without network may have the file in the hub's cache.
         if (kept := _cached(repository, file, revision, source)) is not None:
             return kept
-        raise error
+        raise
     if answer.commit_hash is None:
         raise WeightsError(
             f"{source.name}: {url} does not answer like the hub (no X-Repo-Commit): check HF_ENDPOINT and your proxy"

@@ -11,7 +11,8 @@ import pytest
 from cafa.common.download import HttpSettings
 from cafa.common.weight_files import COLUMNS, FETCHING, WeightSource, read_weight_sources
 from cafa.weights.catalogue import select
-from cafa.weights.fetching import Fetched, GetSettings, get
+from cafa.weights.fetching import get
+from cafa.weights.planning import Fetched, GetSettings
 from tests.cafa.weights.servers import Repository, Server
 
 BODY = bytes(range(256)) * 48

@@ -10,7 +10,7 @@ import huggingface_hub.constants
 import pytest
 
 from cafa.common.errors import InputError, WeightsError, WriteError
-from cafa.weights import fetching
+from cafa.weights import fetching, planning
 from cafa.weights.folder import LOCK, read_record
 from tests.cafa.weights.conftest import BODY, DIGEST, Shop
 from tests.cafa.weights.servers import COMMIT, LATER
@@ -181,7 +181,7 @@ def test_gated(shop: Shop, monkeypatch: pytest.MonkeyPatch, token: str | None, s
 
 
 def test_a_full_disk_is_seen_before(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "free_space", lambda path: 40_000_000)
+    monkeypatch.setattr(planning, "free_space", lambda path: 40_000_000)
     with pytest.raises(WriteError, match=r"12288 bytes are to come and 40\.0 MB are free .*--to FOLDER"):
         shop.get("plain", accept=("plain",))
     assert shop.server.bytes_of("/files/plain.pth") == 0
