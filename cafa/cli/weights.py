@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cafa.common.errors import WeightsError
 from cafa.common.weight_files import PURPOSES
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -89,7 +90,10 @@ def verify_command(
     """Read the files that are there and compare each with its SHA-256; without network."""
     from cafa.weights.commands import verify_weights
 
-    _print(verify_weights(names, purposes, folder, table, _say, unverified=unverified))
+    lines, bad = verify_weights(names, purposes, folder, table, _say, unverified=unverified)
+    _print(lines)
+    if bad:
+        raise WeightsError(f"not verified: {', '.join(bad)}")
 
 
 @command.command("where")

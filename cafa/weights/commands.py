@@ -15,7 +15,9 @@ from cafa.weights.planning import GetSettings, is_checked
 
 def gigabytes(size: int) -> str:
     """Bytes in a table of large and small files."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
+    if size < 1e5:
+        return f"{size} bytes"
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def _chosen(
@@ -103,23 +105,18 @@ def verify_weights(
     say: Callable[[str], None],
     *,
     unverified: bool = False,
-) -> list[str]:
-    """Lines of what was compared.
+) -> tuple[list[str], list[str]]:
+    """Lines of what was compared, and names of the files that are not what they should be.
 
-    Raises
-    ------
-    WeightsError
-        If a file is not what it should be, nothing is known of it, or one that was named is not there.
+    These are files of which nothing is known, too, and such as were named and are not there.
     """
     place = weights_folder(folder)
     wanted = _chosen(names, purposes, table, everything=True)
     named = bool(names or purposes)
     verdicts = [one for one in verify(wanted, place, say, unverified=unverified) if named or one.state != "missing"]
     lines = [f"{one.source.name}: {one.state}: {one.text.removeprefix(f'{one.source.name}: ')}" for one in verdicts]
-    if bad := [line for one, line in zip(verdicts, lines, strict=True) if one.state != "ok"]:
-        good = [line for line in lines if line not in bad]
-        raise WeightsError("\n".join([*good, *bad, f"{len(bad)} of {len(lines)} files are not verified"]))
-    return [*lines, f"{len(lines)} files verified in {place}"]
+    bad = [one.source.name for one in verdicts if one.state != "ok"]
+    return [*lines, f"{len(lines) - len(bad)} of {len(lines)} files verified in {place}"], bad
 
 
 def where_weights(names: Collection[str], folder: Path | None, table: Path | None) -> list[str]:

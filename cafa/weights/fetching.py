@@ -18,6 +18,7 @@ from cafa.common.weight_files import WeightSource
 from cafa.common.writing_errors import explained
 from cafa.weights.catalogue import require_accepted, terms_text
 from cafa.weights.checking import (
+    LOCKED,
     digests_of,
     expectations,
     require_equal,
@@ -238,6 +239,8 @@ def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int
             ) from error
         staged.unlink()
         raise WeightsError(f"{error}. It was not kept: run the same command again") from error
+    if job.entry is not None and expected[0].by == LOCKED:
+        against = job.entry.checked_against  # what the recorded digest was compared with
     path.parent.mkdir(parents=True, exist_ok=True)
     status = staged.stat()
     entry = Entry(

@@ -114,11 +114,13 @@ def verify(
             verdicts.append(Verdict(source, "unknown", f"nothing is known of {path}: {hint}"))
             continue
         status = path.stat()
-        commit = entry.commit if entry else ""
-        new = Entry(source.name, source.url, found["sha256"], status.st_size, against, commit, status.st_mtime_ns)
-        with changed_record(folder) as record:
-            record.files[source.place] = new
-        verdicts.append(Verdict(source, "ok", f"SHA-256 {found['sha256']}, as {against} has it"))
+        commit, first = (entry.commit, entry.checked_against) if entry else ("", against)
+        new = Entry(source.name, source.url, found["sha256"], status.st_size, first, commit, status.st_mtime_ns)
+        if new != entry:  # a folder that only others may write to can be verified
+            with changed_record(folder) as record:
+                record.files[source.place] = new
+        known = f"as recorded; at first checked against {first}" if entry else f"checked against {against}"
+        verdicts.append(Verdict(source, "ok", f"SHA-256 {found['sha256']}, {known}"))
     return verdicts
 
 

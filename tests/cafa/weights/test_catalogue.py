@@ -9,7 +9,7 @@ from cafa.common.weight_files import PURPOSES, read_weight_sources
 from cafa.models.releases import CAFA_AVCLIP, SYNCHFORMER
 from cafa.weights.catalogue import models_of, select
 from cafa.weights.checking import digests_of
-from cafa.weights.folder import find_weight, read_record, require_weight, weights_folder
+from cafa.weights.folder import LOCK, find_weight, read_record, require_weight, weights_folder
 from cafa.weights.looking import remove, states_of, verify
 from cafa.weights.publishers import COMMIT, HUB
 from tests.cafa.weights.conftest import BODY, Shop, write_table
@@ -133,6 +133,13 @@ def test_verifying_what_nothing_is_known_of(shop: Shop) -> None:
     assert (verdict.state, "it ends early" in verdict.text) == ("wrong", True)
     (verdict,) = verify(shop.sources("net_config"), shop.folder, lambda line: None)
     assert verdict.state == "missing"
+
+
+def test_verifying_writes_nothing_where_nothing_is_new(shop: Shop) -> None:
+    shop.get("net")
+    before = (shop.folder / LOCK).stat()
+    assert [one.state for one in verify(shop.sources("net"), shop.folder, lambda line: None)] == ["ok", "ok"]
+    assert (shop.folder / LOCK).stat() == before
 
 
 def test_removing_and_forgetting(shop: Shop) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cafa.common.errors import ClipError
 from cafa.common.download import download, new_client
+from cafa.common.errors import ClipError
 from cafa.data.fetch.settings import HttpSettings
 from tests.cafa.data.fetch.conftest import Mirror, Time
 

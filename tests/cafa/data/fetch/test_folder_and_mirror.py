@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cafa.common.errors import ClipError, InputError
 from cafa.common.download import new_client
+from cafa.common.errors import ClipError, InputError
 from cafa.data.fetch.folder_and_mirror import Folder, Mirror, read_checksums
 from cafa.data.fetch.interface import Clip, video_id_of, video_url
 from cafa.data.fetch.settings import FetchSettings, FolderSource, HttpSettings, MirrorSource
