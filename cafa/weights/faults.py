@@ -79,12 +79,12 @@ def status_fault(status: int, source: WeightSource, url: str, *, code: str = "",
             f"HTTP {status}: {source.part_of} is gated ({source.licence}): ask for access at {page} with your account, "
             "then log in with `hf auth login` (or set HF_TOKEN) and run the same command again"
         )
+    if code in ("RepoNotFound", "RevisionNotFound"):
+        return f"HTTP {status}: the repository, or its commit, is private or gone from {url}; see {page}"
     if status == 401:
         return f"HTTP 401: {url} asks for a login: `hf auth login` or HF_TOKEN for the hub, ~/.netrc for other hosts"
     if status in (403, 407, 451):
         return f"HTTP {status}: the server refuses {url}: your account or your network has no access; see {page}"
-    if code in ("RepoNotFound", "RevisionNotFound"):
-        return f"HTTP {status}: the repository or its commit is gone from {url}; see {page}"
     if status in (404, 410):
         return f"HTTP {status}: there is no file at {url}: it was moved or withdrawn; see {page}"
     if status == 429:

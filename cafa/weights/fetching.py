@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from cafa.common.download import Expected, download, new_client
 from cafa.common.errors import CafaError, ClipError, WeightsError
-from cafa.common.weight_files import WeightSource
+from cafa.common.weight_files import WeightSource, no_download
 from cafa.common.writing_errors import explained
 from cafa.weights.catalogue import require_accepted, terms_text
 from cafa.weights.checking import (
@@ -147,6 +147,10 @@ def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: 
         if stop.is_set():
             raise Stopped
 
+    def check(file: Path) -> Fetched:
+        bar.checking()
+        return _check(job, file, path, folder, came)
+
     with ExitStack() as stack:
         lock = FileLock(staged.with_name(f"{staged.name}.lock"))
         while True:
@@ -161,10 +165,10 @@ def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: 
             return Fetched(source, path, entry.sha256, entry.checked_against, True)
         with explained(path, job.statement.bytes):
             if path.is_file():
-                return _check(job, path, path, folder, came)
+                return check(path)
             try:
                 _bring(job, staged, settings, client, bar, came, stop)
-                return _check(job, staged, path, folder, came)
+                return check(staged)
             except WeightsError:
                 if not bar.resumed or stop.is_set():
                     raise
@@ -172,7 +176,7 @@ def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: 
             bar.note("what had come before did not fit: from the beginning")
             bar.resumed = False
             _bring(job, staged, settings, client, bar, came, stop)
-            return _check(job, staged, path, folder, came)
+            return check(staged)
 
 
 def _bring(
@@ -232,6 +236,8 @@ def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int
         require_known_size(staged, job.statement.bytes or source.bytes, source)
         found = digests_of(staged, {"sha256", *(one.algorithm for one in expected)}, came)
         against = require_equal(staged, found, expected, source)
+        if not expected and (seems := no_download(staged)):
+            raise WeightsError(f"{source.name}: {seems}")
     except WeightsError as error:
         if staged == path:
             raise WeightsError(

@@ -27,6 +27,8 @@ class Bar:
     def at(self, size: int) -> None:
         """So many bytes are there."""
         if self._bar is not None:
+            if self._bar.n == self._bar.initial == 0:  # what came in an earlier run says nothing of the speed
+                self._bar.initial = self._bar.n = size
             if size < self._bar.n:  # from the beginning, or the second pass over the file
                 self._bar.reset(self.total)
             self._bar.update(size - self._bar.n)
@@ -34,6 +36,11 @@ class Bar:
             self._last = now
             of = f" of {self.total / 1e6:,.1f}" if self.total else ""
             self._say(f"{self.name}: {size / 1e6:,.1f}{of} MB")
+
+    def checking(self) -> None:
+        """From now on the file is read, not fetched."""
+        if self._bar is not None:
+            self._bar.set_description(f"{self.name} (checking)")
 
     def note(self, text: str) -> None:
         """Say something of this file, once in a row."""

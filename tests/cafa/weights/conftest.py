@@ -92,7 +92,7 @@ class Shop:
             {"name": "bare", "url": f"{server.url}/files/plain.pth", "path": "bare.pth"},
         ]
         for row in self.rows[:2]:
-            row |= {"model": "net", "purposes": "generate"}
+            row |= {"model": "net", "purposes": "generate", "page": f"{HUB}/lab/net"}
         self.write()
 
     def write(self, **changes: dict[str, str]) -> Path:

@@ -13,7 +13,7 @@ from cafa.common.errors import InputError, WeightsError, WriteError
 from cafa.weights import fetching, planning
 from cafa.weights.folder import LOCK, read_record
 from tests.cafa.weights.conftest import BODY, DIGEST, Shop
-from tests.cafa.weights.servers import COMMIT, LATER
+from tests.cafa.weights.servers import COMMIT, LATER, PAGE, POINTER
 
 
 def test_a_model_of_the_hub(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +81,14 @@ def test_nobody_states_anything(shop: Shop) -> None:
         shop.get("bare", unverified=True)
 
 
+@pytest.mark.parametrize("body", [PAGE, POINTER])
+def test_a_page_that_nobody_states_anything_of_is_no_file(shop: Shop, body: bytes) -> None:
+    shop.server.files["/files/plain.pth"] = body
+    with pytest.raises(WeightsError, match=r"bare: it is a (web page|pointer of Git LFS), not the file"):
+        shop.get("bare", unverified=True)
+    assert shop.there() == []
+
+
 def test_unverified_is_no_leave_for_what_is_known(shop: Shop) -> None:
     shop.server.moods[shop.cdn] = ["wrong"]
     with pytest.raises(WeightsError, match=f"the hub has {DIGEST}"):
@@ -93,7 +101,7 @@ def test_a_later_change_is_refused(shop: Shop) -> None:
     repository = shop.server.repositories["lab/net"]
     repository.lfs["model.safetensors"], repository.commit = BODY[::-1], LATER
     shop.folder.joinpath("net/model.safetensors").unlink()
-    with pytest.raises(WeightsError, match="HTTP 404: the repository or its commit is gone"):
+    with pytest.raises(WeightsError, match="HTTP 404: the repository, or its commit, is private or gone"):
         shop.get("net")  # the commit of before is asked for
     shop.write(net={"sha256": "0" * 64})
     with pytest.raises(WeightsError, match=rf"weights\.lock\.json states SHA-256 {DIGEST}, the table of weights has 0"):
@@ -206,10 +214,13 @@ def test_one_fault_does_not_keep_the_others(shop: Shop) -> None:
 
 
 def test_the_same_fault_of_many_files_is_said_once(shop: Shop) -> None:
+    shop.server.repositories["lab/net"].token = "hf_good"
+    with pytest.raises(WeightsError, match=r"^net, net_config: HTTP 401: net is gated \(MIT\)[^\n]*\n\(2 not fetched"):
+        shop.get("net")
     del shop.server.repositories["lab/net"]
     with pytest.raises(WeightsError) as caught:
         shop.get("net")
-    assert str(caught.value).count("HTTP 401") == 2  # the addresses differ
+    assert str(caught.value).count("HTTP 401: the repository, or its commit, is private or gone") == 2
 
 
 def test_the_hubs_cache_is_used(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
