@@ -31,7 +31,7 @@ def folder_option(name: str) -> Callable[..., Any]:
     )
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     click.echo(line, err=True)
 
 
@@ -75,7 +75,7 @@ def get_command(
     """Fetch models or files that are not there, and check all of them; what was cut short goes on where it was."""
     from cafa.weights.commands import get_weights
 
-    _print(get_weights(names, purposes, folder, table, _say, accept=accept, unverified=unverified))
+    _print(get_weights(names, purposes, folder, table, _log, accept=accept, unverified=unverified))
 
 
 @command.command("verify")
@@ -90,7 +90,7 @@ def verify_command(
     """Read the files that are there and compare each with its SHA-256; without network."""
     from cafa.weights.commands import verify_weights
 
-    lines, bad = verify_weights(names, purposes, folder, table, _say, unverified=unverified)
+    lines, bad = verify_weights(names, purposes, folder, table, _log, unverified=unverified)
     _print(lines)
     if bad:
         raise WeightsError(f"not verified: {', '.join(bad)}")

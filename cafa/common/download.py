@@ -21,7 +21,7 @@ from cafa.common.files import write_json
 FORBIDDEN = {401, 403, 407, 451}
 ABSENT = {404, 410}
 #: bytes up to which an answer of the wrong size is taken, to say what it is
-A_LOOK = 1 << 16
+SMALL_RESPONSE = 1 << 16
 
 
 class HttpSettings(BaseModel):
@@ -110,7 +110,7 @@ class Expected:
     Parameters
     ----------
     bytes : int, optional
-        Its size: an answer of another one is refused at once, unless it is so small that a look at it says more.
+        Its size: an answer of another one is refused at once, unless it is so small that its content can be named.
     digest : bool
         A digest is known, so that parts of another file would be noticed.
     """
@@ -127,7 +127,7 @@ class _Ask:
     media: bool
     expected: Expected | None
     headers: dict[str, str]
-    came: Callable[[int], None]
+    on_progress: Callable[[int], None]
     end: float
 
 
@@ -142,7 +142,7 @@ def download(
     media: bool = False,
     expected: Expected | None = None,
     headers: Mapping[str, str] | None = None,
-    came: Callable[[int], None] = lambda size: None,
+    on_progress: Callable[[int], None] = lambda size: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Download `url` to `target`; return the SHA-256 of what came.
@@ -171,7 +171,7 @@ def download(
         What the file is known to be; its digest is for the caller to compare, who need not ask for it again.
     headers : mapping of str to str, optional
         Sent with each request, such as an authorisation; another host that the server leads to does not get that.
-    came : callable
+    on_progress : callable
         Called with the number of bytes that are there, whenever some came. What it raises ends the download, of which
         nothing is lost.
     sleep : callable
@@ -184,7 +184,7 @@ def download(
     """
     target = Path(target)
     part = _Part(target, url, trusted=sha256 is not None or (expected is not None and expected.digest))
-    came(part.size)
+    on_progress(part.size)
     end = time.monotonic() + settings.maximum_seconds
     fruitless = 0
 
@@ -192,7 +192,7 @@ def download(
         nonlocal fruitless
         before = part.size
         try:
-            _transfer(client, part, _Ask(maximum_bytes, media, expected, dict(headers or {}), came, end))
+            _transfer(client, part, _Ask(maximum_bytes, media, expected, dict(headers or {}), on_progress, end))
             if sha256 is not None and part.digest.hexdigest() != sha256.lower():
                 found, size = part.digest.hexdigest(), part.size
                 part.drop()
@@ -233,7 +233,7 @@ def _transfer(client: httpx.Client, part: _Part, ask: _Ask) -> None:
     try:
         with client.stream("GET", part.url, headers=headers) as response:
             total = _check_answer(response, part, ask)
-            ask.came(part.size)
+            ask.on_progress(part.size)
             if maximum_bytes is not None and (total or 0) > maximum_bytes:
                 part.drop()
                 raise ClipError("too_large", f"{part.url}: {total} bytes, at most {maximum_bytes} are taken")
@@ -242,7 +242,7 @@ def _transfer(client: httpx.Client, part: _Part, ask: _Ask) -> None:
                     file.write(block)
                     part.digest.update(block)
                     part.size += len(block)
-                    ask.came(part.size)
+                    ask.on_progress(part.size)
                     if maximum_bytes is not None and part.size > maximum_bytes:
                         part.drop()
                         raise ClipError("too_large", f"{part.url}: more than {maximum_bytes} bytes")
@@ -277,10 +277,11 @@ def _check_answer(response: httpx.Response, part: _Part, ask: _Ask) -> int | Non
     if ask.media and response.headers.get("Content-Type", "").startswith("text/html"):
         raise ClipError("unknown", f"{text}: a web page came, not a file")
     length = response.headers.get("Content-Length", "")
+    size = int(length) if length.isdecimal() else None
     known = ask.expected.bytes if ask.expected is not None else None
-    if status == 200 and known is not None and length.isdecimal() and int(length) not in (known, *range(A_LOOK)):
+    if status == 200 and known is not None and size is not None and size != known and size > SMALL_RESPONSE:
         part.drop()
-        raise ClipError("size", f"{part.url}: the server has {int(length):,} bytes, not {known:,}")
+        raise ClipError("size", f"{part.url}: the server has {size:,} bytes, not {known:,}")
     if status == 206:
         span, _, whole = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if span.partition("-")[0] != str(part.size):
@@ -290,7 +291,7 @@ def _check_answer(response: httpx.Response, part: _Part, ask: _Ask) -> int | Non
     tag = response.headers.get("ETag", "")
     # A weak tag says nothing about bytes.
     part.begin((tag if not tag.startswith("W/") else "") or response.headers.get("Last-Modified"))
-    return int(length) if length.isdecimal() else None
+    return size
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -13,7 +13,7 @@ COLUMNS = ("name", "url", "sha256", "bytes", "licence", "used_by", "note")
 FETCHING = ("md5", "model", "path", "purposes", "terms", "page")
 #: a table may do without
 OPTIONAL = ("bytes", *FETCHING)
-#: what files may be fetched for together
+#: what files may be fetched for merged_message
 PURPOSES = ("generate", "evaluate", "train", "baselines")
 #: what must be accepted before a file is fetched
 TERMS = ("gated", "non-commercial")
@@ -47,12 +47,12 @@ class WeightSource:
     page: str = ""
 
     @property
-    def place(self) -> str:
+    def relative_path(self) -> str:
         """Where the file lies below the folder of weights."""
         return self.path or unquote(PurePosixPath(urlsplit(self.url).path).name)
 
     @property
-    def part_of(self) -> str:
+    def model_name(self) -> str:
         """Name of the model that the file belongs to."""
         return self.model or self.name
 
@@ -109,8 +109,8 @@ def _source(row: dict[str, str | None], table: Path) -> WeightSource:
         if unknown := set(values.get(column, "").split()) - set(known):
             raise InputError(f"{what}: {column} are {sorted(unknown)}, known are {list(known)}")
     source = WeightSource(**values, sha256=digest or None, bytes=int(size) if size else None)
-    if PurePosixPath(source.place).is_absolute() or ".." in PurePosixPath(source.place).parts:
-        raise InputError(f"{what}: {source.place!r} is not a place below the folder of weights")
+    if PurePosixPath(source.relative_path).is_absolute() or ".." in PurePosixPath(source.relative_path).parts:
+        raise InputError(f"{what}: {source.relative_path!r} is not a place below the folder of weights")
     return source
 
 

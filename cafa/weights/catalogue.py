@@ -17,7 +17,7 @@ def models_of(sources: Iterable[WeightSource]) -> dict[str, list[WeightSource]]:
     """Files by the model that they are parts of, in the order of the table."""
     models: dict[str, list[WeightSource]] = {}
     for source in published(sources):
-        models.setdefault(source.part_of, []).append(source)
+        models.setdefault(source.model_name, []).append(source)
     return models
 
 
@@ -86,7 +86,7 @@ def require_accepted(
     found: dict[str, list[WeightSource]] = {}
     for source in wanted:
         if source.terms:
-            found.setdefault(source.part_of, []).append(source)
+            found.setdefault(source.model_name, []).append(source)
     missing = [
         model
         for model, files in found.items()

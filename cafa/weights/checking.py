@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cafa.common.errors import WeightsError
 from cafa.common.weight_files import WeightSource, no_download
-from cafa.weights.folder import Entry
+from cafa.weights.folder import LockEntry
 
 WORDS = {"sha256": "SHA-256", "md5": "MD5", "git": "git's SHA-1"}
 RECORDED, LOCKED = "the table of weights", "weights.lock.json"
@@ -48,14 +48,14 @@ def digests_of(
 
 
 def expectations(
-    source: WeightSource, entry: Entry | None, stated: Mapping[str, str] | None = None, by: str = ""
+    source: WeightSource, entry: LockEntry | None, stated: Mapping[str, str] | None = None, by: str = ""
 ) -> list[Expectation]:
     """Everything that is known of a file, the surest first.
 
     Parameters
     ----------
     source : WeightSource
-    entry : Entry, optional
+    entry : LockEntry, optional
         Of the record, if the file was checked before.
     stated : mapping of str to str, optional
         What its publisher states.

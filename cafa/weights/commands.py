@@ -9,7 +9,7 @@ from cafa.common.weight_files import WeightSource, read_weight_sources
 from cafa.weights.catalogue import published, select
 from cafa.weights.fetching import get
 from cafa.weights.folder import VARIABLE, read_record, weights_folder, why_folder
-from cafa.weights.looking import remove, states_of, verify
+from cafa.weights.inventory import remove, states_of, verify
 from cafa.weights.planning import GetSettings, is_checked
 
 
@@ -43,15 +43,15 @@ def list_weights(purposes: Collection[str], folder: Path | None, table: Path | N
         rows = [
             {
                 "name": source.name,
-                "model": source.part_of,
+                "model": source.model_name,
                 "for": source.purposes.split(),
                 "bytes": source.bytes,
                 "licence": source.licence,
                 "terms": source.terms.split(),
                 "page": source.page,
-                "path": str(place / source.place),
-                "here": (place / source.place).is_file(),
-                "checked": is_checked(place / source.place, entries.get(source.place)),
+                "path": str(place / source.relative_path),
+                "here": (place / source.relative_path).is_file(),
+                "checked": is_checked(place / source.relative_path, entries.get(source.relative_path)),
             }
             for source in sources
         ]
@@ -76,7 +76,7 @@ def get_weights(
     purposes: Collection[str],
     folder: Path | None,
     table: Path | None,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     accept: tuple[str, ...] = (),
     unverified: bool = False,
@@ -85,7 +85,7 @@ def get_weights(
     place = weights_folder(folder)
     wanted = _chosen(names, purposes, table)
     lines = []
-    for fetched in get(wanted, GetSettings(place, accept, unverified), say):
+    for fetched in get(wanted, GetSettings(place, accept, unverified), log):
         how = "" if fetched.fresh else "was there: "
         size = gigabytes(fetched.path.stat().st_size)
         lines.append(
@@ -102,7 +102,7 @@ def verify_weights(
     purposes: Collection[str],
     folder: Path | None,
     table: Path | None,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     unverified: bool = False,
 ) -> tuple[list[str], list[str]]:
@@ -113,7 +113,7 @@ def verify_weights(
     place = weights_folder(folder)
     wanted = _chosen(names, purposes, table, everything=True)
     named = bool(names or purposes)
-    verdicts = [one for one in verify(wanted, place, say, unverified=unverified) if named or one.state != "missing"]
+    verdicts = [one for one in verify(wanted, place, log, unverified=unverified) if named or one.state != "missing"]
     lines = [f"{one.source.name}: {one.state}: {one.text.removeprefix(f'{one.source.name}: ')}" for one in verdicts]
     bad = [one.source.name for one in verdicts if one.state != "ok"]
     return [*lines, f"{len(lines) - len(bad)} of {len(lines)} files verified in {place}"], bad
@@ -130,7 +130,7 @@ def where_weights(names: Collection[str], folder: Path | None, table: Path | Non
     place = weights_folder(folder)
     if not names:
         return [str(place)]
-    paths = {source.name: place / source.place for source in _chosen(names, (), table)}
+    paths = {source.name: place / source.relative_path for source in _chosen(names, (), table)}
     if missing := [name for name, path in paths.items() if not path.is_file()]:
         raise WeightsError(f"not in {place}: {', '.join(missing)}: run `cafa weights get {' '.join(names)}`")
     return [str(path) for path in paths.values()]

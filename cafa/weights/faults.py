@@ -27,7 +27,7 @@ def page_of(source: WeightSource) -> str:
     return source.page or source.url
 
 
-def lasting(error: BaseException) -> bool:
+def is_permanent(error: BaseException) -> bool:
     """Whether a connection failed for a reason that does not pass: no such name, no trust."""
     return any(isinstance(cause, ssl.SSLError | socket.gaierror) for cause in chain(error))
 
@@ -39,7 +39,7 @@ def network_fault(error: BaseException, url: str) -> str:
     texts = [str(cause) for cause in causes]
     if any(isinstance(cause, ssl.SSLError) for cause in causes) or any("CERTIFICATE_VERIFY" in t for t in texts):
         return (
-            f"the certificate of {host} is not trusted ({_last(texts)}): if a proxy of your institution looks into "
+            f"the certificate of {host} is not trusted ({_last(texts)}): if a proxy of your institution inspects "
             "connections, name its certificates by the variable SSL_CERT_FILE; else something else answers for it"
         )
     if any(isinstance(cause, socket.gaierror) for cause in causes) or any("name resolution" in t for t in texts):
@@ -50,8 +50,8 @@ def network_fault(error: BaseException, url: str) -> str:
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes) or any("refused" in t for t in texts):
         return f"{host} takes no connections: it is down, or a proxy or firewall is between (HTTPS_PROXY, HF_ENDPOINT)"
     if any("Timeout" in type(cause).__name__ or isinstance(cause, TimeoutError) for cause in causes):
-        return f"{host} does not answer: try again; what has come is kept"
-    return f"the connection to {host} failed ({_last(texts)}): try again; what has come is kept"
+        return f"{host} does not answer: try again; received data is reused"
+    return f"the connection to {host} failed ({_last(texts)}): try again; received data is reused"
 
 
 def _last(texts: list[str]) -> str:
@@ -76,8 +76,8 @@ def status_fault(status: int, source: WeightSource, url: str, *, code: str = "",
     page = page_of(source)
     if code == "GatedRepo" or ("gated" in source.terms.split() and status in (401, 403)):
         return (
-            f"HTTP {status}: {source.part_of} is gated ({source.licence}): ask for access at {page} with your account, "
-            "then log in with `hf auth login` (or set HF_TOKEN) and run the same command again"
+            f"HTTP {status}: {source.model_name} is gated ({source.licence}): ask for access at {page} with your "
+            "account, then log in with `hf auth login` (or set HF_TOKEN) and run the same command again"
         )
     if code in ("RepoNotFound", "RevisionNotFound"):
         return f"HTTP {status}: the repository, or its commit, is private or gone from {url}; see {page}"
@@ -100,7 +100,7 @@ def download_fault(error: ClipError, source: WeightSource, url: str) -> WeightsE
     status = next((int(word) for word in _after(error.detail, "HTTP ") if word.isdecimal()), 0)
     if error.reason == "network" and not status:
         cut = "were promised" in error.detail or "peer closed" in error.detail
-        early = f"the file ends early, again and again ({error.detail}): try again later; what has come is kept"
+        early = f"the file ends early, again and again ({error.detail}): try again later; received data is reused"
         text = early if cut else network_fault(error, url)
     elif "a web page came" in error.detail:
         text = f"{url} gave a web page, not the file: it may ask to log in or accept a licence; see {page_of(source)}"

@@ -25,22 +25,31 @@ from cafa.weights.checking import (
     require_known_size,
 )
 from cafa.weights.faults import Stopped, download_fault
-from cafa.weights.folder import Entry, changed_record, incoming, part_size, read_record
-from cafa.weights.planning import Fetched, GetSettings, Job, Say, ask_publishers, is_checked, require_space, together
+from cafa.weights.folder import LockEntry, changed_record, part_size, read_record, staging_path
+from cafa.weights.planning import (
+    Fetched,
+    GetSettings,
+    Job,
+    Log,
+    ask_publishers,
+    is_checked,
+    merged_message,
+    require_space,
+)
 from cafa.weights.progress import Bar, Bars
 
 #: seconds that threads get to end in
 GRACE = 3.0
 
 
-def get(wanted: Iterable[WeightSource], settings: GetSettings, say: Say) -> list[Fetched]:
+def get(wanted: Iterable[WeightSource], settings: GetSettings, log: Log) -> list[Fetched]:
     """Fetch files that are not there, check those that are, and record what was found.
 
     Parameters
     ----------
     wanted : iterable of WeightSource
     settings : GetSettings
-    say : callable
+    log : callable
         Takes lines for a person.
 
     Returns
@@ -60,37 +69,37 @@ def get(wanted: Iterable[WeightSource], settings: GetSettings, say: Say) -> list
     folder, wanted = settings.folder, list(wanted)
     record = read_record(folder)
     done = {
-        source.name: Fetched(source, folder / source.place, entry.sha256, entry.checked_against, False)
+        source.name: Fetched(source, folder / source.relative_path, entry.sha256, entry.checked_against, False)
         for source in wanted
-        if is_checked(folder / source.place, entry := record.files.get(source.place))
+        if is_checked(folder / source.relative_path, entry := record.files.get(source.relative_path))
         and source.sha256 in (None, entry.sha256)
     }
     left = [source for source in wanted if source.name not in done]
-    missing = [source for source in left if not (folder / source.place).is_file()]
+    missing = [source for source in left if not (folder / source.relative_path).is_file()]
     accepted = require_accepted(missing, settings.accept, record.accepted)
     for model, files in accepted.items():
-        say(f"{model}: {files[0].licence}: {terms_text(files[0])} ({files[0].page}); accepted")
+        log(f"{model}: {files[0].licence}: {terms_text(files[0])} ({files[0].page}); accepted")
     faults: list[CafaError] = []
     if left:
         if accepted:
             with changed_record(folder) as changed:
                 changed.accepted |= {model: files[0].licence for model, files in accepted.items()}
-        jobs = ask_publishers(left, settings, record.files, faults, say)
+        jobs = ask_publishers(left, settings, record.files, faults, log)
         require_space(jobs, folder)
-        for fetched in _run(jobs, settings, faults, say):
+        for fetched in _run(jobs, settings, faults, log):
             done[fetched.source.name] = fetched
     if faults:
-        raise WeightsError(together(faults, len(done)))
+        raise WeightsError(merged_message(faults, len(done)))
     return [done[source.name] for source in wanted]
 
 
-def _run(jobs: list[Job], settings: GetSettings, faults: list[CafaError], say: Say) -> list[Fetched]:
-    """Do jobs in threads; a signal ends them between two blocks, and what has come is kept."""
+def _run(jobs: list[Job], settings: GetSettings, faults: list[CafaError], log: Log) -> list[Fetched]:
+    """Run jobs in threads; a signal ends them between two blocks, and the data received so far stays on disk."""
     todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
     results: queue.SimpleQueue[Fetched | BaseException] = queue.SimpleQueue()
     for job in jobs:
         todo.put(job)
-    stop, bars = threading.Event(), Bars(say)
+    stop, bars = threading.Event(), Bars(log)
 
     def work() -> None:
         with new_client(settings.http) as client:
@@ -101,7 +110,7 @@ def _run(jobs: list[Job], settings: GetSettings, faults: list[CafaError], say: S
                     return
                 try:
                     with bars.bar(job.source.name, job.statement.bytes or job.source.bytes) as bar:
-                        results.put(_one(job, settings, client, bar, stop))
+                        results.put(_fetch_one(job, settings, client, bar, stop))
                 except BaseException as error:  # given to the main thread, which raises it
                     results.put(error)
 
@@ -129,7 +138,7 @@ def _run(jobs: list[Job], settings: GetSettings, faults: list[CafaError], say: S
 
 
 def _next(results: "queue.SimpleQueue[Fetched | BaseException]") -> Fetched | BaseException:
-    """The next result; in short waits, so that a signal is seen at once."""
+    """The next result; in short waits, so that a signal is handled at once."""
     while True:
         try:
             return results.get(timeout=0.2)
@@ -137,19 +146,19 @@ def _next(results: "queue.SimpleQueue[Fetched | BaseException]") -> Fetched | Ba
             continue
 
 
-def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: threading.Event) -> Fetched:
+def _fetch_one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: threading.Event) -> Fetched:
     """Fetch or check one file, which no other process fetches meanwhile."""
     source, folder = job.source, settings.folder
-    path, staged = folder / source.place, incoming(folder, source)
+    path, staged = folder / source.relative_path, staging_path(folder, source)
 
-    def came(size: int) -> None:
+    def on_progress(size: int) -> None:
         bar.at(size)
         if stop.is_set():
             raise Stopped
 
     def check(file: Path) -> Fetched:
         bar.checking()
-        return _check(job, file, path, folder, came)
+        return _check(job, file, path, folder, on_progress)
 
     with ExitStack() as stack:
         lock = FileLock(staged.with_name(f"{staged.name}.lock"))
@@ -159,15 +168,15 @@ def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: 
                 break
             except Timeout:
                 bar.note("another process fetches it: waiting")
-                came(0)
-        entry = read_record(folder).files.get(source.place)
+                on_progress(0)
+        entry = read_record(folder).files.get(source.relative_path)
         if entry is not None and entry != job.entry and is_checked(path, entry):  # by another process, meanwhile
             return Fetched(source, path, entry.sha256, entry.checked_against, True)
         with explained(path, job.statement.bytes):
             if path.is_file():
                 return check(path)
             try:
-                _bring(job, staged, settings, client, bar, came, stop)
+                _download_or_copy(job, staged, settings, client, bar, on_progress, stop)
                 return check(staged)
             except WeightsError:
                 if not bar.resumed or stop.is_set():
@@ -175,17 +184,17 @@ def _one(job: Job, settings: GetSettings, client: httpx.Client, bar: Bar, stop: 
             # Parts of two versions may have been joined: once more, from nothing.
             bar.note("what had come before did not fit: from the beginning")
             bar.resumed = False
-            _bring(job, staged, settings, client, bar, came, stop)
+            _download_or_copy(job, staged, settings, client, bar, on_progress, stop)
             return check(staged)
 
 
-def _bring(
+def _download_or_copy(
     job: Job,
     staged: Path,
     settings: GetSettings,
     client: httpx.Client,
     bar: Bar,
-    came: Callable[[int], None],
+    on_progress: Callable[[int], None],
     stop: threading.Event,
 ) -> None:
     """Get a file's bytes, from the hub's cache or its publisher."""
@@ -218,14 +227,14 @@ def _bring(
             media=True,
             expected=Expected(job.statement.bytes or job.source.bytes, bool(expected)),
             headers=job.statement.headers,
-            came=came,
+            on_progress=on_progress,
             sleep=sleep,
         )
     except ClipError as error:
         raise download_fault(error, job.source, job.statement.url) from error
 
 
-def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int], None]) -> Fetched:
+def _check(job: Job, staged: Path, path: Path, folder: Path, on_progress: Callable[[int], None]) -> Fetched:
     """Compare a file with all that is known of it, record it, and give it its name.
 
     A file that came and is another one is removed; one that was there stays for its owner to judge.
@@ -234,7 +243,7 @@ def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int
     expected = expectations(source, job.entry, job.statement.digests, job.statement.by)
     try:
         require_known_size(staged, job.statement.bytes or source.bytes, source)
-        found = digests_of(staged, {"sha256", *(one.algorithm for one in expected)}, came)
+        found = digests_of(staged, {"sha256", *(one.algorithm for one in expected)}, on_progress)
         against = require_equal(staged, found, expected, source)
         if not expected and (seems := no_download(staged)):
             raise WeightsError(f"{source.name}: {seems}")
@@ -244,12 +253,12 @@ def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int
                 f"{error}. It lies at {path}: `cafa weights remove {source.name}`, then get it again"
             ) from error
         staged.unlink()
-        raise WeightsError(f"{error}. It was not kept: run the same command again") from error
+        raise WeightsError(f"{error}. It was deleted: run the same command again") from error
     if job.entry is not None and expected[0].by == LOCKED:
         against = job.entry.checked_against  # what the recorded digest was compared with
     path.parent.mkdir(parents=True, exist_ok=True)
     status = staged.stat()
-    entry = Entry(
+    entry = LockEntry(
         source.name,
         source.url,
         found["sha256"],
@@ -259,7 +268,7 @@ def _check(job: Job, staged: Path, path: Path, folder: Path, came: Callable[[int
         status.st_mtime_ns,
     )
     with changed_record(folder) as record:
-        record.files[source.place] = entry
+        record.files[source.relative_path] = entry
     if staged != path:
         os.replace(staged, path)
     return Fetched(source, path, entry.sha256, against, True)

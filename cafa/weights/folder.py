@@ -23,7 +23,7 @@ from cafa.common.weight_files import WeightSource, read_weight_sources
 VARIABLE = "CAFA_WEIGHTS"
 LOCK = "weights.lock.json"
 #: what is on its way lies here, below the folder of weights
-INCOMING = ".fetching"
+STAGING = ".fetching"
 
 
 def weights_folder(folder: str | Path | None = None) -> Path:
@@ -64,7 +64,7 @@ def find_weight(name: str, folder: str | Path | None = None, table: Path | None 
     sources = read_weight_sources(table)
     if name not in sources:
         raise InputError(f"no file of the table of weights is named {name!r}: `cafa weights list --files` names them")
-    path = weights_folder(folder) / sources[name].place
+    path = weights_folder(folder) / sources[name].relative_path
     return path if path.is_file() else None
 
 
@@ -87,14 +87,14 @@ def require_weight(name: str, folder: str | Path | None = None, table: Path | No
     return path
 
 
-def incoming(folder: Path, source: WeightSource) -> Path:
+def staging_path(folder: Path, source: WeightSource) -> Path:
     """Where a file is while it comes."""
-    return folder / INCOMING / source.place.replace("/", "--")
+    return folder / STAGING / source.relative_path.replace("/", "--")
 
 
 def part_size(folder: Path, source: WeightSource) -> int:
     """Bytes of a file that came before a download of it ended."""
-    staged = incoming(folder, source)
+    staged = staging_path(folder, source)
     for path in (staged, staged.with_name(f".{staged.name}.part")):
         if path.is_file():
             return path.stat().st_size
@@ -102,7 +102,7 @@ def part_size(folder: Path, source: WeightSource) -> int:
 
 
 @dataclass
-class Entry:
+class LockEntry:
     """What is known of a file that was checked.
 
     Parameters
@@ -130,7 +130,7 @@ class Entry:
 class Record:
     """What a ``weights.lock.json`` holds: entries by place, and accepted licences by the model's name."""
 
-    files: dict[str, Entry] = field(default_factory=dict)
+    files: dict[str, LockEntry] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
 
 
@@ -147,7 +147,7 @@ def read_record(folder: Path) -> Record:
         return Record()
     try:
         stored: dict[str, Any] = read_json(path)
-        files = {place: Entry(**entry) for place, entry in stored["files"].items()}
+        files = {place: LockEntry(**entry) for place, entry in stored["files"].items()}
         return Record(files, dict(stored["accepted"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
@@ -159,8 +159,8 @@ def read_record(folder: Path) -> Record:
 @contextmanager
 def changed_record(folder: Path) -> Iterator[Record]:
     """The record of a folder, written when the block ends without an error; one process at a time."""
-    (folder / INCOMING).mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / INCOMING / f"{LOCK}.lock"):
+    (folder / STAGING).mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / STAGING / f"{LOCK}.lock"):
         record = read_record(folder)
         yield record
         write_json(folder / LOCK, asdict(record))

@@ -9,12 +9,12 @@ from cafa.common.errors import CafaError, WeightsError, WriteError
 from cafa.common.weight_files import WeightSource
 from cafa.common.writing_errors import free_space, size_text
 from cafa.weights.checking import Expectation, contradiction, expectations
-from cafa.weights.folder import Entry, part_size
-from cafa.weights.publishers import Asking, Statement, statement_of
+from cafa.weights.folder import LockEntry, part_size
+from cafa.weights.publishers import RequestContext, Statement, statement_of
 
-#: patience with servers of large files: a server that asks to wait ten minutes is waited for
-PATIENCE = HttpSettings(maximum_wait_seconds=600.0, maximum_seconds=7 * 86400.0)
-Say = Callable[[str], None]
+#: for large files: a server that asks to wait ten minutes is waited for
+DOWNLOAD_SETTINGS = HttpSettings(maximum_wait_seconds=600.0, maximum_seconds=7 * 86400.0)
+Log = Callable[[str], None]
 #: bytes that are left free on a disk
 MARGIN = 50_000_000
 
@@ -40,7 +40,7 @@ class GetSettings:
     accept: tuple[str, ...] = ()
     unverified: bool = False
     workers: int = 2
-    http: HttpSettings = PATIENCE
+    http: HttpSettings = DOWNLOAD_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Job:
     """A file to fetch, or one that is there and was never checked."""
 
     source: WeightSource
-    entry: Entry | None
+    entry: LockEntry | None
     statement: Statement
 
 
@@ -73,7 +73,7 @@ class Fetched:
     fresh: bool
 
 
-def is_checked(path: Path, entry: Entry | None) -> bool:
+def is_checked(path: Path, entry: LockEntry | None) -> bool:
     """Whether a file is there and was not touched since it was checked."""
     if entry is None or not path.is_file():
         return False
@@ -81,7 +81,7 @@ def is_checked(path: Path, entry: Entry | None) -> bool:
     return (status.st_size, status.st_mtime_ns) == (entry.bytes, entry.modified_ns)
 
 
-def together(faults: list[CafaError], others: int) -> str:
+def merged_message(faults: list[CafaError], others: int) -> str:
     """One message of several; what is said of many files is said once."""
     by_text: dict[str, list[str]] = {}
     for fault in faults:
@@ -93,21 +93,21 @@ def together(faults: list[CafaError], others: int) -> str:
 
 
 def ask_publishers(
-    left: list[WeightSource], settings: GetSettings, entries: dict[str, Entry], faults: list[CafaError], say: Say
+    left: list[WeightSource], settings: GetSettings, entries: dict[str, LockEntry], faults: list[CafaError], log: Log
 ) -> list[Job]:
     """Jobs of files, with what their publishers state; nothing is asked for files that can be checked without."""
     jobs = []
     with new_client(settings.http) as client:
-        asking = Asking(client, settings.http, say)
+        context = RequestContext(client, settings.http, log)
         for source in left:
-            entry = entries.get(source.place)
-            there = (settings.folder / source.place).is_file()
+            entry = entries.get(source.relative_path)
+            there = (settings.folder / source.relative_path).is_file()
             try:
                 _require_agreement(source, expectations(source, entry))
                 if there and (source.sha256 or entry):
                     statement = Statement(source.url, "nobody", source.bytes)
                 else:
-                    statement = statement_of(source, asking, commit=entry.commit if entry else "")
+                    statement = statement_of(source, context, commit=entry.commit if entry else "")
                 jobs.append(Job(source, entry, statement))
                 _require_something(jobs[-1], settings)
             except CafaError as error:
@@ -147,7 +147,7 @@ def require_space(jobs: list[Job], folder: Path) -> None:
     needed = 0
     for job in jobs:
         size = job.statement.bytes or job.source.bytes
-        if size is not None and not (folder / job.source.place).is_file():
+        if size is not None and not (folder / job.source.relative_path).is_file():
             needed += max(size - part_size(folder, job.source), 0)
     free = free_space(folder)
     if needed and needed + MARGIN > free:

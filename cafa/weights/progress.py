@@ -20,8 +20,8 @@ class Bar:
         Part of the file was there before.
     """
 
-    def __init__(self, name: str, total: int | None, bar: "tqdm | None", say: Callable[[str], None]) -> None:
-        self.name, self.total, self._bar, self._say = name, total, bar, say
+    def __init__(self, name: str, total: int | None, bar: "tqdm | None", log: Callable[[str], None]) -> None:
+        self.name, self.total, self._bar, self._log = name, total, bar, log
         self.resumed, self._last, self._noted = False, time.monotonic(), ""
 
     def at(self, size: int) -> None:
@@ -35,7 +35,7 @@ class Bar:
         elif (now := time.monotonic()) - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
             of = f" of {self.total / 1e6:,.1f}" if self.total else ""
-            self._say(f"{self.name}: {size / 1e6:,.1f}{of} MB")
+            self._log(f"{self.name}: {size / 1e6:,.1f}{of} MB")
 
     def checking(self) -> None:
         """From now on the file is read, not fetched."""
@@ -43,22 +43,22 @@ class Bar:
             self._bar.set_description(f"{self.name} (checking)")
 
     def note(self, text: str) -> None:
-        """Say something of this file, once in a row."""
+        """Log something of this file, once in a row."""
         if text != self._noted:
             self._noted = text
-            self._say(f"{self.name}: {text}")
+            self._log(f"{self.name}: {text}")
 
 
 class Bars:
     """Bars of files that come at the same time."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, log: Callable[[str], None]) -> None:
         self._terminal, self._lock = sys.stderr.isatty(), threading.Lock()
         self._taken: set[int] = set()
         self._open: set[tqdm] = set()
-        self._plain = say
+        self._plain = log
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A line, above the bars."""
         if self._terminal:
             tqdm.write(text, file=sys.stderr)
@@ -69,7 +69,7 @@ class Bars:
     def bar(self, name: str, total: int | None) -> Iterator[Bar]:
         """The bar of a file, for as long as the block runs."""
         if not self._terminal:
-            yield Bar(name, total, None, self.say)
+            yield Bar(name, total, None, self.log)
             return
         with self._lock:
             place = next(n for n in range(len(self._taken) + 1) if n not in self._taken)
@@ -77,7 +77,7 @@ class Bars:
         shown = tqdm(total=total, desc=name, unit="B", unit_scale=True, position=place, leave=False)
         self._open.add(shown)
         try:
-            yield Bar(name, total, shown, self.say)
+            yield Bar(name, total, shown, self.log)
         finally:
             shown.close()
             with self._lock:

@@ -22,7 +22,7 @@ from huggingface_hub.utils import build_hf_headers
 from cafa.common.download import HttpSettings, retry_after
 from cafa.common.errors import WeightsError
 from cafa.common.weight_files import WeightSource
-from cafa.weights.faults import lasting, network_fault, page_of, status_fault
+from cafa.weights.faults import is_permanent, network_fault, page_of, status_fault
 
 HUB = re.compile(r"https://huggingface\.co/(?P<repository>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 ZENODO = re.compile(r"(?P<host>https?://[^/]+)/records?/(?P<record>\d+)/files/(?P<file>[^/?]+)")
@@ -63,21 +63,21 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Asking:
-    """How publishers are asked: client of hosts other than the hub, patience, and where waits are said."""
+class RequestContext:
+    """What requests share: client of hosts other than the hub, retry settings, and where waits are logged."""
 
     client: httpx.Client
-    patience: HttpSettings
-    say: Callable[[str], None]
+    http: HttpSettings
+    log: Callable[[str], None]
 
 
-def statement_of(source: WeightSource, asking: Asking, *, commit: str = "") -> Statement:
+def statement_of(source: WeightSource, context: RequestContext, *, commit: str = "") -> Statement:
     """Ask the publisher of a file.
 
     Parameters
     ----------
     source : WeightSource
-    asking : Asking
+    context : RequestContext
     commit : str
         Commit that the file came from before, where the table names a branch.
 
@@ -88,21 +88,21 @@ def statement_of(source: WeightSource, asking: Asking, *, commit: str = "") -> S
     """
     for pattern, ask in ((HUB, _hub), (ZENODO, _zenodo), (GITHUB, _github)):
         if found := pattern.fullmatch(source.url):
-            return ask(source, found, asking, commit)
-    return _plain(source, asking)
+            return ask(source, found, context, commit)
+    return _plain(source, context)
 
 
-def _hub(source: WeightSource, found: re.Match[str], asking: Asking, commit: str) -> Statement:
+def _hub(source: WeightSource, found: re.Match[str], context: RequestContext, commit: str) -> Statement:
     repository, file = found["repository"], unquote(found["file"])
     revision = commit or found["revision"]
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
     url = hf_hub_url(repository, file, revision=revision, endpoint=endpoint)
     try:
-        answer = _patient(lambda: get_hf_file_metadata(url, endpoint=endpoint), source, url, asking)
+        answer = _with_retries(lambda: get_hf_file_metadata(url, endpoint=endpoint), source, url, context)
     except WeightsError:
         # A machine without network may have the file in the hub's cache.
-        if (kept := _cached(repository, file, revision, source)) is not None:
-            return kept
+        if (cached := _cached(repository, file, revision, source)) is not None:
+            return cached
         raise
     if answer.commit_hash is None:
         raise WeightsError(
@@ -140,10 +140,10 @@ def _cached(repository: str, file: str, revision: str, source: WeightSource) -> 
     return Statement(source.url, by, path.stat().st_size, _of_tag(path.resolve().name), commit, cached=path)
 
 
-def _zenodo(source: WeightSource, found: re.Match[str], asking: Asking, commit: str) -> Statement:
+def _zenodo(source: WeightSource, found: re.Match[str], context: RequestContext, commit: str) -> Statement:
     if source.sha256 is not None:
-        return _plain(source, asking)
-    record = _json(f"{found['host']}/api/records/{found['record']}", source, asking)
+        return _plain(source, context)
+    record = _json(f"{found['host']}/api/records/{found['record']}", source, context)
     for file in record.get("files", []):
         if file.get("key", file.get("filename")) == unquote(found["file"]):
             algorithm, _, digest = str(file.get("checksum", "")).rpartition(":")
@@ -155,12 +155,12 @@ def _zenodo(source: WeightSource, found: re.Match[str], asking: Asking, commit: 
     )
 
 
-def _github(source: WeightSource, found: re.Match[str], asking: Asking, commit: str) -> Statement:
+def _github(source: WeightSource, found: re.Match[str], context: RequestContext, commit: str) -> Statement:
     if source.sha256 is not None:
-        return _plain(source, asking)
+        return _plain(source, context)
     # A server of one's own has the interface below its own address.
     interface = "https://api.github.com" if found["host"] == "https://github.com" else f"{found['host']}/api/v3"
-    release = _json(f"{interface}/repos/{found['repository']}/releases/tags/{found['tag']}", source, asking)
+    release = _json(f"{interface}/repos/{found['repository']}/releases/tags/{found['tag']}", source, context)
     for asset in release.get("assets", []):
         if asset.get("name") == unquote(found["file"]):
             algorithm, _, digest = str(asset.get("digest") or "").partition(":")
@@ -169,27 +169,27 @@ def _github(source: WeightSource, found: re.Match[str], asking: Asking, commit: 
     raise WeightsError(f"{source.name}: release {found['tag']} has no {unquote(found['file'])}; see {page_of(source)}")
 
 
-def _plain(source: WeightSource, asking: Asking) -> Statement:
+def _plain(source: WeightSource, context: RequestContext) -> Statement:
     """Any other host: the size alone, where it says one."""
     if source.bytes is not None:
         return Statement(source.url, "the table of weights", source.bytes)
 
     def ask() -> httpx.Response:
-        answer = asking.client.head(source.url)
+        answer = context.client.head(source.url)
         if answer.status_code not in (405, 501):  # a host may not know the question
             answer.raise_for_status()
         return answer
 
-    answer = _patient(ask, source, source.url, asking)
+    answer = _with_retries(ask, source, source.url, context)
     length = answer.headers.get("Content-Length", "") if answer.is_success else ""
     return Statement(source.url, "the server", int(length) if length.isdecimal() else None)
 
 
-def _json(url: str, source: WeightSource, asking: Asking) -> dict[str, Any]:
+def _json(url: str, source: WeightSource, context: RequestContext) -> dict[str, Any]:
     def ask() -> httpx.Response:
-        return asking.client.get(url, headers={"Accept": "application/json"}).raise_for_status()
+        return context.client.get(url, headers={"Accept": "application/json"}).raise_for_status()
 
-    answer = _patient(ask, source, url, asking)
+    answer = _with_retries(ask, source, url, context)
     try:
         found = answer.json()
     except ValueError as error:
@@ -197,25 +197,24 @@ def _json(url: str, source: WeightSource, asking: Asking) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _patient(ask: Callable[[], Any], source: WeightSource, url: str, asking: Asking) -> Any:
+def _with_retries(ask: Callable[[], Any], source: WeightSource, url: str, context: RequestContext) -> Any:
     """What `ask` gives; asked again where that can help, and a fault in plain words in the end."""
 
     def may_help(error: BaseException) -> bool:
         if isinstance(error, httpx.HTTPStatusError | HfHubHTTPError):
             return error.response.status_code in (408, 429) or error.response.status_code >= 500
-        return isinstance(error, httpx.TransportError | httpx2.TransportError) and not lasting(error)
+        return isinstance(error, httpx.TransportError | httpx2.TransportError) and not is_permanent(error)
 
     def wait(state: tenacity.RetryCallState) -> float:
-        backed_off = asking.patience.first_wait_seconds * 2 ** (state.attempt_number - 1)
-        seconds = max(min(backed_off, asking.patience.maximum_wait_seconds), _asked(state) or 0.0)
+        backed_off = context.http.first_wait_seconds * 2 ** (state.attempt_number - 1)
+        seconds = max(min(backed_off, context.http.maximum_wait_seconds), _asked(state) or 0.0)
         if seconds > 1:
-            asking.say(f"{source.name}: waiting {seconds:.0f} s before the next try")
+            context.log(f"{source.name}: waiting {seconds:.0f} s before the next try")
         return seconds
 
     def give_up(state: tenacity.RetryCallState) -> bool:
         return (
-            state.attempt_number >= asking.patience.attempts
-            or (_asked(state) or 0.0) > asking.patience.maximum_wait_seconds
+            state.attempt_number >= context.http.attempts or (_asked(state) or 0.0) > context.http.maximum_wait_seconds
         )
 
     retrying = tenacity.Retrying(retry=tenacity.retry_if_exception(may_help), wait=wait, stop=give_up, reraise=True)
@@ -234,7 +233,7 @@ def _patient(ask: Callable[[], Any], source: WeightSource, url: str, asking: Ask
     except OfflineModeIsEnabled as error:
         raise WeightsError(
             f"{source.name}: HF_HUB_OFFLINE is set, and the cache of huggingface_hub has no such file: unset it, or "
-            f"put the file into the folder of weights as {source.place}"
+            f"put the file into the folder of weights as {source.relative_path}"
         ) from error
     except (httpx.TransportError, httpx2.TransportError) as error:
         raise WeightsError(f"{source.name}: {network_fault(error, url)}") from error

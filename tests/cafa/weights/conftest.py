@@ -111,12 +111,12 @@ class Shop:
     def get(
         self,
         *names: str,
-        say: Callable[[str], None] = lambda line: None,
+        log: Callable[[str], None] = lambda line: None,
         http: dict[str, Any] | None = None,
         **more: Any,
     ) -> list[Fetched]:
         settings = HttpSettings(**{"attempts": 3, "timeout_seconds": 5.0, "first_wait_seconds": 0.01, **(http or {})})
-        return get(self.sources(*names), GetSettings(self.folder, http=settings, **more), say)
+        return get(self.sources(*names), GetSettings(self.folder, http=settings, **more), log)
 
     def there(self) -> list[str]:
         """Files below the folder that a person sees."""

@@ -10,7 +10,7 @@ from cafa.models.releases import CAFA_AVCLIP, SYNCHFORMER
 from cafa.weights.catalogue import models_of, select
 from cafa.weights.checking import digests_of
 from cafa.weights.folder import LOCK, find_weight, read_record, require_weight, weights_folder
-from cafa.weights.looking import remove, states_of, verify
+from cafa.weights.inventory import remove, states_of, verify
 from cafa.weights.publishers import COMMIT, HUB
 from tests.cafa.weights.conftest import BODY, Shop, write_table
 from tests.cafa.weights.servers import git_sha1
@@ -37,7 +37,7 @@ def test_generating_needs_no_gated_file_and_no_licence_that_forbids_anything() -
 
 def test_every_row_can_be_fetched_and_checked() -> None:
     sources = read_weight_sources().values()
-    assert len({source.place for source in sources}) == len(sources)
+    assert len({source.relative_path for source in sources}) == len(sources)
     for source in sources:
         assert source.page.startswith("https://"), source.name
         hub = HUB.fullmatch(source.url)
@@ -45,15 +45,15 @@ def test_every_row_can_be_fetched_and_checked() -> None:
         if hub and not COMMIT.fullmatch(hub["revision"]):
             assert source.name in {"cafa_avclip", "mmaudio_large_44k_v2"}, f"{source.name}: names no commit"
         if source.terms:
-            assert source.part_of in TERMS
+            assert source.model_name in TERMS
 
 
-def test_files_lie_where_the_settings_of_the_full_size_look(tmp_path: Path) -> None:
+def test_files_lie_where_the_full_size_settings_expect_them(tmp_path: Path) -> None:
     """`cafa weights get --to weights` fills the folder that config/paper.yaml names."""
     import yaml
 
     settings = yaml.safe_load((Path(__file__).parents[3] / "config/paper.yaml").read_text())["pretrained"]["models"]
-    places = {Path("weights") / source.place for source in read_weight_sources().values()}
+    places = {Path("weights") / source.relative_path for source in read_weight_sources().values()}
     for model in settings.values():
         for key in ("source", "text_source", "file"):
             if place := model.get(key):

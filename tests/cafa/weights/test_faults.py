@@ -36,7 +36,7 @@ PLAIN = "/files/plain.pth"
         (["short"], "has 12,287 bytes, the published one 12,288: it ends early"),
         (
             ["cut 100"] + ["cut 0"] * 3,
-            "the file ends early, again and again .*100 bytes have come.*what has come is kept",
+            "the file ends early, again and again .*100 bytes have come.*received data is reused",
         ),
     ],
 )
@@ -60,7 +60,7 @@ def test_another_size_is_refused_before_it_comes(shop: Shop) -> None:
 def test_a_server_that_asks_to_wait_is_waited_for(shop: Shop) -> None:
     shop.server.moods[PLAIN] = ["status 429 wait 1", "status 503"]
     said: list[str] = []
-    shop.get("plain", accept=("plain",), say=said.append)
+    shop.get("plain", accept=("plain",), log=said.append)
     assert "plain: waiting 1 s before the next try" in said
 
 
@@ -125,7 +125,7 @@ def test_nobody_listens(shop: Shop) -> None:
 
 def test_silence(shop: Shop) -> None:
     shop.server.moods[PLAIN] = ["hold 100", "hold 0"]
-    with pytest.raises(WeightsError, match="does not answer: try again; what has come is kept"):
+    with pytest.raises(WeightsError, match="does not answer: try again; received data is reused"):
         shop.get("plain", accept=("plain",), http={"timeout_seconds": 0.3, "attempts": 1})
     assert shop.server.answers or shop.folder.is_dir()
 

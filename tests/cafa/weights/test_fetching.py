@@ -1,4 +1,4 @@
-"""Files come whole, are checked against what is known of them, and are recorded."""
+"""Files arrive complete, are checked against what is known of them, and are recorded."""
 
 import hashlib
 import json
@@ -167,7 +167,7 @@ def test_licences_are_accepted_by_name_before_anything_is_fetched(shop: Shop, mo
         shop.get("closed", accept=("plain",))
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     said: list[str] = []
-    shop.get("closed", "plain", accept=("closed", "plain"), say=said.append)
+    shop.get("closed", "plain", accept=("closed", "plain"), log=said.append)
     assert said[0].startswith("closed: Closed 1.0: access must be asked for")
     # It is remembered for this folder, as long as the licence is the same.
     (shop.folder / "plain.pth").unlink()

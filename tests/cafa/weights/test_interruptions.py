@@ -83,7 +83,7 @@ def test_a_part_of_another_version_is_not_joined(shop: Shop) -> None:
     shop.folder.joinpath(".fetching/.plain.pth.part").write_bytes(b"x" * 5000)
     shop.folder.joinpath(".fetching/.plain.pth.part.json").write_text(json.dumps({"url": url, "validator": None}))
     said: list[str] = []
-    shop.get("plain", accept=("plain",), say=said.append)
+    shop.get("plain", accept=("plain",), log=said.append)
     assert "plain: what had come before did not fit: from the beginning" in said
     assert (shop.folder / "plain.pth").read_bytes() == BODY
 

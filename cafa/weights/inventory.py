@@ -10,7 +10,7 @@ from cafa.common.errors import WeightsError
 from cafa.common.weight_files import WeightSource
 from cafa.weights.catalogue import models_of
 from cafa.weights.checking import digests_of, expectations, require_equal, require_known_size
-from cafa.weights.folder import Entry, changed_record, incoming, part_size, read_record
+from cafa.weights.folder import LockEntry, changed_record, part_size, read_record, staging_path
 from cafa.weights.planning import is_checked
 from cafa.weights.progress import Bars
 
@@ -44,11 +44,12 @@ def states_of(folder: Path, sources: Iterable[WeightSource]) -> list[ModelState]
     return [_state_of(folder, name, files, entries) for name, files in models_of(sources).items()]
 
 
-def _state_of(folder: Path, name: str, files: list[WeightSource], entries: dict[str, Entry]) -> ModelState:
-    there = [source for source in files if (folder / source.place).is_file()]
-    checked = [source for source in there if is_checked(folder / source.place, entries.get(source.place))]
+def _state_of(folder: Path, name: str, files: list[WeightSource], entries: dict[str, LockEntry]) -> ModelState:
+    paths = {source.name: folder / source.relative_path for source in files}
+    there = [source for source in files if paths[source.name].is_file()]
+    checked = [source for source in there if is_checked(paths[source.name], entries.get(source.relative_path))]
     sizes = [
-        (folder / source.place).stat().st_size if source in there else source.bytes or _recorded(source, entries)
+        paths[source.name].stat().st_size if source in there else source.bytes or _recorded(source, entries)
         for source in files
     ]
     come = sum(part_size(folder, source) for source in files if source not in there)
@@ -63,8 +64,8 @@ def _state_of(folder: Path, name: str, files: list[WeightSource], entries: dict[
     return ModelState(name, files, sum(size or 0 for size in sizes), None not in sizes, here)
 
 
-def _recorded(source: WeightSource, entries: dict[str, Entry]) -> int | None:
-    return entries[source.place].bytes if source.place in entries else None
+def _recorded(source: WeightSource, entries: dict[str, LockEntry]) -> int | None:
+    return entries[source.relative_path].bytes if source.relative_path in entries else None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Verdict:
 
 
 def verify(
-    sources: Iterable[WeightSource], folder: Path, say: Callable[[str], None], *, unverified: bool = False
+    sources: Iterable[WeightSource], folder: Path, log: Callable[[str], None], *, unverified: bool = False
 ) -> list[Verdict]:
     """Read files and compare them with the table and with what was recorded. Nothing is asked of anybody.
 
@@ -86,20 +87,20 @@ def verify(
     sources : iterable of WeightSource
     folder : Path
         Folder of weights.
-    say : callable
+    log : callable
         Takes lines for a person.
     unverified : bool
         Record files of which nothing is known as they are.
     """
-    entries, bars, verdicts = read_record(folder).files, Bars(say), []
+    entries, bars, verdicts = read_record(folder).files, Bars(log), []
     for source in sources:
-        path = folder / source.place
+        path = folder / source.relative_path
         if not path.is_file():
             come = part_size(folder, source)
             text = f"not at {path}" + (f"; {come:,} bytes of it have come" if come else "")
             verdicts.append(Verdict(source, "missing", text))
             continue
-        entry = entries.get(source.place)
+        entry = entries.get(source.relative_path)
         expected = expectations(source, entry)
         try:
             require_known_size(path, source.bytes or (entry.bytes if entry else None), source)
@@ -115,10 +116,10 @@ def verify(
             continue
         status = path.stat()
         commit, first = (entry.commit, entry.checked_against) if entry else ("", against)
-        new = Entry(source.name, source.url, found["sha256"], status.st_size, first, commit, status.st_mtime_ns)
+        new = LockEntry(source.name, source.url, found["sha256"], status.st_size, first, commit, status.st_mtime_ns)
         if new != entry:  # a folder that only others may write to can be verified
             with changed_record(folder) as record:
-                record.files[source.place] = new
+                record.files[source.relative_path] = new
         known = f"as recorded; at first checked against {first}" if entry else f"checked against {against}"
         verdicts.append(Verdict(source, "ok", f"SHA-256 {found['sha256']}, {known}"))
     return verdicts
@@ -143,7 +144,7 @@ def remove(sources: Iterable[WeightSource], folder: Path, *, forget: bool = Fals
     """
     freed: dict[str, int] = {}
     for source in sources:
-        path, staged = folder / source.place, incoming(folder, source)
+        path, staged = folder / source.relative_path, staging_path(folder, source)
         if not staged.parent.is_dir() and not path.is_file():
             continue
         staged.parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +159,6 @@ def remove(sources: Iterable[WeightSource], folder: Path, *, forget: bool = Fals
             path.parent.rmdir()
         if forget:
             with changed_record(folder) as record:
-                record.files.pop(source.place, None)
-                record.accepted.pop(source.part_of, None)
+                record.files.pop(source.relative_path, None)
+                record.accepted.pop(source.model_name, None)
     return freed
