@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from cafa.common.errors import WeightsError
 from cafa.common.weight_files import PURPOSES
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -31,15 +30,6 @@ def folder_option(name: str) -> Callable[..., Any]:
     )
 
 
-def _log(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _print(lines: list[str]) -> None:
-    for line in lines:
-        click.echo(line)
-
-
 @click.group()
 def command() -> None:
     """Fetch published weights, check them, and say where they are."""
@@ -54,7 +44,7 @@ def list_command(purposes: tuple[str, ...], folder: Path | None, table: Path | N
     """What there is: what it is for, size, licence, terms, and whether it is here."""
     from cafa.weights.commands import list_weights
 
-    _print(list_weights(purposes, folder, table, as_json=as_json))
+    click.echo(list_weights(purposes, folder, table, as_json=as_json))
 
 
 @command.command("get")
@@ -75,7 +65,7 @@ def get_command(
     """Fetch models or files that are not there, and check all of them; what was cut short goes on where it was."""
     from cafa.weights.commands import get_weights
 
-    _print(get_weights(names, purposes, folder, table, _log, accept=accept, unverified=unverified))
+    click.echo(get_weights(names, purposes, folder, table, accept=accept, unverified=unverified))
 
 
 @command.command("verify")
@@ -90,10 +80,7 @@ def verify_command(
     """Read the files that are there and compare each with its SHA-256; without network."""
     from cafa.weights.commands import verify_weights
 
-    lines, bad = verify_weights(names, purposes, folder, table, _log, unverified=unverified)
-    _print(lines)
-    if bad:
-        raise WeightsError(f"not verified: {', '.join(bad)}")
+    click.echo(verify_weights(names, purposes, folder, table, unverified=unverified))
 
 
 @command.command("where")
@@ -104,7 +91,7 @@ def where_command(names: tuple[str, ...], folder: Path | None, table: Path | Non
     """Print the folder of weights, or the paths of files."""
     from cafa.weights.commands import where_weights
 
-    _print(where_weights(names, folder, table))
+    click.echo(where_weights(names, folder, table))
 
 
 @command.command("remove")
@@ -119,4 +106,4 @@ def remove_command(
     """Delete files, and what came of them; their SHA-256 stays known, so that no other file takes their place."""
     from cafa.weights.commands import remove_weights
 
-    _print(remove_weights(names, purposes, folder, table, forget=forget))
+    click.echo(remove_weights(names, purposes, folder, table, forget=forget))

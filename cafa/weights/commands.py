@@ -1,7 +1,8 @@
-"""What `cafa weights` prints: each function is a verb, and gives lines for a person."""
+"""The verbs of `cafa weights`: each function is one, and gives what is printed."""
 
 import json
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from cafa.common.errors import InputError, WeightsError
@@ -11,6 +12,10 @@ from cafa.weights.fetching import get
 from cafa.weights.folder import VARIABLE, read_record, weights_folder, why_folder
 from cafa.weights.inventory import remove, states_of, verify
 from cafa.weights.planning import GetSettings, is_checked
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def gigabytes(size: int) -> str:
@@ -34,8 +39,8 @@ def _chosen(
     return select(sources, names, purposes)
 
 
-def list_weights(purposes: Collection[str], folder: Path | None, table: Path | None, *, as_json: bool) -> list[str]:
-    """Lines of `cafa weights list`: one for each model; or one JSON array of files."""
+def list_weights(purposes: Collection[str], folder: Path | None, table: Path | None, *, as_json: bool) -> str:
+    """Text of `cafa weights list`: a line for each model; or one JSON array of files."""
     place = weights_folder(folder)
     sources = _chosen((), purposes, table, everything=True)
     if as_json:
@@ -55,7 +60,7 @@ def list_weights(purposes: Collection[str], folder: Path | None, table: Path | N
             }
             for source in sources
         ]
-        return [json.dumps(rows, indent=2)]
+        return json.dumps(rows, indent=2)
     header = ("model", "size", "for", "terms", "here", "licence")
     lines = [header]
     for state in states_of(place, sources):
@@ -68,7 +73,7 @@ def list_weights(purposes: Collection[str], folder: Path | None, table: Path | N
         "  ".join([*(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)), line[-1]])
         for line in lines
     ]
-    return [*texts, f"folder: {place} ({why_folder(folder)})"]
+    return "\n".join([*texts, f"folder: {place} ({why_folder(folder)})"])
 
 
 def get_weights(
@@ -76,16 +81,15 @@ def get_weights(
     purposes: Collection[str],
     folder: Path | None,
     table: Path | None,
-    log: Callable[[str], None],
     *,
     accept: tuple[str, ...] = (),
     unverified: bool = False,
-) -> list[str]:
-    """Fetch, and lines of what is there in the end."""
+) -> str:
+    """Fetch, and give a line for each file that is there in the end; progress goes to standard error."""
     place = weights_folder(folder)
     wanted = _chosen(names, purposes, table)
     lines = []
-    for fetched in get(wanted, GetSettings(place, accept, unverified), log):
+    for fetched in get(wanted, GetSettings(place, accept, unverified), _log):
         how = "" if fetched.fresh else "was there: "
         size = gigabytes(fetched.path.stat().st_size)
         lines.append(
@@ -94,7 +98,7 @@ def get_weights(
         )
     if folder:
         lines.append(f"Set {VARIABLE}={place} so that other commands find them.")
-    return lines
+    return "\n".join(lines)
 
 
 def verify_weights(
@@ -102,24 +106,32 @@ def verify_weights(
     purposes: Collection[str],
     folder: Path | None,
     table: Path | None,
-    log: Callable[[str], None],
     *,
     unverified: bool = False,
-) -> tuple[list[str], list[str]]:
-    """Lines of what was compared, and names of the files that are not what they should be.
+) -> str:
+    """Print a line for each file as it is read, and give their count.
 
-    These are files of which nothing is known, too, and such as were named and are not there.
+    Raises
+    ------
+    WeightsError
+        If a file is not what it should be, nothing is known of it, or one that was named is not there.
     """
     place = weights_folder(folder)
-    wanted = _chosen(names, purposes, table, everything=True)
-    named = bool(names or purposes)
-    verdicts = [one for one in verify(wanted, place, log, unverified=unverified) if named or one.state != "missing"]
-    lines = [f"{one.source.name}: {one.state}: {one.text.removeprefix(f'{one.source.name}: ')}" for one in verdicts]
-    bad = [one.source.name for one in verdicts if one.state != "ok"]
-    return [*lines, f"{len(lines) - len(bad)} of {len(lines)} files verified in {place}"], bad
+    named, bad, count = bool(names or purposes), [], 0
+    for verdict in verify(_chosen(names, purposes, table, everything=True), place, _log, unverified=unverified):
+        if verdict.state == "missing" and not named:
+            continue
+        name, count = verdict.source.name, count + 1
+        print(f"{name}: {verdict.state}: {verdict.text.removeprefix(f'{name}: ')}", flush=True)
+        bad += [name] if verdict.state != "ok" else []
+    summary = f"{count - len(bad)} of {count} files verified in {place}"
+    if bad:
+        print(summary, flush=True)
+        raise WeightsError(f"not verified: {', '.join(bad)}")
+    return summary
 
 
-def where_weights(names: Collection[str], folder: Path | None, table: Path | None) -> list[str]:
+def where_weights(names: Collection[str], folder: Path | None, table: Path | None) -> str:
     """The folder, or the paths of files.
 
     Raises
@@ -129,18 +141,18 @@ def where_weights(names: Collection[str], folder: Path | None, table: Path | Non
     """
     place = weights_folder(folder)
     if not names:
-        return [str(place)]
+        return str(place)
     paths = {source.name: place / source.relative_path for source in _chosen(names, (), table)}
     if missing := [name for name, path in paths.items() if not path.is_file()]:
         raise WeightsError(f"not in {place}: {', '.join(missing)}: run `cafa weights get {' '.join(names)}`")
-    return [str(path) for path in paths.values()]
+    return "\n".join(str(path) for path in paths.values())
 
 
 def remove_weights(
     names: Collection[str], purposes: Collection[str], folder: Path | None, table: Path | None, *, forget: bool = False
-) -> list[str]:
-    """Delete files, and lines of what was freed."""
+) -> str:
+    """Delete files, and give what was freed."""
     place = weights_folder(folder)
     freed = remove(_chosen(names, purposes, table), place, forget=forget)
     lines = [f"{name}: {gigabytes(size)} freed" for name, size in freed.items()]
-    return lines or [f"nothing of that is in {place}"]
+    return "\n".join(lines) or f"nothing of that is in {place}"

@@ -1,6 +1,6 @@
 """What is in the folder of weights: each model's state, checks without network, removal."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class Verdict:
 
 def verify(
     sources: Iterable[WeightSource], folder: Path, log: Callable[[str], None], *, unverified: bool = False
-) -> list[Verdict]:
+) -> Iterator[Verdict]:
     """Read files and compare them with the table and with what was recorded. Nothing is asked of anybody.
 
     Parameters
@@ -91,14 +91,19 @@ def verify(
         Takes lines for a person.
     unverified : bool
         Record files of which nothing is known as they are.
+
+    Yields
+    ------
+    Verdict
+        As soon as a file was read.
     """
-    entries, bars, verdicts = read_record(folder).files, Bars(log), []
+    entries, bars = read_record(folder).files, Bars(log)
     for source in sources:
         path = folder / source.relative_path
         if not path.is_file():
             come = part_size(folder, source)
             text = f"not at {path}" + (f"; {come:,} bytes of it have come" if come else "")
-            verdicts.append(Verdict(source, "missing", text))
+            yield Verdict(source, "missing", text)
             continue
         entry = entries.get(source.relative_path)
         expected = expectations(source, entry)
@@ -108,11 +113,11 @@ def verify(
                 found = digests_of(path, {"sha256", *(one.algorithm for one in expected)}, bar.at)
             against = require_equal(path, found, expected, source)
         except WeightsError as error:
-            verdicts.append(Verdict(source, "wrong", f"{error}. It lies at {path}"))
+            yield Verdict(source, "wrong", f"{error}. It lies at {path}")
             continue
         if not expected and not unverified:
             hint = f"`cafa weights get {source.name}` asks its publisher; --unverified records it as it is"
-            verdicts.append(Verdict(source, "unknown", f"nothing is known of {path}: {hint}"))
+            yield Verdict(source, "unknown", f"nothing is known of {path}: {hint}")
             continue
         status = path.stat()
         commit, first = (entry.commit, entry.checked_against) if entry else ("", against)
@@ -121,8 +126,7 @@ def verify(
             with changed_record(folder) as record:
                 record.files[source.relative_path] = new
         known = f"as recorded; at first checked against {first}" if entry else f"checked against {against}"
-        verdicts.append(Verdict(source, "ok", f"SHA-256 {found['sha256']}, {known}"))
-    return verdicts
+        yield Verdict(source, "ok", f"SHA-256 {found['sha256']}, {known}")
 
 
 def remove(sources: Iterable[WeightSource], folder: Path, *, forget: bool = False) -> dict[str, int]:
