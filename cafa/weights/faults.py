@@ -28,8 +28,9 @@ def page_of(source: WeightSource) -> str:
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether a connection failed for a reason that does not pass: no such name, no trust."""
-    return any(isinstance(cause, ssl.SSLError | socket.gaierror) for cause in chain(error))
+    """Whether a connection failed for a reason that does not pass soon: no such name, no trust, nobody listens."""
+    refused = any("refused" in str(cause) for cause in chain(error))
+    return refused or any(isinstance(cause, ssl.SSLError | socket.gaierror) for cause in chain(error))
 
 
 def network_fault(error: BaseException, url: str) -> str:

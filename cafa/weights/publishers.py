@@ -69,6 +69,8 @@ class RequestContext:
     client: httpx.Client
     http: HttpSettings
     log: Callable[[str], None]
+    #: hosts that did not answer, with the fault: they are not asked again for the next file
+    down: dict[str, str] = field(default_factory=dict)
 
 
 def statement_of(source: WeightSource, context: RequestContext, *, commit: str = "") -> Statement:
@@ -217,6 +219,9 @@ def _with_retries(ask: Callable[[], Any], source: WeightSource, url: str, contex
             state.attempt_number >= context.http.attempts or (_asked(state) or 0.0) > context.http.maximum_wait_seconds
         )
 
+    host = url.split("/")[2]
+    if host in context.down:
+        raise WeightsError(f"{source.name}: {context.down[host]}")
     retrying = tenacity.Retrying(retry=tenacity.retry_if_exception(may_help), wait=wait, stop=give_up, reraise=True)
     try:
         return retrying(ask)
@@ -233,10 +238,11 @@ def _with_retries(ask: Callable[[], Any], source: WeightSource, url: str, contex
     except OfflineModeIsEnabled as error:
         raise WeightsError(
             f"{source.name}: HF_HUB_OFFLINE is set, and the cache of huggingface_hub has no such file: unset it, or "
-            f"put the file into the folder of weights as {source.relative_path}"
+            "put the published file into the folder of weights by hand"
         ) from error
     except (httpx.TransportError, httpx2.TransportError) as error:
-        raise WeightsError(f"{source.name}: {network_fault(error, url)}") from error
+        context.down[host] = network_fault(error, url)
+        raise WeightsError(f"{source.name}: {context.down[host]}") from error
 
 
 def _asked(state: tenacity.RetryCallState) -> float | None:

@@ -13,6 +13,7 @@ import pytest
 
 from cafa.common.download import retry_after
 from cafa.common.errors import WeightsError
+from cafa.weights import publishers
 from cafa.weights.folder import LOCK
 from tests.cafa.weights.conftest import BODY, Shop
 
@@ -121,6 +122,18 @@ def test_nobody_listens(shop: Shop) -> None:
     shop.write(bare={"url": "http://127.0.0.1:9/plain.pth"})
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9 takes no connections: it is down, or a proxy or firewall"):
         shop.get("bare")
+
+
+def test_a_host_that_is_down_is_asked_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = publishers.get_hf_file_metadata
+    monkeypatch.setattr(
+        publishers, "get_hf_file_metadata", lambda url, **more: (asked.append(url), real(url, **more))[1]
+    )
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(WeightsError, match=r"^net, net_config: 127\.0\.0\.1:9 takes no connections"):
+        shop.get("net")
+    assert len(asked) == 1
 
 
 def test_silence(shop: Shop) -> None:
