@@ -1,0 +1,40 @@
+"""One page for each room of the libraries: the docstrings of its public functions and classes."""
+
+import ast
+from pathlib import Path
+
+from tests.structure import PACKAGES
+
+#: The command line has a page of its own.
+LEFT_OUT = ("cafa.cli",)
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Pages of all rooms by their path on the site."""
+    found = {}
+    for package in PACKAGES:
+        found[f"reference/api/{package}.md"] = _page(root, package, [root / package / "__init__.py"])
+        for folder in sorted(path.parent for path in (root / package).glob("*/__init__.py")):
+            room = f"{package}.{folder.name}"
+            if room not in LEFT_OUT:
+                found[f"reference/api/{room}.md"] = _page(root, room, sorted(folder.rglob("*.py")))
+    return found
+
+
+def _page(root: Path, room: str, files: list[Path]) -> str:
+    parts = [f"# `{room}`\n"]
+    for path in files:
+        module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if module == room:
+            parts.insert(1, f"{ast.get_docstring(tree) or ''}\n")
+        elif _is_documented(tree):
+            parts.append(f"## `{module}`\n\n::: {module}\n")
+    return "\n".join(parts)
+
+
+def _is_documented(tree: ast.Module) -> bool:
+    """Whether there is something to show: a docstring, or a public function or class."""
+    return bool(ast.get_docstring(tree)) or any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") for node in tree.body
+    )

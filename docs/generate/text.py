@@ -1,0 +1,83 @@
+"""Generated pages of the reference that are short: metrics, reasons, the command line."""
+
+from cafa.common.ledger import CLASSES, REASONS
+from metrics.tables.catalogue import METRICS, judges_for
+
+INDEX = """# Reference
+
+| page | what it lists |
+|---|---|
+| [Configuration by example](config.md) | files, keys and examples: read this first |
+| [Configuration, every key](configuration.md) | type, range, default and meaning of every key |
+| [Command line](command_line.md) | every `cafa` command and option |
+| [Metrics](metrics.md) | what each column of a table measures, and which judge it needs |
+| [Tables, ledgers and files](columns.md) | every column of every file that is written |
+| [Reasons in ledgers](reasons.md) | why a clip can be missing, and whether trying again can help |
+| [`cafa`](api/cafa.md), [`metrics`](api/metrics.md) | the Python libraries, room by room |
+| [Changes](changes.md) | what changed in each version |
+
+Everything but the first page is made from the code when the site is built.
+"""
+
+COMMAND_LINE = """# Command line
+
+One command for each stage. The rules of the workflow call these same commands, so every line of a log can be repeated by hand.
+`cafa COMMAND --help` prints what stands here.
+
+::: mkdocs-click
+    :module: cafa.cli
+    :command: cli
+    :prog_name: cafa
+    :depth: 1
+    :style: table
+"""
+
+METRICS_HEAD = """# Metrics
+
+Each metric is a column that a table can have (`tables.NAME.metrics` of a configuration, `--metric` of `cafa evaluate`). What the
+numbers of the intervals mean is said in [Statistics](../statistics.md).
+
+* **One value per** *sound*: the table prints the mean over sounds. *Set*: the metric is defined for all sounds of a system
+  together.
+* **Judge**: the model whose embeddings or answers the metric is computed from. The classifier is always opened, because the
+  set of real sounds rests on it.
+
+| metric | better | one value per | unit | judge | what it says |
+|---|---|---|---|---|---|
+"""
+
+
+def metrics() -> str:
+    """The page of metrics, from the catalogue."""
+    rows = []
+    for name in METRICS:
+        metric = METRICS[name]
+        judges = sorted(judges_for({name}) - {"classifier"}) or ["classifier"]
+        kind = "set" if metric.of_sets else "sound"
+        meaning = metric.meaning[:1].upper() + metric.meaning[1:]
+        rows.append(f"| `{name}` | {metric.better} | {kind} | {metric.unit} | {', '.join(judges)} | {meaning}. |")
+    return METRICS_HEAD + "\n".join(rows) + "\n"
+
+
+REASONS_HEAD = """# Reasons in ledgers
+
+A ledger has one row for every clip that a stage was asked for. Its `status` is `ok` or one of these reasons. `cafa ledger FILE`
+counts them; `cafa ledger retry` asks again for those that you name ([Data sets](../datasets.md#reading-the-ledger-and-trying-again)).
+
+"""
+CLASS_MEANING = {
+    "gone": "Gone from the web, for everybody.",
+    "not_for_us": "There, but not for this address or account.",
+    "retry": "The next run asks again.",
+    "unknown": "An answer that no rule knows. The next run asks again.",
+    "unusable": "What was given cannot be used.",
+}
+
+
+def reasons() -> str:
+    """The page of reasons, from the ledger's table."""
+    parts = [REASONS_HEAD]
+    for kind in CLASSES:
+        rows = [f"| `{name}` | {reason.meaning} |" for name, reason in REASONS.items() if reason.kind == kind]
+        parts += [f"## {kind}\n\n{CLASS_MEANING[kind]}\n", "| reason | meaning |", "|---|---|", *rows, ""]
+    return "\n".join(parts)
