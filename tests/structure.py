@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cafa", "metrics")
 #: `cafa`'s command line calls what judges; it stands above both libraries.
 TOP = "cafa.cli"
-WIDTH, ROW, BOX, HEIGHT = 900, 82, 118, 34
+WIDTH, ROW, BOX, HEIGHT = 900, 70, 146, 34
 
 Edge = tuple[str, str]
 
@@ -112,7 +112,9 @@ def reachable(node: str, edges: Collection[Edge]) -> set[str]:
 
 def allowed_floors(root: Path = ROOT) -> dict[str, int]:
     """Floor of each room by the layers of the import contracts in `pyproject.toml`; metrics stand above cafa."""
-    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     layers = {c["layers"][0].split(".")[0]: c["layers"] for c in contracts if c["type"] == "layers"}
     floors: dict[str, int] = {}
     for package in PACKAGES:
@@ -156,7 +158,8 @@ def picture(structure: Structure) -> str:
     place = places(structure.rooms, set(structure.arrows))
     height = max(y for _, y in place.values()) + 40
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
+        f'viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif" '
         'font-size="13"><title>Rooms of cafa and metrics, and which imports which</title>',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#667"/></marker></defs>',
@@ -171,8 +174,9 @@ def picture(structure: Structure) -> str:
         )
     for room, (x, y) in place.items():
         fill = "#e3edf9" if room.startswith("cafa") else "#e9f4e4"
+        left, top = x - BOX / 2, y - HEIGHT / 2
         parts.append(
-            f'<rect x="{x - BOX / 2:.0f}" y="{y - HEIGHT / 2:.0f}" width="{BOX}" height="{HEIGHT}" rx="6" fill="{fill}" '
+            f'<rect x="{left:.0f}" y="{top:.0f}" width="{BOX}" height="{HEIGHT}" rx="6" fill="{fill}" '
             f'stroke="#667"/><text x="{x:.0f}" y="{y + 4.5:.0f}" text-anchor="middle" fill="#223">{room}</text>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -7,11 +7,12 @@ from typing import Any
 
 HEAD = """# Tables, ledgers and files
 
-Every file that the pipeline writes for others to read, with all its columns. Paths are below `results`. Parquet and Arrow files
-are read with pandas or pyarrow: `pandas.read_parquet(path)`. A test compares this page with the code, and with the files of a run.
+Every file that the pipeline writes for others to read, with all its columns. Paths are below `results`. Parquet and
+Arrow files are read with pandas or pyarrow: `pandas.read_parquet(path)`. A test compares this page with the code, and
+with the files of a run.
 
-Beside these there are JSON files: a model's `card.json` (what it is, what it was trained on, digests), a table's `NAME.card.json`
-(the protocol card) and `judges.json` (the verdict on the judges).
+Beside these there are JSON files: a model's `card.json` (what it is, what it was trained on, digests), a table's
+`NAME.card.json` (the protocol card) and `judges.json` (the verdict on the judges).
 """
 
 

@@ -9,12 +9,12 @@ import yaml
 SCHEMAS = Path("workflow/schemas")
 HEAD = """# Configuration: every key
 
-Made from `workflow/schemas/config.schema.yaml` and from the settings models of the libraries. A configuration is checked
-against these before any job runs: an unknown key, a wrong type or a value out of range is an error that names the key. For a
-guide with examples see [Configuration by example](config.md).
+Made from `workflow/schemas/config.schema.yaml` and from the settings models of the libraries. A configuration is
+checked against these before any job runs: an unknown key, a wrong type or a value out of range is an error that names
+the key. For a guide with examples see [Configuration by example](config.md).
 
-`NAME` stands for a name of your own. A type that is a link is described further down. The default is what holds where a key
-is left out; what `config/config.yaml` says comes before it.
+`NAME` stands for a name of your own. A type that is a link is described further down. The default is what holds if a
+key is left out; what `config/config.yaml` says comes before it.
 """
 SCALARS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
@@ -27,13 +27,13 @@ def page(root: Path) -> str:
     sections = {name for name, schema in config["$defs"].items() if "properties" in schema}
     config = _resolved(config, {name: schema for name, schema in config["$defs"].items() if name not in sections})
     parts = [HEAD]
+    single = {key: schema for key, schema in config["properties"].items() if not list(_rows(schema, ""))}
+    plain = {"properties": single, "required": [key for key in single if key in config["required"]]}
+    parts.append(f"## Keys of one value\n\n{_table(list(_rows(plain, '')))}")
     for key, schema in config["properties"].items():
-        parts.append(f"## `{key}`\n\n{_sentence(schema.get('description', ''))}\n")
-        rows = list(_rows(schema, ""))
-        if rows:
-            parts.append(_table(rows))
-        elif not _is_object(schema) or "$ref" in schema:
-            parts.append(f"Type: {type_of(schema)}.\n")
+        if key not in single:
+            parts.append(f"## `{key}`\n\n{_sentence(schema.get('description', ''))}\n")
+            parts.append(_table(list(_rows(schema, ""))))
     parts.append("## Kinds of data sets\n")
     parts += [_section(name, config["$defs"][name]) for name in config["$defs"] if name in sections]
     parts.append("## Settings of commands\n\nThe same settings are given to a command with `--settings`, as JSON.\n")

@@ -1,7 +1,7 @@
 """Pages of the site that are made from the code, and the entries of the navigation that stand for a folder.
 
-MkDocs calls this (`hooks` of mkdocs.yml). What the pages say comes from the schemas, the catalogue of metrics, the command
-line and the docstrings, so that it cannot differ from them.
+MkDocs calls this (`hooks` of mkdocs.yml). What the pages say comes from the schemas, the catalogue of metrics, the
+command line and the docstrings, so that it cannot differ from them.
 """
 
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:  # `mkdocs` alone does not look into the folder it is called in
     sys.path.insert(0, str(ROOT))
 
-from docs.generate import api, columns, configuration, text  # noqa: E402
+from docs.generate import api, columns, commands, configuration, text  # noqa: E402
 from tests.structure import numbers, picture, read_structure  # noqa: E402
 
 #: page of the site -> file of the repository that it is
@@ -33,7 +33,7 @@ def generated() -> dict[str, str]:
     return {
         "reference/index.md": text.INDEX,
         "reference/configuration.md": configuration.page(ROOT),
-        "reference/command_line.md": text.COMMAND_LINE,
+        "reference/command_line.md": commands.page(),
         "reference/metrics.md": text.metrics(),
         "reference/columns.md": columns.page(),
         "reference/reasons.md": text.reasons(),
@@ -84,7 +84,7 @@ def expanded(entry: Any, paths: list[str]) -> Any:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages of folders into the navigation."""
     written = [str(path.relative_to(config.docs_dir)) for path in Path(config.docs_dir).rglob("*.md")]
-    config.nav = expanded(config.nav, sorted({*written, *generated()}))
+    config.nav = expanded(config.nav, sorted({*written, *generated()}, key=lambda path: path.removesuffix(".md")))
     config.watch += [str(ROOT / name) for name in ("cafa", "metrics", "workflow/schemas", *REPOSITORY_PAGES.values())]
     return config
 
@@ -104,4 +104,9 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: Any) -
     if NUMBERS not in markdown:
         return markdown
     rows = [f"| {name} | {count} |" for name, count in numbers(read_structure(ROOT), ROOT).items()]
-    return markdown.replace(NUMBERS, "\n".join(["| | |", "|---|--:|", *rows]))
+    return markdown.replace(NUMBERS, "\n".join(["| what is counted | number |", "|---|--:|", *rows]))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Drop the roles of Sphinx that docstrings have before names: they say nothing here."""
+    return re.sub(r":(?:func|class|mod|data|meth|attr|exc|obj):\s*<code>~?", "<code>", html)

@@ -1,4 +1,4 @@
-"""Generated pages of the reference that are short: metrics, reasons, the command line."""
+"""Generated pages of the reference that are short: metrics and reasons."""
 
 from cafa.common.ledger import CLASSES, REASONS
 from metrics.tables.catalogue import METRICS, judges_for
@@ -19,28 +19,15 @@ INDEX = """# Reference
 Everything but the first page is made from the code when the site is built.
 """
 
-COMMAND_LINE = """# Command line
-
-One command for each stage. The rules of the workflow call these same commands, so every line of a log can be repeated by hand.
-`cafa COMMAND --help` prints what stands here.
-
-::: mkdocs-click
-    :module: cafa.cli
-    :command: cli
-    :prog_name: cafa
-    :depth: 1
-    :style: table
-"""
-
 METRICS_HEAD = """# Metrics
 
-Each metric is a column that a table can have (`tables.NAME.metrics` of a configuration, `--metric` of `cafa evaluate`). What the
-numbers of the intervals mean is said in [Statistics](../statistics.md).
+Each metric is a column that a table can have (`tables.NAME.metrics` of a configuration, `--metric` of `cafa
+evaluate`). What the numbers of the intervals mean is said in [Statistics](../statistics.md).
 
-* **One value per** *sound*: the table prints the mean over sounds. *Set*: the metric is defined for all sounds of a system
-  together.
-* **Judge**: the model whose embeddings or answers the metric is computed from. The classifier is always opened, because the
-  set of real sounds rests on it.
+* **One value per** *sound*: the table prints the mean over sounds. *Set*: the metric is defined for all sounds of a
+  system together.
+* **Judge**: the model whose embeddings or answers the metric is computed from. The classifier is always opened, because
+  the set of real sounds rests on it.
 
 | metric | better | one value per | unit | judge | what it says |
 |---|---|---|---|---|---|
@@ -61,8 +48,9 @@ def metrics() -> str:
 
 REASONS_HEAD = """# Reasons in ledgers
 
-A ledger has one row for every clip that a stage was asked for. Its `status` is `ok` or one of these reasons. `cafa ledger FILE`
-counts them; `cafa ledger retry` asks again for those that you name ([Data sets](../datasets.md#reading-the-ledger-and-trying-again)).
+A ledger has one row for every clip that a stage was asked for. Its `status` is `ok` or one of these reasons.
+`cafa ledger FILE` counts them; `cafa ledger retry` asks again for those that you name
+([Data sets](../datasets.md#reading-the-ledger-and-trying-again)).
 
 """
 CLASS_MEANING = {
