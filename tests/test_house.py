@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.structure import numbers, read_structure
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cafa", "metrics")
 MAX_LINES, MAX_FUNCTION_LINES = 400, 65
@@ -48,6 +50,12 @@ def test_wrong_imports_are_seen(tmp_path: Path, file: str, line: str) -> None:
     done = lint_imports(cwd=tmp_path)
     assert done.returncode == 1
     assert f"{file.removesuffix('.py').replace('/', '.')} -> " in done.stdout
+
+
+def test_no_arrow_back_up_and_no_circle() -> None:
+    found = numbers(read_structure())
+    wrong = {name: found[name] for name in ("arrows back up", "circles of rooms", "circles of files")}
+    assert not any(wrong.values()), f"{wrong}: `python -m tests.structure` names them"
 
 
 def test_modules_are_named_in_full() -> None:
