@@ -7,6 +7,14 @@ from tests.structure import PACKAGES
 
 #: The command line has a page of its own.
 LEFT_OUT = ("cafa.cli",)
+HEAD = """# Python
+
+Two libraries that can be used without the workflow: `cafa` makes sound, `metrics` judges it. Each room has a page, made
+from the docstrings. Names that begin with an underscore are not for others.
+
+| page | what is in it |
+|---|---|
+"""
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -18,7 +26,13 @@ def pages(root: Path) -> dict[str, str]:
             room = f"{package}.{folder.name}"
             if room not in LEFT_OUT:
                 found[f"reference/api/{room}.md"] = _page(root, room, sorted(folder.rglob("*.py")))
-    return found
+    rows = [f"| [`{Path(path).stem}`](api/{Path(path).name}) | {_first_line(page)} |" for path, page in found.items()]
+    return {"reference/api.md": HEAD + "\n".join(rows) + "\n", **found}
+
+
+def _first_line(page: str) -> str:
+    lines = [line for line in page.splitlines()[1:] if line.strip()]
+    return lines[0] if lines and not lines[0].startswith("#") else ""
 
 
 def _page(root: Path, room: str, files: list[Path]) -> str:

@@ -13,7 +13,7 @@ INDEX = """# Reference
 | [Metrics](metrics.md) | what each column of a table measures, and which judge it needs |
 | [Tables, ledgers and files](columns.md) | every column of every file that is written |
 | [Reasons in ledgers](reasons.md) | why a clip can be missing, and whether trying again can help |
-| [`cafa`](api/cafa.md), [`metrics`](api/metrics.md) | the Python libraries, room by room |
+| [Python](api.md) | the two libraries, room by room |
 | [Changes](changes.md) | what changed in each version |
 
 Everything but the first page is made from the code when the site is built.
