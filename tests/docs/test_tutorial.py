@@ -1,5 +1,6 @@
-"""Every command of docs/tutorial.md, run as it stands there, in a fresh clone; and the files that come of it."""
+"""Every command of docs/tutorial.md and every block of docs/python.md, run in a fresh clone; and the files that come of it."""
 
+import importlib
 import os
 import re
 import shutil
@@ -108,6 +109,30 @@ def test_columns_of_the_files_are_described(tutorial: Path) -> None:
                 assert [n for n in wanted if n not in found and n not in table.get("optional", ())] == [], path
     # Of published data sets, of training costs, and what lies in no results:
     assert set(described) - seen == {"Fetched files", "Training costs: table5.csv", "Table of weights: weights.tsv"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(4), ids=["pipeline", "metric", "tables", "features"])
+def test_the_code_of_the_python_page(tutorial: Path, number: int) -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4
+    if number == 0 and not hasattr(importlib.import_module("cafa"), "FoleyPipeline"):
+        pytest.skip("cafa has no FoleyPipeline")
+    video = tutorial / "results/tutorial/world/world_test/world_test-dog-barking-00000.mp4"
+    shutil.copy(video, tutorial / "my_video.mp4")
+    code = blocks[number].replace("results/", "results/tutorial/")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tutorial,
+        env={**os.environ, "PYTHONPATH": str(tutorial)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    if number == 0:
+        assert (tutorial / "new_sound.mp4").is_file()
 
 
 def matching(root: Path, patterns: list[str]) -> list[Path]:
