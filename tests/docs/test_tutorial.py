@@ -1,4 +1,4 @@
-"""Every command of docs/tutorial.md and every block of docs/python.md in a fresh clone, and the files that come of it."""
+"""Every command of docs/tutorial.md and every block of docs/python.md in a fresh clone; the files that come of it."""
 
 import importlib
 import os
