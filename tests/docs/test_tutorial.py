@@ -112,11 +112,11 @@ def test_columns_of_the_files_are_described(tutorial: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(4), ids=["pipeline", "metric", "tables", "features"])
+@pytest.mark.parametrize("number", range(5), ids=["pipeline", "metric", "own_metric", "tables", "features"])
 def test_the_code_of_the_python_page(tutorial: Path, number: int) -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     if number == 0 and not hasattr(importlib.import_module("cafa"), "FoleyPipeline"):
         pytest.skip("cafa has no FoleyPipeline")
     video = tutorial / "results/tutorial/world/world_test/world_test-dog-barking-00000.mp4"
