@@ -7,6 +7,8 @@ from tests.structure import PACKAGES
 
 #: The command line has a page of its own.
 LEFT_OUT = ("cafa.cli",)
+#: Pages for people come before these in the results of a search.
+GUIDES_FIRST = "---\nsearch:\n  boost: 0.5\n---\n\n"
 HEAD = """# Python
 
 Two libraries that can be used without the workflow: `cafa` makes sound, `metrics` judges it. Each room has a page, made
@@ -27,6 +29,7 @@ def pages(root: Path) -> dict[str, str]:
             if room not in LEFT_OUT:
                 found[f"reference/api/{room}.md"] = _page(root, room, sorted(folder.rglob("*.py")))
     rows = [f"| [`{Path(path).stem}`](api/{Path(path).name}) | {_first_line(page)} |" for path, page in found.items()]
+    found = {path: GUIDES_FIRST + page for path, page in found.items()}
     return {"reference/api.md": HEAD + "\n".join(rows) + "\n", **found}
 
 
