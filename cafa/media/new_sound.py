@@ -1,0 +1,349 @@
+"""A video with a new sound: the picture and every other track are copied packet by packet, nothing is encoded again.
+
+What the container says about the picture stays with it: rotation, aspect ratio, time stamps, colour, HDR metadata;
+subtitles, chapters, tags and other sound tracks stay, too. Only the new sound is encoded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import av.error
+import numpy as np
+from av.stream import Disposition
+
+from cafa.common.errors import ClipError, InputError
+from cafa.common.files import whole
+from cafa.media.container import Media, open_media
+
+#: Samples per frame where an encoder takes any number (FLAC, PCM).
+FRAME = 1024
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a container can hold.
+
+    Attributes
+    ----------
+    name : str
+        FFmpeg's name of the muxer.
+    pictures, sounds, subtitles : frozenset of str
+        Codecs; empty: any.
+    sound : str
+        Encoder of the new sound.
+    rates : tuple of int
+        Sample rates that the encoder takes; empty: any usual one.
+    """
+
+    name: str
+    pictures: frozenset[str]
+    sounds: frozenset[str]
+    subtitles: frozenset[str]
+    sound: str
+    bit_rate: int
+    rates: tuple[int, ...] = ()
+
+
+_OF_MP4 = (
+    frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mjpeg", "prores", "dnxhd"}),
+    frozenset({"aac", "ac3", "eac3", "alac", "mp3", "opus", "flac"}),
+    frozenset({"mov_text"}),
+)
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_MP4 = Container("mp4", _OF_MP4[0] - {"prores", "dnxhd"}, *_OF_MP4[1:], "aac", 256_000, _AAC_RATES)
+_MOV = Container("mov", _OF_MP4[0], _OF_MP4[1] | {"pcm_s16le", "pcm_s24le"}, _OF_MP4[2], "aac", 256_000, _AAC_RATES)
+_ANY: frozenset[str] = frozenset()
+#: container by suffix
+CONTAINERS = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": _MOV,
+    ".mkv": Container("matroska", _ANY, _ANY, _ANY, "aac", 256_000, _AAC_RATES),
+    ".webm": Container(
+        "webm",
+        frozenset({"vp8", "vp9", "av1"}),
+        frozenset({"opus", "vorbis"}),
+        frozenset({"webvtt"}),
+        "libopus",
+        160_000,
+        (48000, 24000, 16000, 12000, 8000),
+    ),
+}
+#: codecs whose packets cannot be copied out of these containers as they are (no time stamps, packed frames)
+_NOT_COPIED = {"avi": {"mpeg4"}, "gif": {"gif"}, "mpeg": {"mpeg1video"}}
+
+
+@dataclass(frozen=True)
+class CopiedTracks:
+    """What became of the tracks of a video that got a new sound.
+
+    Attributes
+    ----------
+    kept : tuple of str
+        Copied, as ``video h264``.
+    left_out : tuple of str
+        What the new container cannot hold, or was replaced, with the reason.
+    """
+
+    kept: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def suffix_for(video: str | Path, video_track: int | None = None) -> str | None:
+    """Suffix of a file that can hold the picture of a video as it is; None where it would have to be encoded.
+
+    The video's own container where it can be written, else mp4, else Matroska.
+    """
+    video = Path(video)
+    with open_media(video, {"video": video_track}) as media:
+        codec = media.stream("video").codec_context.name
+        if codec in _NOT_COPIED.get(media.container.format.name, ()):
+            return None
+        formats = media.container.format.name.split(",")
+    own = {"mov": ".mov" if video.suffix.lower() == ".mov" else ".mp4", "matroska": ".mkv"}.get(formats[0])
+    if own == ".mkv" and video.suffix.lower() == ".webm":
+        own = ".webm"
+    fitting = (suffix for suffix in (own, ".mp4", ".mkv") if suffix and _holds(CONTAINERS[suffix].pictures, codec))
+    return next(fitting, None)
+
+
+def _holds(codecs: frozenset[str], codec: str) -> bool:
+    return not codecs or codec in codecs
+
+
+def write_with_new_sound(
+    video: str | Path,
+    waveform: np.ndarray,
+    sample_rate: int,
+    output: str | Path,
+    *,
+    track: Literal["replace", "add"] = "replace",
+    video_track: int | None = None,
+    audio_track: int | None = None,
+) -> CopiedTracks:
+    """Write a copy of a video with a new sound; no picture is encoded.
+
+    Parameters
+    ----------
+    video : path
+    waveform : ndarray, float (samples,) or (channels, samples)
+        1 or 2 channels, full scale 1; sample 0 belongs to the beginning of the video, which is that of its earliest
+        stream. What lies beyond the video's picture is cut.
+    sample_rate : int
+        Samples per second. Where the sound's encoder does not take it, the sound is resampled to 48 kHz.
+    output : path
+        Its suffix is one of :data:`CONTAINERS`, and best that of :func:`suffix_for`. Appears complete or not at all.
+    track : {"replace", "add"}
+        Whether the new sound takes the place of the sound track that players take (others stay), or is a further one.
+    video_track, audio_track : int, optional
+        Picture to take, and sound to replace, from 1, where there are several.
+
+    Returns
+    -------
+    CopiedTracks
+
+    Raises
+    ------
+    InputError
+        If the container cannot hold the picture, or the waveform is not usable.
+    ClipError
+        If the video cannot be read.
+    """
+    output, waveform = Path(output), _checked(waveform, output)
+    container = CONTAINERS.get(output.suffix.lower())
+    if container is None:
+        raise InputError(f"a video is written as {', '.join(CONTAINERS)}, got {output.name!r}")
+    asked = {"video": video_track, "audio": audio_track}
+    size = Path(video).stat().st_size if Path(video).is_file() else None
+    with open_media(video, asked) as media, whole(output, size) as temporary:
+        picture = media.stream("video")
+        if not _holds(container.pictures, picture.codec_context.name):
+            best = suffix_for(video, video_track) or "another video"
+            raise InputError(f"{output.suffix} cannot hold {picture.codec_context.name}: write {best}")
+        kept, left_out = _tracks(media, picture, container, track)
+        with av.open(str(temporary), "w", format=container.name, options=_muxing(container)) as target:
+            played = track == "replace" or not any(stream.type == "audio" for stream in kept)
+            _write(media, target, container, kept, waveform, sample_rate, played=played)
+        names = tuple(f"{stream.type} {_codec(stream)}" for stream in kept)
+    return CopiedTracks(names, tuple(left_out))
+
+
+def _checked(waveform: np.ndarray, output: Path) -> np.ndarray:
+    waveform = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
+    if waveform.ndim != 2 or waveform.shape[0] not in (1, 2) or waveform.shape[1] == 0:
+        raise InputError(f"waveform must be (samples,) or (1 or 2 channels, samples), got {waveform.shape}")
+    if not np.isfinite(waveform).all():
+        raise InputError(f"waveform for {output.name} holds values that are not finite")
+    return waveform
+
+
+def _muxing(container: Container) -> dict[str, str]:
+    faststart = {"movflags": "+faststart"} if container.name in ("mp4", "mov") else {}
+    return {"fflags": "+bitexact", **faststart}
+
+
+def _codec(stream: Any) -> str:
+    return "unknown" if stream.codec_context is None else stream.codec_context.name
+
+
+def _tracks(media: Media, picture: Any, container: Container, track: str) -> tuple[list[Any], list[str]]:
+    """Streams that are copied, the picture first, and the others with the reason why they are not."""
+    try:
+        replaced = media.stream("audio").index if track == "replace" else None
+    except ClipError:
+        if media.asked.get("audio") is not None:
+            raise
+        replaced = None
+    kept, left_out = [picture], []
+    codecs = {"audio": container.sounds, "subtitle": container.subtitles, "video": container.pictures}
+    for stream in media.container.streams:
+        name = f"{stream.type} {_codec(stream)}"
+        if stream.index == picture.index:
+            continue
+        if stream.index == replaced:
+            left_out.append(f"{name}: replaced by the new sound")
+        elif stream.codec_context is None or stream.type not in codecs:
+            left_out.append(f"{name}: not copied (time codes and chapters are written anew)")
+        elif stream.disposition & Disposition.attached_pic or not _holds(codecs[stream.type], _codec(stream)):
+            left_out.append(f"{name}: {container.name} files written here cannot hold it")
+        else:
+            kept.append(stream)
+    return kept, left_out
+
+
+def _write(
+    media: Media,
+    target: Any,
+    container: Container,
+    kept: list[Any],
+    waveform: np.ndarray,
+    sample_rate: int,
+    *,
+    played: bool,
+) -> None:
+    """Write all tracks; the new sound is the one that players take, second in order, if it is `played`."""
+    picture = kept[0]
+    copies = {picture.index: _copy_of(target, picture)}
+    sound = _Sound(target, container, waveform, sample_rate) if played else None
+    for stream in kept[1:]:
+        copies[stream.index] = copy = _copy_of(target, stream)
+        if played and stream.type == "audio":
+            copy.disposition = Disposition(stream.disposition & ~Disposition.default)
+    if sound is None:
+        sound = _Sound(target, container, waveform, sample_rate)
+    else:
+        sound.stream.disposition = Disposition.default
+    target.metadata.update(media.container.metadata)
+    if chapters := media.container.chapters():
+        target.set_chapters(_shifted(chapters, media.origin))
+    end = Fraction(0)
+    for packet in _timed(media, kept):
+        if packet.stream.index == picture.index and packet.pts is not None:
+            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        for new in sound.until(packet.dts * packet.time_base):
+            target.mux(new)
+        packet.stream = copies[packet.stream.index]
+        target.mux(packet)
+    for new in sound.until(end, last=True):
+        target.mux(new)
+
+
+def _timed(media: Media, streams: list[Any]) -> Iterator[Any]:
+    """Packets of streams, with times from the beginning of the earliest one; each has a decoding time.
+
+    Matroska stores presentation times only: the first packets of a picture with reordered frames come without a
+    decoding time, which counts back from the first that has one.
+    """
+    untimed: dict[int, list[Any]] = {}
+    after: dict[int, int] = {}
+    for packet in media.container.demux(*streams):
+        if packet.size == 0:  # the flush packet at the end
+            continue
+        index, shift = packet.stream.index, round(media.origin / packet.time_base)
+        if packet.pts is not None:
+            packet.pts -= shift
+        if packet.dts is not None:
+            packet.dts -= shift
+        elif index in after:
+            packet.dts = after[index]
+        else:
+            untimed.setdefault(index, []).append(packet)
+            continue
+        yield from _counted_back(untimed.pop(index, []), packet.dts)
+        after[index] = packet.dts + max(packet.duration or 0, 1)
+        yield packet
+    for waiting in untimed.values():  # a stream none of whose packets has a decoding time: those of presentation are
+        for packet in waiting:
+            packet.dts = packet.pts or 0
+            yield packet
+
+
+def _counted_back(packets: list[Any], dts: int) -> list[Any]:
+    for packet in reversed(packets):
+        dts -= max(packet.duration or 0, 1)
+        packet.dts = dts
+    return packets
+
+
+def _copy_of(target: Any, stream: Any) -> Any:
+    try:
+        copy = target.add_stream_from_template(stream, opaque=True)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise InputError(f"the {stream.type} track {_codec(stream)} cannot be copied: {error}") from error
+    copy.metadata.update(stream.metadata)
+    copy.disposition = stream.disposition
+    copy.time_base = stream.time_base
+    return copy
+
+
+def _shifted(chapters: list[dict[str, Any]], origin: Fraction) -> list[dict[str, Any]]:
+    moved = []
+    for chapter in chapters:
+        shift = round(origin / chapter["time_base"])
+        moved.append({**chapter, "start": max(chapter["start"] - shift, 0), "end": chapter["end"] - shift})
+    return moved
+
+
+class _Sound:
+    """The new sound, encoded as far as the copied packets have come."""
+
+    def __init__(self, target: Any, container: Container, waveform: np.ndarray, sample_rate: int) -> None:
+        self._rate = sample_rate if sample_rate in container.rates or not container.rates else 48_000
+        if self._rate != sample_rate:
+            from cafa.media.sound import at_rate
+
+            waveform = at_rate(waveform, sample_rate, self._rate)
+        self._waveform, self._position = waveform, 0
+        self.stream = target.add_stream(container.sound, rate=self._rate)
+        self.stream.codec_context.bit_rate = container.bit_rate
+        self.stream.codec_context.layout = "mono" if len(waveform) == 1 else "stereo"
+        self._format = "flt" if container.sound == "libopus" else "fltp"
+        self.stream.codec_context.format = self._format
+        try:
+            self.stream.codec_context.open()
+        except av.error.FFmpegError as error:
+            raise InputError(f"{container.sound} cannot hold {sample_rate} Hz: resample first ({error})") from error
+
+    def until(self, time: Fraction, *, last: bool = False) -> Iterator[Any]:
+        """Packets of the sound up to a time, in seconds; with `last`, to the end."""
+        end = min(round(time * self._rate), self._waveform.shape[1])
+        size = self.stream.codec_context.frame_size or FRAME
+        while self._position < end and (last or self._position + size <= end):
+            data = self._waveform[:, self._position : min(self._position + size, end)]
+            yield from self.stream.encode(self._frame(np.ascontiguousarray(data)))
+            self._position += data.shape[1]
+        if last:
+            yield from self.stream.encode(None)
+
+    def _frame(self, data: np.ndarray) -> av.AudioFrame:
+        if self._format == "flt":
+            data = np.ascontiguousarray(data.T.reshape(1, -1))
+        layout = self.stream.codec_context.layout.name
+        frame = av.AudioFrame.from_ndarray(data, format=self._format, layout=layout)
+        frame.sample_rate = self._rate
+        frame.pts, frame.time_base = self._position, Fraction(1, self._rate)
+        return frame
