@@ -1,0 +1,1 @@
+"""Human study: pairs of videos, a page for raters, their answers, and the win rates with intervals (Table 3)."""
