@@ -39,6 +39,7 @@ VERBS = {
     "evaluate": "evaluate",
     "parity": "parity",
     "stages": "stages",
+    "study": "study",
 }
 
 

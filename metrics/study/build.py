@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
-from cafa.common.files import sha256_file, whole, write_json
+from cafa.common.files import digest_of, sha256_file, whole, write_json
 from cafa.common.ledger import OK
 from cafa.common.progress import progress
 from cafa.common.shards import shard_files
@@ -173,14 +173,17 @@ def _write_video(file: Path, pair: Pair, maker: str, clips: _Clips, samples: dic
             float(samples[name].loc[row.name, "seconds"]) for name in (pair.first, pair.second)
         )  # both end together
     else:
-        path = clips.sound(pair.clip_id if maker in (OWN, SILENT) else clips.of_another_category(pair.clip_id))
-        sound = read_channels(path, PAGE_RATE)
-        sound = np.zeros_like(sound) if maker == SILENT else sound
-        shortest = min(
-            sound.shape[1] / PAGE_RATE, read_channels(clips.sound(pair.clip_id), PAGE_RATE).shape[1] / PAGE_RATE
-        )
+        own = read_channels(clips.sound(pair.clip_id), PAGE_RATE)
+        other = own if maker == OWN else _other_sound(maker, pair, clips, own)
+        sound, shortest = other, min(own.shape[1], other.shape[1]) / PAGE_RATE
     peak = max(float(np.abs(sound).max()), 1.0)
     put_sound_under_video(picture, sound / peak, PAGE_RATE, file, seconds=shortest)
+
+
+def _other_sound(maker: str, pair: Pair, clips: _Clips, own: np.ndarray) -> np.ndarray:
+    if maker == SILENT:
+        return np.zeros_like(own)
+    return read_channels(clips.sound(clips.of_another_category(pair.clip_id)), PAGE_RATE)
 
 
 def _write_page(folder: Path, design: Design, settings: StudySettings, page: PageSettings) -> None:
@@ -210,8 +213,6 @@ def _shown(design: Design, shown: Any, settings: StudySettings) -> dict[str, str
 
 def study_digest(design: Design) -> str:
     """Digest of a design: answers name it, so that those of another study are refused."""
-    from cafa.common.files import digest_of
-
     return digest_of(design.as_json())[:16]
 
 

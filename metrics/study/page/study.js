@@ -66,7 +66,7 @@
 
   function handIn() {
     return {
-      study: study.study, digest: study.digest, rater, set: state.set, begun: state.begun,
+      study: study.study, digest: study.digest, rater, set: state.set, asked: pairs.length, begun: state.begun,
       submitted: new Date().toISOString(), screen: [window.innerWidth, window.innerHeight], agent: navigator.userAgent,
       rows: state.rows,
     };
