@@ -168,12 +168,12 @@ def _write_video(file: Path, pair: Pair, maker: str, clips: _Clips, samples: dic
     picture = clips.picture(pair.clip_id)
     if pair.kind == "pair":
         row = samples[maker].loc[f"{pair.clip_id}/{pair.caption_id}/{pair.protocol}"]
-        sound = read_channels(row["path"], PAGE_RATE)
+        sound = read_channels(row["path"], sample_rate=PAGE_RATE)
         shortest = min(
             float(samples[name].loc[row.name, "seconds"]) for name in (pair.first, pair.second)
         )  # both end together
     else:
-        own = read_channels(clips.sound(pair.clip_id), PAGE_RATE)
+        own = read_channels(clips.sound(pair.clip_id), sample_rate=PAGE_RATE)
         other = own if maker == OWN else _other_sound(maker, pair, clips, own)
         sound, shortest = other, min(own.shape[1], other.shape[1]) / PAGE_RATE
     peak = max(float(np.abs(sound).max()), 1.0)
@@ -183,7 +183,7 @@ def _write_video(file: Path, pair: Pair, maker: str, clips: _Clips, samples: dic
 def _other_sound(maker: str, pair: Pair, clips: _Clips, own: np.ndarray) -> np.ndarray:
     if maker == SILENT:
         return np.zeros_like(own)
-    return read_channels(clips.sound(clips.of_another_category(pair.clip_id)), PAGE_RATE)
+    return read_channels(clips.sound(clips.of_another_category(pair.clip_id)), sample_rate=PAGE_RATE)
 
 
 def _write_page(folder: Path, design: Design, settings: StudySettings, page: PageSettings) -> None:
@@ -201,7 +201,7 @@ def _write_page(folder: Path, design: Design, settings: StudySettings, page: Pag
         "sets": [[_shown(design, shown, settings) for shown in one] for one in design.sets],
     }
     with whole(folder / "data.js") as temporary:
-        temporary.write_text(f"window.STUDY = {json.dumps(data, sort_keys=True)};\n", encoding="utf-8")
+        temporary.write_text(f"window.STUDY = {json.dumps(data)};\n", encoding="utf-8")
 
 
 def _shown(design: Design, shown: Any, settings: StudySettings) -> dict[str, str]:

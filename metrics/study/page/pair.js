@@ -37,6 +37,12 @@ var PairPlugin = (function (jspsych) {
     return made;
   }
 
+  function secondsPlayed(video) {
+    let seconds = 0; // of different parts: what was skipped does not count
+    for (let part = 0; part < video.played.length; part += 1) seconds += video.played.end(part) - video.played.start(part);
+    return seconds;
+  }
+
   class PairPlugin {
     constructor(jsPsych) {
       this.jsPsych = jsPsych;
@@ -99,17 +105,9 @@ var PairPlugin = (function (jspsych) {
 
       for (const side of SIDES) {
         const video = videos[side];
-        let heard = 0; // seconds that were played, not skipped
-        let before = null;
         video.addEventListener("play", () => SIDES.forEach((other) => { if (other !== side) videos[other].pause(); }));
-        video.addEventListener("seeking", () => { before = null; });
-        video.addEventListener("timeupdate", () => {
-          if (before !== null && video.currentTime > before) heard += video.currentTime - before;
-          before = video.currentTime;
-        });
         video.addEventListener("ended", () => {
-          before = null;
-          if (heard > 0.8 * video.duration) { played[side] += 1; heard = 0; update(); }
+          if (secondsPlayed(video) > 0.9 * video.duration) { played[side] += 1; update(); }
           else hint.textContent = `Please play video ${side === "left" ? "A" : "B"} without skipping.`;
         });
       }
