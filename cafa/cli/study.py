@@ -1,10 +1,17 @@
 """`cafa study`: a human study from samples to Table 3."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cafa.cli.options import folder, writable
+from cafa.cli.options import folder, validated_settings, writable
+from cafa.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from metrics.study.build import PageSettings
+    from metrics.study.design import StudySettings
+    from metrics.study.results import ResultsSettings
 
 
 @click.group()
@@ -13,26 +20,29 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--settings", required=True, help="JSON object, fields of metrics.study.design.StudySettings")
-@click.option("--page", default="{}", help="JSON object, fields of metrics.study.build.PageSettings")
+@validated_settings("metrics.study.design.StudySettings", default=None)
+@click.option(
+    "--page",
+    default="{}",
+    type=Settings("metrics.study.build.PageSettings"),
+    help="JSON object, or a file of JSON or YAML, with the fields of metrics.study.build.PageSettings",
+)
 @click.option("--prompts", required=True, type=click.Path(exists=True, path_type=Path), help="prompt set")
 @folder("--clips", help="normalised clips of the data set")
 @folder("--samples-folder", help="holds the indices of samples, <system>/<shard>.parquet")
 @folder("--output-folder", help="folder to write: page/, to be shown, and key.json, to be kept")
-def build(settings: str, page: str, prompts: Path, clips: Path, samples_folder: Path, output_folder: Path) -> None:
+def build(
+    settings: "StudySettings",
+    page: "PageSettings",
+    prompts: Path,
+    clips: Path,
+    samples_folder: Path,
+    output_folder: Path,
+) -> None:
     """Choose pairs and write the page with its videos; who made which sound stands in key.json alone."""
-    from cafa.data.prompts import read_prompts
-    from metrics.study.build import PageSettings, StudySources, build_study
-    from metrics.study.design import StudySettings
+    from metrics.study.commands import StudySources, build_from_files
 
-    design = build_study(
-        read_prompts(prompts),
-        StudySources(clips, samples_folder),
-        StudySettings.model_validate_json(settings),
-        PageSettings.model_validate_json(page),
-        output_folder,
-    )
-    click.echo(f"{len(design.pairs)} pairs and checks, {len(design.sets)} sets: one for each rater")
+    click.echo(build_from_files(prompts, StudySources(clips, samples_folder), settings, page, output_folder))
 
 
 @command.command()
@@ -42,11 +52,9 @@ def build(settings: str, page: str, prompts: Path, clips: Path, samples_folder: 
 @click.option("--port", default=8765, type=click.IntRange(1, 65535), help="port to listen on")
 def serve(study: Path, answers: Path | None, host: str, port: int) -> None:
     """Show the page of STUDY and receive answers; build it with {"receiver": "."} for that."""
-    from metrics.study.serve import serve_study
+    from metrics.study.commands import serve as serve_study
 
-    place = answers or study / "answers.jsonl"
-    click.echo(f"http://{host}:{port}/  answers go to {place}")
-    serve_study(study, place, host, port)
+    serve_study(study, answers, host, port)
 
 
 @command.command()
@@ -55,32 +63,24 @@ def serve(study: Path, answers: Path | None, host: str, port: int) -> None:
 @folder("--output-folder", help="folder for the templates and lists of tasks")
 def platforms(study: Path, address: str, output_folder: Path) -> None:
     """Templates and lists of tasks for SageMaker Ground Truth and Mechanical Turk."""
-    from metrics.study.platforms import write_platform_files
-    from metrics.study.results import StudyKey
+    from metrics.study.commands import platform_files
 
-    for path in write_platform_files(StudyKey.read(study / "key.json"), address, output_folder):
-        click.echo(path)
+    click.echo(platform_files(study, address, output_folder))
 
 
 @command.command()
 @click.argument("answers", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--key", required=True, type=click.Path(path_type=Path), help="key.json of the study")
-@click.option("--settings", default="{}", help="JSON object, fields of metrics.study.results.ResultsSettings")
-@click.option(
-    "--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, to print beside ours"
-)
+@validated_settings("metrics.study.results.ResultsSettings")
+@click.option("--published", type=click.Path(exists=True, path_type=Path), help="values of the paper, printed too")
 @folder("--output-folder", help="folder for table3.csv, table3.md, the card, answers and exclusions")
-def results(answers: tuple[Path, ...], key: Path, settings: str, published: Path | None, output_folder: Path) -> None:
+def results(
+    answers: tuple[Path, ...], key: Path, settings: "ResultsSettings", published: Path | None, output_folder: Path
+) -> None:
     """Win rates with intervals from ANSWERS: files or folders, of the page, a receiver or a platform."""
-    import pandas as pd
+    from metrics.study.commands import results_from_files
 
-    from metrics.study.answers import read_answers
-    from metrics.study.results import ResultsSettings, StudyKey, write_results
-
-    hand_ins = [one for path in answers for one in read_answers(path)]
-    known = None if published is None else pd.read_csv(published)
-    write_results(hand_ins, StudyKey.read(key), ResultsSettings.model_validate_json(settings), output_folder, known)
-    click.echo((output_folder / "table3.md").read_text(encoding="utf-8"))
+    click.echo(results_from_files(answers, key, settings, published, output_folder))
 
 
 @command.command()
@@ -90,7 +90,6 @@ def results(answers: tuple[Path, ...], key: Path, settings: str, published: Path
 @click.option("--agreement", default=0.3, type=click.FloatRange(0, 1), help="alpha of a pilot study")
 def plan(rate: float, width: float, ratings: int, agreement: float) -> None:
     """How many pairs a comparison needs."""
-    from metrics.study.win_rates import half_width, pairs_needed
+    from metrics.study.commands import plan as plan_study
 
-    pairs = pairs_needed(rate, width, ratings, agreement)
-    click.echo(f"{pairs} pairs of {ratings} ratings: {rate:g} +- {half_width(rate, pairs, ratings, agreement):.3f}")
+    click.echo(plan_study(rate, width, ratings, agreement))
