@@ -1,4 +1,4 @@
-"""Sources of the systems that make sound: models, and the controls of the rendered world."""
+"""Sounds that models make, from the stored features of a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from cafa.common.errors import ClipError, InputError
 from cafa.common.seeds import seed_for
@@ -14,7 +15,7 @@ from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
 from cafa.generation.interface import Request, SoundGenerator
 from cafa.generation.opening import open_generator
-from cafa.generation.sound_sources import PromptRow
+from cafa.generation.sources import PromptRow, SampleContext
 from cafa.generation.systems import GenerativeSystem
 
 
@@ -31,15 +32,20 @@ class GeneratedSounds:
         Video features by kind: those that the generator wants.
     seed : int
         Base seed.
+    threads : int
+        Threads of torch, which the bits of sounds depend on.
     """
 
     generator: SoundGenerator
     text: FeatureStore
     video: dict[str, FeatureStore]
     seed: int
+    threads: int = 1
 
     def __post_init__(self) -> None:
         self.sample_rate = self.generator.sample_rate
+        identity, inputs = self.generator.identity, self.generator.inputs
+        self.depends: dict[str, Any] = {"models": identity, "inputs": inputs, "threads": self.threads}
         for name, store in {"text": self.text, **self.video}.items():
             if store.encoder_digest != self.generator.inputs[name]:
                 raise InputError(
@@ -48,7 +54,7 @@ class GeneratedSounds:
                 )
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
-        """See :class:`cafa.generation.sound_sources.SoundSource`."""
+        """See :class:`cafa.generation.sources.SoundSource`."""
         lacking = {row.clip_id: [k for k, store in self.video.items() if row.clip_id not in store] for row in rows}
         have = [row for row in rows if not lacking[row.clip_id]]
         made = iter(self.generator.generate([self._request(row) for row in have]) if have else [])
@@ -94,27 +100,14 @@ class Stores:
         return FeatureStore(shard_files(self.folder / name, "{}.arrow", shards=count))
 
 
-def open_generated(
-    system: GenerativeSystem, models: str | Path, stores: Stores, seed: int, device: str
-) -> GeneratedSounds:
+def open_generated(system: GenerativeSystem, context: SampleContext) -> GeneratedSounds:
     """Load a system's models and open the features it needs.
 
-    Parameters
-    ----------
-    system : GenerativeSystem
-    models : path
-        Folder of model folders.
-    stores : Stores
-        Features of the data set.
-    seed : int
-        Base seed.
-    device : str
+    See :meth:`cafa.generation.systems.SystemKind.open_source`.
     """
-    generator = open_generator(system, models, device)
+    torch.set_num_threads(context.threads)
+    files = context.files
+    stores = Stores(files.features, files.clip_shards, files.text_shards, files.text)
+    generator = open_generator(system, files.models, context.device)
     video = {kind: stores.of_clips(kind) for kind in generator.video_kinds}
-    return GeneratedSounds(generator, stores.of_text(), video, seed)
-
-
-def describe(source: GeneratedSounds) -> dict[str, Any]:
-    """What a generated source depends on, for the key of its journal."""
-    return {"models": source.generator.identity, "inputs": source.generator.inputs}
+    return GeneratedSounds(generator, stores.of_text(), video, context.seed, context.threads)

@@ -6,6 +6,7 @@ A row that cannot be made ends in the index with its reason; scoring decides wha
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from cafa.common.ledger import OK
 from cafa.common.progress import progress
 from cafa.common.seeds import seed_for
 from cafa.common.shards import batches_of_shard
-from cafa.generation.sound_sources import PromptRow, ReadSound, SoundSource
+from cafa.common.stages import stage_version
+from cafa.data.prompts import read_prompts
+from cafa.generation.sources import PromptRow, ReadSound, SampleContext, SampleFiles, SoundSource
+from cafa.generation.systems import SystemKind
 from cafa.media.sound import FULL_SCALE, write_lossless, write_sound
 from cafa.media.usable_sound import check_finite, finding_of, over_full_scale
 
@@ -107,6 +111,94 @@ def _intact(records: Sequence[dict[str, Any]], folder: Path) -> bool:
     return all(
         r["status"] != OK or ((folder / r["file"]).is_file() and sha256_file(folder / r["file"]) == r["sha256"])
         for r in records
+    )
+
+
+@dataclass(frozen=True)
+class SampleJob:
+    """One shard of a system's samples: what to make, from what, and where it goes.
+
+    Attributes
+    ----------
+    name
+        Name of the system.
+    system
+        Its settings.
+    prompts
+        Prompt set.
+    files
+        Where everything else is that samples are made from.
+    output_folder
+        Where the sounds of the shard go.
+    index
+        Index to write.
+    seconds
+        Window of sounds that are read or rendered.
+    sample_rate
+        Their rate.
+    seed
+        Base seed.
+    shard
+        (index, count), index from 0.
+    batch_size
+        Samples that are generated together.
+    device, threads
+        See :class:`~cafa.generation.sources.SampleContext`.
+    """
+
+    name: str
+    system: SystemKind
+    prompts: Path
+    files: SampleFiles
+    output_folder: Path
+    index: Path
+    seconds: float
+    sample_rate: int
+    seed: int
+    shard: tuple[int, int] = (0, 1)
+    batch_size: int = 12
+    device: str = "cpu"
+    threads: int = 1
+
+
+def make_system_samples(job: SampleJob) -> None:
+    """Make one shard of a system's samples; an interrupted job continues after its last finished batch.
+
+    Raises
+    ------
+    InputError
+        If something that the system needs is not there.
+    ChangedError
+        If unfinished samples are of other settings, inputs or versions.
+    """
+    system, files = job.system, job.files
+    if "event_times" in system.needs and files.event_times is None:
+        raise InputError(
+            f"system {job.name} of kind {system.kind} needs --event-times: it exists for rendered clips only"
+        )
+    rows = read_rows(read_prompts(job.prompts))
+    source = system.open_source(
+        SampleContext(rows, files, job.seed, job.seconds, job.sample_rate, job.device, job.threads)
+    )
+    make_samples(
+        rows,
+        source,
+        label=f"samples {job.name} {job.shard[0]}/{job.shard[1]}",
+        seed=job.seed,
+        batch_size=job.batch_size,
+        shard=job.shard,
+        folder=job.output_folder,
+        index=job.index,
+        key={
+            "system": {"name": job.name, **system.model_dump(mode="json")},
+            "seed": job.seed,
+            "batch_size": job.batch_size,
+            "seconds": job.seconds,
+            "sample_rate": job.sample_rate,
+            "prompts": sha256_file(job.prompts),
+            "inputs": dict(source.depends),
+            "version": stage_version(system.stage),
+        },
     )
 
 

@@ -1,66 +1,18 @@
 """Sounds that are not sampled: a clip's own, another clip's, or somebody's published files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
 from cafa.common.errors import ClipError, InputError
 from cafa.common.seeds import seed_for
-from cafa.data.manifest import check_clip_id
-from cafa.generation.systems import SamplesSystem
+from cafa.common.shards import shard_of
+from cafa.generation.sources import PromptRow, ReadSound, SampleContext
+from cafa.generation.systems import ReferenceOfAnotherClipSystem, ReferenceSystem, SamplesSystem
 from cafa.media.sound import ENOUGH, read_own_rate
-
-
-class PromptRow(NamedTuple):
-    """One row of a prompt set."""
-
-    clip_id: str
-    caption_id: str
-    caption: str
-    label: str
-    protocol: str
-
-    @property
-    def file_name(self) -> str:
-        """Name of the sample's file; its parts are checked to be plain names."""
-        for part in (self.clip_id, self.caption_id, self.protocol):
-            check_clip_id(part)
-        return f"{self.clip_id}--{self.caption_id}--{self.protocol}.flac"
-
-
-@dataclass(frozen=True)
-class ReadSound:
-    """A sound as a file holds it: each judge mixes and resamples it by its own rules.
-
-    Attributes
-    ----------
-    samples
-        float32, shape (channels, samples), full scale 1; what follows the seconds that are judged is there as well.
-    sample_rate
-        Samples per second.
-    seconds
-        Of it that are judged.
-    exact
-        Whether it is written without rounding (as 24 bits where 16 do not hold it), or with 16 bits like the sounds
-        of models.
-    """
-
-    samples: np.ndarray
-    sample_rate: int
-    seconds: float
-    exact: bool
-
-
-class SoundSource(Protocol):
-    """What gives the sounds of a system."""
-
-    sample_rate: int
-
-    def sounds(self, rows: Sequence[PromptRow]) -> "Sequence[np.ndarray | ReadSound | ClipError]":
-        """Waveform of each row, (samples,) or (channels, samples), or why there is none."""
 
 
 @dataclass
@@ -79,6 +31,8 @@ class ReferenceSounds:
         Least length of a sound.
     partners : dict of str to str, optional
         Clip -> the clip whose sound it gets (:func:`other_clips`).
+    depends : mapping
+        See :class:`SoundSource`.
     """
 
     clips: Path
@@ -86,12 +40,20 @@ class ReferenceSounds:
     sample_rate: int
     seconds: float
     partners: dict[str, str] | None = None
+    depends: Mapping[str, Any] = field(default_factory=dict)
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[ReadSound | ClipError]:
         """See :class:`SoundSource`."""
-        heard = [self.partners[row.clip_id] if self.partners else row.clip_id for row in rows]
-        paths = [self.clips / self.folders[clip_id] / f"{clip_id}.flac" for clip_id in heard]
-        return [read_whole(path, self.seconds, exact=False) for path in paths]
+        clip_ids = [self.partners[row.clip_id] if self.partners else row.clip_id for row in rows]
+        paths = [self.clips / self.folders[clip_id] / f"{clip_id}.flac" for clip_id in clip_ids]
+        return [read_sound_file(path, self.seconds, exact=False) for path in paths]
+
+
+def open_reference(system: ReferenceSystem | ReferenceOfAnotherClipSystem, context: SampleContext) -> ReferenceSounds:
+    """Sounds of clips of the data set; see :meth:`cafa.generation.systems.SystemKind.open_source`."""
+    folders = {row.clip_id: str(shard_of(row.clip_id, context.files.clip_shards)) for row in context.rows}
+    partners = other_clips(folders, context.seed) if system.of_another_clip else None
+    return ReferenceSounds(context.files.clips, folders, context.sample_rate, context.seconds, partners)
 
 
 def other_clips(clip_ids: Iterable[str], seed: int) -> dict[str, str]:
@@ -119,6 +81,7 @@ class PublishedSounds:
     system: SamplesSystem
     sample_rate: int
     seconds: float
+    depends: Mapping[str, Any] = field(default_factory=dict)
     _root: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,10 +101,15 @@ class PublishedSounds:
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[ReadSound | ClipError]:
         """See :class:`SoundSource`."""
-        return [read_whole(self.path_of(row), self.seconds, exact=True) for row in rows]
+        return [read_sound_file(self.path_of(row), self.seconds, exact=True) for row in rows]
 
 
-def read_whole(path: Path, seconds: float, *, exact: bool) -> ReadSound | ClipError:
+def open_published(system: SamplesSystem, context: SampleContext) -> PublishedSounds:
+    """Sounds of a folder; see :meth:`cafa.generation.systems.SystemKind.open_source`."""
+    return PublishedSounds(system, context.sample_rate, context.seconds)
+
+
+def read_sound_file(path: Path, seconds: float, *, exact: bool) -> ReadSound | ClipError:
     """A file's sound with its channels and rate, or why it cannot be had.
 
     `seconds` are judged: up to 2 % of them may be missing, and are silence.

@@ -1,12 +1,107 @@
-"""Systems: anything that gives sound for (clip, caption). Their settings, by kind."""
+"""Systems: anything that gives sound for (clip, caption). Their settings, by kind, and the registry of the kinds.
 
-from typing import Annotated, Literal
+Torch is not imported here, so that a workflow can ask for the settings of a system alone.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cafa.common.errors import InputError
+from cafa.common.registry import Registry
+
+if TYPE_CHECKING:
+    from cafa.generation.sources import SampleContext, SoundSource
+
+#: kinds of video features that a model reads unless it says otherwise
+VIDEO_KINDS = ("av_clip",)
 
 
-class _System(BaseModel):
+class SystemKind(BaseModel):
+    """Settings of a system; a subclass is a kind of systems, registered in :data:`SYSTEM_KINDS`.
+
+    A kind must define :meth:`open_source`, or name a function in `source`; all else has a default. What a kind says
+    here decides which files a workflow makes before its samples, and whether they are made on a GPU.
+
+    Attributes
+    ----------
+    source : str
+        ``module:function`` that takes the settings and a :class:`~cafa.generation.sources.SampleContext`, and
+        returns the source of sound; imported when it is called.
+    stage : str
+        Stage of :mod:`cafa.common.stages` whose code decides the samples.
+    models : tuple of str
+        Names of those fields that name model folders.
+    generates : bool
+        Whether a model makes the sound: it runs on a GPU and reads the text states of the captions.
+    needs : frozenset of str
+        What else there must be: ``clips`` (normalised clips of the data set), ``event_times`` (of a rendered one).
+    reads_sounds : bool
+        Whether the sounds come from files, of which only the seconds that are judged must be there.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: ClassVar[str] = ""
+    stage: ClassVar[str] = "samples"
+    models: ClassVar[tuple[str, ...]] = ()
+    generates: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
+    reads_sounds: ClassVar[bool] = False
+
+    kind: str
+
+    def open_source(self, context: "SampleContext") -> "SoundSource":
+        """What gives the sounds of the system.
+
+        Parameters
+        ----------
+        context : SampleContext
+            The prompt set, where the files are, seed, length and rate.
+
+        Raises
+        ------
+        InputError
+            If something that it needs is not there.
+        """
+        if not self.source:
+            raise NotImplementedError(f"{type(self).__name__} must define open_source, or name a function in `source`")
+        module, _, function = self.source.partition(":")
+        opened: SoundSource = getattr(importlib.import_module(module), function)(self, context)
+        return opened
+
+    def model_folders(self) -> tuple[str, ...]:
+        """Names of the model folders, in the order of `models`."""
+        return tuple(str(getattr(self, name)) for name in self.models)
+
+    def video_kinds(
+        self, adapters: Mapping[str, Mapping[str, Any]], default: Sequence[str] = VIDEO_KINDS
+    ) -> tuple[str, ...]:
+        """Kinds of video features that the system reads.
+
+        Parameters
+        ----------
+        adapters : mapping
+            Name of an adapter -> its settings of training, of which `video` names the kinds.
+        default : sequence of str
+            Kinds of models that do not say.
+        """
+        return ()
+
+    def window(self, made: float, judged: float | None = None) -> float:
+        """Seconds of each sound: those that are made or, of sounds that are read, those that are judged.
+
+        Parameters
+        ----------
+        made : float
+            Seconds of the sounds that models make or that are rendered.
+        judged : float, optional
+            Seconds that the judges take, where these differ.
+        """
+        return judged if self.reads_sounds and judged is not None else made
 
 
 class Sampling(BaseModel):
@@ -40,63 +135,114 @@ class Sampling(BaseModel):
     half: bool = Field(False, description="run the denoiser in 16 bits (float16 on a GPU, bfloat16 on a CPU)")
 
 
-class AdapterSystem(_System):
+class _ModelSystem(SystemKind):
+    """A model makes the sound."""
+
+    source: ClassVar[str] = "cafa.generation.generated_sounds:open_generated"
+    generates: ClassVar[bool] = True
+
+    sampling: Sampling = Field(default_factory=Sampling, description="sampler and guidance")
+
+
+class AdapterSystem(_ModelSystem):
     """A backbone with an adapter: CAFA and its variants, whichever models the folders hold.
 
     The encoders of the video are the model folders ``av_clip`` and, for CAFA-C, ``clip``.
     """
 
+    models: ClassVar[tuple[str, ...]] = ("backbone", "adapter")
+
     kind: Literal["adapter"] = "adapter"
-    sampling: Sampling = Field(default_factory=Sampling, description="sampler and guidance")
     asymmetric_scale: float = Field(
-        0.5, ge=0, description="gamma: scale of the adapter in the unconditional half; 1 = plain guidance"
+        0.5, ge=0, description="gamma: scale of the adapter in the unconditional branch; 1 = plain guidance"
     )
     backbone: str = Field("backbone", description="model folder of the backbone")
     adapter: str = Field("adapter", description="model folder of the adapter")
 
+    def video_kinds(
+        self, adapters: Mapping[str, Mapping[str, Any]], default: Sequence[str] = VIDEO_KINDS
+    ) -> tuple[str, ...]:
+        """See :meth:`SystemKind.video_kinds`: those that its adapter is trained with."""
+        return tuple(adapters.get(self.adapter, {}).get("video", default))
 
-class BackboneSystem(_System):
+
+class BackboneSystem(_ModelSystem):
     """The backbone alone: text to audio."""
 
+    models: ClassVar[tuple[str, ...]] = ("backbone",)
+
     kind: Literal["backbone"] = "backbone"
-    sampling: Sampling = Field(default_factory=Sampling, description="sampler and guidance")
     backbone: str = Field("backbone", description="model folder of the backbone")
 
 
-class JointSystem(_System):
+class JointSystem(_ModelSystem):
     """A model of video and text trained together."""
 
+    models: ClassVar[tuple[str, ...]] = ("joint",)
+
     kind: Literal["joint"] = "joint"
-    sampling: Sampling = Field(default_factory=Sampling, description="sampler and guidance")
     joint: str = Field("joint", description="model folder of the joint model")
 
+    def video_kinds(
+        self, adapters: Mapping[str, Mapping[str, Any]], default: Sequence[str] = VIDEO_KINDS
+    ) -> tuple[str, ...]:
+        """See :meth:`SystemKind.video_kinds`."""
+        return tuple(default)
 
-class ReferenceSystem(_System):
+
+class _OwnSoundSystem(SystemKind):
+    """The sound of a clip of the data set."""
+
+    source: ClassVar[str] = "cafa.generation.sound_sources:open_reference"
+    stage: ClassVar[str] = "samples_of_files"
+    needs: ClassVar[frozenset[str]] = frozenset({"clips"})
+    reads_sounds: ClassVar[bool] = True
+    of_another_clip: ClassVar[bool] = False
+
+
+class ReferenceSystem(_OwnSoundSystem):
     """The clip's own sound, whatever the caption."""
 
     kind: Literal["reference"] = "reference"
 
 
-class ShuffledReferenceSystem(_System):
-    """The own sound of another clip: real sound that belongs to nothing it is shown with. A floor for any data set."""
+class ReferenceOfAnotherClipSystem(_OwnSoundSystem):
+    """The own sound of another clip: real sound that belongs to another video. A floor for any data set."""
 
-    kind: Literal["shuffled_reference"] = "shuffled_reference"
+    of_another_clip: ClassVar[bool] = True
+
+    kind: Literal["reference_of_another_clip"] = "reference_of_another_clip"
 
 
-class OracleSystem(_System):
+class _RenderedSystem(SystemKind):
+    """The wanted category's sound, rendered by the synthesiser of the rendered world."""
+
+    source: ClassVar[str] = "cafa.generation.rendered_sounds:open_rendered"
+    stage: ClassVar[str] = "samples_of_events"
+    needs: ClassVar[frozenset[str]] = frozenset({"event_times"})
+    at_event_times: ClassVar[bool] = True
+
+
+class OracleSystem(_RenderedSystem):
     """The wanted category's sound rendered at the video's true event times (rendered world only)."""
 
     kind: Literal["oracle"] = "oracle"
 
 
-class ShuffledSystem(_System):
+class OracleWrongTimesSystem(_RenderedSystem):
     """The wanted category's sound rendered at times of another draw (rendered world only)."""
 
-    kind: Literal["shuffled"] = "shuffled"
+    at_event_times: ClassVar[bool] = False
+
+    kind: Literal["oracle_wrong_times"] = "oracle_wrong_times"
 
 
-class SamplesSystem(_System):
+class SamplesSystem(SystemKind):
     """A folder of somebody's generations."""
+
+    source: ClassVar[str] = "cafa.generation.sound_sources:open_published"
+    stage: ClassVar[str] = "samples_of_files"
+    reads_sounds: ClassVar[bool] = True
 
     kind: Literal["samples"] = "samples"
     folder: str = Field(description="folder of sound or video files")
@@ -106,20 +252,68 @@ class SamplesSystem(_System):
     )
 
 
-System = Annotated[
-    AdapterSystem
-    | BackboneSystem
-    | JointSystem
-    | ReferenceSystem
-    | ShuffledReferenceSystem
-    | OracleSystem
-    | ShuffledSystem
-    | SamplesSystem,
-    Field(discriminator="kind"),
-]
 GenerativeSystem = AdapterSystem | BackboneSystem | JointSystem
 
+#: Every kind of systems by the name that `kind` has in settings: a subclass of :class:`SystemKind`.
+SYSTEM_KINDS = Registry[type[SystemKind]](
+    "kind of system",
+    {
+        "adapter": AdapterSystem,
+        "backbone": BackboneSystem,
+        "joint": JointSystem,
+        "reference": ReferenceSystem,
+        "reference_of_another_clip": ReferenceOfAnotherClipSystem,
+        "oracle": OracleSystem,
+        "oracle_wrong_times": OracleWrongTimesSystem,
+        "samples": SamplesSystem,
+    },
+)
+#: former name of a kind -> its name
+RENAMED_KINDS = {"shuffled": "oracle_wrong_times", "shuffled_reference": "reference_of_another_clip"}
 
-def parse_system(json_text: str) -> System:
-    """Validate a system's settings given as JSON."""
-    return TypeAdapter(System).validate_json(json_text)
+
+def system_kind(name: str) -> type[SystemKind]:
+    """A kind of systems.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name; says which there are, or how it is called now.
+    """
+    if name in RENAMED_KINDS and name not in SYSTEM_KINDS:
+        raise InputError(
+            f"the kind of system {name!r} is now called {RENAMED_KINDS[name]!r}: write `kind: {RENAMED_KINDS[name]}` "
+            "(the name of the system may stay as it is)"
+        )
+    return SYSTEM_KINDS[name]
+
+
+def parse_system(settings: str | Mapping[str, Any]) -> SystemKind:
+    """Validate a system's settings.
+
+    Parameters
+    ----------
+    settings : str or mapping
+        A JSON object as text, or its fields; ``kind`` names an entry of :data:`SYSTEM_KINDS`.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or none is named.
+    pydantic.ValidationError
+        If a field is not one of the kind's, or its value is not possible.
+    """
+    try:
+        fields = json.loads(settings) if isinstance(settings, str) else dict(settings)
+    except ValueError as error:
+        raise InputError(f"settings of a system must be a JSON object, got {settings!r}: {error}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+        raise InputError(
+            f"settings of a system must be an object whose `kind` is one of {', '.join(SYSTEM_KINDS)}, got {fields!r}"
+        )
+    return system_kind(fields["kind"]).model_validate(fields)
+
+
+def stage_of_samples(kind: str) -> str:
+    """Stage that makes the samples of systems of a kind."""
+    return system_kind(kind).stage

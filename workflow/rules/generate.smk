@@ -136,7 +136,7 @@ rule make_samples:
         gpu=sample_gpus,
     params:
         settings=config_json("systems/{system}"),
-        truth=repeat_option("--truth", "truth"),
+        truth=repeat_option("--event-times", "truth"),
         features=results_path("features/{dataset}"),
         models=results_path("models"),
         clips=results_path("clips/{dataset}"),
