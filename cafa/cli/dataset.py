@@ -1,8 +1,11 @@
 """`cafa dataset`: published data sets."""
 
+from pathlib import Path
+
 import click
 
 from cafa.cli.options import settings_option, writable
+from cafa.cli.registry_name import RegistryName
 
 
 @click.group()
@@ -11,33 +14,24 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("kind", type=click.Choice(["vggsound", "visualsound", "vggsound_sparse"]))
-@settings_option("cafa.data.published_datasets.PublishedSettings")
+@click.argument("kind", type=RegistryName("cafa.data.published_datasets:DATASET_KINDS", "kind"))
+@settings_option("the kind of data set (cafa.data.published_datasets.DATASET_KINDS)")
 @click.option("--output", required=True, callback=writable, help="manifest to write; its card is written beside it")
 @click.option("--refused", required=True, callback=writable, help="ledger of refused rows to write")
 def build(kind: str, settings: str, output: str, refused: str) -> None:
     """Manifest of a published data set; refused rows are named with line and reason."""
-    from cafa.data.published_datasets import KINDS, build_dataset
+    from cafa.data.published_datasets import make_dataset
 
-    by_split, rejected = build_dataset(kind, KINDS[kind].model_validate_json(settings), output, refused)
-    counts = ", ".join(f"{count} {split}" for split, count in by_split.items())
-    click.echo(f"{sum(by_split.values())} clips accepted ({counts}), {rejected} rows refused")
+    click.echo(make_dataset(kind, settings, output, refused))
 
 
 @command.command("list")
 @settings_option("cafa.data.published_lists.PublishedList")
-@click.option("--output", required=True, callback=writable, help="where to put the list")
-def fetch_list(settings: str, output: str) -> None:
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), callback=writable, help="where to put the list"
+)
+def place_list(settings: str, output: Path) -> None:
     """Fetch one published list; a checksum, or the digest of its first download, is checked."""
-    from pathlib import Path
+    from cafa.data.published_lists import PublishedList, fetch_list
 
-    from cafa.data.published_lists import PublishedList, obtain, record_of
-
-    published = PublishedList.model_validate_json(settings).model_copy(update={"path": Path(output)})
-    path = obtain(published, Path(output).parent)
-    if published.sha256 is None:
-        click.echo(
-            f"note: no `sha256` is configured for {published.url}; the one that came is taken, recorded in "
-            f"{record_of(path)}, and another one is refused from now on. To fix it, write the recorded one as `sha256`"
-        )
-    click.echo(f"{path}: {path.stat().st_size} bytes")
+    click.echo(fetch_list(PublishedList.model_validate_json(settings), output))

@@ -152,7 +152,7 @@ def build_manifest(
         for line, raw in rows:
             kept = [name for name in raw if name in columns or name not in columns.values()]
             text = {columns.get(name, name): raw[name] for name in kept}
-            yield Candidate(line, filled(text, fills), f"line {line}")
+            yield Candidate(line, with_defaults(text, fills), f"line {line}")
 
     return write_manifest(candidates(), root, output, refused, rules)
 
@@ -252,7 +252,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     return table.cast(SCHEMA).to_pandas()
 
 
-def filled(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
+def with_defaults(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:
     """Fill absent and empty fields; a default may name fields that the source or another default gave."""
     row = {name: value for name, value in text.items() if value}
     waiting = {name: fill for name, fill in fills.items() if name not in row}

@@ -17,7 +17,7 @@ COLUMNS = ("clip_id", "caption", "caption_id", "label", "own_label", "own_captio
 CONFLICT_ID, CONFLICT_OWN = "video_id", "label_L0"
 
 
-def check_sum(path: str | Path, sha256: str | None) -> None:
+def verify_sha256(path: str | Path, sha256: str | None) -> None:
     """Check a file against its SHA-256, where one is given.
 
     Raises

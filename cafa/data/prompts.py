@@ -1,4 +1,4 @@
-"""Prompt sets: which clip is to be heard with which caption."""
+"""Prompt sets: which clip gets a sound for which caption."""
 
 import hashlib
 import re
@@ -16,8 +16,8 @@ from cafa.common.files import whole
 from cafa.common.ledger import OK, copy_for_message, ledger_row, read_ledgers, why, write_ledger
 from cafa.common.seeds import seed_for
 from cafa.common.words import wrong_length
-from cafa.data.manifest import filled
-from cafa.data.prompt_files import check_sum, read_conflicts, read_list
+from cafa.data.manifest import with_defaults
+from cafa.data.prompt_files import read_conflicts, read_list, verify_sha256
 
 STAGE = "prompts"
 MATCHED, CROSS, SOUND_OF_LABEL = "matched", "cross", "sound_of_label"
@@ -184,20 +184,22 @@ def _made(usable: pd.DataFrame, asked: pd.DataFrame, settings: PromptSettings, s
     """Prompts of the protocols that are made here."""
     prompts: list[dict[str, str]] = []
     if (part := settings.matched) is not None:
-        prompts += matched_prompts(worded(usable, part.caption), part.clips_per_label, seed)
+        prompts += matched_prompts(with_caption(usable, part.caption), part.clips_per_label, seed)
     if (sound := settings.sound_of_label) is not None:
-        rows = matched_prompts(worded(usable, sound.caption), sound.clips_per_label, seed)
+        rows = matched_prompts(with_caption(usable, sound.caption), sound.clips_per_label, seed)
         prompts += [row | {"protocol": SOUND_OF_LABEL} for row in rows]
     if (cross := settings.cross) is not None:
-        prompts += cross_prompts(worded(usable, cross.caption), worded(asked, cross.caption), cross, seed)
+        prompts += cross_prompts(with_caption(usable, cross.caption), with_caption(asked, cross.caption), cross, seed)
     return prompts
 
 
-def worded(rows: pd.DataFrame, wording: str | None) -> pd.DataFrame:
+def with_caption(rows: pd.DataFrame, wording: str | None) -> pd.DataFrame:
     """Manifest rows with captions of a wording such as ``The sound of {label}``; None leaves them."""
     if wording is None:
         return rows
-    captions = [filled(row, {"worded": wording})["worded"] for row in rows[["label", "caption"]].to_dict("records")]
+    captions = [
+        with_defaults(row, {"worded": wording})["worded"] for row in rows[["label", "caption"]].to_dict("records")
+    ]
     return rows.assign(caption=captions)
 
 
@@ -324,10 +326,10 @@ def _prompt(row: Any, caption_id: str, caption: str, label: str, protocol: str) 
 def _listed(settings: PromptSettings) -> list[dict[str, Any]]:
     """Rows of the published sets."""
     if settings.file is not None:
-        check_sum(settings.file, settings.sha256)
+        verify_sha256(settings.file, settings.sha256)
         return read_list(settings.file, settings.encoding, settings.separator)
     if settings.tvc is not None:
-        check_sum(settings.tvc.file, settings.tvc.sha256)
+        verify_sha256(settings.tvc.file, settings.tvc.sha256)
         return read_conflicts(settings.tvc.file, settings.tvc.levels)
     return []
 

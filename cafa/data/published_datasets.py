@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import sha256_file, write_json
 from cafa.common.ledger import copy_for_message, read_ledgers, why
+from cafa.common.registry import Registry
 from cafa.data.fetch.interface import video_url
-from cafa.data.manifest import Candidate, filled, read_manifest, write_manifest
-from cafa.data.published_lists import Entry, PublishedList, obtain, read_classes, read_list
+from cafa.data.manifest import Candidate, read_manifest, with_defaults, write_manifest
+from cafa.data.published_lists import ListedClip, PublishedList, obtain, read_classes, read_list
 
 Split = Literal["train", "validation", "test"]
 
@@ -27,10 +28,44 @@ SPARSE_CLASSES = frozenset(
 )  # fmt: skip
 
 
-class PublishedSettings(BaseModel):
-    """What published data sets have in common."""
+class DatasetKind(BaseModel):
+    """Settings of a published data set; a subclass is a kind of data sets, registered in :data:`DATASET_KINDS`.
+
+    A kind must define :meth:`candidates`; what is written, counted and refused is the same for all of them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expected: dict[Split, int] | None = Field(
+        None, description="clips by split that must come out; a difference is an error; null: not checked"
+    )
+
+    def candidates(self, folder: Path, read: list[dict[str, Any]]) -> Iterator[Candidate]:
+        """Every row of the published lists: a clip of the data set, or why it is none.
+
+        Parameters
+        ----------
+        folder : Path
+            Where lists are put that are downloaded.
+        read : list of dict
+            Gets one record for each list that is read, for the card of the data set: ``role``, ``name``, ``url``,
+            ``sha256``, ``licence``, ``format``, ``rows``.
+
+        Yields
+        ------
+        Candidate
+            Line, fields of the manifest (:data:`cafa.data.manifest.COLUMNS`), place for messages, and what is wrong.
+
+        Raises
+        ------
+        InputError
+            If a list is not there or not of its form.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define candidates")
+
+
+class PublishedSettings(DatasetKind):
+    """Lists of clips of videos on YouTube, each with a label: what our kinds have in common."""
 
     lists: tuple[PublishedList, ...] = Field(
         min_length=1, description="lists of its clips; a clip that two lists name is taken from the first"
@@ -46,9 +81,18 @@ class PublishedSettings(BaseModel):
     )
     seconds: float = Field(10.0, gt=0, description="length of a clip")
     caption: str = Field("{label}", description="caption of a clip; fields of the manifest in braces")
-    expected: dict[Split, int] | None = Field(
-        None, description="clips by split that must come out; a difference is an error; null: not checked"
-    )
+
+    def candidates(self, folder: Path, read: list[dict[str, Any]]) -> Iterator[Candidate]:
+        """See :meth:`DatasetKind.candidates`."""
+        return _Reading(self, folder, read).candidates()
+
+    def wanted_classes(self, reading: "_Reading") -> frozenset[str] | None:
+        """Labels of the clips that belong to the data set; None: all."""
+        return None
+
+    def wanted_values(self) -> Mapping[str, str]:
+        """Columns of the lists, and the value that a clip must have there."""
+        return {}
 
 
 class VGGSoundSettings(PublishedSettings):
@@ -56,7 +100,7 @@ class VGGSoundSettings(PublishedSettings):
 
 
 class VisualSoundSettings(PublishedSettings):
-    """VisualSound (Viertola et al. 2024): the clips of VGGSound whose sound is seen."""
+    """VisualSound (Viertola et al. 2024): the clips of VGGSound whose sound has its source in the picture."""
 
     @model_validator(mode="after")
     def _form(self) -> "VisualSoundSettings":
@@ -76,17 +120,28 @@ class VGGSoundSparseSettings(PublishedSettings):
         {}, description="column -> value that a row must have, e.g. is_sync: '1' of the form `sync_labels`"
     )
 
+    def wanted_classes(self, reading: "_Reading") -> frozenset[str] | None:
+        """See :meth:`PublishedSettings.wanted_classes`."""
+        return SPARSE_CLASSES if self.classes is None else reading.classes(self.classes)
 
-#: kind -> its settings
-KINDS: dict[str, type[PublishedSettings]] = {
-    "vggsound": VGGSoundSettings,
-    "visualsound": VisualSoundSettings,
-    "vggsound_sparse": VGGSoundSparseSettings,
-}
+    def wanted_values(self) -> Mapping[str, str]:
+        """See :meth:`PublishedSettings.wanted_values`."""
+        return self.flags
+
+
+#: Every kind of published data sets by its name (`list` in a configuration): a subclass of :class:`DatasetKind`.
+DATASET_KINDS = Registry[type[DatasetKind]](
+    "kind of published data set",
+    {
+        "vggsound": VGGSoundSettings,
+        "visualsound": VisualSoundSettings,
+        "vggsound_sparse": VGGSoundSparseSettings,
+    },
+)
 
 
 def build_dataset(
-    kind: str, settings: PublishedSettings, output: str | Path, refused: str | Path
+    kind: str, settings: DatasetKind, output: str | Path, refused: str | Path
 ) -> tuple[dict[str, int], int]:
     """Write a data set's manifest, the ledger of refused rows, and a card.
 
@@ -96,8 +151,8 @@ def build_dataset(
     Parameters
     ----------
     kind : str
-        Of :data:`KINDS`.
-    settings : PublishedSettings
+        Of :data:`DATASET_KINDS`.
+    settings : DatasetKind
         Of that kind.
     output, refused : str or Path
         Manifest (:mod:`cafa.data.manifest`) and ledger, with line and reason of every row that is not in the manifest.
@@ -113,8 +168,9 @@ def build_dataset(
         If a list is not there or not of its form, no clip remains, or not the expected number.
     """
     output = Path(output)
-    reading = _Reading(settings, output.with_suffix(".lists"))
-    accepted, rejected = write_manifest(reading.candidates(), output.parent, output, refused)
+    read: list[dict[str, Any]] = []
+    candidates = settings.candidates(output.with_suffix(".lists"), read)
+    accepted, rejected = write_manifest(candidates, output.parent, output, refused)
     manifest = read_manifest(output)
     by_split = {str(name): int(count) for name, count in manifest["split"].value_counts().sort_index().items()}
     reasons = Counter(read_ledgers([refused])["status"])
@@ -135,7 +191,7 @@ def build_dataset(
         output.with_suffix(".card.json"),
         {
             "kind": kind,
-            "lists": reading.read,
+            "lists": read,
             "manifest_sha256": sha256_file(output),
             "clips": by_split,
             "clips_by_label": {str(label): int(count) for label, count in labels.items()},
@@ -145,13 +201,38 @@ def build_dataset(
     return by_split, rejected
 
 
+def make_dataset(kind: str, settings: str, output: str | Path, refused: str | Path) -> str:
+    """Write a data set's manifest, ledger and card (:func:`build_dataset`), from settings as text.
+
+    Parameters
+    ----------
+    kind : str
+        Of :data:`DATASET_KINDS`.
+    settings : str
+        JSON object with the fields of that kind.
+    output, refused : str or Path
+        Manifest and ledger to write.
+
+    Returns
+    -------
+    str
+        Clips that were accepted, by split, and rows that were refused.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or see :func:`build_dataset`.
+    """
+    by_split, rejected = build_dataset(kind, DATASET_KINDS[kind].model_validate_json(settings), output, refused)
+    counts = ", ".join(f"{count} {split}" for split, count in by_split.items())
+    return f"{sum(by_split.values())} clips accepted ({counts}), {rejected} rows refused"
+
+
 class _Reading:
     """The lists of a data set, read once each."""
 
-    def __init__(self, settings: PublishedSettings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
-        self.flags = settings.flags if isinstance(settings, VGGSoundSparseSettings) else {}
-        self.read: list[dict[str, Any]] = []
+    def __init__(self, settings: PublishedSettings, folder: Path, read: list[dict[str, Any]]) -> None:
+        self.settings, self.folder, self.read = settings, folder, read
 
     def candidates(self) -> Iterator[Candidate]:
         """Every row of every list, in order."""
@@ -165,7 +246,7 @@ class _Reading:
         subset = None
         if settings.subset is not None:
             subset = {entry.clip_id for entry in self._entries(settings.subset, "subset") if entry.problem is None}
-        classes = self._classes()
+        classes = settings.wanted_classes(self)
         first: dict[str, str] = {}
         for published in settings.lists:
             for entry in self._entries(published, "clips"):
@@ -180,35 +261,38 @@ class _Reading:
                 fields = {"clip_id": entry.clip_id} if problem else self._fields(entry, label, published.licence)
                 yield Candidate(entry.line, fields, entry.place, problem)
 
-    def _entries(self, published: PublishedList, role: str) -> Iterator[Entry]:
+    def _entries(self, published: PublishedList, role: str) -> Iterator[ListedClip]:
         path = obtain(published, self.folder)
-        fact = {
-            "role": role, "name": published.title, "url": published.url, "sha256": sha256_file(path),
-            "licence": published.licence, "format": published.format, "rows": 0,
-        }  # fmt: skip
-        self.read.append(fact)
+        record = self._record(published, role, path)
         for entry in read_list(published, path):
-            fact["rows"] += 1
+            record["rows"] += 1
             yield entry
 
-    def _classes(self) -> frozenset[str] | None:
-        if not isinstance(self.settings, VGGSoundSparseSettings):
-            return None
-        published = self.settings.classes
-        if published is None:
-            return SPARSE_CLASSES
+    def classes(self, published: PublishedList) -> frozenset[str]:
+        """Classes that a list of the form ``classes`` marks."""
         path = obtain(published, self.folder)
+        record = self._record(published, "classes", path)
         classes = read_classes(published, path)
-        self.read.append(
-            {
-                "role": "classes", "name": published.title, "url": published.url, "sha256": sha256_file(path),
-                "licence": published.licence, "format": published.format, "rows": len(classes),
-            }
-        )  # fmt: skip
+        record["rows"] = len(classes)
         return classes
 
+    def _record(self, published: PublishedList, role: str, path: Path) -> dict[str, Any]:
+        """What the card says of a list that is read."""
+        self.read.append(
+            {
+                "role": role,
+                "name": published.title,
+                "url": published.url,
+                "sha256": sha256_file(path),
+                "licence": published.licence,
+                "format": published.format,
+                "rows": 0,
+            }
+        )
+        return self.read[-1]
+
     def _left_out(
-        self, entry: Entry, label: str, subset: set[str] | None, classes: frozenset[str] | None
+        self, entry: ListedClip, label: str, subset: set[str] | None, classes: frozenset[str] | None
     ) -> ClipError | None:
         """Why a good row is not wanted."""
         settings = self.settings
@@ -220,14 +304,14 @@ class _Reading:
             return ClipError("not_selected", f"its split is {self._split(entry)!r}")
         if classes is not None and label not in classes:
             return ClipError("not_selected", f"its label {label!r} is not one of the {len(classes)} classes")
-        for column, wanted in self.flags.items():
+        for column, wanted in settings.wanted_values().items():
             if column not in entry.row:
                 raise InputError(f"{entry.place} has no column {column!r}, which `flags` names")
             if entry.row[column] != wanted:
                 return ClipError("not_selected", f"{column} is {entry.row[column]!r}, not {wanted!r}")
         return None
 
-    def _fields(self, entry: Entry, label: str, licence: str) -> dict[str, str]:
+    def _fields(self, entry: ListedClip, label: str, licence: str) -> dict[str, str]:
         fields = {
             "clip_id": entry.clip_id,
             "uri": video_url(entry.video_id),
@@ -239,9 +323,9 @@ class _Reading:
         }
         if self.settings.caption == "{label}":  # as nearly always, and worth it for 200,000 clips
             return fields | {"caption": label}
-        return filled(fields, {"caption": self.settings.caption})
+        return with_defaults(fields, {"caption": self.settings.caption})
 
-    def _split(self, entry: Entry) -> str:
+    def _split(self, entry: ListedClip) -> str:
         """The row's split; clips of a video are held out together, so that nothing of it is trained on."""
         if entry.split == "train" and self.settings.validation_share:
             share = int.from_bytes(hashlib.sha256(entry.video_id.encode()).digest()[:8], "big") / 2**64

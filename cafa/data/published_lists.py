@@ -105,7 +105,7 @@ class PublishedList(BaseModel):
 
 
 def obtain(published: PublishedList, folder: str | Path) -> Path:
-    """Path of a list: the local copy, or downloaded whole.
+    """Path of a list: the local copy, or downloaded completely.
 
     Parameters
     ----------
@@ -136,6 +136,25 @@ def obtain(published: PublishedList, folder: str | Path) -> Path:
         _check_record(published, path, found)
         return path
     raise InputError(f"no list at {path}: put it there, or give its `url`")
+
+
+def fetch_list(published: PublishedList, output: Path) -> str:
+    """Put a list at `output`, unless it lies there; the line that says so.
+
+    Raises
+    ------
+    InputError
+        See :func:`obtain`.
+    """
+    path = obtain(published.model_copy(update={"path": output}), output.parent)
+    line = f"{path}: {path.stat().st_size} bytes"
+    if published.sha256 is not None:
+        return line
+    return (
+        f"note: no `sha256` is configured for {published.url}; the one that came is taken, recorded in "
+        f"{record_of(path)}, and another one is refused from now on. To fix it, write the recorded one as `sha256`\n"
+        f"{line}"
+    )
 
 
 def record_of(path: Path) -> Path:
@@ -177,8 +196,8 @@ def _fetch(published: PublishedList, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A row of a list.
+class ListedClip:
+    """A row of a published list.
 
     Attributes
     ----------
@@ -199,7 +218,7 @@ class Entry:
     problem: ClipError | None = None
 
 
-def read_list(published: PublishedList, path: Path) -> Iterator[Entry]:
+def read_list(published: PublishedList, path: Path) -> Iterator[ListedClip]:
     """Rows of a list, each with what is wrong with it.
 
     Raises
@@ -208,13 +227,13 @@ def read_list(published: PublishedList, path: Path) -> Iterator[Entry]:
         If the file is not of its form.
     """
     form = FORMS[published.format]
-    seen = False
+    any_row = False
     rows = read_rows(
         path, None if form.header else form.columns, form.delimiter, required=form.columns if form.header else (),
         hint=f"it is not of the form {published.format!r}",
     )  # fmt: skip
     for line, row in rows:
-        seen = True
+        any_row = True
         place = f"line {line} of {published.title}"
         named = row[form.name] if form.name else row.get(form.video, "")
         try:
@@ -225,11 +244,11 @@ def read_list(published: PublishedList, path: Path) -> Iterator[Entry]:
             if form.split:
                 split = SPLIT_NAMES.get(row[form.split], row[form.split])
         except ClipError as error:
-            yield Entry(line, place, named, row=row, problem=error)
+            yield ListedClip(line, place, named, row=row, problem=error)
         else:
             clip_id = f"{video_id}_{start:06d}"
-            yield Entry(line, place, clip_id, video_id, start, row.get(form.label or "", ""), split, row)
-    if not seen:
+            yield ListedClip(line, place, clip_id, video_id, start, row.get(form.label or "", ""), split, row)
+    if not any_row:
         raise InputError(f"{path} holds no row")
 
 

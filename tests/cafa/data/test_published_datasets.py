@@ -14,7 +14,7 @@ from cafa.common.errors import InputError
 from cafa.common.files import sha256_file
 from cafa.common.ledger import read_ledgers
 from cafa.data.manifest import read_manifest
-from cafa.data.published_datasets import KINDS, SPARSE_CLASSES, VisualSoundSettings, build_dataset
+from cafa.data.published_datasets import DATASET_KINDS, SPARSE_CLASSES, VisualSoundSettings, build_dataset
 
 VIDEOS = ["aaaaaaaaaaa", "bbbbbbbbbbb", "-cccccccccc", "ddddddddddd"]
 
@@ -22,7 +22,9 @@ VIDEOS = ["aaaaaaaaaaa", "bbbbbbbbbbb", "-cccccccccc", "ddddddddddd"]
 def build(tmp_path: Path, kind: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Manifest, refused rows and card."""
     output = tmp_path / "out" / "m.parquet"
-    counts = build_dataset(kind, KINDS[kind].model_validate(settings), output, tmp_path / "out" / "m.refused.parquet")
+    counts = build_dataset(
+        kind, DATASET_KINDS[kind].model_validate(settings), output, tmp_path / "out" / "m.refused.parquet"
+    )
     manifest, refused = read_manifest(output), read_ledgers([tmp_path / "out" / "m.refused.parquet"])
     assert counts == (manifest["split"].value_counts().to_dict(), len(refused))
     return manifest, refused, json.loads((tmp_path / "out" / "m.card.json").read_text())
@@ -128,7 +130,7 @@ def test_sparse(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no column 'sync', which `flags` names"):
         build(tmp_path, "vggsound_sparse", {**settings, "flags": {"sync": "1"}})
     with pytest.raises(ValidationError, match="labels"):
-        KINDS["vggsound_sparse"].model_validate({"lists": settings["lists"]})
+        DATASET_KINDS["vggsound_sparse"].model_validate({"lists": settings["lists"]})
     assert len(SPARSE_CLASSES) == 12
 
 

@@ -11,7 +11,7 @@ from cafa.common.files import sha256_file
 from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.data.manifest import read_manifest
 from cafa.data.prompts import PromptSettings, make_prompts, read_prompts
-from cafa.data.published_datasets import KINDS, SPARSE_CLASSES, build_dataset
+from cafa.data.published_datasets import DATASET_KINDS, SPARSE_CLASSES, build_dataset
 
 pytestmark = pytest.mark.shared
 
@@ -34,7 +34,7 @@ def one(lists: Path, name: str, form: str, split: str | None = None) -> dict[str
 
 def build(tmp_path: Path, kind: str, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     output, refused = tmp_path / "m.parquet", tmp_path / "r.parquet"
-    build_dataset(kind, KINDS[kind].model_validate(settings), output, refused)
+    build_dataset(kind, DATASET_KINDS[kind].model_validate(settings), output, refused)
     return read_manifest(output), read_ledgers([refused])
 
 
