@@ -1,8 +1,7 @@
 """`cafa generate`: new sound for one video."""
 
-import itertools
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
@@ -15,18 +14,24 @@ from cafa.cli.options import device_option, threads_option, writable
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,), help="may be repeated: one result each")
 @click.option("--negative-prompt", default=None, help="what it should not sound like")
 @click.option(
-    "--gamma", type=click.FloatRange(0), default=0.5,
+    "--gamma",
+    type=click.FloatRange(0),
+    default=0.5,
     help="strength of the video: the lower, the stronger; 1 = plain guidance",
-)  # fmt: skip
+)
 @click.option(
-    "--guidance-scale", type=click.FloatRange(0), default=None,
+    "--guidance-scale",
+    type=click.FloatRange(0),
+    default=None,
     help="strength of the text; 1 = no guidance  [default: the backbone's own]",
-)  # fmt: skip
+)
 @click.option("--steps", type=click.IntRange(2), default=None, help="sampling steps  [default: the backbone's own]")
 @click.option(
-    "--preset", type=click.Choice(["ours", "official"]), default="ours",
+    "--preset",
+    type=click.Choice(["ours", "official"]),
+    default="ours",
     help="official: as the published demo, from the video's frames to the level of the sound; up to 10 s",
-)  # fmt: skip
+)
 @click.option("--half", is_flag=True, help="16 bits: faster on a GPU")
 @click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
 @click.option(
@@ -42,38 +47,20 @@ from cafa.cli.options import device_option, threads_option, writable
 @threads_option
 @device_option
 def command(
-    video: Path, prompts: tuple[str, ...], seeds: tuple[int, ...], negative_prompt: str | None, gamma: float,
-    guidance_scale: float | None, steps: int | None, preset: Literal["ours", "official"], half: bool,
-    overlap: float, batch_size: int, video_track: int | None, models: Path,
-    backbone: str, adapter: str, output_folder: Path, device: str,
-) -> None:  # fmt: skip
+    video: Path,
+    prompts: tuple[str, ...],
+    seeds: tuple[int, ...],
+    models: Path,
+    output_folder: Path,
+    **options: Any,
+) -> None:
     """Make new sound for VIDEO; writes a .wav, and the video with the new sound, for each prompt and seed.
 
     Every result has files of its own: the name ends in a digest of video, prompt, seed, settings and models.
-    generated.json beside them says what each file is.
+    generated.json beside them says what each file is, and what of the video was damaged.
     """
-    from cafa.generation.foley import FoleyArtist
-    from cafa.generation.foley_files import ResultFiles
-    from cafa.generation.systems import AdapterSystem, Sampling
+    from cafa.generation.generate_files import GenerateOptions, GenerateRequest, generate_files
 
-    sampling = Sampling(preset=preset, steps=steps, guidance_scale=guidance_scale, half=half)
-    system = AdapterSystem(sampling=sampling, asymmetric_scale=gamma, backbone=backbone, adapter=adapter)
-    artist = FoleyArtist(models, system, device)
-    # Every option takes part unless it is named here, so that a new one cannot be forgotten.
-    apart = {"video", "prompts", "seeds", "models", "output_folder"}
-    given = click.get_current_context().params.items()
-    options = {name: str(value) if isinstance(value, Path) else value for name, value in given if name not in apart}
-    files = ResultFiles(output_folder, video, {"options": options, "models": artist.identity})
-    for prompt, seed in itertools.product(prompts, seeds):
-        files.check(prompt, seed)
-    dubs = artist.generate(
-        video,
-        prompts,
-        seeds=seeds,
-        negative_prompt=negative_prompt,
-        overlap_seconds=overlap,
-        batch_size=batch_size,
-        video_track=video_track,
+    generate_files(
+        GenerateRequest(video, prompts, seeds, models, output_folder, GenerateOptions(**options)), say=click.echo
     )
-    for dub in dubs:
-        click.echo(str(files.save(dub)))

@@ -1,12 +1,8 @@
-"""Sound for one video of any length: the library behind `cafa generate`.
+"""Sound for one video of any length: the library behind `cafa generate`."""
 
->>> from cafa.generation.foley import FoleyArtist
->>> artist = FoleyArtist("results/models")  # doctest: +SKIP
->>> artist.generate("my_video.mp4", "dog barking")[0].save_video("dubbed.mp4")  # doctest: +SKIP
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,8 +23,9 @@ from cafa.generation.foley_encoders import (
 )
 from cafa.generation.interface import Request
 from cafa.generation.miniature import Generator
+from cafa.generation.model_choice import backbone_of, choose_models
 from cafa.generation.opening import open_generator
-from cafa.generation.systems import AdapterSystem
+from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings, normalise_clip
@@ -37,7 +34,7 @@ from cafa.media.sound import write_sound
 
 
 @dataclass(frozen=True, eq=False)
-class Dub:
+class FoleyResult:
     """A new sound of a video.
 
     Attributes
@@ -45,10 +42,13 @@ class Dub:
     prompt : str
     seed : int
     waveform : ndarray, float32 (samples,) or (channels, samples)
-        As long as the video.
+        As long as the video; full scale is 1.
     sample_rate : int
+        Samples per second.
     video : bytes
         The normalised picture (mp4, 25 frames per second).
+    damage : str
+        How much of the video could not be decoded, and what is there instead; empty if nothing is damaged.
     """
 
     prompt: str
@@ -56,6 +56,40 @@ class Dub:
     waveform: np.ndarray
     sample_rate: int
     video: bytes
+    damage: str = ""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the video with the new sound (``.mp4``), or the sound alone (``.wav`` or ``.flac``).
+
+        Parameters
+        ----------
+        path : path
+            Its suffix says which.
+
+        Returns
+        -------
+        Path
+            What was written.
+
+        Raises
+        ------
+        InputError
+            If the suffix is another.
+        WriteError
+            If the disk is full or the place takes no files.
+        """
+        path = Path(path)
+        kind = path.suffix.lower()
+        if kind == ".mp4":
+            self.save_video(path)
+        elif kind in (".wav", ".flac"):
+            self.save_sound(path)
+        else:
+            raise InputError(
+                f"{path}: a result is written as .mp4 (the video with the new sound), .wav or .flac (the sound), "
+                f"not as {path.suffix or 'a file without suffix'}"
+            )
+        return path
 
     def save_sound(self, path: str | Path) -> None:
         """Write the sound (.wav or .flac)."""
@@ -109,8 +143,10 @@ def join_windows(sounds: Sequence[np.ndarray], starts: Sequence[int], length: in
     return joined[..., :length]
 
 
-class FoleyArtist:
-    """A backbone with its adapter and encoders, loaded once.
+class FoleyPipeline:
+    """A backbone with its adapter and encoders, loaded once: new sound for any number of videos.
+
+    :meth:`from_pretrained` is the short way to one.
 
     Parameters
     ----------
@@ -127,6 +163,16 @@ class FoleyArtist:
         If the models are not there; says how to get them.
     InputError
         If they do not belong together.
+
+    Examples
+    --------
+    >>> from cafa.generation.foley import FoleyPipeline
+    >>> pipeline = FoleyPipeline.from_pretrained("models")
+    >>> results = pipeline.generate("video.mp4", ["a dog barks", "music"])
+    >>> [(result.prompt, result.seed) for result in results]
+    [('a dog barks', 0), ('music', 0)]
+    >>> results[0].save("new_sound.mp4")
+    PosixPath('new_sound.mp4')
     """
 
     def __init__(
@@ -145,6 +191,57 @@ class FoleyArtist:
             raise InputError("the official preset is that of an adapter of AV-CLIP alone, as the published one is")
         self.window = round(self.generator.seconds * FRAME_RATE)
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder_or_name: str | Path,
+        *,
+        device: str = "cpu",
+        adapter: str | None = None,
+        backbone: str | None = None,
+        models: str | Path = "results/models",
+        sampling: Sampling | None = None,
+        asymmetric_scale: float = 0.5,
+    ) -> "FoleyPipeline":
+        """Load the models of a folder, or an adapter by its name.
+
+        Parameters
+        ----------
+        folder_or_name : path
+            A folder of model folders, as `cafa generate --models` takes it; or the name of an adapter below `models`,
+            whose backbone is then found by its card.
+        device : str
+            Torch device.
+        adapter, backbone : str, optional
+            Names of the folders of adapter and backbone; by default those called ``adapter`` and ``backbone`` or, of an
+            adapter that is named, the one that it belongs to.
+        models : path
+            Folder of model folders, where a name is given.
+        sampling : Sampling, optional
+            Steps, guidance and preset; by default the backbone's own.
+        asymmetric_scale : float
+            Strength of the video (gamma): the lower, the stronger; 1 = plain guidance.
+
+        Raises
+        ------
+        WeightsError
+            If there is no such folder and no such model; lists the adapters that there are.
+        InputError
+            If the models do not belong together.
+
+        Examples
+        --------
+        >>> FoleyPipeline.from_pretrained("adapter_c", models="models").generator.video_kinds
+        ('av_clip', 'clip')
+        """
+        folder, name = choose_models(folder_or_name, Path(models))
+        adapter = adapter or name or "adapter"
+        backbone = backbone or (backbone_of(folder, adapter) if name else "backbone")
+        system = AdapterSystem(
+            sampling=sampling or Sampling(), asymmetric_scale=asymmetric_scale, adapter=adapter, backbone=backbone
+        )
+        return cls(folder, system, device)
+
     @property
     def identity(self) -> dict[str, Any]:
         """What sounds depend on beside video, prompt and seed: models, encoders and sampling, as JSON has it."""
@@ -152,10 +249,16 @@ class FoleyArtist:
         return {"generator": self.generator.identity, "encoders": self.generator.inputs, **frames}
 
     def generate(
-        self, video: str | Path, prompts: str | Sequence[str], *, seeds: Sequence[int] = (0,),
-        negative_prompt: str | None = None, overlap_seconds: float = 0.4, batch_size: int = 1,
+        self,
+        video: str | Path,
+        prompts: str | Sequence[str],
+        *,
+        seeds: Sequence[int] = (0,),
+        negative_prompt: str | None = None,
+        overlap_seconds: float = 0.4,
+        batch_size: int = 1,
         video_track: int | None = None,
-    ) -> list[Dub]:  # fmt: skip
+    ) -> list[FoleyResult]:
         """New sounds for a video: one for each prompt and seed.
 
         Parameters
@@ -176,7 +279,7 @@ class FoleyArtist:
 
         Returns
         -------
-        list of Dub
+        list of FoleyResult
             Ordered by prompt, then seed.
 
         Raises
@@ -194,27 +297,32 @@ class FoleyArtist:
             raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
         texts = [self.encoders.text(prompt) for prompt in prompts]
         negative = None if negative_prompt is None else self.encoders.text(negative_prompt)
-        picture, frames, starts, features = self._see(video, overlap, video_track)
+        prepared = self._prepare(video, overlap, video_track)
         wanted = [(prompt, text, seed) for prompt, text in zip(prompts, texts, strict=True) for seed in seeds]
         requests = [
-            Request(text, seen, seed_for(seed, prompt, number), negative)
+            Request(text, features, seed_for(seed, prompt, number), negative)
             for prompt, text, seed in wanted
-            for number, seen in enumerate(features)
+            for number, features in enumerate(prepared.features)
         ]
         batches = batches_of_shard(requests, batch_size, 0, 1)
-        pieces = [
-            piece for batch in progress(batches, "generate", len(batches)) for piece in self.generator.pieces(batch)
+        sounds = [
+            sound for batch in progress(batches, "generate", len(batches)) for sound in self.generator.pieces(batch)
         ]
-        rate, windows = self.generator.sample_rate, len(starts)
+        count = len(prepared.starts)
         return [
-            Dub(prompt, seed, self._join(pieces[k * windows : (k + 1) * windows], starts, frames), rate, picture)
+            FoleyResult(
+                prompt,
+                seed,
+                self._join(sounds[k * count : (k + 1) * count], prepared),
+                self.generator.sample_rate,
+                prepared.picture,
+                prepared.damage,
+            )
             for k, (prompt, _, seed) in enumerate(wanted)
         ]
 
-    def _see(
-        self, video: str | Path, overlap: int, track: int | None = None
-    ) -> tuple[bytes, int, list[int], list[np.ndarray]]:
-        """The normalised picture, its number of frames, first frames of its windows, and their features."""
+    def _prepare(self, video: str | Path, overlap: int, track: int | None = None) -> "_Prepared":
+        """Normalise a video, and encode its windows."""
         settings = NormaliseSettings(minimum_seconds=0.2, short_side=720, video_track=track)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "picture.mp4"
@@ -233,10 +341,62 @@ class FoleyArtist:
                 if self._official
                 else frames_of_windows(path, starts, self.window, self.encoders.sizes)
             )
-            features = [self.encoders.video(window, self.window) for window in progress(windows, "see", len(starts))]
-            return path.read_bytes(), frames, starts, features
+            features = [
+                self.encoders.video(window, self.window) for window in progress(windows, "encode video", len(starts))
+            ]
+            return _Prepared(path.read_bytes(), frames, starts, features, damage_of(facts))
 
-    def _join(self, sounds: Sequence[np.ndarray], starts: Sequence[int], frames: int) -> np.ndarray:
+    def _join(self, sounds: Sequence[np.ndarray], prepared: "_Prepared") -> np.ndarray:
         rate = self.generator.sample_rate
-        samples = [round(start * rate / FRAME_RATE) for start in starts]
-        return self.generator.level(join_windows(sounds, samples, round(frames * rate / FRAME_RATE)))
+        samples = [round(start * rate / FRAME_RATE) for start in prepared.starts]
+        length = round(prepared.frames * rate / FRAME_RATE)
+        return self.generator.level(join_windows(sounds, samples, length))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A video as the generator wants it.
+
+    Attributes
+    ----------
+    picture
+        The normalised picture (mp4).
+    frames
+        Number of its frames, 25 per second.
+    starts
+        First frames of its windows.
+    features
+        Video features of each window, (F, width).
+    damage
+        See :class:`FoleyResult`.
+    """
+
+    picture: bytes
+    frames: int
+    starts: list[int]
+    features: list[np.ndarray]
+    damage: str
+
+
+def damage_of(facts: Mapping[str, Any]) -> str:
+    """What a video lost to damage, as a sentence; empty if nothing.
+
+    Parameters
+    ----------
+    facts : mapping
+        From :func:`cafa.media.normalise.normalise_clip`.
+    """
+    rate = Fraction(facts["source_frame_rate"] or FRAME_RATE)
+    counted = ("damaged_frames", "frames_after_damage", "frames_before_key")
+    lost, after, before_key = (float(facts.get(name, 0) / rate) for name in counted)
+    missing = facts.get("missing_seconds", 0.0)
+    parts = []
+    if lost:
+        parts.append(f"{lost:.2f} s of the picture are damaged, where the frame before stays")
+    if after:
+        parts.append(f"{after:.2f} s after that build on what is lost and may look wrong")
+    if before_key:
+        parts.append(f"{before_key:.2f} s before the first complete picture are left out")
+    if missing:
+        parts.append(f"{missing:.2f} s that the file promises are not there")
+    return "; ".join(parts)

@@ -8,7 +8,7 @@ from typing import Any
 from cafa.common.errors import InputError
 from cafa.common.file_names import holds_name, plain_part, readable_part
 from cafa.common.files import digest_of, read_json, sha256_file, write_json
-from cafa.generation.foley import Dub
+from cafa.generation.foley import FoleyResult
 
 INDEX = "generated.json"
 
@@ -65,14 +65,16 @@ class ResultFiles:
                 "choose another --output-folder"
             )
 
-    def save(self, dub: Dub) -> Path:
+    def save(self, result: FoleyResult) -> Path:
         """Write sound and video of a result and its entry in the index; returns the path of the video."""
-        self.check(dub.prompt, dub.seed)
-        name, request = self.name(dub.prompt, dub.seed), self.request(dub.prompt, dub.seed)
+        self.check(result.prompt, result.seed)
+        name, request = self.name(result.prompt, result.seed), self.request(result.prompt, result.seed)
         sound, video = self.folder / f"{name}.wav", self.folder / f"{name}.mp4"
-        dub.save_sound(sound)
-        dub.save_video(video)
+        result.save_sound(sound)
+        result.save_video(video)
         entry = request | {"request_sha256": digest_of(request), "files": [sound.name, video.name]}
+        if result.damage:
+            entry["damage"] = result.damage
         with (self.folder / f".{INDEX}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # several runs may write into one folder
             write_json(self.folder / INDEX, self._index() | {name: entry})

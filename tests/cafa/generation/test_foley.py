@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from cafa.cli import cli
 from cafa.common.errors import ClipError, InputError, WeightsError
 from cafa.common.files import digest_of, read_json, write_json
-from cafa.generation.foley import FoleyArtist, join_windows, window_starts
+from cafa.generation.foley import FoleyPipeline, join_windows, window_starts
 from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.media import FRAME_RATE
 from cafa.media.container import open_media
@@ -57,8 +57,8 @@ def make_video(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def artist(models):
-    return FoleyArtist(models, AdapterSystem(sampling=Sampling(steps=3, guidance_scale=2.0)))
+def pipeline(models):
+    return FoleyPipeline(models, AdapterSystem(sampling=Sampling(steps=3, guidance_scale=2.0)))
 
 
 @pytest.mark.parametrize(
@@ -86,37 +86,37 @@ def test_joined_windows_have_no_click_and_keep_their_level():
 
 
 @pytest.mark.parametrize("frames", [8, WINDOW, 3 * WINDOW + 7])
-def test_sound_is_as_long_as_the_video(artist, make_video, tmp_path, frames):
+def test_sound_is_as_long_as_the_video(pipeline, make_video, tmp_path, frames):
     path = make_video(frames)
-    (dub,) = artist.generate(path, "sound number 1")
-    assert len(dub.waveform) == round(frames / FRAME_RATE * dub.sample_rate)
-    assert np.isfinite(dub.waveform).all()
-    dub.save_video(tmp_path / "out.mp4")
+    (result,) = pipeline.generate(path, "sound number 1")
+    assert len(result.waveform) == round(frames / FRAME_RATE * result.sample_rate)
+    assert np.isfinite(result.waveform).all()
+    result.save_video(tmp_path / "out.mp4")
     with open_media(tmp_path / "out.mp4") as media:
         assert media.stream("video").frames == frames
 
 
-def test_every_prompt_and_seed_gives_its_own_sound_and_the_same_one_again(artist, make_video):
+def test_every_prompt_and_seed_gives_its_own_sound_and_the_same_one_again(pipeline, make_video):
     path = make_video(WINDOW)
-    dubs = artist.generate(path, ["sound number 1", "sound number 2"], seeds=[0, 1])
-    assert [(d.prompt[-1], d.seed) for d in dubs] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
-    assert all(np.abs(a.waveform - b.waveform).max() > 1e-4 for a in dubs for b in dubs if a is not b)
-    again = artist.generate(path, "sound number 2", seeds=[1])[0]
-    assert np.array_equal(again.waveform, dubs[3].waveform)
+    results = pipeline.generate(path, ["sound number 1", "sound number 2"], seeds=[0, 1])
+    assert [(d.prompt[-1], d.seed) for d in results] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
+    assert all(np.abs(a.waveform - b.waveform).max() > 1e-4 for a in results for b in results if a is not b)
+    again = pipeline.generate(path, "sound number 2", seeds=[1])[0]
+    assert np.array_equal(again.waveform, results[3].waveform)
 
 
-def test_windows_of_all_prompts_and_seeds_may_be_sampled_together(artist, make_video):
+def test_windows_of_all_prompts_and_seeds_may_be_sampled_together(pipeline, make_video):
     asked = {"prompts": ["sound number 1", "sound number 2"], "seeds": [0, 1], "negative_prompt": "sound number 3"}
     path = make_video(2 * WINDOW + 3)
-    alone = artist.generate(path, **asked)
-    together = artist.generate(path, **asked, batch_size=5)
-    assert [(dub.prompt, dub.seed) for dub in together] == [(dub.prompt, dub.seed) for dub in alone]
+    alone = pipeline.generate(path, **asked)
+    together = pipeline.generate(path, **asked, batch_size=5)
+    assert [(result.prompt, result.seed) for result in together] == [(result.prompt, result.seed) for result in alone]
     for one, other in zip(alone, together, strict=True):
         assert np.abs(one.waveform).max() > 1e-3
         assert np.abs(one.waveform - other.waveform).max() < 1e-4
 
 
-def test_progress_of_generating_comes_to_its_end(artist, make_video, monkeypatch):
+def test_progress_of_generating_comes_to_its_end(pipeline, make_video, monkeypatch):
     ended = []
 
     def watched(items, label, total):
@@ -124,14 +124,14 @@ def test_progress_of_generating_comes_to_its_end(artist, make_video, monkeypatch
         ended.append((label, total))
 
     monkeypatch.setattr("cafa.generation.foley.progress", watched)
-    artist.generate(make_video(2 * WINDOW), ["sound number 1", "sound number 2"])
-    assert dict(ended)["generate"] == 2 * dict(ended)["see"]
+    pipeline.generate(make_video(2 * WINDOW), ["sound number 1", "sound number 2"])
+    assert dict(ended)["generate"] == 2 * dict(ended)["encode video"]
 
 
-def test_a_negative_prompt_changes_the_sound(artist, make_video):
+def test_a_negative_prompt_changes_the_sound(pipeline, make_video):
     path = make_video(WINDOW)
-    plain = artist.generate(path, "sound number 1")[0]
-    negative = artist.generate(path, "sound number 1", negative_prompt="sound number 2")[0]
+    plain = pipeline.generate(path, "sound number 1")[0]
+    negative = pipeline.generate(path, "sound number 1", negative_prompt="sound number 2")[0]
     assert np.abs(plain.waveform - negative.waveform).max() > 1e-4
 
 
@@ -142,18 +142,18 @@ def test_an_encoder_that_the_adapter_was_not_trained_with_is_refused(models, tmp
     card = {"kind": KIND, "settings": settings.model_dump()}
     save_model(tmp_path / "av_clip", AVClip(settings).state_dict(), card)
     with pytest.raises(InputError, match="trained with av_clip features of another encoder"):
-        FoleyArtist(tmp_path)
+        FoleyPipeline(tmp_path)
 
 
-def test_what_cannot_be_used_is_refused(artist, make_video, tmp_path):
+def test_what_cannot_be_used_is_refused(pipeline, make_video, tmp_path):
     with pytest.raises(InputError, match="1 to 6 words"):
-        artist.generate(make_video(WINDOW), "")
+        pipeline.generate(make_video(WINDOW), "")
     with pytest.raises(ClipError, match="missing_file"):
-        artist.generate(tmp_path / "nothing.mp4", "sound")
+        pipeline.generate(tmp_path / "nothing.mp4", "sound")
     with pytest.raises(InputError, match="overlap"):
-        artist.generate(make_video(WINDOW), "sound", overlap_seconds=5)
+        pipeline.generate(make_video(WINDOW), "sound", overlap_seconds=5)
     with pytest.raises(WeightsError, match="make table1"):
-        FoleyArtist(tmp_path)
+        FoleyPipeline(tmp_path)
 
 
 def test_command_gives_every_request_files_of_its_own(models, make_video, tmp_path):

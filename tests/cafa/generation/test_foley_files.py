@@ -10,7 +10,7 @@ import pytest
 from cafa.common.errors import InputError
 from cafa.common.file_names import LONGEST_NAME, plain_part, readable_part
 from cafa.common.files import read_json, write_json
-from cafa.generation.foley import Dub
+from cafa.generation.foley import FoleyResult
 from cafa.generation.foley_files import INDEX, ResultFiles
 
 
@@ -67,11 +67,11 @@ def test_readable_parts() -> None:
 
 def test_a_file_of_another_request_is_never_written_over(tmp_path: Path) -> None:
     files = ResultFiles(tmp_path, video_at(tmp_path / "a.mp4"), {})
-    dub = Dub("dog", 0, np.zeros(800, np.float32), 8000, b"")
+    result = FoleyResult("dog", 0, np.zeros(800, np.float32), 8000, b"")
     name = files.name("dog", 0)
     write_json(tmp_path / INDEX, {name: {"request_sha256": "0" * 64}})
     with pytest.raises(InputError, match="another request"):
-        files.save(dub)
+        files.save(result)
     assert list(read_json(tmp_path / INDEX)) == [name]
     (tmp_path / INDEX).write_text("no json")
     with pytest.raises(InputError, match="not an index"):

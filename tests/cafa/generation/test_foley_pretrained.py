@@ -12,7 +12,7 @@ from cafa.cli.generate import command
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import read_json
 from cafa.common.seeds import seed_for
-from cafa.generation.foley import FoleyArtist
+from cafa.generation.foley import FoleyPipeline
 from cafa.generation.foley_encoders import frames_of_windows
 from cafa.generation.interface import Request
 from cafa.generation.systems import AdapterSystem, Sampling
@@ -35,9 +35,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models
 
 
-def artist(models: Path, **changes) -> FoleyArtist:
+def pipeline(models: Path, **changes) -> FoleyPipeline:
     system = {"sampling": Sampling(steps=2, guidance_scale=20.0), **changes}
-    return FoleyArtist(models, AdapterSystem(**system))
+    return FoleyPipeline(models, AdapterSystem(**system))
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +60,24 @@ def make_video(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_a_long_video_of_any_rate_gets_stereo_sound_of_its_length(models: Path, make_video, tmp_path: Path):
-    (dub,) = artist(models).generate(make_video(13.2, rate=30), "a dog barks", overlap_seconds=1.0)
-    assert dub.sample_rate == RATE
-    assert dub.waveform.shape == (2, round(13.2 * RATE))
-    assert np.abs(dub.waveform).max() == pytest.approx(1, abs=1e-4)
-    dub.save_sound(tmp_path / "out.wav")
+    (result,) = pipeline(models).generate(make_video(13.2, rate=30), "a dog barks", overlap_seconds=1.0)
+    assert result.sample_rate == RATE
+    assert result.waveform.shape == (2, round(13.2 * RATE))
+    assert np.abs(result.waveform).max() == pytest.approx(1, abs=1e-4)
+    result.save_sound(tmp_path / "out.wav")
     assert soundfile.info(tmp_path / "out.wav").channels == 2
-    dub.save_video(tmp_path / "out.mp4")
+    result.save_video(tmp_path / "out.mp4")
     with open_media(tmp_path / "out.mp4") as media:
         assert media.stream("video").frames == 330
         assert media.stream("audio").codec_context.layout.name == "stereo"
 
 
 def test_the_features_are_those_of_the_pipeline(models: Path, make_video, tmp_path: Path):
-    made = artist(models, adapter="adapter_c")
-    picture, frames, starts, (features,) = made._see(make_video(6.0), 25)
-    assert (frames, starts) == (150, [0])
-    (tmp_path / "clip.mp4").write_bytes(picture)
+    made = pipeline(models, adapter="adapter_c")
+    prepared = made._prepare(make_video(6.0), 25)
+    (features,) = prepared.features
+    assert (prepared.frames, prepared.starts, prepared.damage) == (150, [0], "")
+    (tmp_path / "clip.mp4").write_bytes(prepared.picture)
     expected = []
     for kind in ("av_clip", "clip"):
         encoder = open_features(models / kind)
@@ -99,26 +100,31 @@ def test_windows_are_decoded_once_and_are_the_frames_of_the_clip(make_video, tmp
 
 def test_every_variant_prompt_and_seed_makes_its_own_sound(models: Path, make_video):
     video = make_video(1.0)
-    cafa = artist(models)
-    dubs = cafa.generate(video, ["music", "dog"], seeds=[0, 1])
-    dubs += cafa.generate(video, "music", negative_prompt="a dog barks")
-    dubs += artist(models, adapter="adapter_c").generate(video, "music")
-    dubs += artist(models, backbone="tangoflux", adapter="adapter_tf").generate(video, "music")
-    assert [(dub.prompt, dub.seed) for dub in dubs[:4]] == [("music", 0), ("music", 1), ("dog", 0), ("dog", 1)]
-    sounds = [dub.waveform for dub in dubs]
+    cafa = pipeline(models)
+    results = cafa.generate(video, ["music", "dog"], seeds=[0, 1])
+    results += cafa.generate(video, "music", negative_prompt="a dog barks")
+    results += pipeline(models, adapter="adapter_c").generate(video, "music")
+    results += pipeline(models, backbone="tangoflux", adapter="adapter_tf").generate(video, "music")
+    assert [(result.prompt, result.seed) for result in results[:4]] == [
+        ("music", 0),
+        ("music", 1),
+        ("dog", 0),
+        ("dog", 1),
+    ]
+    sounds = [result.waveform for result in results]
     assert all(sound.shape == (2, RATE) and np.isfinite(sound).all() for sound in sounds)
     assert not [(i, k) for i in range(len(sounds)) for k in range(i) if np.abs(sounds[i] - sounds[k]).max() < 1e-4]
 
 
 def test_the_official_preset_makes_the_published_window(models: Path, make_video):
     sampling = Sampling(steps=2, preset="official", latents=256)
-    maker = artist(models, adapter="adapter_published", sampling=sampling)
-    (dub,) = maker.generate(make_video(1.0), "music")
-    features = maker._see(make_video(1.0), 25)[3][0]
+    maker = pipeline(models, adapter="adapter_published", sampling=sampling)
+    (result,) = maker.generate(make_video(1.0), "music")
+    features = maker._prepare(make_video(1.0), 25).features[0]
     request = Request(maker.encoders.text("music"), features, seed_for(0, "music", 0))
     (whole,) = maker.generator.generate([request])
     assert whole.shape == (2, 441000)
-    assert np.array_equal(dub.waveform, whole[:, :RATE])  # its level is that of the whole window
+    assert np.array_equal(result.waveform, whole[:, :RATE])  # its level is that of the whole window
     with pytest.raises(InputError, match=r"makes 10 s at most, the video has 11\.00 s"):
         maker.generate(make_video(11.0), "music")
 
@@ -128,13 +134,15 @@ def test_the_official_preset_sees_the_frames_of_the_published_demo(models: Path,
     frames = read_official_frames(video, frames=250)
     expected = open_features(models / "av_clip").encode([black_padded(frames, 250)])[0]
     sampling = Sampling(steps=2, preset="official", latents=256)
-    maker = artist(models, adapter="adapter_published", sampling=sampling)
-    np.testing.assert_array_equal(maker._see(video, 25)[3][0], expected)
-    ours = artist(models, adapter="adapter_published")
-    assert np.abs(ours._see(video, 25)[3][0] - expected).max() > 1e-3  # other frames of a video of 30 a second
+    maker = pipeline(models, adapter="adapter_published", sampling=sampling)
+    np.testing.assert_array_equal(maker._prepare(video, 25).features[0], expected)
+    ours = pipeline(models, adapter="adapter_published")
+    assert (
+        np.abs(ours._prepare(video, 25).features[0] - expected).max() > 1e-3
+    )  # other frames of a video of 30 a second
     assert maker.identity != ours.identity
     with pytest.raises(InputError, match="an adapter of AV-CLIP alone"):
-        artist(models, adapter="adapter_c", sampling=sampling)
+        pipeline(models, adapter="adapter_c", sampling=sampling)
 
 
 def test_the_command_has_the_official_preset(models: Path, make_video, tmp_path: Path):
@@ -162,13 +170,13 @@ def test_the_command_writes_sound_and_video(models: Path, make_video, tmp_path: 
 
 def test_what_is_not_there_or_does_not_fit_is_refused(models: Path, make_video, tmp_path: Path):
     with pytest.raises(WeightsError, match=r"make table1.*cafa models register"):
-        artist(tmp_path)
+        pipeline(tmp_path)
     with pytest.raises(WeightsError, match="missing: nothing"):
-        artist(models, adapter="nothing")
+        pipeline(models, adapter="nothing")
     for name in ("backbone", "adapter"):
         (tmp_path / name).symlink_to(models / name)
     (tmp_path / "av_clip").symlink_to(models / "clip")
     with pytest.raises(InputError, match=r"trained with av_clip features of another encoder than the one in .*av_clip"):
-        artist(tmp_path)
+        pipeline(tmp_path)
     with pytest.raises(InputError, match="at least one word"):
-        artist(models).generate(make_video(1.0), " ")
+        pipeline(models).generate(make_video(1.0), " ")
