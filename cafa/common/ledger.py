@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError
 from cafa.common.files import whole
+from cafa.common.tables import read_table, schema_of, write_table
 
 OK = "ok"
 
@@ -91,7 +91,7 @@ REASONS: dict[str, Reason] = {
     **_reasons(UNKNOWN, unknown="an answer that no rule knows; its text is kept"),
 }
 
-SCHEMA = pa.schema(
+SCHEMA = schema_of(
     [
         ("clip_id", pa.string()),
         ("stage", pa.string()),
@@ -136,8 +136,7 @@ def ledger_row(clip_id: str, stage: str, status: str = OK, detail: str = "", lin
 
 def write_ledger(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write ledger rows as parquet."""
-    with whole(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), temporary)
+    write_table(path, rows, SCHEMA)
 
 
 def copy_for_message(path: str | Path) -> Path:
@@ -169,17 +168,9 @@ def read_ledgers(paths: Iterable[str | Path]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a file is missing or is not a ledger.
+        If a file is missing, is not a ledger, or is one of another version.
     """
-    tables = []
-    for path in paths:
-        try:
-            table = pq.read_table(path, partitioning=None)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise InputError(f"{path} is not a ledger: {error}") from error
-        if table.schema.names != SCHEMA.names:
-            raise InputError(f"{path} is not a ledger: columns {table.schema.names}, expected {SCHEMA.names}")
-        tables.append(table.cast(SCHEMA))
+    tables = [read_table(path, SCHEMA, "a ledger") for path in paths]
     return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()).to_pandas()
 
 

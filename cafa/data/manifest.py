@@ -7,19 +7,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cafa.common.errors import ClipError, InputError
-from cafa.common.files import whole
 from cafa.common.ledger import ledger_row, write_ledger
 from cafa.common.seconds import parse_seconds
+from cafa.common.tables import read_table, schema_of, write_table
 from cafa.common.words import wrong_length
 from cafa.data.reading_lists import read_rows
 
 STAGE = "manifest"
 SPLITS = ("train", "validation", "test")
 
-SCHEMA = pa.schema(
+SCHEMA = schema_of(
     [
         ("clip_id", pa.string()),
         ("uri", pa.string()),
@@ -230,8 +229,7 @@ def write_manifest(
         except ClipError as error:
             bad.append(ledger_row(fields.get("clip_id", ""), STAGE, error.reason, error.detail, line))
     write_ledger(refused, bad)
-    with whole(output) as temporary:
-        pq.write_table(pa.Table.from_pylist(accepted, schema=SCHEMA), temporary)
+    write_table(output, accepted, SCHEMA)
     return len(accepted), len(bad)
 
 
@@ -241,15 +239,9 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is not a manifest.
+        If the file is not a manifest, or is one of another version.
     """
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} is not a manifest: {error}") from error
-    if table.schema.names != SCHEMA.names:
-        raise InputError(f"{path} is not a manifest: columns {table.schema.names}, expected {SCHEMA.names}")
-    return table.cast(SCHEMA).to_pandas()
+    return read_table(path, SCHEMA, "a manifest").to_pandas()
 
 
 def with_defaults(text: Mapping[str, str], fills: Mapping[str, str]) -> dict[str, str]:

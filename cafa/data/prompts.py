@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
 from cafa.common.ledger import OK, copy_for_message, ledger_row, read_ledgers, why, write_ledger
 from cafa.common.seeds import seed_for
+from cafa.common.tables import read_table, schema_of, write_table
 from cafa.common.words import wrong_length
 from cafa.data.manifest import with_defaults
 from cafa.data.prompt_files import read_conflicts, read_list, verify_sha256
@@ -24,7 +23,7 @@ MATCHED, CROSS, SOUND_OF_LABEL = "matched", "cross", "sound_of_label"
 #: Caption id of a clip's own caption.
 OWN = "own"
 
-SCHEMA = pa.schema(
+SCHEMA = schema_of(
     [
         (name, pa.string())
         for name in ("clip_id", "caption_id", "caption", "label", "own_label", "own_caption", "protocol")
@@ -175,8 +174,7 @@ def make_prompts(
     if len(twice):
         row = twice.iloc[0]
         raise InputError(f"clip {row.clip_id}, caption id {row.caption_id}, protocol {row.protocol}: asked for twice")
-    with whole(output) as temporary:
-        pq.write_table(pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False), temporary)
+    write_table(output, pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False), SCHEMA)
     return {str(name): int(count) for name, count in table["protocol"].value_counts().sort_index().items()}
 
 
@@ -209,15 +207,9 @@ def read_prompts(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is not a prompt set.
+        If the file is not a prompt set, or is one of another version.
     """
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} is not a prompt set: {error}") from error
-    if table.schema.names != SCHEMA.names:
-        raise InputError(f"{path} is not a prompt set: columns {table.schema.names}, expected {SCHEMA.names}")
-    return table.to_pandas()
+    return read_table(path, SCHEMA, "a prompt set").to_pandas()
 
 
 def excluded_clips(asked: pd.DataFrame, ledgers: Sequence[str | Path]) -> list[dict[str, Any]]:

@@ -6,12 +6,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.tables import read_table, schema_of, write_table
 
-SCHEMA = pa.schema(
+SCHEMA = schema_of(
     [
         ("clip_id", pa.string()),
         ("path", pa.string()),  # absolute
@@ -24,8 +22,7 @@ SCHEMA = pa.schema(
 
 def write_fetched(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write where clips are as parquet."""
-    with whole(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), temporary)
+    write_table(path, rows, SCHEMA)
 
 
 def read_fetched(path: str | Path) -> pd.DataFrame:
@@ -34,14 +31,6 @@ def read_fetched(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is no such table.
+        If the file is no such table, or is one of another version.
     """
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} is not a table of fetched clips: {error}") from error
-    if table.schema.names != SCHEMA.names:
-        raise InputError(
-            f"{path} is not a table of fetched clips: columns {table.schema.names}, expected {SCHEMA.names}"
-        )
-    return table.cast(SCHEMA).to_pandas()
+    return read_table(path, SCHEMA, "a table of fetched clips").to_pandas()
