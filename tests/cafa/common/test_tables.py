@@ -57,7 +57,7 @@ def test_a_newer_version_says_which_and_what_to_do(what: str, tmp_path: Path) ->
     write_table(path, [{"other": "x"}], newer)
     wanted = version_of(schema)
     assert wanted is not None
-    with pytest.raises(InputError, match=rf"is {what} of schema version 7, .* reads version {wanted}: update cafa):
+    with pytest.raises(InputError, match=rf"is {what} of schema version 7, .* reads version {wanted}: update cafa"):
         read(path)
 
 
