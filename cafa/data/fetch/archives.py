@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import digest_of, read_json, whole, write_json
-from cafa.data.fetch.interface import Clip, Found
+from cafa.data.fetch.interface import FetchedFile, WantedClip
 from cafa.data.fetch.settings import ArchivesSource
 
 #: What reading a damaged archive raises: its header, its compression, its end, and a disk that fails (OSError)
@@ -93,7 +93,7 @@ class Archives:
         self._damaged: list[str] = []
         self._lock = threading.Lock()
 
-    def fetch(self, clip: Clip, target: Path) -> Found:
+    def fetch(self, clip: WantedClip, target: Path) -> FetchedFile:
         """The clip's member, as a file in the folder of downloads; nothing is written to `target`."""
         members = self._index()
         tried = []
@@ -103,7 +103,7 @@ class Archives:
                 if len(found) > 1:
                     places = " and as ".join(f"{m.name} of {m.archive.name}" for m in found[:3])
                     raise ClipError("ambiguous", f"{name} is there as {places}")
-                return Found(self._file(found[0]), "archives", start, None)
+                return FetchedFile(self._file(found[0]), "archives", start, None)
         missing = f"none of {', '.join(tried)} in the {len(self.archives)} archives of {self.settings.root}"
         if self._damaged:
             raise ClipError(

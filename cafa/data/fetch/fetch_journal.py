@@ -10,7 +10,7 @@ from cafa.common.errors import InputError
 from cafa.common.files import write_json
 from cafa.common.journal import Journal
 from cafa.common.ledger import CLASSES, GONE, NOT_FOR_US, OK, REASONS, class_of, read_ledgers
-from cafa.data.fetch.interface import Found
+from cafa.data.fetch.interface import FetchedFile
 
 STAGE = "fetch"
 #: of all journals: neither a new pace nor new code is a reason to download anything twice
@@ -32,7 +32,7 @@ def record_of(
     asked: list[Any],
     identity: str,
     *,
-    found: Found | None = None,
+    found: FetchedFile | None = None,
     status: str = OK,
     detail: str = "",
     days: Sequence[str] = (),
@@ -45,7 +45,7 @@ def record_of(
         URI, start and duration of the manifest.
     identity : str
         Digest of the sources that were asked.
-    found : Found, optional
+    found : FetchedFile, optional
         Its file.
     status, detail : str
         Why there is none.

@@ -10,7 +10,7 @@ import httpx
 
 from cafa.common.download import download
 from cafa.common.errors import ClipError, InputError
-from cafa.data.fetch.interface import Clip, Found
+from cafa.data.fetch.interface import FetchedFile, WantedClip
 from cafa.data.fetch.settings import FolderSource, MirrorSource
 
 
@@ -33,7 +33,7 @@ class Folder:
         self._index: dict[str, list[Path]] | None = None
         self._lock = threading.Lock()
 
-    def fetch(self, clip: Clip, target: Path) -> Found:
+    def fetch(self, clip: WantedClip, target: Path) -> FetchedFile:
         """The first file that a pattern leads to; nothing is written to `target`."""
         tried = []
         for name, start in clip.names(self.settings.cut, self.settings.whole):
@@ -42,7 +42,7 @@ class Folder:
             if path is not None:
                 if path.stat().st_size == 0:
                     raise ClipError("empty_file", f"{path} has zero bytes")
-                return Found(path, "folder", start, None)
+                return FetchedFile(path, "folder", start, None)
         where = "anywhere below" if self.settings.search else "in"
         raise ClipError("missing_file", f"none of {', '.join(tried)} {where} {self.root}")
 
@@ -83,7 +83,7 @@ class Mirror:
         self.settings, self._client, self._maximum_bytes, self._sleep = settings, client, maximum_bytes, sleep
         self._checksums = None if settings.checksums is None else read_checksums(settings.checksums)
 
-    def fetch(self, clip: Clip, target: Path) -> Found:
+    def fetch(self, clip: WantedClip, target: Path) -> FetchedFile:
         """Download the clip's file to `target`."""
         url = clip.fill(self.settings.url, quoted=True)
         expected = None
@@ -99,7 +99,7 @@ class Mirror:
         if target.stat().st_size == 0:
             target.unlink()
             raise ClipError("empty_file", f"{url} has zero bytes")
-        return Found(target.absolute(), "mirror", clip.start if self.settings.whole else 0.0, digest)
+        return FetchedFile(target.absolute(), "mirror", clip.start if self.settings.whole else 0.0, digest)
 
 
 def read_checksums(path: str | Path) -> dict[str, str]:

@@ -37,7 +37,7 @@ def video_id_of(uri: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Clip:
+class WantedClip:
     """A row of a manifest, checked.
 
     Attributes
@@ -56,7 +56,7 @@ class Clip:
     split: str
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> "Clip":
+    def of(cls, row: dict[str, Any]) -> "WantedClip":
         """From a row of :func:`cafa.data.manifest.read_manifest`."""
         return cls(
             clip_id=check_clip_id(row["clip_id"]),
@@ -126,7 +126,7 @@ class Clip:
             raise lacking
 
 
-class Found(NamedTuple):
+class FetchedFile(NamedTuple):
     """A clip's file.
 
     Attributes
@@ -153,7 +153,7 @@ class ClipSource(Protocol):
     #: whether asking costs nothing and bothers nobody
     local: bool
 
-    def fetch(self, clip: Clip, target: Path) -> Found:
+    def fetch(self, clip: WantedClip, target: Path) -> FetchedFile:
         """The clip's file: one that is there, or `target`, written whole.
 
         Raises

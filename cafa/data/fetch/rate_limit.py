@@ -19,11 +19,11 @@ _NEW: dict[str, Any] = {"next": 0.0, "not_before": 0.0, "stopped_until": 0.0, "i
 
 
 class FetchStoppedError(CafaError):
-    """The site took us for a program several times in a row; asking on would get the address blocked."""
+    """The site blocked several requests in a row; asking on would get the address blocked for good."""
 
 
-class Gate:
-    """Lets downloads begin one after the other, and stops them all when the site objects.
+class RateLimiter:
+    """Lets downloads begin one after the other, and stops them all when the site blocks them.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ class Gate:
                     return
             self._sleep(min(turn - now, LONGEST_NAP))
 
-    def passed(self) -> None:
-        """A download was answered like a person's: what came before is forgotten."""
+    def record_success(self) -> None:
+        """A download succeeded: earlier bot checks and rate limits no longer count."""
         with self._state() as state:
             state["in_a_row"] = 0
 
-    def objected(self, why: str) -> None:
+    def record_block(self, why: str) -> None:
         """A bot check or a rate limit: all jobs pause; too many in a row stop the run.
 
         Raises
@@ -97,7 +97,7 @@ class Gate:
             if stopped:
                 state["stopped_until"] = now + self.settings.cool_down_seconds
                 state["not_before"] = state["stopped_until"]
-                # Taken up again, the first objection is one too many.
+                # After the pause the first block stops the run again.
                 state["in_a_row"] = self.settings.bot_checks - 1
         if stopped:
             raise FetchStoppedError(self._stopped(state))
@@ -106,6 +106,6 @@ class Gate:
         until = datetime.fromtimestamp(state["stopped_until"], UTC).strftime("%Y-%m-%d %H:%M UTC")
         return (
             f"stopped until {until}: {self.settings.bot_checks} bot checks or rate limits in a row, the last: "
-            f"{state['why']!r}. What has come is kept. Wait, ask more slowly (politeness.interval_seconds), or give "
-            f"cookies; then run the same command again. To go on before that time, delete {self.path}"
+            f"{state['why']!r}. What has been downloaded stays. Wait, ask more slowly (politeness.interval_seconds), or "
+            f"give cookies; then run the same command again. To go on before that time, delete {self.path}"
         )

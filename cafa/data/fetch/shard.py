@@ -21,18 +21,19 @@ from cafa.common.ledger import GONE, NOT_FOR_US, OK, REASONS, RETRY, UNKNOWN, UN
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
 from cafa.data.fetch.archives import Archives
-from cafa.data.fetch.download_cache import KINDS, Kept
+from cafa.data.fetch.download_cache import KINDS, DownloadCache
 from cafa.data.fetch.fetch_journal import KEY, STAGE, holds, journal_of, record_of, still_there
 from cafa.data.fetch.fetched_table import write_fetched
 from cafa.data.fetch.folder_and_mirror import Folder, Mirror
-from cafa.data.fetch.interface import Clip, ClipSource, Found
-from cafa.data.fetch.rate_limit import Gate
+from cafa.data.fetch.interface import ClipSource, FetchedFile, WantedClip
+from cafa.data.fetch.rate_limit import RateLimiter
 from cafa.data.fetch.settings import ArchivesSource, FetchSettings, FolderSource, MirrorSource, YouTubeSource
 from cafa.data.fetch.youtube import OpenDownloader, YouTube
 
-#: Of several answers, the one that leaves most hope is the clip's; that a source does not have it says least.
-_HOPE = {RETRY: 0, UNKNOWN: 1, NOT_FOR_US: 2, GONE: 3, UNUSABLE: 4}
-_SAYS_LITTLE = {"not_found": 5, "missing_file": 6, "no_source": 7}
+#: If several sources fail, the clip gets the reason with the lowest number: retriable before permanent, by class of
+#: reason, and last that a source does not have the clip, by reason.
+CLASS_PRIORITY = {RETRY: 0, UNKNOWN: 1, NOT_FOR_US: 2, GONE: 3, UNUSABLE: 4}
+REASON_PRIORITY = {"not_found": 5, "missing_file": 6, "no_source": 7}
 
 
 def fetch_shard(
@@ -79,7 +80,7 @@ def fetch_shard(
     Raises
     ------
     FetchStoppedError
-        If the site objects several times in a row; what has come is kept.
+        If the site blocks several requests in a row; what has been downloaded stays.
     InputError
         If a folder, a list of checksums or cookies are not there.
     """
@@ -88,11 +89,18 @@ def fetch_shard(
     work = Path(folder) / ".work" / digest_of(str(Path(ledger).absolute()))[:16]
     with ExitStack() as stack:
         stack.enter_context(only_writer_of([output, ledger]))
-        gate = Gate(settings.politeness.state or Path(folder) / "politeness.json", settings.politeness, clock, sleep)
-        sources = _open_sources(settings, Path(folder), work, gate, downloader, sleep, stack)
+        limiter = RateLimiter(
+            settings.politeness.state or Path(folder) / "politeness.json", settings.politeness, clock, sleep
+        )
+        sources = _open_sources(settings, Path(folder), work, limiter, downloader, sleep, stack)
         journal = stack.enter_context(Journal(journal_of(ledger), KEY))
         job = _Job(
-            settings, sources, Kept(folder), work, journal, datetime.fromtimestamp(clock(), UTC).date().isoformat()
+            settings,
+            sources,
+            DownloadCache(folder),
+            work,
+            journal,
+            datetime.fromtimestamp(clock(), UTC).date().isoformat(),
         )
         outcomes = dict(progress(job.run(rows), f"fetch {shard}/{shards}", len(rows)))
     shutil.rmtree(work)
@@ -109,7 +117,7 @@ def _open_sources(
     settings: FetchSettings,
     folder: Path,
     work: Path,
-    gate: Gate,
+    limiter: RateLimiter,
     downloader: tuple[OpenDownloader, str] | None,
     sleep: Callable[[float], None],
     stack: ExitStack,
@@ -129,7 +137,7 @@ def _open_sources(
             client = stack.enter_context(new_client(source.http, settings.concurrency))
             sources.append(Mirror(source, client, settings.maximum_bytes, sleep))
         else:
-            sources.append(_YouTubeWhenNeeded(source, work, gate, settings.maximum_bytes, downloader, stack))
+            sources.append(_YouTubeWhenNeeded(source, work, limiter, settings.maximum_bytes, downloader, stack))
     return sources
 
 
@@ -142,16 +150,16 @@ class _YouTubeWhenNeeded:
         self,
         settings: YouTubeSource,
         work: Path,
-        gate: Gate,
+        limiter: RateLimiter,
         maximum_bytes: int,
         downloader: tuple[OpenDownloader, str] | None,
         stack: ExitStack,
     ) -> None:
-        self._given, self._stack = (settings, work, gate, maximum_bytes, downloader), stack
+        self._given, self._stack = (settings, work, limiter, maximum_bytes, downloader), stack
         self._youtube: YouTube | None = None
         self._lock = threading.Lock()
 
-    def fetch(self, clip: Clip, target: Path) -> Found:
+    def fetch(self, clip: WantedClip, target: Path) -> FetchedFile:
         """As :meth:`YouTube.fetch`."""
         with self._lock:
             if self._youtube is None:
@@ -180,12 +188,12 @@ class _Job:
         self,
         settings: FetchSettings,
         sources: list[ClipSource],
-        kept: Kept,
+        cache: DownloadCache,
         work: Path,
         journal: Journal,
         today: str,
     ) -> None:
-        self.settings, self.sources, self.kept, self.work, self.today = settings, sources, kept, work, today
+        self.settings, self.sources, self.cache, self.work, self.today = settings, sources, cache, work, today
         self.journal = journal
         self.identity = identity(settings)
 
@@ -223,32 +231,34 @@ class _Job:
         if before is not None and still_there(before):
             return before
         if before is not None and before["status"] == OK:
-            self.kept.drop(before["found"]["path"])
+            self.cache.drop(before["found"]["path"])
         remembered = before is not None and holds(before, self.identity)
-        found, answers = self._ask(Clip.of(row), asked, remembered)
+        found, answers = self._ask(WantedClip.of(row), asked, remembered)
         if found is not None:
             return record_of(asked, self.identity, found=found)
         if remembered:
             return before
-        status, detail = _judged(answers)
+        status, detail = _reason_of(answers)
         days = sorted({*(before or {}).get("days", []), self.today}) if status == "unknown" else []
         if len(days) >= self.settings.unknown_days:
             status, detail = "gone_unverified", f"asked on {', '.join(days)}; {detail}"
         return record_of(asked, self.identity, status=status, detail=detail, days=days)
 
-    def _ask(self, clip: Clip, asked: list[Any], remembered: bool) -> tuple[Found | None, list[tuple[str, str]]]:
+    def _ask(
+        self, clip: WantedClip, asked: list[Any], remembered: bool
+    ) -> tuple[FetchedFile | None, list[tuple[str, str]]]:
         """The clip's file, or what each source answered; `remembered`: the web need not be asked."""
         answers: list[tuple[str, str]] = []
         kinds = [source.kind for source in self.settings.sources if source.kind in KINDS]
         for source in self.sources:
             if not source.local:
-                if (kept := self.kept.find(clip, asked, kinds)) is not None:
-                    return kept, answers
+                if (cached := self.cache.find(clip, asked, kinds)) is not None:
+                    return cached, answers
                 if remembered:
                     continue
             try:
                 found = source.fetch(clip, self.work / f"{clip.clip_id}.mp4")
-                return (found if source.local else self.kept.keep(clip, asked, found)), answers
+                return (found if source.local else self.cache.keep(clip, asked, found)), answers
             except ClipError as error:
                 answers.append((error.reason, f"{_title(source)}: {error.reason}: {error.detail}"))
         return None, answers
@@ -258,7 +268,8 @@ def _title(source: ClipSource) -> str:
     return "youtube" if isinstance(source, _YouTubeWhenNeeded) else type(source).__name__.lower()
 
 
-def _judged(answers: list[tuple[str, str]]) -> tuple[str, str]:
+def _reason_of(answers: list[tuple[str, str]]) -> tuple[str, str]:
     """Status and detail of a clip that no source gave."""
-    status = min((reason for reason, _ in answers), key=lambda name: _SAYS_LITTLE.get(name, _HOPE[REASONS[name].kind]))
+    reasons = (reason for reason, _ in answers)
+    status = min(reasons, key=lambda name: REASON_PRIORITY.get(name, CLASS_PRIORITY[REASONS[name].kind]))
     return status, "; ".join(text for _, text in answers)

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import sha256_file
-from cafa.data.fetch.interface import Clip, Found, video_url
-from cafa.data.fetch.rate_limit import Gate
+from cafa.data.fetch.interface import FetchedFile, WantedClip, video_url
+from cafa.data.fetch.rate_limit import RateLimiter
 from cafa.data.fetch.settings import YouTubeSource
-from cafa.data.fetch.youtube_errors import verdict
+from cafa.data.fetch.youtube_errors import classify
 
 #: name of the file inside a clip's work folder: ids of videos are no part of any path that yt-dlp sees
 STEM = "clip"
-#: longest text that is kept of an answer
+#: longest text of an answer in the ledger
 MAXIMUM_TEXT = 2000
 
 
@@ -51,7 +51,7 @@ def yt_dlp_downloader() -> tuple[OpenDownloader, str]:
     return yt_dlp.YoutubeDL, f"yt-dlp {__version__}"
 
 
-class _Heard:
+class _Messages:
     """Collects what yt-dlp says, for the ledger."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class YouTube:
         How to ask.
     folder : str or Path
         Folder of what is in work; each worker's copy of the cookies lies there until :meth:`close`.
-    gate : Gate
+    limiter : RateLimiter
         The pace, shared with other jobs.
     maximum_bytes : int
         Largest file to keep.
@@ -93,13 +93,13 @@ class YouTube:
         self,
         settings: YouTubeSource,
         folder: str | Path,
-        gate: Gate,
+        limiter: RateLimiter,
         maximum_bytes: int,
         downloader: tuple[OpenDownloader, str] | None = None,
     ) -> None:
         if settings.cookies is not None and not settings.cookies.is_file():
             raise InputError(f"no cookies at {settings.cookies}: export cookies.txt from a browser, or leave it out")
-        self.settings, self.folder, self.gate, self._maximum_bytes = settings, Path(folder), gate, maximum_bytes
+        self.settings, self.folder, self.limiter, self._maximum_bytes = settings, Path(folder), limiter, maximum_bytes
         self._downloader = downloader
         self._copies: dict[int, Path] = {}
         self._lock = threading.Lock()
@@ -115,7 +115,7 @@ class YouTube:
             self._downloader = yt_dlp_downloader()
         return self._downloader
 
-    def fetch(self, clip: Clip, target: Path) -> Found:
+    def fetch(self, clip: WantedClip, target: Path) -> FetchedFile:
         """Download the clip's seconds to `target`.
 
         Raises
@@ -123,42 +123,44 @@ class YouTube:
         ClipError
             Why there is none.
         FetchStoppedError
-            If YouTube objects to the whole run.
+            If YouTube blocks several requests in a row.
         """
         if clip.video_id is None:
             raise ClipError("no_source", "its uri is not https://www.youtube.com/watch?v=<id>")
         url, (open_downloader, _) = video_url(clip.video_id), self._open()
-        self.gate.wait()
+        self.limiter.wait()
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".youtube-", dir=self.folder) as work:
-            heard = _Heard()
+            messages = _Messages()
             try:
-                with open_downloader(self.options(clip, Path(work), heard)) as downloader:
+                with open_downloader(self.options(clip, Path(work), messages)) as downloader:
                     downloader.extract_info(url, download=True)
             # Whatever foreign code raises is this clip's outcome and is kept with its text; a full disk is raised on.
             except Exception as error:
-                reason, text = verdict(error), self._text(error, heard)
+                reason, text = classify(error), self._text(error, messages)
                 if reason in ("bot_check", "rate_limited"):
-                    self.gate.objected(text)
+                    self.limiter.record_block(text)
                 raise ClipError(reason, text) from error
-            self.gate.passed()
+            self.limiter.record_success()
             found = sorted(path for path in Path(work).iterdir() if path.is_file() and path.suffix != ".part")
             if len(found) != 1 or found[0].stat().st_size == 0:
                 names = ", ".join(path.name for path in found) or "nothing"
-                raise ClipError("unknown", self._text(f"no error, but it left {names}", heard))
+                raise ClipError("unknown", self._text(f"no error, but it left {names}", messages))
             if found[0].stat().st_size > self._maximum_bytes:
-                raise ClipError("too_large", f"{found[0].stat().st_size} bytes, at most {self._maximum_bytes} are kept")
+                raise ClipError(
+                    "too_large", f"{found[0].stat().st_size} bytes, at most {self._maximum_bytes} are allowed"
+                )
             os.replace(found[0], target)
         start = clip.start if clip.duration is None else 0.0
-        return Found(target.absolute(), "youtube", start, sha256_file(target))
+        return FetchedFile(target.absolute(), "youtube", start, sha256_file(target))
 
-    def options(self, clip: Clip, work: Path, heard: _Heard) -> dict[str, Any]:
+    def options(self, clip: WantedClip, work: Path, messages: _Messages) -> dict[str, Any]:
         """Parameters of ``yt_dlp.YoutubeDL`` for one clip."""
         settings = self.settings
         options: dict[str, Any] = {
             "quiet": True,
             "noprogress": True,
-            "logger": heard,
+            "logger": messages,
             "noplaylist": True,
             "format": settings.format,
             "merge_output_format": "mp4",
@@ -206,9 +208,9 @@ class YouTube:
                 self._copies[worker] = Path(name)
             return self._copies[worker]
 
-    def _text(self, error: BaseException | str, heard: _Heard) -> str:
+    def _text(self, error: BaseException | str, messages: _Messages) -> str:
         words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        kept = " | ".join([words, *(line for line in heard.lines if line not in words)])
+        kept = " | ".join([words, *(line for line in messages.lines if line not in words)])
         return f"{kept[:MAXIMUM_TEXT]} ({self.version})"
 
 

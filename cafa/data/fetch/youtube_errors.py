@@ -59,7 +59,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [other for other in inner if isinstance(other, BaseException)]
 
 
-def verdict(error: BaseException) -> str:
+def classify(error: BaseException) -> str:
     """Reason of :data:`cafa.common.ledger.REASONS` for an error that yt-dlp raised.
 
     Raises

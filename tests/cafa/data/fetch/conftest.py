@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cafa.data.fetch.interface import Clip
+from cafa.data.fetch.interface import WantedClip
 
 
 class Mirror(ThreadingHTTPServer):
@@ -167,9 +167,9 @@ def time() -> Time:
     return Time()
 
 
-def clip(video_id: str = "abcdefghijk", start: float = 30.0, **fields: Any) -> Clip:
+def clip(video_id: str = "abcdefghijk", start: float = 30.0, **fields: Any) -> WantedClip:
     given = {"clip_id": f"{video_id}_{int(start):06d}", "video_id": video_id, "start": start, "duration": 10.0}
-    return Clip(**(given | {"label": "dog barking", "split": "test"} | fields))
+    return WantedClip(**(given | {"label": "dog barking", "split": "test"} | fields))
 
 
 def manifest_of(*video_ids: str, start: float = 30.0) -> pd.DataFrame:

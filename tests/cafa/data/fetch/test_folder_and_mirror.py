@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from cafa.common.download import new_client
 from cafa.common.errors import ClipError, InputError
 from cafa.data.fetch.folder_and_mirror import Folder, Mirror, read_checksums
-from cafa.data.fetch.interface import Clip, video_id_of, video_url
+from cafa.data.fetch.interface import WantedClip, video_id_of, video_url
 from cafa.data.fetch.settings import FetchSettings, FolderSource, HttpSettings, MirrorSource
 from tests.cafa.data.fetch.conftest import Mirror as Server
 from tests.cafa.data.fetch.conftest import clip, manifest_of
@@ -103,13 +103,13 @@ def test_hostile_video_ids(video_id: str) -> None:
 def test_hostile_clip_ids(clip_id: str) -> None:
     row = manifest_of("abcdefghijk").iloc[0].to_dict()
     with pytest.raises(InputError, match="id must be"):
-        Clip.of(row | {"clip_id": clip_id})
+        WantedClip.of(row | {"clip_id": clip_id})
 
 
 def test_clips_of_a_manifest() -> None:
     row = manifest_of("-bcdefghij_").iloc[0].to_dict()
-    assert Clip.of(row) == clip("-bcdefghij_")
-    assert Clip.of(row | {"uri": "raw/a.mp4", "duration": float("nan")}).video_id is None
+    assert WantedClip.of(row) == clip("-bcdefghij_")
+    assert WantedClip.of(row | {"uri": "raw/a.mp4", "duration": float("nan")}).video_id is None
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,16 @@ import av
 import pytest
 
 from cafa.common.errors import ClipError, InputError
-from cafa.data.fetch.rate_limit import FetchStoppedError, Gate
+from cafa.data.fetch.rate_limit import FetchStoppedError, RateLimiter
 from cafa.data.fetch.settings import Politeness, YouTubeSource
 from cafa.data.fetch.youtube import YouTube, yt_dlp_downloader
 from tests.cafa.data.fetch.conftest import Mirror, StandIn, Time, clip
 
 
 def source(tmp_path: Path, stand_in: StandIn, time: Time, maximum_bytes: int = 1000, **settings: object) -> YouTube:
-    gate = Gate(tmp_path / "p.json", Politeness(interval_seconds=0.0, bot_checks=2), time.clock, time.sleep)
+    limiter = RateLimiter(tmp_path / "p.json", Politeness(interval_seconds=0.0, bot_checks=2), time.clock, time.sleep)
     folder = tmp_path / "50%" / "work"
-    return YouTube(YouTubeSource(**settings), folder, gate, maximum_bytes, (stand_in.open, "yt-dlp 0"))
+    return YouTube(YouTubeSource(**settings), folder, limiter, maximum_bytes, (stand_in.open, "yt-dlp 0"))
 
 
 def test_the_seconds_alone(tmp_path: Path, stand_in: StandIn, time: Time) -> None:
@@ -135,9 +135,9 @@ def test_the_real_yt_dlp_cuts_where_it_is_told(
     yt_dlp = pytest.importorskip("yt_dlp")
     mirror.files["/v.mp4"] = (shared / "clips" / "groundtruth" / "ZYc410CE4Rg_000000.mp4").read_bytes()
     monkeypatch.setattr("cafa.data.fetch.youtube.video_url", lambda video_id: f"{mirror.url}/v.mp4")
-    gate = Gate(tmp_path / "p.json", Politeness(interval_seconds=0.0), time.clock, time.sleep)
+    limiter = RateLimiter(tmp_path / "p.json", Politeness(interval_seconds=0.0), time.clock, time.sleep)
     settings = YouTubeSource(format="b", rate_bytes_per_second=None, sleep_requests_seconds=0.0)
-    youtube = YouTube(settings, tmp_path / "50%", gate, 10**9, (yt_dlp.YoutubeDL, "yt-dlp"))
+    youtube = YouTube(settings, tmp_path / "50%", limiter, 10**9, (yt_dlp.YoutubeDL, "yt-dlp"))
     found = youtube.fetch(clip(start=2.0, duration=1.5), tmp_path / "x.mp4")
     with av.open(str(found.path)) as container:
         times = [frame.time for frame in container.decode(video=0)]
@@ -153,7 +153,9 @@ def test_what_must_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(InputError, match="needs the program ffmpeg"):
         yt_dlp_downloader()
-    youtube = YouTube(YouTubeSource(), tmp_path, Gate(tmp_path / "p.json", Politeness(), time.clock, time.sleep), 10)
+    youtube = YouTube(
+        YouTubeSource(), tmp_path, RateLimiter(tmp_path / "p.json", Politeness(), time.clock, time.sleep), 10
+    )
     with pytest.raises(InputError, match="needs the program ffmpeg"):  # when a clip is sought there, not before
         youtube.fetch(clip(), tmp_path / "clip.mp4")
     monkeypatch.setitem(__import__("sys").modules, "yt_dlp", None)

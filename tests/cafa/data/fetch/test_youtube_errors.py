@@ -6,7 +6,7 @@ import io
 import pytest
 
 from cafa.common.ledger import REASONS
-from cafa.data.fetch.youtube_errors import verdict
+from cafa.data.fetch.youtube_errors import classify
 
 utils = pytest.importorskip("yt_dlp.utils")
 networking = pytest.importorskip("yt_dlp.networking")
@@ -73,26 +73,26 @@ def extractor(text: str, expected: bool = True, cause: Exception | None = None) 
     ],
 )
 def test_sentences(text: str, reason: str) -> None:
-    assert verdict(as_raised(extractor(text))) == reason
-    assert verdict(extractor(text, expected=False)) == reason  # with yt-dlp's request to report a bug
+    assert classify(as_raised(extractor(text))) == reason
+    assert classify(extractor(text, expected=False)) == reason  # with yt-dlp's request to report a bug
 
 
 def test_classes() -> None:
     country = "The uploader has not made this video available in your country"
-    assert verdict(as_raised(utils.GeoRestrictedError(country, countries=["DE"]))) == "geo_blocked"
-    assert verdict(as_raised(utils.GeoRestrictedError("Not for you"))) == "geo_blocked"
+    assert classify(as_raised(utils.GeoRestrictedError(country, countries=["DE"]))) == "geo_blocked"
+    assert classify(as_raised(utils.GeoRestrictedError("Not for you"))) == "geo_blocked"
     unresolved = exceptions.TransportError("Failed to resolve 'www.youtube.com'")
     page = extractor("Unable to download API page", cause=unresolved)
-    assert verdict(as_raised(page)) == "network"
-    assert verdict(exceptions.TransportError("odd")) == "network"
-    assert verdict(exceptions.IncompleteRead(partial=10, expected=20)) == "network"
-    assert verdict(utils.ContentTooShortError(10, 20)) == "network"
-    assert verdict(as_raised(extractor("odd", cause=TimeoutError()))) == "network"
-    assert verdict(utils.UnsupportedError("https://example.org")) == "no_source"
-    assert verdict(utils.UnavailableVideoError("odd")) == "network"  # "Unable to download video"
-    assert verdict(utils.PostProcessingError("Conversion failed!")) == "unknown"
-    assert verdict(utils.DownloadCancelled()) == "unknown"
-    assert verdict(KeyError("videoDetails")) == "unknown"
+    assert classify(as_raised(page)) == "network"
+    assert classify(exceptions.TransportError("odd")) == "network"
+    assert classify(exceptions.IncompleteRead(partial=10, expected=20)) == "network"
+    assert classify(utils.ContentTooShortError(10, 20)) == "network"
+    assert classify(as_raised(extractor("odd", cause=TimeoutError()))) == "network"
+    assert classify(utils.UnsupportedError("https://example.org")) == "no_source"
+    assert classify(utils.UnavailableVideoError("odd")) == "network"  # "Unable to download video"
+    assert classify(utils.PostProcessingError("Conversion failed!")) == "unknown"
+    assert classify(utils.DownloadCancelled()) == "unknown"
+    assert classify(KeyError("videoDetails")) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_classes() -> None:
 )
 def test_http(status: int, reason: str) -> None:
     error = http_error(status)
-    assert verdict(as_raised(extractor("Unable to download", cause=error))) == reason
-    assert verdict(as_raised(error)) == reason
+    assert classify(as_raised(extractor("Unable to download", cause=error))) == reason
+    assert classify(as_raised(error)) == reason
 
 
 def test_a_full_disk_is_nobodys_fault() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(OSError, match="No space left"):
-        verdict(as_raised(full))
-    assert verdict(as_raised(OSError(errno.ECONNRESET, "reset"))) in REASONS
+        classify(as_raised(full))
+    assert classify(as_raised(OSError(errno.ECONNRESET, "reset"))) in REASONS
