@@ -142,10 +142,13 @@ def build_manifest(
 
     required = [*columns, *(name for name in REQUIRED if name not in columns.values() and name not in fills)]
     rows = read_rows(
-        source, required=required, known=[name for name in COLUMNS[:-1] if name not in columns.values()],
-        encoding=encoding, separator=separator,
+        source,
+        required=required,
+        known=[name for name in COLUMNS[:-1] if name not in columns.values()],
+        encoding=encoding,
+        separator=separator,
         hint="rename with --column THEIRS=OURS or fill with --default OURS=VALUE",
-    )  # fmt: skip
+    )
 
     def candidates() -> Iterator[Candidate]:
         for line, raw in rows:

@@ -229,9 +229,12 @@ def read_list(published: PublishedList, path: Path) -> Iterator[ListedClip]:
     form = FORMS[published.format]
     any_row = False
     rows = read_rows(
-        path, None if form.header else form.columns, form.delimiter, required=form.columns if form.header else (),
+        path,
+        None if form.header else form.columns,
+        form.delimiter,
+        required=form.columns if form.header else (),
         hint=f"it is not of the form {published.format!r}",
-    )  # fmt: skip
+    )
     for line, row in rows:
         any_row = True
         place = f"line {line} of {published.title}"

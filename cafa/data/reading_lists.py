@@ -26,18 +26,27 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ","}
 #: Byte order marks, the longer first: UTF-32's begins with that of UTF-16.
 MARKS = (
-    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 LOST = "\N{REPLACEMENT CHARACTER}"
 NAME_ENCODING = "save the list as UTF-8, or name its encoding (--encoding cp1252, `encoding: cp1252`)"
 
 
 def read_rows(
-    source: str | Path, columns: Sequence[str] | None = None, delimiter: str | None = None, *,
-    required: Sequence[str] = (), known: Sequence[str] = (), encoding: str | None = None, separator: str | None = None,
+    source: str | Path,
+    columns: Sequence[str] | None = None,
+    delimiter: str | None = None,
+    *,
+    required: Sequence[str] = (),
+    known: Sequence[str] = (),
+    encoding: str | None = None,
+    separator: str | None = None,
     hint: str = "",
-) -> Iterator[tuple[int, dict[str, str]]]:  # fmt: skip
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv, tsv or parquet table as text without outer spaces, each with its line (1 is the header).
 
     A row that cannot be read has the key ``""``, which holds what is wrong with it. Rows without any text are left out.
@@ -155,8 +164,9 @@ def _found_separator(
         else:
             names = {_plain(field) for field in fields}
             scores[separator] = (
-                sum(_plain(name) in names for name in required), sum(_plain(name) in names for name in known)
-            )  # fmt: skip
+                sum(_plain(name) in names for name in required),
+                sum(_plain(name) in names for name in known),
+            )
     best = [separator for separator, score in scores.items() if score == max(scores.values())]
     if usual in best:
         return usual

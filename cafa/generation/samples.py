@@ -32,12 +32,22 @@ from cafa.media.usable_sound import check_finite, finding_of, over_full_scale
 
 INDEX_SCHEMA = pa.schema(
     [
-        ("clip_id", pa.string()), ("caption_id", pa.string()), ("protocol", pa.string()), ("caption", pa.string()),
-        ("label", pa.string()), ("file", pa.string()), ("seed", pa.int64()), ("seconds", pa.float64()),
-        ("sample_rate", pa.int64()), ("sha256", pa.string()), ("status", pa.string()), ("detail", pa.string()),
-        ("finding", pa.string()), ("over_full_scale", pa.int64()),
+        ("clip_id", pa.string()),
+        ("caption_id", pa.string()),
+        ("protocol", pa.string()),
+        ("caption", pa.string()),
+        ("label", pa.string()),
+        ("file", pa.string()),
+        ("seed", pa.int64()),
+        ("seconds", pa.float64()),
+        ("sample_rate", pa.int64()),
+        ("sha256", pa.string()),
+        ("status", pa.string()),
+        ("detail", pa.string()),
+        ("finding", pa.string()),
+        ("over_full_scale", pa.int64()),
     ]
-)  # fmt: skip
+)
 
 
 def read_rows(prompts: pd.DataFrame) -> list[PromptRow]:
@@ -89,9 +99,14 @@ def _write_sound(path: Path, sound: np.ndarray | ReadSound, sample_rate: int) ->
         write_sound(path, scaled, rate)
     judged = np.atleast_2d(samples)[:, : round(seconds * rate)]
     return {
-        "file": path.name, "seconds": seconds, "sample_rate": rate, "sha256": sha256_file(path), "detail": detail,
-        "finding": finding_of(judged), "over_full_scale": over_full_scale(judged),
-    }  # fmt: skip
+        "file": path.name,
+        "seconds": seconds,
+        "sample_rate": rate,
+        "sha256": sha256_file(path),
+        "detail": detail,
+        "finding": finding_of(judged),
+        "over_full_scale": over_full_scale(judged),
+    }
 
 
 def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence[int], folder: Path) -> list[Any]:
@@ -203,9 +218,17 @@ def make_system_samples(job: SampleJob) -> None:
 
 
 def make_samples(
-    rows: Sequence[PromptRow], source: SoundSource, *, label: str, seed: int, batch_size: int, shard: tuple[int, int],
-    folder: str | Path, index: str | Path, key: Mapping[str, Any],
-) -> None:  # fmt: skip
+    rows: Sequence[PromptRow],
+    source: SoundSource,
+    *,
+    label: str,
+    seed: int,
+    batch_size: int,
+    shard: tuple[int, int],
+    folder: str | Path,
+    index: str | Path,
+    key: Mapping[str, Any],
+) -> None:
     """Make a shard of a system's samples.
 
     Parameters

@@ -56,8 +56,11 @@ def record_of(
     if found is not None:
         state = found.path.stat()
         record["found"] = {
-            "path": str(found.path), "source": found.source, "start": found.start, "sha256": found.sha256
-        }  # fmt: skip
+            "path": str(found.path),
+            "source": found.source,
+            "start": found.start,
+            "sha256": found.sha256,
+        }
         record["detail"] = json.dumps({"bytes": state.st_size, **record["found"]}, sort_keys=True)
         record["state"] = [state.st_size, state.st_mtime_ns]
     if days:

@@ -93,9 +93,15 @@ class Mirror:
             if expected is None:
                 raise ClipError("not_found", f"{self.settings.checksums} does not name {name}")
         digest = download(
-            self._client, url, target, settings=self.settings.http, sha256=expected,
-            maximum_bytes=self._maximum_bytes, media=True, sleep=self._sleep,
-        )  # fmt: skip
+            self._client,
+            url,
+            target,
+            settings=self.settings.http,
+            sha256=expected,
+            maximum_bytes=self._maximum_bytes,
+            media=True,
+            sleep=self._sleep,
+        )
         if target.stat().st_size == 0:
             target.unlink()
             raise ClipError("empty_file", f"{url} has zero bytes")

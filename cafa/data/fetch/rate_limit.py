@@ -106,6 +106,6 @@ class RateLimiter:
         until = datetime.fromtimestamp(state["stopped_until"], UTC).strftime("%Y-%m-%d %H:%M UTC")
         return (
             f"stopped until {until}: {self.settings.bot_checks} bot checks or rate limits in a row, the last: "
-            f"{state['why']!r}. What has been downloaded stays. Wait, ask more slowly (politeness.interval_seconds), or "
-            f"give cookies; then run the same command again. To go on before that time, delete {self.path}"
+            f"{state['why']!r}. What has been downloaded stays. Wait, ask more slowly (politeness.interval_seconds), "
+            f"or give cookies; then run the same command again. To go on before that time, delete {self.path}"
         )

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from cafa.cli import cli
 from cafa.common.errors import ClipError, InputError, WeightsError
 from cafa.common.files import digest_of, read_json, write_json
-from cafa.generation.foley import FoleyPipeline, join_windows, window_starts
+from cafa.generation.foley import FoleyPipeline
+from cafa.generation.overlapping_windows import join_windows, window_starts
 from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.media import FRAME_RATE
 from cafa.media.container import open_media

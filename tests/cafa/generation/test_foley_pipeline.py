@@ -19,18 +19,13 @@ from cafa.generation.systems import Sampling
 from cafa.media.container import open_media
 from cafa.models.folders import CARD
 from tests.cafa.media.test_gif import gif
-from tests.tiny_pretrained import REAL, make_registered, make_trained_adapter
 
 RATE = 44100
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    models = make_registered(tmp_path_factory.mktemp("models"), REAL)
-    make_trained_adapter(models, "adapter", latents=216)
-    make_trained_adapter(models, "adapter_c", kinds=("av_clip", "clip"))
-    make_trained_adapter(models, "adapter_tf", "tangoflux")
-    return models
+def models(registered_models: Path) -> Path:
+    return registered_models
 
 
 def write_video(path: Path, frames: int = 25, **options: str) -> Path:

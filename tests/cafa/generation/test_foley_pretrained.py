@@ -21,18 +21,13 @@ from cafa.media.container import open_media
 from cafa.media.frames import read_frames
 from cafa.media.official_frames import read_official_frames
 from cafa.models.registry import open_features
-from tests.tiny_pretrained import REAL, make_registered, make_trained_adapter
 
 RATE = 44100
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    models = make_registered(tmp_path_factory.mktemp("models"), REAL)
-    make_trained_adapter(models, "adapter", latents=216)
-    make_trained_adapter(models, "adapter_c", kinds=("av_clip", "clip"))
-    make_trained_adapter(models, "adapter_tf", "tangoflux")
-    return models
+def models(registered_models: Path) -> Path:
+    return registered_models
 
 
 def pipeline(models: Path, **changes) -> FoleyPipeline:
