@@ -77,6 +77,10 @@ class SystemKind(BaseModel):
         """Names of the model folders, in the order of `models`."""
         return tuple(str(getattr(self, name)) for name in self.models)
 
+    def folders(self) -> tuple[str, ...]:
+        """Folders of other people's files that must be there before the first job."""
+        return ()
+
     def video_kinds(
         self, adapters: Mapping[str, Mapping[str, Any]], default: Sequence[str] = VIDEO_KINDS
     ) -> tuple[str, ...]:
@@ -250,6 +254,10 @@ class SamplesSystem(SystemKind):
         "{clip_id}__{caption}.mp4",
         description="file name; {clip_id}, {caption} (spaces become underscores) and {caption_id} are replaced",
     )
+
+    def folders(self) -> tuple[str, ...]:
+        """See :meth:`SystemKind.folders`."""
+        return (self.folder,)
 
 
 GenerativeSystem = AdapterSystem | BackboneSystem | JointSystem

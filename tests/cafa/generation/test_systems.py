@@ -48,6 +48,8 @@ def test_models_and_video_features_are_those_of_the_settings() -> None:
     assert parse_system({"kind": "joint"}).video_kinds(ADAPTERS) == ("av_clip",)
     assert parse_system({"kind": "backbone"}).video_kinds(ADAPTERS) == ()
     assert parse_system('{"kind": "reference"}').model_folders() == ()
+    assert parse_system({"kind": "samples", "folder": "theirs"}).folders() == ("theirs",)
+    assert cafa.folders() == ()
 
 
 def test_of_sounds_that_are_read_only_what_is_judged_must_be_there() -> None:
