@@ -86,7 +86,7 @@ def stacked(
         raise InputError("either every request of a batch has a negative prompt, or none has")
     videos = [request.video for request in requests if request.video is not None]
     if needs_video and len(videos) < len(requests):
-        raise InputError("a system that sees needs video features for every item")
+        raise InputError("the system reads video features, and some requests of the batch have none")
     text = _stack([request.text for request in requests], device)
     video = _stack(videos, device) if needs_video else None
     return text, video, _stack(negatives, device) if negatives else None

@@ -7,6 +7,7 @@ because Snakemake reads it anew for every reference; a test keeps the file equal
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +22,11 @@ FILLED_IN = {
 }  # fmt: skip
 #: models beside whose fields the configuration has keys of its own
 EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
+
+
+def of_packages(registry: Mapping[str, type[BaseModel]]) -> list[type[BaseModel]]:
+    """Settings of a registry's entries, without those of plugins: the file is the same for everybody."""
+    return [entry for entry in registry.values() if entry.__module__.startswith(("cafa.", "metrics."))]
 
 
 def models() -> list[type[BaseModel]]:
@@ -50,10 +56,8 @@ def models() -> list[type[BaseModel]]:
     return [
         NormaliseSettings, PromptSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining,
         BackboneTraining, AdapterTraining, JointTraining, JudgeSettings, TableSettings, BootstrapSettings,
-        FigureSettings, ExamplesSettings, systems.AdapterSystem, systems.BackboneSystem, systems.JointSystem,
-        systems.OracleSystem, systems.ReferenceSystem, systems.SamplesSystem,
-        systems.OracleWrongTimesSystem, systems.ReferenceOfAnotherClipSystem,
-        FetchSettings, build.VGGSoundSettings, build.VisualSoundSettings, build.VGGSoundSparseSettings,
+        FigureSettings, ExamplesSettings, *of_packages(systems.SYSTEM_KINDS), FetchSettings,
+        *of_packages(build.DATASET_KINDS),
         IngestSettings, EncodeSettings, PretrainedSettings, JudgingSettings, pretrained.StableAudioOpenModel,
         pretrained.TangoFluxModel, pretrained.CafaAdapterModel, pretrained.SynchformerModel, pretrained.ClipModel,
     ]  # fmt: skip

@@ -231,7 +231,7 @@ class _Job:
         if before is not None and still_there(before):
             return before
         if before is not None and before["status"] == OK:
-            self.cache.drop(before["found"]["path"])
+            self.cache.remove(before["found"]["path"])
         remembered = before is not None and holds(before, self.identity)
         found, answers = self._ask(WantedClip.of(row), asked, remembered)
         if found is not None:
@@ -258,7 +258,7 @@ class _Job:
                     continue
             try:
                 found = source.fetch(clip, self.work / f"{clip.clip_id}.mp4")
-                return (found if source.local else self.cache.keep(clip, asked, found)), answers
+                return (found if source.local else self.cache.add(clip, asked, found)), answers
             except ClipError as error:
                 answers.append((error.reason, f"{_title(source)}: {error.reason}: {error.detail}"))
         return None, answers
