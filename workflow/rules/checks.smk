@@ -15,11 +15,12 @@ def check_names():
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
     check_reuse()
+    check_systems()
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
         if backbone_of(entry) not in BACKBONES:
             raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
     for name, entry in SYSTEMS.items():
-        adapter = ADAPTERS.get(entry.get("adapter", "adapter")) if entry["kind"] == "adapter" else None
+        adapter = ADAPTERS.get(system_of(name).adapter) if "adapter" in system_of(name).models else None
         if adapter and backbone_of(adapter) != backbone_of(entry):
             raise WorkflowError(
                 f"system {name}: its adapter is trained on the backbone {backbone_of(adapter)}, "
@@ -27,6 +28,15 @@ def check_names():
             )
     for table, entry in config["tables"].items():
         check_table(table, entry)
+
+
+def check_systems():
+    """Refuse a system of no known kind, or with settings that its kind does not have."""
+    for name, entry in SYSTEMS.items():
+        try:
+            parse_system(entry)
+        except (InputError, ValueError) as error:
+            raise WorkflowError(f"system {name}: {error}") from error
 
 
 def check_table(table, entry):
@@ -44,8 +54,7 @@ def check_table(table, entry):
                 f"table {table}: `compare` names {strange}, which are no rows of it; its rows are {entry['systems']}"
             )
     for name in entry["systems"]:
-        kind = SYSTEMS[name]["kind"]
-        if kind in ("oracle", "shuffled") and DATASETS[dataset]["kind"] != "world":
+        if "event_times" in system_of(name).needs and DATASETS[dataset]["kind"] != "world":
             raise WorkflowError(
                 f"table {table}: {name} needs the event times that only rendered clips have, "
                 f"and {dataset} is of kind {DATASETS[dataset]['kind']}"

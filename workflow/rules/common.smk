@@ -10,7 +10,9 @@ from snakemake.utils import min_version, update_config, validate
 
 from cafa.models.registry import BACKBONES as BACKBONE_KINDS
 from cafa.common.plugins import use_plugins
-from cafa.common.stages import stage_of_samples, stage_version
+from cafa.common.errors import InputError
+from cafa.common.stages import stage_version
+from cafa.generation.systems import parse_system
 
 min_version("9.27.1")
 
@@ -43,7 +45,7 @@ BACKBONES = (
     if PRETRAINED
     else ["backbone"]
 )
-#: kinds of video features that models see unless they say otherwise
+#: kinds of video features that models read unless they say otherwise
 VIDEO_KINDS = ["av_clip"]
 #: GPUs of a job whose command takes --device; a profile says how many there are
 GPUS = 0 if config["device"] == "cpu" else 1
@@ -73,6 +75,11 @@ pathvars:
 def reused_by(dataset):
     """Data sets whose clips and features are taken where they are the same."""
     return DATASETS[dataset].get("reuse", [])
+
+
+def system_of(name):
+    """Settings of a system, of whichever kind: they say what its samples need."""
+    return parse_system(SYSTEMS[name])
 
 
 def backbone_of(entry):

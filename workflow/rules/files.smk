@@ -34,11 +34,8 @@ def prompts_if_any(wildcards):
 
 
 def video_kinds(system):
-    """Kinds of video features that a system sees."""
-    entry = SYSTEMS[system]
-    if entry["kind"] == "adapter":
-        return ADAPTERS.get(entry.get("adapter", "adapter"), {}).get("video", VIDEO_KINDS)
-    return VIDEO_KINDS if entry["kind"] == "joint" else []
+    """Kinds of video features that a system reads."""
+    return system_of(system).video_kinds(ADAPTERS, VIDEO_KINDS)
 
 
 def text_files(dataset, backbone="backbone"):

@@ -42,13 +42,6 @@ rule write_prompts:
         " {params.words} --seed {params.seed} --output {output.prompts:q} --excluded {output.excluded:q} 2>&1 | tee {log:q}"
 
 
-#: kind of system -> settings that name its model folders (a folder is called as the setting unless it says otherwise)
-MODELS_OF_KIND = {"adapter": ("backbone", "adapter"), "backbone": ("backbone",), "joint": ("joint",)}
-
-
-GENERATES = ("adapter", "backbone", "joint")
-
-
 def text_shards_of_clips(wildcards):
     """How many shards the captions of the data set lie in."""
     return text_shard_count(wildcards.dataset)
@@ -61,14 +54,13 @@ def clip_shard_count(wildcards):
 
 def sample_seconds(wildcards):
     """Window of sounds that are rendered; of those that are read at full size only what is judged must be there."""
-    if PRETRAINED and SYSTEMS[wildcards.system]["kind"] in ("reference", "shuffled_reference", "samples"):
-        return config["embed"]["pretrained"].get("seconds", 8.0)
-    return config["window"]["seconds"]
+    judged = config["embed"]["pretrained"].get("seconds", 8.0) if PRETRAINED else None
+    return system_of(wildcards.system).window(config["window"]["seconds"], judged)
 
 
 def sample_gpus(wildcards):
     """GPUs of a job of samples: none where files are copied or rendered."""
-    return GPUS if SYSTEMS[wildcards.system]["kind"] in GENERATES else 0
+    return GPUS if system_of(wildcards.system).generates else 0
 
 
 def sample_device(wildcards):
@@ -78,7 +70,7 @@ def sample_device(wildcards):
 
 def samples_version(wildcards):
     """Version of the stage that makes a system's samples."""
-    return stage_version(stage_of_samples(SYSTEMS[wildcards.system]["kind"]))
+    return stage_version(system_of(wildcards.system).stage)
 
 
 def sample_shard_argument(wildcards):
@@ -88,8 +80,7 @@ def sample_shard_argument(wildcards):
 
 def models_of_system(name):
     """Cards of the models that a system's samples are made with."""
-    entry = SYSTEMS[name]
-    models = [entry.get(setting, setting) for setting in MODELS_OF_KIND.get(entry["kind"], ())]
+    models = list(system_of(name).model_folders())
     # At full size the backbone brings its own autoencoder.
     if models and not PRETRAINED:
         models.append("autoencoder")
@@ -103,18 +94,18 @@ def system_text(wildcards):
 
 def sample_inputs(wildcards):
     """Files that the samples of a system are made from: what its kind needs, and no more."""
-    kind = SYSTEMS[wildcards.system]["kind"]
+    system = system_of(wildcards.system)
     files = {
         "prompts": results_path("prompts/{dataset}.parquet")(wildcards),
         "models": models_of_system(wildcards.system),
     }
-    if kind in GENERATES:
+    if system.generates:
         files["text"] = text_files(wildcards.dataset, backbone_of(SYSTEMS[wildcards.system]))
     if kinds := video_kinds(wildcards.system):
-        files["video"] = [file for seen in kinds for file in feature_files(wildcards.dataset, seen)]
-    if kind in ("reference", "shuffled_reference"):
+        files["video"] = [file for kind in kinds for file in feature_files(wildcards.dataset, kind)]
+    if "clips" in system.needs:
         files["clips"] = all_shards("clips/{dataset}/{shard}.ledger.parquet", wildcards.dataset)(wildcards)
-    if kind in ("oracle", "shuffled"):
+    if "event_times" in system.needs:
         files["truth"] = results_path("world/{dataset}.truth.parquet")(wildcards)
     return files
 

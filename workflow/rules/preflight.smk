@@ -129,9 +129,8 @@ def needed_places(by_rule):
     """Folders of sounds of other systems, and lists that nothing fetches."""
     found = {}
     for job in by_rule.get("make_samples", []):
-        entry = SYSTEMS[job.wildcards["system"]]
-        if entry["kind"] == "samples":
-            found[entry["folder"]] = f"system {job.wildcards['system']}"
+        name = job.wildcards["system"]
+        found |= {folder: f"system {name}" for folder in system_of(name).folders()}
     for job in by_rule.get("build_published", []):
         name = job.wildcards["dataset"]
         found |= {list_file(part): f"list of {name}" for part in lists_of(DATASETS[name]["build"]) if "url" not in part}
