@@ -42,7 +42,7 @@ def _made_by(command: str, function: str, **more: Mapping[str, str] | bool) -> S
 _ENCODE = "cafa.features.pretrained:encode_pretrained"
 _CAPTIONS = "cafa.features.captions:encode_captions"
 _FROM_FILES = "cafa.training.from_files"
-_SAMPLES = "cafa.cli.samples:make"
+_SAMPLES = "cafa.generation.samples:make_system_samples"
 _EMBED = {
     "embed truth": "metrics.embedding.from_files:embed_clips",
     "embed text": "metrics.embedding.from_files:embed_captions",
@@ -72,7 +72,7 @@ STAGES: dict[str, Stage] = {
     "plan_world": _made_by("world plan", "cafa.world.dataset:plan_dataset"),
     "render_world": _made_by("world render", "cafa.world.dataset:render_dataset"),
     "manifest": _made_by("manifest", "cafa.data.manifest_file:make_manifest"),
-    "dataset": _made_by("dataset build", "cafa.cli.dataset:build"),
+    "dataset": _made_by("dataset build", "cafa.data.published_datasets:make_dataset"),
     "ingest": _made_by("ingest", "cafa.data.ingest_clips:ingest_clips"),
     "features_media": _made_by("features media", "cafa.features.media:encode_media"),
     "features_latents": _made_by("features latents", "cafa.features.latents:encode_latents"),
@@ -145,10 +145,15 @@ class Aside:
 _READS = "it prints what it finds, and writes nothing that another stage reads"
 NO_RESULTS = {
     "check": Aside("cafa.preflight.check:check_machine", "it looks at the machine before a run, every time anew"),
-    "dataset list": Aside("cafa.cli.dataset:fetch_list", "the bytes are the publisher's; their SHA-256 is compared"),
+    "dataset list": Aside(
+        "cafa.data.published_lists:fetch_list", "the bytes are the publisher's; their SHA-256 is compared"
+    ),
     "fetch": Aside("cafa.data.fetch.fetch_clips:fetch_clips", "the bytes are the publishers'; `ingest` compares them"),
     "features verify": Aside("cafa.features.verify_files:check_features", _READS),
-    "generate": Aside("cafa.cli.generate:command", "a person asks for every file; its name and its note say of what"),
+    "generate": Aside(
+        "cafa.generation.generate_files:generate_files",
+        "a person asks for every file; its name and its note say of what",
+    ),
     "ledger show": Aside("cafa.common.ledger_text:ledgers_as_text", _READS),
     "ledger retry": Aside("cafa.data.fetch.retry:retry_clips", "it marks clips that the next fetch asks for again"),
     "models convert": Aside("cafa.models.convert_file:convert_checkpoint", "registration compares the files' SHA-256"),
@@ -181,10 +186,3 @@ def function_of(command: str) -> str:
     if command in NO_RESULTS:
         return NO_RESULTS[command].function
     return next(stage.functions[command] for stage in STAGES.values() if command in stage.functions)
-
-
-def stage_of_samples(kind: str) -> str:
-    """Stage that makes the samples of systems of a kind: with models, from event times, or from files as they are."""
-    if kind in ("oracle", "shuffled"):
-        return "samples_of_events"
-    return "samples_of_files" if kind in ("reference", "shuffled_reference", "samples") else "samples"

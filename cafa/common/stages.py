@@ -40,7 +40,7 @@ from cafa.common.normalised_code import (
 )
 from cafa.common.plugins import plugins_digest
 from cafa.common.provenance import COMPUTING, PACKAGES, minor_version, project_root
-from cafa.common.stage_table import STAGES, Stage, stage_of_samples
+from cafa.common.stage_table import STAGES, Stage
 
 __all__ = [
     "STAGES",
@@ -51,7 +51,6 @@ __all__ = [
     "data_files",
     "packages_behind",
     "record",
-    "stage_of_samples",
     "stage_version",
 ]
 

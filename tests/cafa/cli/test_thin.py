@@ -17,11 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PARTS = (ast.Name, ast.Constant, ast.Tuple, ast.Starred, ast.keyword, ast.expr_context)
 #: commands whose stage function is still their callback
 OWN_WORK = {
-    "samples make",
-    "dataset build",
-    "dataset list",
     "evaluate",
-    "generate",
     "parity generator",
     "parity evaluators",
     "parity witnesses",
