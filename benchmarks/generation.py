@@ -36,14 +36,19 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from benchmarks.training import peak_of
 from cafa.common.files import write_json
-from cafa.generation.windows import OFFICIAL, OURS, WindowSetting, generate_windows
+from cafa.generation.windows import OURS, generate_windows
 from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.interface import WindowSetting
 from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.backbone import StableAudioOpen, load_published_adapter, write_published
+from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.stable_audio.checkpoint_names import PublishedWeights
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+from cafa.models.stable_audio.published_adapter import load_published_adapter
+from cafa.models.stable_audio.published_files import write_published
 
 SECONDS = 10.0
+PUBLISHED = StableAudioOpen.published_window
+assert PUBLISHED is not None
 LATENTS, FEATURES = 1024, 216
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "reduced": (
@@ -146,10 +151,10 @@ def main(
 
         def reloading() -> None:
             for number in numbers:
-                Loaded(folder, settings, device, half).generate([number], OFFICIAL, steps)
+                Loaded(folder, settings, device, half).generate([number], PUBLISHED, steps)
 
         kept = Loaded(folder, settings, device, half)
-        kept.generate([0], OFFICIAL, 2)  # warm up
+        kept.generate([0], PUBLISHED, 2)  # warm up
         needed = {latents: kept.flops(latents, steps) for latents in (LATENTS, FEATURES)}
 
         def with_models_kept(setting: WindowSetting, together: int) -> Callable[[], None]:
@@ -161,7 +166,7 @@ def main(
 
         ways: dict[str, tuple[Callable[[], None], int]] = {
             "published: models loaded per clip, 1024 latents": (reloading, LATENTS),
-            "models loaded once": (with_models_kept(OFFICIAL, 1), LATENTS),
+            "models loaded once": (with_models_kept(PUBLISHED, 1), LATENTS),
             "+ null cross-attention skipped": (with_models_kept(whole, 1), LATENTS),
             "+ no more decoded than is kept": (with_models_kept(ours, 1), LATENTS),
             f"+ batches of {batch}": (with_models_kept(ours, batch), LATENTS),

@@ -25,12 +25,12 @@ from cafa.common.files import digest_of
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 from cafa.models.folders import save_model
-from cafa.models.loading import ADAPTER, adapter_for
+from cafa.models.loading import ADAPTER
 from cafa.models.registry import open_backbone, parse_pretrained, read_card, register
 from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.backbone import write_published
 from cafa.models.stable_audio.checkpoint_names import PublishedWeights
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+from cafa.models.stable_audio.published_files import write_published
 from cafa.models.tangoflux.denoiser import TangoFluxDenoiser, TangoFluxSettings
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "dog", "barks", "loud", "music")
@@ -235,7 +235,7 @@ def make_trained_adapter(
     """The folder of an adapter as training leaves it, with random weights, for a registered backbone."""
     card = read_card(models / backbone)
     settings = AdapterSettings(feature_dim=8, clip_dim=8 if "clip" in kinds else 0, hint_dim=12, latents=latents)
-    adapter = adapter_for(open_backbone(models / backbone).denoiser, settings)
+    adapter = open_backbone(models / backbone).denoiser.new_adapter(settings)
     for parameter in adapter.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     encoders = {"text": card["encoders"]["text"], "latents": card["encoders"]["latents"]}

@@ -1,7 +1,7 @@
 """Classifier-free guidance, and its asymmetric form.
 
-v = v_uncond + w (v_cond - v_uncond). In the asymmetric form (CAFA, eq. 5) the adapter is at full strength in the
-conditional half and scaled by gamma in the unconditional half; the difference then also carries (1 - gamma) of what
+v = v_uncond + w (v_cond - v_uncond). In the asymmetric form (CAFA, eq. 5) the adapter is at full strength for the
+conditional items and scaled by gamma for the unconditional ones; the difference then also carries (1 - gamma) of what
 the video adds, so gamma < 1 strengthens the video and gamma = 1 is plain guidance.
 """
 
@@ -12,13 +12,7 @@ import torch
 from torch import Tensor
 
 from cafa.diffusion.schedules import Velocity
-from cafa.models.interface import Denoiser, Told, VideoAdapter
-from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.denoiser import (
-    Conditioning,
-    StableAudioBackbone,
-)
-from cafa.models.stable_audio.joint import JointModel
+from cafa.models.interface import Conditioning, Denoiser, VideoAdapter
 
 
 def adapted_velocity(
@@ -26,7 +20,7 @@ def adapted_velocity(
     adapter: VideoAdapter,
     latents: Tensor,
     time: Tensor,
-    conditioning: Told,
+    conditioning: Conditioning,
     features: Tensor,
     scale: Tensor | None = None,
 ) -> Tensor:
@@ -35,41 +29,46 @@ def adapted_velocity(
     return backbone.run_blocks(stream, adapter.controls(stream, features, scale))
 
 
-Halves = Callable[[Tensor, Tensor, Any], Tensor]
+#: velocity (2B, C, T) of x (2B, C, T), times (2B,) and the conditioning of [conditional ; unconditional] items
+GuidedBatch = Callable[[Tensor, Tensor, Any], Tensor]
+#: velocity of x, times, conditioning, video features, and whether each item has its video
+JointNetwork = Callable[[Tensor, Tensor, Any, Tensor, Tensor], Tensor]
 
 
-def guide(halves: Halves, conditioning: Told, null: Told | None, guidance_scale: float) -> Velocity:
+def guide(
+    guided_batch: GuidedBatch, conditioning: Conditioning, null: Conditioning | None, guidance_scale: float
+) -> Velocity:
     """Guided velocity from one pass over [conditional ; unconditional].
 
     Parameters
     ----------
-    halves : callable (x (2B, C, T), t (2B,), conditioning (2B)) -> velocity (2B, C, T)
-    conditioning : Told
+    guided_batch : callable (x (2B, C, T), t (2B,), conditioning (2B)) -> velocity (2B, C, T)
+    conditioning : Conditioning
         Of B items.
-    null : Told, optional
-        Of B items: a negative prompt. Without it the unconditional half has the backbone's null text; in Stable
+    null : Conditioning, optional
+        Of B items: a negative prompt. Without it the unconditional items have the backbone's null text; in Stable
         Audio its cross-attention is exactly zero and skipped.
     guidance_scale : float
-        w; 1 = no guidance, and then `halves` sees the conditional half alone.
+        w; 1 = no guidance, and then `guided_batch` is called with the conditional items alone.
     """
     if guidance_scale == 1:
-        return lambda x, time: halves(x, time, conditioning)
+        return lambda x, time: guided_batch(x, time, conditioning)
     both = conditioning.joined(null)
 
     def velocity(x: Tensor, time: Tensor) -> Tensor:
-        conditional, unconditional = halves(torch.cat([x, x]), torch.cat([time, time]), both).chunk(2)
+        conditional, unconditional = guided_batch(torch.cat([x, x]), torch.cat([time, time]), both).chunk(2)
         return unconditional + (conditional - unconditional) * guidance_scale
 
     return velocity
 
 
 def repeat_to(value: Tensor, items: int) -> Tensor:
-    """Repeat a batch for each half of a guided pass."""
+    """Repeat a batch for the conditional and the unconditional items of a guided batch."""
     return value if value.shape[0] == items else torch.cat([value] * (items // value.shape[0]))
 
 
 def text_velocity(
-    backbone: Denoiser, conditioning: Told, guidance_scale: float, negative: Told | None = None
+    backbone: Denoiser, conditioning: Conditioning, guidance_scale: float, negative: Conditioning | None = None
 ) -> Velocity:
     """Guided velocity of the backbone alone; `negative` holds a negative prompt."""
     return guide(backbone, conditioning, negative, guidance_scale)
@@ -78,47 +77,47 @@ def text_velocity(
 def adapter_velocity(
     backbone: Denoiser,
     adapter: VideoAdapter,
-    conditioning: Told,
+    conditioning: Conditioning,
     features: Tensor,
     guidance_scale: float,
     asymmetric_scale: float,
-    negative: Told | None = None,
+    negative: Conditioning | None = None,
 ) -> Velocity:
     """Guided velocity of backbone and adapter.
 
-    The halves are always ordered [conditional ; unconditional] here. TangoFlux's own code has them the other way
-    round, which makes no difference to an item, as long as gamma goes to the unconditional half.
+    The guided batch is always ordered [conditional ; unconditional] here. TangoFlux's own code has it the other way
+    round, which makes no difference to an item, as long as gamma goes to the unconditional items.
 
     Parameters
     ----------
     backbone, adapter
-    conditioning : Told
+    conditioning : Conditioning
         Of B items.
-    features : Tensor, (B, F, input_dim)
-        Serve both halves.
+    features : Tensor, (B, F, width of the features)
+        Serve conditional and unconditional items alike.
     guidance_scale : float
-        w. With 1 there is no unconditional half, and the adapter is at full strength for every item (the published
-        inference code scales half of the user's batch in that case: :func:`published_velocity`).
+        w. With 1 there are no unconditional items, and the adapter is at full strength for every item (the published
+        inference code scales the adapter for a part of the user's batch in that case: :func:`published_velocity`).
     asymmetric_scale : float
-        gamma, strength of the adapter in the unconditional half; with 0 the adapter is not run there.
-    negative : Told, optional
+        gamma, scale of the adapter for the unconditional items; with 0 the adapter is not run for them.
+    negative : Conditioning, optional
         Negative prompt of B items.
     """
     count = features.shape[0]
 
-    def halves(x: Tensor, time: Tensor, both: Told) -> Tensor:
+    def guided_batch(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
         if asymmetric_scale == 0:
             return adapted_velocity(backbone, adapter, x, time, both, features)
         scale = torch.ones(x.shape[0], device=x.device)
         scale[count:] = asymmetric_scale
         return adapted_velocity(backbone, adapter, x, time, both, repeat_to(features, x.shape[0]), scale)
 
-    return guide(halves, conditioning, negative, guidance_scale)
+    return guide(guided_batch, conditioning, negative, guidance_scale)
 
 
 def published_velocity(
-    backbone: StableAudioBackbone,
-    adapter: Adapter,
+    backbone: Denoiser,
+    adapter: VideoAdapter,
     conditioning: Conditioning,
     features: Tensor,
     guidance_scale: float,
@@ -141,7 +140,7 @@ def published_velocity(
 
 
 def joint_velocity(
-    model: JointModel,
+    model: JointNetwork,
     conditioning: Conditioning,
     features: Tensor,
     guidance_scale: float,
@@ -150,9 +149,9 @@ def joint_velocity(
     """Guided velocity of a joint model: (text, video) against (null or negative text, null video)."""
     count = features.shape[0]
 
-    def halves(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
+    def guided_batch(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
         video = torch.zeros(x.shape[0], device=x.device)
         video[:count] = 1
         return model(x, time, both, repeat_to(features, x.shape[0]), video)
 
-    return guide(halves, conditioning, negative, guidance_scale)
+    return guide(guided_batch, conditioning, negative, guidance_scale)

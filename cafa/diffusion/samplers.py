@@ -1,14 +1,60 @@
-"""Samplers as plain functions: one algorithm each; schedule and noise are passed in."""
+"""Samplers by name: functions from unit noise to latents.
+
+A sampler is a function ``(model, noise, settings, draw) -> latents``:
+
+* ``model`` (:class:`FlowModel`): what the network says at a point, in two forms: ``model.derivative(x, t)`` along the
+  path, t from 1 (noise) to 0, and ``model.denoised(x, s)`` at a noise level s (Karras et al. 2022);
+* ``noise`` (B, C, T): unit noise to start from;
+* ``settings`` (:class:`~cafa.models.interface.SamplingDefaults`): ``steps``, ``sigma_min``, ``sigma_max``, ``eta``;
+* ``draw() -> Tensor (B, C, T)``: further unit noise. Each item's noise comes from its own seed;
+* the result (B, C, T) are latents at time 0. An item must not depend on the others of its batch.
+
+``docs/extending/sampler.md`` shows how to add one.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from cafa.diffusion.schedules import Denoised, Velocity, denoiser_of_velocity, polyexponential_sigmas
+from cafa.common.registry import Registry
+from cafa.diffusion.schedules import Denoised, FlowPath, Velocity, flow_times, polyexponential_sigmas
+from cafa.models.interface import SamplingDefaults
 
 Noise = Callable[[int], Tensor]
+Draw = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class FlowModel:
+    """A model of the velocity and the path that it was trained on, as samplers ask it.
+
+    Parameters
+    ----------
+    velocity : callable (x (B, C, T), t (B,)) -> v (B, C, T)
+        Guided; x is a point of the path.
+    path : FlowPath
+    """
+
+    velocity: Velocity
+    path: FlowPath
+
+    def derivative(self, x: Tensor, time: Tensor) -> Tensor:
+        """dx/dt at points x (B, C, T) of the path, at times (B,) in [0, 1]."""
+        found = self.velocity(x, time)
+        return found if self.path.speed == 1 else found * self.path.speed
+
+    @property
+    def denoised(self) -> Denoised:
+        """Estimate of the signal from x = signal + s * unit noise (B, C, T) and s, a scalar tensor."""
+        return self.path.denoised(self.velocity)
+
+
+Sampler = Callable[[FlowModel, Tensor, SamplingDefaults, Draw], Tensor]
+#: samplers by name
+SAMPLERS: Registry[Sampler] = Registry("sampler")
 
 
 def per_item_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device) -> Callable[[], Tensor]:
@@ -80,38 +126,34 @@ def sample_dpmpp_3m_sde(model: Denoised, x: Tensor, sigmas: Tensor, noise: Noise
     return x
 
 
-def sample_euler(velocity: Velocity, x: Tensor, times: Tensor) -> Tensor:
-    """Euler steps along a rectified flow (Liu et al. 2022, arXiv 2209.03003), as TangoFlux is sampled.
+def sample_euler(derivative: Velocity, x: Tensor, times: Tensor) -> Tensor:
+    """Euler steps along a flow from noise to signal (Liu et al. 2022, arXiv 2209.03003).
 
     Parameters
     ----------
-    velocity : callable (x, t) -> v
-        v estimates noise - signal, for x = (1 - t) signal + t noise.
+    derivative : callable (x, t) -> dx/dt
+        Of a rectified flow x = (1 - t) signal + t noise, an estimate of noise - signal.
     x : Tensor, (B, ...)
         Unit noise.
     times : Tensor, (steps + 1,)
         Decreasing from 1 to 0 (:func:`cafa.diffusion.schedules.flow_times`).
     """
     for time, following in pairwise(times):
-        x = x + (following - time) * velocity(x, time.expand(x.shape[0]))
+        x = x + (following - time) * derivative(x, time.expand(x.shape[0]))
     return x
 
 
-def sample_stable_audio(
-    velocity: Velocity, draw: Callable[[], Tensor], *, steps: int, sigma_min: float, sigma_max: float, eta: float
-) -> Tensor:
-    """Sample a model of the velocity as Stable Audio is sampled: dpmpp-3m-sde over log-linear noise levels.
+@SAMPLERS.register("dpmpp_3m_sde")
+def dpmpp_3m_sde(model: FlowModel, noise: Tensor, settings: SamplingDefaults, draw: Draw) -> Tensor:
+    """DPM-Solver++(3M) SDE over log-linear noise levels, as Stable Audio is sampled.
 
-    Parameters
-    ----------
-    velocity : callable (x, t) -> v
-    draw : callable () -> Tensor
-        Unit noise of the batch's shape: first the start, then what is injected (:func:`per_item_noise`).
-    steps, sigma_min, sigma_max
-        See :func:`cafa.diffusion.schedules.polyexponential_sigmas`.
-    eta : float
-        See :func:`sample_dpmpp_3m_sde`.
+    See :func:`sample_dpmpp_3m_sde` and :func:`cafa.diffusion.schedules.polyexponential_sigmas`.
     """
-    noise = draw()
-    sigmas = polyexponential_sigmas(steps, sigma_min, sigma_max).to(noise.device)
-    return sample_dpmpp_3m_sde(denoiser_of_velocity(velocity), noise * sigmas[0], sigmas, lambda step: draw(), eta)
+    sigmas = polyexponential_sigmas(settings.steps, settings.sigma_min, settings.sigma_max).to(noise.device)
+    return sample_dpmpp_3m_sde(model.denoised, noise * sigmas[0], sigmas, lambda step: draw(), settings.eta)
+
+
+@SAMPLERS.register("euler")
+def euler(model: FlowModel, noise: Tensor, settings: SamplingDefaults, draw: Draw) -> Tensor:
+    """Euler steps from time 1 to 0, as TangoFlux is sampled; see :func:`sample_euler`."""
+    return sample_euler(model.derivative, noise, flow_times(settings.steps).to(noise.device))

@@ -1,7 +1,7 @@
 """Latents of normalised clips: the frozen autoencoder of a pretrained backbone."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,31 +11,19 @@ from cafa.common.stages import stage_version
 from cafa.features.encode import EncodeSettings, Encoding
 from cafa.features.store import FeatureFormat
 from cafa.media.clip_reading import Clip, SoundReader
+from cafa.models.interface import AudioAutoencoder
 
 KIND = "latents"
 
 
-class AudioEncoder(Protocol):
-    """A frozen autoencoder: :class:`cafa.models.encoders.oobleck.OobleckAudio`."""
-
-    sample_rate: int
-    samples_per_latent: int
-    latent_channels: int
-    channels: int
-
-    def encode(self, waveform: torch.Tensor, seeds: list[int]) -> torch.Tensor:
-        """Latents (B, C, T) of sound (B, channels, N), drawn from the posterior."""
-        ...
-
-
 def latents_encoding(
-    audio: AudioEncoder, identity: dict[str, Any], clips: str | Path, settings: EncodeSettings
+    audio: AudioAutoencoder, identity: dict[str, Any], clips: str | Path, settings: EncodeSettings
 ) -> Encoding:
     """Latents, float16 (T, C), one draw from the posterior per clip, used in every epoch.
 
     Parameters
     ----------
-    audio : AudioEncoder
+    audio : AudioAutoencoder
     identity : dict
         What the features are stamped with.
     clips : path

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from cafa.common.errors import InputError
 from cafa.features.encode import EncodeSettings, Encoding
+from cafa.models.video_encoders import video_kinds
 
-#: Kinds that are made from normalised clips by registered models
-Kind = Literal["latents", "av_clip", "clip"]
-KINDS: tuple[str, ...] = get_args(Kind)
+
+def feature_kinds() -> list[str]:
+    """Kinds of features that registered models make of normalised clips."""
+    return ["latents", *video_kinds()]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ def names_of_kinds(
     InputError
         If something is unknown, asked for twice, or has no model or output.
     """
-    if strange := [kind for kind in kinds if kind not in KINDS]:
-        raise InputError(f"kind must be one of {', '.join(KINDS)}, got {strange[0]!r}")
+    known = feature_kinds()
+    if strange := [kind for kind in kinds if kind not in known]:
+        raise InputError(f"kind must be one of {', '.join(known)}, got {strange[0]!r}")
     for what, given in (("model", models), ("output", kinds if outputs is None else outputs)):
         if len(given) != len(kinds):
             raise InputError(f"give one {what} for each kind, in their order: got {len(given)} for {', '.join(kinds)}")
@@ -68,7 +71,8 @@ def pretrained_job(
 
     Parameters
     ----------
-    kinds : sequence of {"latents", "av_clip", "clip"}
+    kinds : sequence of str
+        Of :func:`feature_kinds`.
     models : sequence of path
         For each kind the folder of its model's card: a backbone for latents, else an encoder of video.
     clips : path
@@ -82,7 +86,7 @@ def pretrained_job(
         If a model makes another kind, a kind is asked for twice, or models are missing.
     """
     from cafa.features.from_video import video_encoding
-    from cafa.models.registry import open_audio, open_features
+    from cafa.models.registry import open_audio, open_video_encoder
 
     names = names_of_kinds(kinds, models)
     identities = [_identity(kind, model) for kind, model in zip(kinds, models, strict=True)]
@@ -92,7 +96,7 @@ def pretrained_job(
         if kind == "latents":
             _add(_Sound(str(model), open_audio(model, device), {name: identity}), sounds, job.notes)
         else:
-            job.encodings.append(video_encoding(open_features(model, device), clips, settings))
+            job.encodings.append(video_encoding(open_video_encoder(model, device), clips, settings))
     for sound in sounds:
         job.encodings.append(_latents(sound, clips, settings))
         job.alike.update({name: list(sound.identities.values()) for name in sound.identities})

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import Any
 
 from cafa.common.folder_lock import only_writer_of
 from cafa.common.progress import progress
@@ -12,16 +10,9 @@ from cafa.common.stages import stage_version
 from cafa.features.partial_output import Outcome, Unfinished
 from cafa.features.store import FeatureFormat
 from cafa.features.text import captions_of_shard
+from cafa.models.interface import TextEncoder
 
 KIND = "text"
-
-
-class TextEncoder(Protocol):
-    """A frozen text encoder: :class:`cafa.models.encoders.t5.T5Text`."""
-
-    def encode(self, captions: list[str]) -> torch.Tensor:
-        """States (B, length, dim), zero at padded positions."""
-        ...
 
 
 def write_text_states(

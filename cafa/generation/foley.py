@@ -16,13 +16,10 @@ from cafa.common.shards import batches_of_shard
 from cafa.common.writing_errors import explained
 from cafa.generation.foley_encoders import (
     Encoders,
-    MiniatureEncoders,
-    PretrainedEncoders,
     frames_of_windows,
     require_models,
 )
 from cafa.generation.interface import Request
-from cafa.generation.miniature import Generator
 from cafa.generation.model_choice import backbone_of, choose_models
 from cafa.generation.opening import open_generator
 from cafa.generation.overlapping_windows import join_windows, window_starts
@@ -144,11 +141,7 @@ class FoleyPipeline:
         require_models(models, [system.backbone, system.adapter, "av_clip"])
         self.generator = open_generator(system, models, device)
         self._official = system.sampling.preset == "official"
-        self.encoders: Encoders
-        if isinstance(self.generator, Generator):
-            self.encoders = MiniatureEncoders(models, self.generator)
-        else:
-            self.encoders = PretrainedEncoders(models, self.generator, device)
+        self.encoders = Encoders(models, self.generator, device)
         if self._official and self.encoders.sizes != (SIZE,):
             raise InputError("the official preset is that of an adapter of AV-CLIP alone, as the published one is")
         self.window = round(self.generator.seconds * FRAME_RATE)

@@ -58,6 +58,10 @@ class SoundGenerator(Protocol):
     sample_rate: int
     text_shape: tuple[int, int]
 
+    def encode_text(self, prompt: str) -> np.ndarray:
+        """Text states of a prompt, (L, text_dim)."""
+        ...
+
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
         """Waveforms of a batch, each float32 (samples,) or (channels, samples), within full scale."""
         ...

@@ -5,7 +5,7 @@ resume changes it beyond rounding (1e-5), and the same batch gives the same bits
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,29 @@ from torch import Tensor
 
 from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapter_velocity, joint_velocity, text_velocity
-from cafa.diffusion.schedules import Velocity
+from cafa.diffusion.samplers import FlowModel
+from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.generation.interface import Request, stacked
 from cafa.generation.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem
-from cafa.generation.windows import in_half_precision, resolved, sample_latents
+from cafa.generation.windows import in_half_precision, sample_latents, with_defaults
 from cafa.models.encoders.miniature_autoencoder import MelAutoencoder
+from cafa.models.encoders.miniature_text import TextSettings, text_states
 from cafa.models.interface import SamplingDefaults
-from cafa.models.loading import load_adapter, load_backbone, load_joint
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone
+from cafa.models.loading import BACKBONE, load_backbone, load_joint
+from cafa.models.registry import open_adapter
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
 
-#: How the miniature is sampled unless told otherwise.
+#: How the miniature is sampled unless a system says otherwise.
 MINIATURE = SamplingDefaults("dpmpp_3m_sde", steps=16, guidance_scale=3.0, sigma_min=0.05, sigma_max=80.0)
+
+
+@dataclass(frozen=True)
+class _TrainedBackbone:
+    """See :class:`cafa.models.interface.AdapterTarget`."""
+
+    name: str
+    denoiser: StableAudioBackbone
+    weights_sha256: str
 
 
 class Generator:
@@ -55,14 +67,8 @@ class Generator:
             self._backbone.to(self.device)
             self.identity["backbone"] = card["weights_sha256"]
             if isinstance(system, AdapterSystem):
-                self._adapter, adapter_card = load_adapter(models / system.adapter, self._backbone)
-                self._adapter.to(self.device)
-                if adapter_card["backbone_sha256"] != card["weights_sha256"]:
-                    raise InputError(
-                        f"adapter {system.adapter} was trained on another backbone than {system.backbone}: train it "
-                        "again, or name the backbone it belongs to"
-                    )
-                card = adapter_card
+                target = _TrainedBackbone(BACKBONE, self._backbone, card["weights_sha256"])
+                self._adapter, card = open_adapter(models / system.adapter, target, self.device)
                 self.identity["adapter"] = card["weights_sha256"]
         sees = not isinstance(system, BackboneSystem)
         if sees and "video_kinds" not in card:
@@ -74,10 +80,17 @@ class Generator:
         self.seconds: float = card["settings"]["seconds"]
         self.sample_rate = self.autoencoder.settings.mel.sample_rate
         self.text_shape: tuple[int, int] = tuple(card["text_shape"])
-        self.how = resolved(system.sampling, MINIATURE, getattr(system, "asymmetric_scale", None))
+        self.how = with_defaults(system.sampling, MINIATURE, getattr(system, "asymmetric_scale", None))
         self.identity["how"] = asdict(self.how)
 
-    def _velocity(self, conditioning: Conditioning, video: Tensor | None, negative: Conditioning | None) -> Velocity:
+    def encode_text(self, prompt: str) -> np.ndarray:
+        """See :class:`SoundGenerator`; hashed words, of which a prompt has at least one."""
+        words, dim = self.text_shape
+        return text_states(prompt, TextSettings(words=words, dim=dim))
+
+    def _velocity(
+        self, conditioning: StableAudioConditioning, video: Tensor | None, negative: StableAudioConditioning | None
+    ) -> Velocity:
         scale = self.how.guidance_scale
         if video is None:
             return text_velocity(self._backbone, conditioning, scale, negative)
@@ -87,7 +100,7 @@ class Generator:
         gamma = self.how.asymmetric_scale
         return adapter_velocity(self._backbone, self._adapter, conditioning, video, scale, gamma, negative)
 
-    def _condition(self, text: Tensor) -> Conditioning:
+    def _condition(self, text: Tensor) -> StableAudioConditioning:
         zero = torch.zeros(len(text), device=self.device)
         return self._backbone.condition(text, zero, zero + self.seconds)
 
@@ -100,7 +113,8 @@ class Generator:
         if self.system.sampling.half:
             velocity = in_half_precision(velocity, self.device)
         shape = (self._backbone.settings.latent_channels, self._backbone.settings.latents)
-        x = sample_latents(velocity, [request.seed for request in requests], shape, self.how, self.device)
+        model = FlowModel(velocity, FLOW_PATHS[self._backbone.flow_path])
+        x = sample_latents(model, [request.seed for request in requests], shape, self.how, self.device)
         return x.transpose(1, 2).float().cpu().numpy()
 
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:

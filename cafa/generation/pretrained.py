@@ -12,16 +12,17 @@ from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.generation.interface import Request, stacked
 from cafa.generation.systems import AdapterSystem, BackboneSystem
-from cafa.generation.windows import OFFICIAL, OURS, WindowSetting, generate_windows, resolved
+from cafa.generation.windows import OURS, generate_windows, with_defaults
 from cafa.media.sound import FULL_SCALE
+from cafa.models.interface import WindowSetting
 from cafa.models.registry import (
-    VIDEO_ENCODERS,
     encoder_digest,
     is_registered,
     open_adapter,
     open_backbone,
     registered_card,
 )
+from cafa.models.video_encoders import VIDEO_ENCODERS
 
 #: Seconds of sound where no card says so: what the published adapter makes.
 SECONDS = 10.0
@@ -57,13 +58,14 @@ class PretrainedGenerator:
             self._take_card(card, models, system)
         self.seconds = sampling.seconds or self.seconds
         self.official, self._half = sampling.preset == "official", sampling.half
-        if self.official and self.backbone.name != "stable_audio_open":
-            raise InputError(f"the official preset is that of CAFA on stable_audio_open, not on {self.backbone.name}")
+        official = self.backbone.published_window
+        if self.official and official is None:
+            raise InputError(f"the official preset is not for {self.backbone.name}, which CAFA's published code lacks")
         if self.official and self.seconds > SECONDS:
             raise InputError(f"the official preset makes {SECONDS:g} s at most, {self.seconds:g} s are wanted")
-        setting = OFFICIAL if self.official else OURS
+        setting: WindowSetting = official if self.official else OURS
         self.setting = setting.model_copy(update={"latents": sampling.latents or setting.latents})
-        self.how = resolved(sampling, self.backbone.defaults, getattr(system, "asymmetric_scale", None))
+        self.how = with_defaults(sampling, self.backbone.defaults, getattr(system, "asymmetric_scale", None))
         self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}
         self.sample_rate: int = self.backbone.sample_rate
         self.text_shape: tuple[int, int] = self.backbone.text_shape
@@ -83,6 +85,18 @@ class PretrainedGenerator:
             )
         self.inputs |= {kind: card["inputs"][kind] for kind in self.video_kinds}
         self.seconds = card["settings"]["seconds"]
+
+    def encode_text(self, prompt: str) -> np.ndarray:
+        """See :class:`~cafa.generation.interface.SoundGenerator`.
+
+        Raises
+        ------
+        InputError
+            If the prompt is empty.
+        """
+        if not prompt.strip():
+            raise InputError("a prompt must have at least one word")
+        return self.backbone.encode_text([prompt])[0].cpu().numpy()
 
     def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> list[np.ndarray]:
         text, video, negative = stacked(requests, bool(self.video_kinds), self.device)

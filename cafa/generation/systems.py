@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cafa.common.errors import InputError
 from cafa.common.registry import Registry
@@ -119,6 +119,9 @@ class Sampling(BaseModel):
         description="official = exactly as the published CAFA code works: 1024 latents, told 10 s, peak over the whole "
         "window before the cut, half strength without guidance for half of a batch; `cafa generate`: its frames, too",
     )
+    sampler: str | None = Field(
+        None, description="name of the sampler, such as dpmpp_3m_sde or euler; null = the backbone's"
+    )
     steps: int | None = Field(None, gt=1, description="sampling steps (model calls); null = the backbone's")
     sigma_min: float | None = Field(None, gt=0, description="lowest noise level before 0; null = the backbone's")
     sigma_max: float | None = Field(None, gt=0, description="highest noise level; null = the backbone's")
@@ -137,6 +140,15 @@ class Sampling(BaseModel):
         description="length of the sound of a pretrained backbone; null = the adapter's, 10 for a published one",
     )
     half: bool = Field(False, description="run the denoiser in 16 bits (float16 on a GPU, bfloat16 on a CPU)")
+
+    @field_validator("sampler")
+    @classmethod
+    def _is_a_sampler(cls, name: str | None) -> str | None:
+        if name is not None:
+            from cafa.diffusion.samplers import SAMPLERS  # only here: it needs torch
+
+            SAMPLERS[name]  # refuses an unknown name with the list of those that there are
+        return name
 
 
 class _ModelSystem(SystemKind):

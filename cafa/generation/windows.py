@@ -1,7 +1,7 @@
 r"""Sampling a window with a pretrained backbone: the published way as a named setting, and ours.
 
 =======================  ==========================================  ==========================================
-\                        ``OFFICIAL``                                ``OURS``
+\                        ``published_window`` of Stable Audio Open   ``OURS``
 =======================  ==========================================  ==========================================
 latents                  1024 (47.55 s), most of them discarded      those the adapter was trained with
 seconds_total            10, whatever the length                     the length that is wanted
@@ -18,47 +18,30 @@ that draws it, and is not reproduced.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapter_velocity, published_velocity, text_velocity
-from cafa.diffusion.samplers import per_item_noise, sample_euler, sample_stable_audio
-from cafa.diffusion.schedules import Velocity, flow_times
+from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise
+from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.generation.systems import Sampling
-from cafa.models.interface import Backbone, SamplingDefaults
-
-
-class WindowSetting(BaseModel):
-    """How a window is conditioned, sampled and finished."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    latents: int | None = Field(None, gt=0, description="latents; null = those the adapter was trained with")
-    seconds_total: float | None = Field(None, gt=0, description="length the model is told; null = what is wanted")
-    published_guidance: bool = Field(False, description="the published treatment of null text and of no guidance")
-    peak: Literal["kept", "window", "none"] = Field(
-        "kept", description="what the peak is measured over; none = the level stays as decoded"
-    )
-    samples: Literal["float32", "int16"] = Field("float32", description="type of the samples")
-
+from cafa.models.interface import Backbone, SamplingDefaults, WindowSetting
 
 #: Latents decoded beyond what is kept: the published decoder sees about 12 to either side (with 12 the difference is
 #: 2e-7 of full scale, with 8 it is 5e-5).
 MARGIN = 16
 OURS = WindowSetting()
-OFFICIAL = WindowSetting(
-    latents=1024, seconds_total=10.0, published_guidance=True, peak="window", samples="int16"
-)  # fmt: skip
 
 
-def resolved(sampling: Sampling, defaults: SamplingDefaults, asymmetric_scale: float | None = None) -> SamplingDefaults:
+def with_defaults(
+    sampling: Sampling, defaults: SamplingDefaults, asymmetric_scale: float | None = None
+) -> SamplingDefaults:
     """How a system is sampled: its own settings over a backbone's defaults."""
-    names = ("steps", "sigma_min", "sigma_max", "eta", "guidance_scale")
+    names = ("sampler", "steps", "sigma_min", "sigma_max", "eta", "guidance_scale")
     given = {name: value for name in names if (value := getattr(sampling, name)) is not None}
     if asymmetric_scale is not None:
         given["asymmetric_scale"] = asymmetric_scale
@@ -66,15 +49,28 @@ def resolved(sampling: Sampling, defaults: SamplingDefaults, asymmetric_scale: f
 
 
 def sample_latents(
-    velocity: Velocity, seeds: Sequence[int], shape: tuple[int, int], defaults: SamplingDefaults, device: torch.device
+    model: FlowModel, seeds: Sequence[int], shape: tuple[int, int], settings: SamplingDefaults, device: torch.device
 ) -> Tensor:
-    """Latents (B, C, T) sampled as `defaults` says, with noise per item from its seed; `shape` is (C, T)."""
-    draw = per_item_noise(seeds, shape, device)
+    """Latents (B, C, T) sampled as `settings` says, with noise per item from its seed.
+
+    Parameters
+    ----------
+    model : FlowModel
+    seeds : sequence of int
+        One per item.
+    shape : (int, int)
+        C and T.
+    settings : SamplingDefaults
+    device : torch.device
+
+    Raises
+    ------
+    InputError
+        If there is no sampler of that name.
+    """
+    sampler, draw = SAMPLERS[settings.sampler], per_item_noise(seeds, shape, device)
     with torch.inference_mode():
-        if defaults.sampler == "euler":
-            return sample_euler(velocity, draw(), flow_times(defaults.steps).to(device))
-        levels = {"sigma_min": defaults.sigma_min, "sigma_max": defaults.sigma_max}
-        return sample_stable_audio(velocity, draw, steps=defaults.steps, eta=defaults.eta, **levels)
+        return sampler(model, draw(), settings, draw)
 
 
 def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:
@@ -88,7 +84,7 @@ def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:
     return halved
 
 
-def finish(waveform: np.ndarray, samples: int, setting: WindowSetting) -> np.ndarray:
+def normalise_and_crop(waveform: np.ndarray, samples: int, setting: WindowSetting) -> np.ndarray:
     """Normalise, cut and convert one window.
 
     Parameters
@@ -140,13 +136,13 @@ def generate_windows(
         One per item.
     adapter : VideoAdapter, optional
         Without it the backbone alone.
-    features : Tensor, (B, F, input_dim), optional
+    features : Tensor, (B, F, width of the features), optional
         Video features, for the adapter.
     negative : Tensor, (B, L, text_dim), optional
         States of negative prompts.
     setting : WindowSetting
     defaults : SamplingDefaults, optional
-        Steps, guidance and asymmetric scale; by default the backbone's.
+        Sampler, steps, guidance and asymmetric scale; by default the backbone's.
     half : bool
         Run the denoiser under autocast (float16 on a GPU, as the published code does; bfloat16 on a CPU).
 
@@ -162,8 +158,8 @@ def generate_windows(
     given = {"text": len(text), "seeds": len(seeds)} | ({} if features is None else {"features": len(features)})
     if len(set(given.values())) > 1:
         raise InputError(f"numbers of items differ: {given}")
-    if setting.published_guidance and backbone.name != "stable_audio_open":
-        raise InputError(f"the published setting is that of CAFA on stable_audio_open, not of {backbone.name}")
+    if setting.published_guidance and backbone.published_window is None:
+        raise InputError(f"CAFA's published code makes no windows with {backbone.name}: use another setting")
     if (adapter is None) != (features is None):
         raise InputError("an adapter needs video features, and features need an adapter")
     how = defaults or backbone.defaults
@@ -174,21 +170,21 @@ def generate_windows(
         held = latents * backbone.samples_per_latent / backbone.sample_rate
         raise InputError(f"a window of {latents} latents holds {held:.2f} s, {seconds} s are wanted")
     total = torch.full((len(text),), setting.seconds_total or seconds)
-    told = backbone.condition(text, total)
+    conditioning = backbone.condition(text, total)
     against = None if negative is None else backbone.condition(negative, total)
     parameter = next(backbone.denoiser.parameters())
     if adapter is None or features is None:
-        velocity = text_velocity(backbone.denoiser, told, how.guidance_scale, against)
+        velocity = text_velocity(backbone.denoiser, conditioning, how.guidance_scale, against)
     else:
         guided: Any = published_velocity if setting.published_guidance else adapter_velocity
-        velocity = guided(
-            backbone.denoiser, adapter, told, features.to(parameter), how.guidance_scale, how.asymmetric_scale, against
-        )
+        scales = (how.guidance_scale, how.asymmetric_scale)
+        velocity = guided(backbone.denoiser, adapter, conditioning, features.to(parameter), *scales, against)
     shape = (backbone.latent_channels, latents)
     if half:
         velocity = in_half_precision(velocity, parameter.device)
-    sampled = sample_latents(velocity, seeds, shape, how, parameter.device)
+    model = FlowModel(velocity, FLOW_PATHS[backbone.denoiser.flow_path])
+    sampled = sample_latents(model, seeds, shape, how, parameter.device)
     needed = latents if setting.peak == "window" else -(-samples // backbone.samples_per_latent) + MARGIN
     # One item at a time: a window of 1024 latents takes a gigabyte for each of the decoder's widest layers.
     decoded = (backbone.decode_audio(item[None, :, :needed])[0] for item in sampled)
-    return [finish(waveform.cpu().numpy(), samples, setting) for waveform in decoded]
+    return [normalise_and_crop(waveform.cpu().numpy(), samples, setting) for waveform in decoded]

@@ -1,4 +1,4 @@
-"""What the adapters of all backbones are made of."""
+"""What the adapters of all backbones are made of: settings, and the network that prepares video features."""
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cafa.common.errors import InputError
+
+#: kinds of video features that an adapter takes unless its settings name others: AV-CLIP, and CLIP (CAFA-C)
+VIDEO_KINDS = ("av_clip", "clip")
 
 
 def add_to_first(hidden: Tensor, control: Tensor) -> Tensor:
@@ -20,27 +23,44 @@ class AdapterSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature_dim: int = Field(768, gt=0, description="width of an AV-CLIP feature")
-    clip_dim: int = Field(0, ge=0, description="width of a CLIP feature that follows the AV-CLIP feature; 0 = none")
+    feature_dim: int = Field(768, gt=0, description="width of a feature of the first kind: AV-CLIP")
+    clip_dim: int = Field(0, ge=0, description="width of a feature of the second kind, CLIP, that follows; 0 = none")
     hint_dim: int = Field(1024, gt=0, description="width of a prepared feature")
     dropout: float = Field(0.15, ge=0, lt=1, description="after each LayerNorm of the hint network")
     latents: int | None = Field(
         None, gt=0, description="latents of the windows it was trained with; null = the backbone's longest"
+    )
+    kinds: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=2,
+        exclude_if=lambda kinds: kinds is None,  # cards of adapters that take the usual kinds do not say them
+        description="kinds of video features that it takes, the second only with clip_dim; null = av_clip, and clip",
     )
 
     @model_validator(mode="after")
     def _widths_can_be_summed(self) -> "AdapterSettings":
         if self.clip_dim not in (0, self.feature_dim):
             raise ValueError(
-                f"CLIP features of width {self.clip_dim} cannot be summed with AV-CLIP features of width "
-                f"{self.feature_dim}: use a CLIP model of that width (768: ViT-L/14)"
+                f"features of the second kind, of width {self.clip_dim}, cannot be summed with those of the first, of "
+                f"width {self.feature_dim}: use an encoder of that width (CLIP ViT-L/14 and AV-CLIP: 768)"
+            )
+        if self.kinds is not None and (len(set(self.kinds)) != len(self.kinds) or len(self.kinds) != len(self.widths)):
+            raise ValueError(
+                f"kinds must name {len(self.widths)} different kinds of video features (clip_dim is {self.clip_dim}), "
+                f"got {', '.join(self.kinds)}"
             )
         return self
 
     @property
-    def input_dim(self) -> int:
-        """Width of what the adapter is given per latent: AV-CLIP, then CLIP where there is one."""
-        return self.feature_dim + self.clip_dim
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the features of each kind."""
+        return (self.feature_dim, self.clip_dim) if self.clip_dim else (self.feature_dim,)
+
+    @property
+    def video_kinds(self) -> tuple[str, ...]:
+        """Kinds of video features, in the order in which they lie side by side."""
+        return self.kinds or VIDEO_KINDS[: len(self.widths)]
 
 
 class HintNetwork(nn.Module):

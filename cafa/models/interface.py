@@ -1,4 +1,4 @@
-"""What every pretrained text-to-audio model looks like from outside, whatever its architecture.
+"""What every text-to-audio model looks like from outside, whatever its architecture.
 
 Shapes: B batch, C latent channels, T latents, L text states, N audio samples per channel.
 """
@@ -7,34 +7,51 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
 class SamplingDefaults:
-    """How a backbone is sampled unless told otherwise.
+    """How a backbone is sampled.
 
     Parameters
     ----------
     sampler : str
-        ``dpmpp_3m_sde`` over log-linear noise levels, or ``euler`` along a rectified flow.
+        Name in :data:`cafa.diffusion.samplers.SAMPLERS`.
     steps : int
         Model calls; at least 2.
     guidance_scale : float
         w of classifier-free guidance.
     asymmetric_scale : float
-        gamma of an adapter in the unconditional half.
+        gamma: scale of an adapter for the unconditional items of a guided batch.
     sigma_min, sigma_max, eta : float
-        Noise levels of ``dpmpp_3m_sde``, and its share of injected noise; of no meaning to ``euler``.
+        Lowest and highest noise level, and share of injected noise; for samplers over noise levels.
     """
 
-    sampler: Literal["dpmpp_3m_sde", "euler"]
+    sampler: str
     steps: int = 50
     guidance_scale: float = 7.0
     asymmetric_scale: float = 0.5
     sigma_min: float = 0.5
     sigma_max: float = 500.0
     eta: float = 1.0
+
+
+class WindowSetting(BaseModel):
+    """How a window is conditioned, decoded and normalised."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latents: int | None = Field(None, gt=0, description="latents; null = those the adapter was trained with")
+    seconds_total: float | None = Field(
+        None, gt=0, description="length that the model is conditioned on; null = what is wanted"
+    )
+    published_guidance: bool = Field(False, description="the published treatment of null text and of no guidance")
+    peak: Literal["kept", "window", "none"] = Field(
+        "kept", description="what the peak is measured over; none = the level stays as decoded"
+    )
+    samples: Literal["float32", "int16"] = Field("float32", description="type of the samples")
 
 
 @dataclass(frozen=True)
@@ -61,16 +78,24 @@ class BackboneFacts:
     text_shape: tuple[int, int]
 
 
-class Told(Protocol):
-    """What a denoiser is told, apart from the video; the content is the backbone's own."""
+class Conditioning(Protocol):
+    """What a denoiser is conditioned on apart from the video; the content is the backbone's own."""
+
+    def null_text(self) -> Self:
+        """The same length with the null text of the backbone."""
+        ...
 
     def joined(self, null: Self | None) -> Self:
         """Conditioning of [conditional ; unconditional]; without `null` the backbone's own null text."""
         ...
 
+    def with_dropped_text(self, keep: Tensor) -> Self:
+        """The null text for the items whose `keep` (B,) is 0, for training; the others stay."""
+        ...
+
 
 class Stream(Protocol):
-    """Input of the blocks of a denoiser."""
+    """Input of the blocks of a denoiser; ``latents`` (B, T, C) is what an adapter projects."""
 
     latents: Tensor
 
@@ -79,12 +104,67 @@ class Stream(Protocol):
         ...
 
 
+class DenoiserSettings(Protocol):
+    """Size of a denoiser: channels of a latent, latents of its longest window, width of a text state."""
+
+    @property
+    def latent_channels(self) -> int:
+        """C."""
+        ...
+
+    @property
+    def latents(self) -> int:
+        """Latents of the longest window."""
+        ...
+
+    @property
+    def text_dim(self) -> int:
+        """Width of a text state."""
+        ...
+
+
+@runtime_checkable
+class VideoAdapter(Protocol):
+    """Residuals for the blocks of a denoiser; ``settings`` are :class:`cafa.models.adapter_parts.AdapterSettings`."""
+
+    settings: Any
+    gradient_checkpointing: bool
+
+    def copy_backbone(self, backbone: Any) -> None:
+        """Start as a copy of the denoiser's blocks."""
+        ...
+
+    def controls(self, stream: Any, features: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
+        """One residual per block, for the first ``len(features)`` items; `scale` per item."""
+        ...
+
+
 @runtime_checkable
 class Denoiser(Protocol):
-    """A network whose blocks an adapter can reach."""
+    """A network of the velocity whose blocks an adapter can reach (:class:`cafa.models.block_denoiser.BlockDenoiser`).
 
-    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Stream:
-        """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
+    Attributes
+    ----------
+    settings : DenoiserSettings
+    flow_path : str
+        Name in :data:`cafa.diffusion.schedules.FLOW_PATHS`: the path from signal to noise, and so what the velocity is.
+    gradient_checkpointing : bool
+    """
+
+    settings: Any
+    flow_path: str
+    gradient_checkpointing: bool
+
+    def transformer_blocks(self) -> Sequence[nn.Module]:
+        """The blocks, in order; one residual of an adapter follows each."""
+        ...
+
+    def new_adapter(self, settings: Any) -> Any:
+        """An untrained adapter of the form that this denoiser takes (:class:`VideoAdapter`)."""
+        ...
+
+    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Any:
+        """Prepare the input of the blocks (:class:`Stream`); `latents` (B, C, T), `time` (B,) in [0, 1]."""
         ...
 
     def run_blocks(self, stream: Any, controls: Iterable[Tensor] | None = None) -> Tensor:
@@ -96,23 +176,71 @@ class Denoiser(Protocol):
         ...
 
 
-@runtime_checkable
-class VideoAdapter(Protocol):
-    """Residuals for the blocks of a denoiser."""
+class TextEncoder(Protocol):
+    """A frozen text encoder: :class:`cafa.models.encoders.t5.T5Text`."""
 
-    def controls(self, stream: Any, features: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
-        """One residual per block, for the first ``len(features)`` items; `scale` per item."""
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """States (B, length, dim), float32, zero at padded positions."""
+        ...
+
+
+class AudioAutoencoder(Protocol):
+    """A frozen autoencoder of sound: :class:`cafa.models.encoders.oobleck.OobleckAudio`.
+
+    ``autoencoder`` is its network, a module: two backbones whose networks hold the same weights share their latents.
+    """
+
+    autoencoder: Any
+    sample_rate: int
+    samples_per_latent: int
+    latent_channels: int
+    channels: int
+
+    def to(self, device: Any) -> Any:
+        """Move the network; returns itself."""
+        ...
+
+    def posterior(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (B, C, T) of the latents of sound (B, channels, T * samples_per_latent)."""
+        ...
+
+    def encode(self, waveform: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
+        """Latents (B, C, T) of sound (B, channels, N) in [-1, 1]: the mean, or a sample per seed."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Sound (B, channels, T * samples_per_latent), float32, of latents (B, C, T)."""
+        ...
+
+
+@runtime_checkable
+class AdapterTarget(Protocol):
+    """What an adapter is opened for: a backbone, wherever it came from."""
+
+    @property
+    def name(self) -> str:
+        """Name of the backbone."""
+        ...
+
+    @property
+    def denoiser(self) -> Any:
+        """Network that the adapter attaches to."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """Digest of the backbone's weights."""
         ...
 
 
 @runtime_checkable
 class Backbone(Protocol):
-    """A pretrained text-to-audio model.
+    """A pretrained text-to-audio model (:class:`cafa.models.diffusion_backbone.DiffusionBackbone`).
 
     Attributes
     ----------
     name : str
-        ``stable_audio_open`` or ``tangoflux``.
+        Its name in :data:`cafa.models.backbones.BACKBONES`.
     identity : dict
         ``name``, ``files`` (SHA-256 by name) and ``weights_sha256`` (one digest of all).
     encoders : dict of str to dict
@@ -129,7 +257,9 @@ class Backbone(Protocol):
     text_shape : (int, int)
         States of a caption and their width.
     defaults : SamplingDefaults
-        How it is sampled.
+        How it is sampled unless a system says otherwise.
+    published_window : WindowSetting or None
+        How the published code of CAFA makes a window with it; None if it does not.
     denoiser : Denoiser
         The network that adapters attach to.
     """
@@ -143,7 +273,13 @@ class Backbone(Protocol):
     latents: int
     text_shape: tuple[int, int]
     defaults: SamplingDefaults
+    published_window: WindowSetting | None
     denoiser: Any
+
+    @property
+    def weights_sha256(self) -> str:
+        """One digest of all files."""
+        ...
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """States of the text encoder, (B, L, text_dim), zero at padded positions."""
@@ -151,10 +287,6 @@ class Backbone(Protocol):
 
     def condition(self, text: Tensor, seconds: Tensor) -> Any:
         """Conditioning from text states (B, L, text_dim) and lengths (B,) in seconds."""
-        ...
-
-    def encode_audio(self, waveform: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
-        """Latents (B, C, T) of sound (B, channels, N) in [-1, 1]: the mean, or a sample per seed."""
         ...
 
     def decode_audio(self, latents: Tensor) -> Tensor:

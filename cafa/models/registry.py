@@ -3,7 +3,7 @@
 Registering checks that the files are there and are the right ones, loads the model once, so that a file that does not
 fit is refused here and not days later, and writes a card. A card has
 
-* ``kind``: ``pretrained``; ``model``: one of the kinds below; ``settings``: as given;
+* ``kind``: ``pretrained``; ``model``: its kind, a name in one of the registries; ``settings``: as given;
 * ``places``: absolute paths of what was found, ``files``: SHA-256 by name, ``weights_sha256``: one digest of all files,
   ``checked``: those files whose SHA-256 was known beforehand (that of the others is recorded as found);
 * ``encoders``: kind of feature -> identity of the encoder, exactly what feature files of that kind are stamped with;
@@ -19,98 +19,39 @@ Every opening compares the files that it reads with the card.
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import digest_of, read_json, write_json
+from cafa.models.backbones import BACKBONES
 from cafa.models.checkpoint_reader import origins_of
-from cafa.models.releases import (
-    CLIP_LARGE,
-    FLAN_T5_LARGE,
-    STABLE_AUDIO_OPEN,
-    T5_BASE,
-    TANGOFLUX,
-    checked_sha256,
-)
+from cafa.models.interface import AdapterTarget
+from cafa.models.kinds import PretrainedModel
+from cafa.models.pretrained import PretrainedSettings
+from cafa.models.published_adapters import PUBLISHED_ADAPTERS
+from cafa.models.releases import checked_sha256
+from cafa.models.video_encoders import VIDEO_ENCODERS
 
 CARD, KIND = "card.json", "pretrained"
-BACKBONES, VIDEO_ENCODERS = ("stable_audio_open", "tangoflux"), ("synchformer", "clip")
+#: encoder of a model folder whose card names none: what training writes
+_OWN_VIDEO_ENCODER = "miniature_{kind}"
 
 
-class _Pretrained(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: dict[str, str] = Field(default_factory=dict, description="SHA-256 that files must have, by name")
-
-
-class _FromHub(_Pretrained):
-    download: bool = Field(False, description="ask the hub for what is not in its local cache")
-
-
-class StableAudioOpenModel(_FromHub):
-    """Stable Audio Open 1.0, in diffusers' layout or the original one."""
-
-    kind: Literal["stable_audio_open"] = "stable_audio_open"
-    source: str = Field(STABLE_AUDIO_OPEN.name, description="folder, or hub:owner/name")
-    text_source: str = Field(T5_BASE.name, description="folder, or hub:owner/name of T5, for the original layout")
-
-
-class TangoFluxModel(_FromHub):
-    """TangoFlux."""
-
-    kind: Literal["tangoflux"] = "tangoflux"
-    source: str = Field(TANGOFLUX.name, description="folder, or hub:owner/name")
-    text_source: str = Field(FLAN_T5_LARGE.name, description="folder, or hub:owner/name of flan-T5")
-
-
-class CafaAdapterModel(_Pretrained):
-    """The adapter of a published checkpoint (official names), for Stable Audio Open."""
-
-    kind: Literal["cafa_adapter"] = "cafa_adapter"
-    file: str = Field(description="path of CAFA_avclip.safetensors")
-    backbone: str | None = Field(
-        None,
-        description="model folder of the registered backbone (in a configuration: its name among the models): the "
-        "backbone that the file holds is compared with it once, here; null: in every job",
-    )
-
-
-class SynchformerModel(_Pretrained):
-    """Synchformer's visual tower: AV-CLIP features."""
-
-    kind: Literal["synchformer"] = "synchformer"
-    file: str = Field(description="path of synchformer_state_dict.pth or 24-01-04T16-39-21.pt, or of safetensors")
-    half: bool = Field(False, description="run in 16 bits; part of the features' identity")
-    segments_per_pass: int = Field(9, gt=0, description="segments in the network at once; bounds memory")
-
-
-class ClipModel(_FromHub):
-    """CLIP's image tower: the second features of CAFA-C."""
-
-    kind: Literal["clip"] = "clip"
-    source: str = Field(CLIP_LARGE.name, description="folder, or hub:owner/name")
-    half: bool = Field(False, description="run in 16 bits; part of the features' identity")
-
-
-PretrainedModel = Annotated[
-    StableAudioOpenModel | TangoFluxModel | CafaAdapterModel | SynchformerModel | ClipModel,
-    Field(discriminator="kind"),
-]
-
-
-def parse_pretrained(json_text: str) -> PretrainedModel:
+def parse_pretrained(json_text: str) -> PretrainedSettings:
     """Validate a pretrained model's settings given as JSON; ``kind`` says which."""
-    return TypeAdapter(PretrainedModel).validate_json(json_text)
+    return TypeAdapter[PretrainedSettings](PretrainedModel).validate_json(json_text)
 
 
-def register(settings: PretrainedModel, output: str | Path, weights_table: str | Path | None = None) -> dict[str, Any]:
+def register(
+    settings: PretrainedSettings, output: str | Path, weights_table: str | Path | None = None
+) -> dict[str, Any]:
     """Check a pretrained model's files and write its card.
 
     Parameters
     ----------
-    settings : PretrainedModel
+    settings : PretrainedSettings
     output : path
         Model folder; gets ``card.json``.
     weights_table : path, optional
@@ -162,21 +103,21 @@ def register(settings: PretrainedModel, output: str | Path, weights_table: str |
     return read_card(output)
 
 
-def _open_once(folder: str, settings: PretrainedModel) -> dict[str, Any]:
+def _open_once(folder: str, settings: PretrainedSettings) -> dict[str, Any]:
     """Load a model from its card, whose files were just compared with their checksums; what that adds to the card."""
     if settings.kind in BACKBONES:
         open_backbone(folder)
-    elif settings.kind in VIDEO_ENCODERS:
-        open_features(folder)
-    elif settings.backbone is not None:
-        backbone = open_backbone(settings.backbone)
-        open_adapter(folder, backbone)
-        return {"backbone_sha256": backbone.identity["weights_sha256"]}
-    else:
-        from cafa.models.stable_audio.backbone import read_published
-
-        read_published(read_card(folder)["places"]["file"])  # its size is the backbone's, which is not known here
-    return {}
+        return {}
+    if settings.kind in VIDEO_ENCODERS:
+        open_video_encoder(folder)
+        return {}
+    place = getattr(settings, "backbone", None)
+    if place is None:
+        PUBLISHED_ADAPTERS[settings.kind].check(read_card(folder))
+        return {}
+    backbone = open_backbone(place)
+    open_adapter(folder, backbone)
+    return {"backbone_sha256": backbone.identity["weights_sha256"]}
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
@@ -201,8 +142,8 @@ def is_registered(folder: str | Path) -> bool:
     return read_card(folder)["kind"] == KIND
 
 
-def registered_card(folder: str | Path, models: tuple[str, ...]) -> dict[str, Any]:
-    """Card of a registered model, which must be one of `models`.
+def registered_card(folder: str | Path, models: Mapping[str, Any]) -> dict[str, Any]:
+    """Card of a registered model, which must be in the registry `models`.
 
     Raises
     ------
@@ -229,16 +170,6 @@ def encoder_digest(card: Mapping[str, Any], kind: str) -> str:
     return digest_of(card["encoders"][kind])
 
 
-def _backbone_module(card: Mapping[str, Any]) -> Any:
-    if card["model"] == "tangoflux":
-        from cafa.models.tangoflux import backbone as tangoflux
-
-        return tangoflux
-    from cafa.models.stable_audio import backbone as stable_audio_open
-
-    return stable_audio_open
-
-
 def open_backbone(folder: str | Path, device: str = "cpu") -> Any:
     """A registered backbone (:class:`~cafa.models.interface.Backbone`), frozen, float32.
 
@@ -250,68 +181,92 @@ def open_backbone(folder: str | Path, device: str = "cpu") -> Any:
         If a file is missing or is not what the card says.
     """
     card = registered_card(folder, BACKBONES)
-    module = _backbone_module(card)
-    kind = module.TangoFlux if card["model"] == "tangoflux" else module.StableAudioOpen
-    return kind.load(**card["places"], device=device, sha256=card["files"])
-
-
-def _checked_part(folder: str | Path, part: str) -> tuple[Any, dict[str, Path]]:
-    """Module of a registered backbone, and its files, of which those of a part are compared with the card."""
-    card = registered_card(folder, BACKBONES)
-    module = _backbone_module(card)
-    files = module.files_of(**card["places"])
-    mine = {name: path for name, path in files.items() if name.startswith(getattr(module, part))}
-    checked_sha256(mine, card["files"])
-    return module, files
+    return BACKBONES[card["model"]].load(**card["places"], device=device, sha256=card["files"])
 
 
 def open_text(folder: str | Path, device: str = "cpu") -> Any:
-    """The text encoder of a registered backbone alone (:class:`~cafa.models.encoders.t5.T5Text`).
+    """The text encoder of a registered backbone alone (:class:`~cafa.models.interface.TextEncoder`).
 
     Its states, ``encode(captions)``, are stamped with ``card["encoders"]["text"]``.
     """
-    module, files = _checked_part(folder, "TEXT_FILES")
-    return module.load_text(files, device)
+    card = registered_card(folder, BACKBONES)
+    backbone = BACKBONES[card["model"]]
+    return backbone.load_text(_checked_files(card, backbone.text_files), device)
 
 
 def open_audio(folder: str | Path, device: str = "cpu") -> Any:
-    """The autoencoder of a registered backbone alone (:class:`~cafa.models.encoders.oobleck.OobleckAudio`).
+    """The autoencoder of a registered backbone alone (:class:`~cafa.models.interface.AudioAutoencoder`).
 
     Latents are drawn from the posterior with a seed per clip, ``encode(waveform, seeds)``, as stable-audio-tools
     draws them (it without a seed of each clip), and stamped with ``card["encoders"]["latents"]``.
     """
-    module, files = _checked_part(folder, "AUDIO_FILES")
-    return module.load_audio(files, device)
+    card = registered_card(folder, BACKBONES)
+    backbone = BACKBONES[card["model"]]
+    return backbone.load_audio(_checked_files(card, backbone.audio_files), device)
 
 
-def open_features(folder: str | Path, device: str = "cpu") -> Any:
-    """A registered encoder of video (:class:`~cafa.features.from_video.VideoEncoder`).
+def _checked_files(card: Mapping[str, Any], part: tuple[str, ...]) -> dict[str, Path]:
+    """Files of a registered backbone, of which those of a part are compared with the card."""
+    files = BACKBONES[card["model"]].files_of(**card["places"])
+    checked_sha256({name: path for name, path in files.items() if name.startswith(part)}, card["files"])
+    return files
 
-    Its ``kind`` is ``av_clip`` (Synchformer) or ``clip``, and its ``encoder`` is the identity on the card.
+
+def open_video_encoder(folder: str | Path, device: str = "cpu") -> Any:
+    """An encoder of video, registered or trained here (:class:`~cafa.models.encoders.video_encoder.VideoEncoder`).
+
+    Its ``kind`` is that of its features, and its ``encoder`` is the identity on the card of a registered one.
 
     Raises
     ------
     WeightsError
-        If a file is missing or is not what the card says.
+        If a file is missing or is not what the card says, or the folder holds another kind of model.
     """
-    from cafa.models.registry_files import load_clip, load_synchformer
+    card = read_card(folder)
+    name = card.get("model", _OWN_VIDEO_ENCODER.format(kind=card["kind"]))
+    if name not in VIDEO_ENCODERS:
+        found = card.get("model", card["kind"])
+        raise WeightsError(f"{folder} holds {found!r}, wanted an encoder of video: {' or '.join(VIDEO_ENCODERS)}")
+    encoder = VIDEO_ENCODERS[name].load(folder, card, device)
+    if card["kind"] == KIND:
+        encoder.encoder = card["encoders"][encoder.kind]
+    return encoder
 
-    card = registered_card(folder, VIDEO_ENCODERS)
-    features = (load_clip if card["model"] == "clip" else load_synchformer)(card, device)
-    features.encoder = card["encoders"][features.kind]
-    return features
+
+def check_adapter_fits(card: Mapping[str, Any], folder: str | Path, backbone: AdapterTarget) -> None:
+    """Refuse an adapter of another backbone.
+
+    Parameters
+    ----------
+    card : mapping
+        Of the adapter, registered or trained here.
+    folder : path
+        Where it is, for the message.
+    backbone : AdapterTarget
+
+    Raises
+    ------
+    InputError
+    """
+    if card["kind"] == KIND and card["backbone_model"] != backbone.name:
+        raise InputError(f"the adapter in {folder} is for {card['backbone_model']}, not for {backbone.name}")
+    if card["kind"] != KIND and card.get("backbone_sha256") != backbone.weights_sha256:
+        raise InputError(
+            f"the adapter in {folder} was trained on another backbone than this {backbone.name}: train it again, "
+            "or name the backbone it belongs to"
+        )
 
 
-def open_adapter(folder: str | Path, backbone: Any, device: str = "cpu") -> tuple[Any, dict[str, Any]]:
-    """An adapter, registered or trained here, on a registered backbone; and its card.
+def open_adapter(folder: str | Path, backbone: AdapterTarget, device: Any = "cpu") -> tuple[Any, dict[str, Any]]:
+    """An adapter, registered or trained here, on a backbone; and its card.
 
     Parameters
     ----------
     folder : path
         Model folder of the adapter.
-    backbone : Backbone
-        As :func:`open_backbone` gives it.
-    device : str
+    backbone : AdapterTarget
+        As :func:`open_backbone` gives it, or a trained one.
+    device : str or torch.device
 
     Raises
     ------
@@ -320,19 +275,13 @@ def open_adapter(folder: str | Path, backbone: Any, device: str = "cpu") -> tupl
     WeightsError
         If a file is missing, is not what the card says, or does not fit.
     """
-    from cafa.models.loading import load_adapter, load_registered_adapter
+    from cafa.models.loading import load_adapter
 
-    card = read_card(folder)
+    card = registered_card(folder, PUBLISHED_ADAPTERS) if is_registered(folder) else read_card(folder)
+    check_adapter_fits(card, folder, backbone)
     if card["kind"] == KIND:
-        card = registered_card(folder, ("cafa_adapter",))
-        if backbone.name != card["backbone_model"]:
-            raise InputError(f"the adapter in {folder} is for {card['backbone_model']}, not for {backbone.name}")
-        adapter = load_registered_adapter(card, backbone.denoiser, backbone.identity["weights_sha256"])
+        kind = PUBLISHED_ADAPTERS[card["model"]]
+        adapter = kind.load(card, backbone.denoiser, backbone.weights_sha256)
     else:
-        if card.get("backbone_sha256") != backbone.identity["weights_sha256"]:
-            raise InputError(
-                f"the adapter in {folder} was trained on another backbone than this {backbone.name}: train it again, "
-                "or name the backbone it belongs to"
-            )
         adapter, card = load_adapter(folder, backbone.denoiser)
     return adapter.to(device), card

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import sha256_file
@@ -22,7 +22,6 @@ __all__ = [
     "COLUMNS",
     "Checkpoint",
     "WeightSource",
-    "assign",
     "load_checkpoint",
     "load_strict",
     "packaged_table",
@@ -31,20 +30,6 @@ __all__ = [
     "require_file",
     "require_size",
 ]
-
-
-def assign(network: torch.nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Put tensors into a network on the ``meta`` device, strictly, as float32 and without a second copy.
-
-    Raises
-    ------
-    WeightsError
-        If a name or a shape does not fit.
-    """
-    try:
-        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True, assign=True)
-    except RuntimeError as error:
-        raise WeightsError(f"{file} does not fit {type(network).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -151,6 +136,7 @@ def load_strict(
     *,
     unused: Iterable[str] = (),
     device: torch.device | str = "cpu",
+    file: Path | None = None,
 ) -> nn.Module:
     """Put ``tensors`` into ``network``, frozen, float32, in evaluation mode, on ``device``.
 
@@ -163,6 +149,10 @@ def load_strict(
     unused
         Names that the network does without on purpose; an entry ending in ``.`` stands for every name
         that begins with it. Everything else must fit exactly.
+    device
+        Where the network goes.
+    file
+        Where the tensors are from, for the message.
 
     Raises
     ------
@@ -188,6 +178,7 @@ def load_strict(
     }
     if any(problems.values()):
         found = "; ".join(f"{len(names)} {what}: {names[:4]}" for what, names in problems.items() if names)
-        raise WeightsError(f"weights do not fit {type(network).__name__}: {found}")
+        owner = "weights do" if file is None else f"{file} does"
+        raise WeightsError(f"{owner} not fit {type(network).__name__}: {found}")
     network.load_state_dict(kept, strict=True, assign=True)
     return network.requires_grad_(False).eval().to(device)

@@ -1,4 +1,4 @@
-"""How each kind of golden arrays is computed by our models; the kind is told by the content, not by the file's name."""
+"""How each kind of golden arrays is computed by our models; the content says the kind, not the name."""
 
 import hashlib
 import math
@@ -29,7 +29,7 @@ from cafa.models.stable_audio.checkpoint_names import (
     copy_published,
     denoiser_entries,
 )
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone, run_block
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
 from cafa.parity.golden import Golden, ParityRow
 from cafa.parity.weights import golden_input, golden_tensor
 
@@ -96,21 +96,21 @@ def check_denoiser(golden: Golden) -> Iterator[ParityRow]:
     """Outputs with and without guidance, and what passes between the blocks."""
     yield from golden.inputs("x", "t", "hint", "cross", "glob", "neg", "neg_mask")
     x, time, hint = (golden.tensor(name) for name in ("x", "t", "hint"))
-    told = Conditioning(golden.tensor("cross"), golden.tensor("glob"))
+    conditioning = StableAudioConditioning(golden.tensor("cross"), golden.tensor("glob"))
     backbone, adapter = denoiser_with_adapter(golden, x.shape[2], hint.shape[2])
     negative = golden.tensor("neg") * golden.tensor("neg_mask").unsqueeze(-1) if "neg" in golden.arrays else None
     for name in golden.arrays:
         if not (match := OUTPUT.fullmatch(name)):
             continue
         count, scale, gamma = int(match[1]), float(match[2]), float(match[3])
-        some = Conditioning(told.context[:count], told.timing[:count])
-        against = None if negative is None or not match[4] else Conditioning(negative[:count], some.timing)
+        some = StableAudioConditioning(conditioning.context[:count], conditioning.timing[:count])
+        against = None if negative is None or not match[4] else StableAudioConditioning(negative[:count], some.timing)
         # The published treatment of the unguided case lives in published_velocity alone.
         velocity = (published_velocity if scale == 1 else adapter_velocity)(
             backbone, adapter, some, hint[:count], scale, gamma, negative=against
         )
         yield from golden.compare(name, velocity(x[:count], time[:count]), DENOISER_TOLERANCE)
-    yield from check_blocks(golden, backbone, adapter, x, time, told, hint)
+    yield from check_blocks(golden, backbone, adapter, x, time, conditioning, hint)
 
 
 def check_blocks(
@@ -119,19 +119,19 @@ def check_blocks(
     adapter: Adapter,
     x: Tensor,
     time: Tensor,
-    told: Conditioning,
+    conditioning: StableAudioConditioning,
     hint: Tensor,
 ) -> Iterator[ParityRow]:
     """Hint, residuals and block outputs of the unguided pass, in which the published code scales half of the batch."""
     features = adapter.hint(hint)
     yield from golden.compare("hint_features", features, DENOISER_TOLERANCE)
     yield from golden.compare("hint_projected", adapter.hint_projection(features), DENOISER_TOLERANCE)
-    stream = backbone.tokens(x, time, told)
+    stream = backbone.tokens(x, time, conditioning)
     scale = torch.ones(len(x), 1, 1)
     scale[len(x) // 2 :] = 0.5
     hidden = torch.cat([stream.global_token, backbone.dit.proj_in(stream.latents)], dim=1)
     for number, control in enumerate(adapter.controls(stream, hint)):
-        hidden = run_block(backbone.dit.transformer_blocks[number], hidden, stream)
+        hidden, stream = backbone.run_block(backbone.transformer_blocks()[number], hidden, stream)
         for name, value in (("control", control), ("block", hidden)):
             yield from golden.compare(f"{name}_{number}_every8", value[:, ::8, ::8], DENOISER_TOLERANCE)
         hidden = hidden + scale * control
@@ -158,7 +158,7 @@ def check_denoiser_slice(golden: Golden) -> Iterator[ParityRow]:
         if hashlib.sha256(value.half().numpy().tobytes()).hexdigest() != golden.about["input_sha256"][name]:
             raise CafaError(f"{golden.stem}: input {name} made by name has not the SHA-256 of the stored one")
     yield from golden.compare("glob", inputs["glob"], 0)
-    told = Conditioning(inputs["cross"], inputs["glob"])
+    conditioning = StableAudioConditioning(inputs["cross"], inputs["glob"])
     backbone, adapter = denoiser_with_adapter(golden, shapes["x"][2], shapes["hint"][2])
     outputs: dict[tuple[float, float], Tensor] = {}
     for name in golden.arrays:
@@ -167,7 +167,7 @@ def check_denoiser_slice(golden: Golden) -> Iterator[ParityRow]:
         setting = (float(match[1]), float(match[2]))
         if setting not in outputs:
             velocity = published_velocity if setting[0] == 1 else adapter_velocity
-            outputs[setting] = velocity(backbone, adapter, told, inputs["hint"], *setting)(
+            outputs[setting] = velocity(backbone, adapter, conditioning, inputs["hint"], *setting)(
                 inputs["x"], golden.tensor("t")
             )
         output = outputs[setting]
@@ -203,8 +203,8 @@ def check_sampler(golden: Golden) -> Iterator[ParityRow]:
             values = levels if match[1] == "sigmas" else time_of_sigma(levels[:-1])
             yield from golden.compare(name, values, 1e-6, relative=True)
     backbone, adapter = denoiser_with_adapter(golden, x.shape[2], hint.shape[2])
-    told = Conditioning(golden.tensor("cross"), golden.tensor("glob"))
-    velocity = adapter_velocity(backbone, adapter, told, hint, about["cfg_scale"], about["asym_cfg"])
+    conditioning = StableAudioConditioning(golden.tensor("cross"), golden.tensor("glob"))
+    velocity = adapter_velocity(backbone, adapter, conditioning, hint, about["cfg_scale"], about["asym_cfg"])
     model, sigmas = denoiser_of_velocity(velocity), golden.tensor("sigmas")
     for kind, eta in (("ode", 0.0), ("sde", 1.0)):
         states: list[tuple[Tensor, Tensor]] = []
@@ -259,8 +259,10 @@ def check_number_conditioner(golden: Golden) -> Iterator[ParityRow]:
     # The last bit depends on how a matrix product is divided among threads; the arrays were made with two.
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    found = conditioner(golden.tensor("values"))
-    torch.set_num_threads(threads)
+    try:
+        found = conditioner(golden.tensor("values"))
+    finally:
+        torch.set_num_threads(threads)
     for row in golden.compare("embeds", found, 0):
         if not row.ok and row.max_abs_difference is not None and row.max_abs_difference <= ROUNDING:
             row = replace(row, tolerance=ROUNDING, ok=True, note="rounding of another processor")

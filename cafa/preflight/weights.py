@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cafa.common.errors import CafaError, WeightsError
 from cafa.common.files import sha256_file
-from cafa.models.registry import PretrainedModel
+from cafa.models.pretrained import PretrainedSettings
 from cafa.models.weights import WeightSource, require_size
 from cafa.preflight.finding import Finding
 
@@ -17,12 +17,14 @@ from cafa.preflight.finding import Finding
 SMALL = 10_000_000
 
 
-def findings_of_models(models: Mapping[str, PretrainedModel], table: Path | None, *, hashed: bool) -> Iterator[Finding]:
+def findings_of_models(
+    models: Mapping[str, PretrainedSettings], table: Path | None, *, hashed: bool
+) -> Iterator[Finding]:
     """What is wrong with the files of pretrained models. Nothing is downloaded.
 
     Parameters
     ----------
-    models : mapping of str to PretrainedModel
+    models : mapping of str to PretrainedSettings
         Settings by name.
     table : path, optional
         A table of weights, as :func:`cafa.models.weights.read_weight_sources` reads it.

@@ -13,9 +13,10 @@ from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
-from cafa.models.loading import ADAPTER, adapter_for
+from cafa.models.loading import ADAPTER
+from cafa.models.registry import open_adapter
 from cafa.training.distributed import WHOLE, Share
-from cafa.training.frozen_backbone import FrozenBackbone, open_frozen, open_start, store_in_bf16
+from cafa.training.frozen_backbone import FrozenBackbone, open_frozen, store_in_bf16
 from cafa.training.generator import (
     GeneratorTraining,
     TrainingData,
@@ -25,9 +26,6 @@ from cafa.training.generator import (
     train_generator,
 )
 from cafa.training.objective import velocity_loss
-
-#: Order in which the kinds of video features lie side by side.
-VIDEO_KINDS = ("av_clip", "clip")
 
 
 class AdapterTraining(GeneratorTraining):
@@ -72,11 +70,12 @@ def train_adapter(
     data = replace(data, video=in_order(data.video, settings.model))
     if settings.loop.bf16:
         store_in_bf16(frozen)
-    adapter = seeded(run.seed, lambda: adapter_for(frozen.denoiser, settings.model))
+    adapter = seeded(run.seed, lambda: frozen.denoiser.new_adapter(settings.model))
     adapter.copy_backbone(frozen.denoiser)
     extra: dict[str, Any] = {"backbone_sha256": frozen.weights_sha256, "backbone_model": frozen.name, "phases": []}
     if start_from is not None:
         extra |= start(adapter, start_from, frozen, data.video)
+    path = frozen.denoiser.flow_path
     adapter.gradient_checkpointing = settings.gradient_checkpointing != "none"
     frozen.denoiser.gradient_checkpointing = settings.gradient_checkpointing == "all"
 
@@ -85,7 +84,7 @@ def train_adapter(
     ) -> dict[str, Tensor]:
         conditioning = condition_batch(frozen.condition, batch, settings, generator, share)
         velocity = lambda z, t: adapted_velocity(frozen.denoiser, model, z, t, conditioning, batch["video"])  # noqa: E731
-        value = velocity_loss(velocity, batch["latents"], settings.objective, generator, path=frozen.path, share=share)
+        value = velocity_loss(velocity, batch["latents"], settings.objective, generator, path=path, share=share)
         return {"loss": value}
 
     train_generator(
@@ -94,10 +93,10 @@ def train_adapter(
 
 
 def in_order(video: Sequence[FeatureStore], settings: AdapterSettings) -> list[FeatureStore]:
-    """Stores of video features in the order of :data:`VIDEO_KINDS`; refused if they do not fit the adapter."""
+    """Stores of video features in the order that the adapter takes them; refused if they do not fit it."""
     kinds = [store.kind for store in video]
-    wanted = list(VIDEO_KINDS if settings.clip_dim else VIDEO_KINDS[:1])
-    widths = {"av_clip": settings.feature_dim, "clip": settings.clip_dim}
+    wanted = list(settings.video_kinds)
+    widths = dict(zip(wanted, settings.widths, strict=True))
     if sorted(kinds) != sorted(wanted):
         raise InputError(
             f"the adapter takes video features of kind {' and '.join(wanted)} (clip_dim is {settings.clip_dim}), "
@@ -118,7 +117,7 @@ def start(
     adapter: nn.Module, folder: str | Path, frozen: FrozenBackbone, video: Sequence[FeatureStore]
 ) -> dict[str, Any]:
     """Give `adapter` the weights of another one; returns what the card says of it."""
-    first, card = open_start(folder, frozen)
+    first, card = open_adapter(folder, frozen)
     for store in video:
         known = card.get("inputs", {}).get(store.kind, store.encoder_digest)
         if known != store.encoder_digest:

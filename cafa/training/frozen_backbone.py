@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.features.store import FeatureStore
-from cafa.models.loading import BACKBONE, load_adapter, load_backbone
-from cafa.models.stable_audio.denoiser import StableAudioBackbone
-from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
-from cafa.training.objective import FlowPath
+from cafa.models.loading import BACKBONE, load_backbone
+from cafa.models.registry import is_registered, open_backbone
 from cafa.training.silence import Silence
 
 
@@ -25,11 +23,11 @@ class FrozenBackbone:
     Parameters
     ----------
     name : str
-        ``stable_audio_backbone`` (trained here), ``stable_audio_open`` or ``tangoflux``.
+        ``stable_audio_backbone`` (trained here), or a name in :data:`cafa.models.backbones.BACKBONES`.
     weights_sha256 : str
     encoder_digests : mapping of str to str
         Digests that feature files of ``latents`` and ``text`` must have.
-    denoiser : StableAudioBackbone or TangoFluxDenoiser
+    denoiser : Denoiser
     condition : callable (text (B, L, D), seconds (B,)) -> conditioning
     silence : Silence, optional
         What follows latents that are stored without it.
@@ -38,21 +36,9 @@ class FrozenBackbone:
     name: str
     weights_sha256: str
     encoder_digests: Mapping[str, str]
-    denoiser: StableAudioBackbone | TangoFluxDenoiser
+    denoiser: Any
     condition: Callable[[Tensor, Tensor], Any]
     silence: Silence | None = None
-
-    @property
-    def path(self) -> FlowPath:
-        """The path from signal to noise that it was trained on."""
-        return "straight" if isinstance(self.denoiser, TangoFluxDenoiser) else "cosine"
-
-    def blocks(self) -> list[nn.Module]:
-        """Its transformer blocks."""
-        if isinstance(self.denoiser, TangoFluxDenoiser):
-            network = self.denoiser.transformer
-            return [*network.transformer_blocks, *network.single_transformer_blocks]
-        return list(self.denoiser.dit.transformer_blocks)
 
     def check(self, latents: FeatureStore, text: FeatureStore, window: int | None) -> None:
         """Refuse features of other encoders than those that it was trained with, or of another length.
@@ -106,8 +92,6 @@ def open_frozen(
     WeightsError
         If it holds neither, or a file is missing or is not what the card says.
     """
-    from cafa.models.registry import is_registered, open_backbone
-
     if not is_registered(folder):
         own, card = load_backbone(folder)
         own.to(device)
@@ -117,8 +101,7 @@ def open_frozen(
     opened = open_backbone(folder)
     silence, length = None, min(window or opened.latents, opened.latents)
     if stored is not None and stored < length:
-        opened.audio.autoencoder.to(device)
-        silence = Silence.of(opened.audio, length)
+        silence = Silence.of(opened.audio.to(device), length)
     # Neither is run in training: their memory is for the adapter.
     del opened.audio, opened.text
     opened.denoiser.to(device)
@@ -127,39 +110,12 @@ def open_frozen(
     return FrozenBackbone(opened.name, sha256, digests, opened.denoiser, opened.condition, silence)
 
 
-def open_start(folder: str | Path, frozen: FrozenBackbone) -> tuple[nn.Module, dict[str, Any]]:
-    """The adapter that a training starts from, and its card.
-
-    Raises
-    ------
-    InputError
-        If it belongs to another backbone.
-    WeightsError
-        If a file is missing or is not what the card says.
-    """
-    from cafa.models.loading import load_registered_adapter
-    from cafa.models.registry import is_registered, registered_card
-
-    if not is_registered(folder):
-        adapter, card = load_adapter(folder, frozen.denoiser)
-        if card["backbone_sha256"] != frozen.weights_sha256:
-            raise InputError(
-                f"the adapter in {folder} was trained on another backbone than this {frozen.name}: start from one of "
-                "this backbone, or name the backbone it belongs to"
-            )
-        return adapter, card
-    card = registered_card(folder, ("cafa_adapter",))
-    if card["backbone_model"] != frozen.name or not isinstance(frozen.denoiser, StableAudioBackbone):
-        raise InputError(f"the adapter in {folder} is for {card['backbone_model']}, not for {frozen.name}")
-    return load_registered_adapter(card, frozen.denoiser, frozen.weights_sha256), card
-
-
 def store_in_bf16(frozen: FrozenBackbone) -> None:
     """Keep the linear layers of the frozen blocks in bfloat16.
 
     Under autocast they are rounded so in every pass; rounding them once gives the same numbers in half the memory.
     """
-    for block in frozen.blocks():
+    for block in frozen.denoiser.transformer_blocks():
         for module in block.modules():
             if isinstance(module, nn.Linear):
                 module.to(torch.bfloat16)

@@ -21,7 +21,7 @@ from cafa.training.batches import EpochOrder, FeatureBatches, clips_with_feature
 from cafa.training.distributed import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
-from cafa.training.objective import DiffusionSettings, drop_text, keep_mask
+from cafa.training.objective import DiffusionSettings, keep_mask
 from cafa.training.run_card import hardware, phase
 from cafa.training.silence import Silence
 
@@ -112,7 +112,7 @@ def condition_batch(
     with torch.autocast(text.device.type, enabled=False):
         conditioning = condition(text, seconds)
     keep = keep_mask(settings.objective.caption_dropout, len(text) * share.count, generator)
-    return drop_text(conditioning, share.of(keep).to(text.device))
+    return conditioning.with_dropped_text(share.of(keep).to(text.device))
 
 
 def train_generator(

@@ -1,8 +1,4 @@
-"""The training objective: velocity prediction with caption dropout, on the path of Stable Audio or of TangoFlux.
-
-Both predict dz/dt up to a factor: along the cosine path z_t = alpha z + sigma n of Stable Audio, v = alpha n - sigma z;
-along the straight path z_t = (1 - t) z + t n of a rectified flow (TangoFlux), v = n - z.
-"""
+"""The training objective: velocity prediction with caption dropout, on the backbone's own path from signal to noise."""
 
 from typing import Literal
 
@@ -10,13 +6,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from cafa.common.errors import InputError
-from cafa.diffusion.schedules import Velocity, alpha_sigma
-from cafa.models.stable_audio.denoiser import Conditioning
-from cafa.models.tangoflux.denoiser import TangoFluxConditioning
+from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.training.distributed import WHOLE, Share
-
-FlowPath = Literal["cosine", "straight"]
 
 
 class DiffusionSettings(BaseModel):
@@ -55,32 +46,13 @@ def keep_mask(share_dropped: float, count: int, generator: torch.Generator) -> T
     return (torch.rand(count, generator=generator) >= share_dropped).float()
 
 
-def drop_text(conditioning: Conditioning | TangoFluxConditioning, keep: Tensor) -> Conditioning | TangoFluxConditioning:
-    """Give dropped items (`keep` 0) the backbone's null text.
-
-    Stable Audio: the whole text sequence is zero, its timing tokens too; the timing embedding stays. TangoFlux: the
-    encoded empty caption takes the place of the caption.
-    """
-    if isinstance(conditioning, Conditioning):
-        return Conditioning(conditioning.context * keep.view(-1, 1, 1), conditioning.timing)
-    null = conditioning.null
-    if null is None:
-        raise InputError("captions cannot be dropped: this conditioning does not hold that of the empty caption")
-    kept = keep.bool().unsqueeze(-1)
-    return TangoFluxConditioning(
-        torch.where(kept.unsqueeze(-1), conditioning.context, null.context),
-        torch.where(kept, conditioning.present, null.present),
-        torch.where(kept, conditioning.pooled, null.pooled),
-    )
-
-
 def velocity_loss(
     velocity: Velocity,
     latents: Tensor,
     settings: DiffusionSettings,
     generator: torch.Generator,
     *,
-    path: FlowPath = "cosine",
+    path: str = "cosine",
     share: Share = WHOLE,
 ) -> Tensor:
     """Mean squared error of the velocity.
@@ -94,17 +66,14 @@ def velocity_loss(
     generator : torch.Generator
         On the CPU; draws for the whole batch.
     path : str
-        ``cosine`` (Stable Audio) or ``straight`` (TangoFlux).
+        Name in :data:`cafa.diffusion.schedules.FLOW_PATHS`: ``flow_path`` of the denoiser.
     share : Share
     """
     whole = len(latents) * share.count
     time = share.of(draw_times(settings, whole, generator)).to(latents.device)
     noise = share.of(torch.randn((whole, *latents.shape[1:]), generator=generator)).to(latents.device)
-    if path == "straight":
-        amount = time.view(-1, 1, 1)
-        noisy, target = (1 - amount) * latents + amount * noise, noise - latents
-    else:
-        alpha, sigma = (part.view(-1, 1, 1) for part in alpha_sigma(time))
-        noisy, target = alpha * latents + sigma * noise, alpha * noise - sigma * latents
+    flow = FLOW_PATHS[path]
+    alpha, sigma = flow.amplitudes(time.view(-1, 1, 1))
+    noisy, target = alpha * latents + sigma * noise, flow.velocity(latents, noise, alpha, sigma)
     predicted = velocity(noisy, time)
     return torch.mean((predicted.float() - target) ** 2)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from cafa.common.seeds import seed_for
-from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.interface import AudioAutoencoder
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,10 @@ class Silence:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, audio: OobleckAudio, latents: int) -> "Silence":
+    def of(cls, audio: AudioAutoencoder, latents: int) -> "Silence":
         """Encode a window of silence."""
-        parameter = next(audio.autoencoder.parameters())
         nothing = torch.zeros(1, audio.channels, latents * audio.samples_per_latent)
-        with torch.inference_mode():
-            posterior = audio.autoencoder.encode(nothing.to(parameter)).latent_dist
-        return cls(*(part[0].float().cpu().numpy() for part in (posterior.mean, posterior.std)))
+        return cls(*(part[0].float().cpu().numpy() for part in audio.posterior(nothing)))
 
     def after(self, latents: np.ndarray, clip_ids: Sequence[str]) -> np.ndarray:
         """Latents (B, C, t) of clips, followed by silence up to the window, (B, C, T); one draw per clip."""

@@ -7,7 +7,7 @@ import torch
 
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone, StableAudioSettings
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning, StableAudioSettings
 from tests.tiny_pretrained import (
     make_published_adapter,
     make_stable_audio_open,
@@ -48,8 +48,8 @@ def trained_adapter(new_adapter: Adapter) -> Adapter:
 
 
 @pytest.fixture
-def told(tiny_backbone: StableAudioBackbone) -> Conditioning:
-    """Conditioning of 7 items."""
+def told(tiny_backbone: StableAudioBackbone) -> StableAudioConditioning:
+    """StableAudioConditioning of 7 items."""
     text = torch.randn(7, 5, 32, generator=torch.Generator().manual_seed(3))
     return tiny_backbone.condition(text, torch.zeros(7), torch.linspace(1, 10, 7))
 

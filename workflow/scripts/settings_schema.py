@@ -40,9 +40,9 @@ def models() -> list[type[BaseModel]]:
     from cafa.generation import systems
     from cafa.generation.examples import ExamplesSettings
     from cafa.media.normalise import NormaliseSettings
-    from cafa.models import registry as pretrained
     from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings
     from cafa.models.encoders.miniature_text import TextSettings
+    from cafa.models.kinds import settings_of_kinds
     from cafa.training.adapter import AdapterTraining
     from cafa.training.av_clip import AVClipTraining
     from cafa.training.backbone import BackboneTraining
@@ -58,8 +58,7 @@ def models() -> list[type[BaseModel]]:
         BackboneTraining, AdapterTraining, JointTraining, JudgeSettings, TableSettings, BootstrapSettings,
         FigureSettings, ExamplesSettings, *of_packages(systems.SYSTEM_KINDS), FetchSettings,
         *of_packages(build.DATASET_KINDS),
-        IngestSettings, EncodeSettings, PretrainedSettings, JudgingSettings, pretrained.StableAudioOpenModel,
-        pretrained.TangoFluxModel, pretrained.CafaAdapterModel, pretrained.SynchformerModel, pretrained.ClipModel,
+        IngestSettings, EncodeSettings, PretrainedSettings, JudgingSettings, *settings_of_kinds(),
     ]  # fmt: skip
 
 

@@ -5,23 +5,26 @@ What the paper leaves open is settled here and stored with the features: the mod
 AV-CLIP's, 50 embeddings interpolated to 200, and 8 zeros on either side of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
-from transformers import CLIPVisionModelWithProjection
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from cafa.common.errors import InputError
-from cafa.media.clip_reading import FrameReader
 from cafa.models.encoders.synchformer import FRAMES, SECONDS, TOKENS
+from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
+from cafa.models.pretrained import HUB, HubSettings, InspectedFiles, PretrainedSettings
 from cafa.models.releases import CLIP_LARGE, checked_sha256, locate, require
 
 EVERY = 5  # of 25 frames per second
 INTERPOLATED = 200
+FILES = ("config.json", "model.safetensors")
 # Mean and standard deviation of the pictures CLIP was trained with, per colour.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
@@ -41,25 +44,35 @@ def along_latents(embeddings: Tensor, interpolated: int = INTERPOLATED, latents:
     return functional.pad(stretched, (before, latents - interpolated - before)).transpose(1, 2)
 
 
-class ClipFeatures:
+class ClipModel(HubSettings):
+    """CLIP's image tower: the second features of CAFA-C."""
+
+    kind: Literal["clip"] = "clip"
+    source: str = Field(CLIP_LARGE.name, description="folder, or hub:owner/name")
+    half: bool = Field(False, description="run in 16 bits; part of the features' identity")
+
+
+class ClipFeatures(VideoEncoder):
     """The frozen image tower of CLIP.
 
     Parameters
     ----------
     network : CLIPVisionModelWithProjection
-    identity : dict
-        SHA-256 of the weights.
+    sha256 : str
+        Of the weights.
     device : torch.device or str
     half : bool
         Run in 16 bits (bfloat16 on a CPU, float16 elsewhere); part of the features' identity.
     """
 
     kind = "clip"
+    settings: ClassVar[type[PretrainedSettings] | None] = ClipModel
+    seconds, every = SECONDS, EVERY
 
     def __init__(
         self,
         network: CLIPVisionModelWithProjection,
-        identity: dict[str, str],
+        sha256: str,
         *,
         device: torch.device | str = "cpu",
         half: bool = False,
@@ -68,28 +81,31 @@ class ClipFeatures:
         self.network = network.requires_grad_(False).eval().to(self.device)
         self.size: int = network.config.image_size
         self.shape = (TOKENS, network.config.projection_dim)
-        self.encoder: dict[str, Any] = {
-            "name": "clip_image", "weights_sha256": identity, "frames_per_second": 25 / EVERY,
-            "interpolated": INTERPOLATED, "half": half,
-        }  # fmt: skip
+        self.encoder = identity(sha256, half)
 
     @classmethod
-    def load(cls, source: str | Path = CLIP_LARGE.name, *, download: bool = False, **options: Any) -> "ClipFeatures":
-        """From a local folder or a hub id (``hub:owner/name``), in transformers' layout.
+    def inspect(cls, settings: ClipModel) -> InspectedFiles:
+        """Find the files of the model that `settings` describe; raises WeightsError with what to do."""
+        folder = locate(settings.source, CLIP_LARGE, settings.download)
+        files = dict(zip(FILES, require(folder, FILES, CLIP_LARGE), strict=True))
 
-        Raises
-        ------
-        WeightsError
-            If it is missing; says what to do.
-        """
-        folder = locate(source, CLIP_LARGE, download)
-        files = require(folder, ("model.safetensors", "config.json"), CLIP_LARGE)
-        network = CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        return cls(network, checked_sha256(files[:1], {}), **options)
+        def encoders(digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+            return {cls.kind: identity(digests["model.safetensors"], settings.half)}
 
-    def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:
-        """What reads the normalised clips of a folder for :meth:`encode`: 5 frames per second, squashed."""
-        return FrameReader(folder, (self.size, self.size), SECONDS, EVERY, seconds, pad_short)
+        def facts() -> dict[str, Any]:
+            return {"feature_shape": [TOKENS, CLIPVisionConfig.from_pretrained(folder).projection_dim]}
+
+        addresses = {name: HUB.format(name=CLIP_LARGE.name, file=name) for name in FILES}
+        return InspectedFiles({"source": folder}, files, encoders, facts, addresses)
+
+    @classmethod
+    def load(cls, folder: str | Path, card: Mapping[str, Any], device: str) -> "ClipFeatures":
+        """The image tower of a registered CLIP, in transformers' layout."""
+        place = Path(card["places"]["source"])
+        files = dict(zip(FILES, require(place, FILES, CLIP_LARGE), strict=True))
+        digests = checked_sha256(files, card["files"])
+        network = CLIPVisionModelWithProjection.from_pretrained(place, local_files_only=True, use_safetensors=True)
+        return cls(network, digests["model.safetensors"], device=device, half=card["settings"]["half"])
 
     def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Features (B, 216, D), float32, of B clips of frames, uint8 (50, size, size, 3)."""
@@ -106,3 +122,9 @@ class ClipFeatures:
                 pictures = (clip.to(self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
                 embeddings.append(self.network(pixel_values=pictures).image_embeds.float().cpu())
         return along_latents(torch.stack(embeddings)).numpy()
+
+
+def identity(sha256: str, half: bool) -> dict[str, Any]:
+    """What features of the tower are stamped with."""
+    about = {"frames_per_second": FRAME_RATE / EVERY, "interpolated": INTERPOLATED, "half": half}
+    return {"name": "clip_image", "weights_sha256": sha256, **about}

@@ -5,6 +5,7 @@ same clip, so the features say what is seen and when it sounds. The adapter is g
 segment pooling, as CAFA is given Synchformer's per-frame tokens.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
 from cafa.models.folders import load_model
 
 KIND = "av_clip"
@@ -125,3 +127,35 @@ class AVClipEncoder:
         One clip at a time, so that a clip's bits do not depend on its neighbours.
         """
         return self.network(torch.from_numpy(np.array(frames))[None])[0].numpy()
+
+
+class MiniatureAVClip(VideoEncoder):
+    """The miniature's tower as an encoder of windows of a video: one vector per frame.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder written by training.
+    """
+
+    kind = KIND
+    size = 32
+
+    def __init__(self, folder: str | Path) -> None:
+        self._tower = AVClipEncoder(folder)
+        self.encoder = self._tower.encoder
+        self.shape = (round(self.seconds * FRAME_RATE), self._tower.settings.dim)
+
+    @classmethod
+    def load(cls, folder: str | Path, card: Mapping[str, Any], device: str) -> "MiniatureAVClip":
+        """The tower of a model folder; it runs on the CPU."""
+        return cls(folder)
+
+    def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Features (B, F, dim), float32, of B clips of F frames, uint8 (F, 32, 32, 3)."""
+        return np.stack([self._tower.encode(clip) for clip in clips])
+
+    def encode_window(self, frames: np.ndarray, window: int) -> np.ndarray:
+        """Features (window, dim); the last frame of a shorter video is repeated."""
+        last = np.repeat(frames[-1:], window - len(frames), axis=0)
+        return self._tower.encode(np.concatenate([frames, last]))

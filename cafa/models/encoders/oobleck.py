@@ -26,6 +26,18 @@ class OobleckAudio:
         self.latent_channels: int = config.decoder_input_channels
         self.channels: int = config.audio_channels
 
+    def to(self, device: torch.device | str) -> "OobleckAudio":
+        """Move the network; returns itself."""
+        self.autoencoder.to(device)
+        return self
+
+    def posterior(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (B, C, T) of the latents of sound (B, channels, T * samples_per_latent)."""
+        parameter = next(self.autoencoder.parameters())
+        with torch.inference_mode():
+            posterior = self.autoencoder.encode(waveform.to(parameter.device, parameter.dtype)).latent_dist
+        return posterior.mean, posterior.std
+
     def encode(self, waveform: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
         """Latents (B, C, T) of sound (B, channels, N).
 
@@ -40,15 +52,12 @@ class OobleckAudio:
             raise InputError(f"sound must be (items, 1 or {self.channels}, samples), got {tuple(waveform.shape)}")
         waveform = waveform.expand(-1, self.channels, -1)
         rest = -waveform.shape[2] % self.samples_per_latent
-        parameter = next(self.autoencoder.parameters())
-        waveform = torch.nn.functional.pad(waveform, (0, rest)).to(parameter.device, parameter.dtype)
-        with torch.inference_mode():
-            posterior = self.autoencoder.encode(waveform).latent_dist
+        mean, deviation = self.posterior(torch.nn.functional.pad(waveform, (0, rest)))
         if seeds is None:
-            return posterior.mean.clone()
-        shape = posterior.mean.shape[1:]
+            return mean.clone()
+        shape = mean.shape[1:]
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        return posterior.mean + posterior.std * noise.to(posterior.mean)
+        return mean + deviation * noise.to(mean)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Sound (B, channels, T * samples_per_latent), float32, of latents (B, C, T)."""

@@ -6,16 +6,16 @@ synchronisation space. Vector i goes to latent i; that is only roughly its time 
 segments overlap), and has to stay so for adapters that were trained with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from cafa.common.errors import InputError
-from cafa.media.clip_reading import FrameReader
+from cafa.common.errors import InputError, WeightsError
 from cafa.media.crops import centre_crop
 from cafa.models.encoders.synchformer_network import (
     CONDITIONING_STRIDE,
@@ -24,6 +24,9 @@ from cafa.models.encoders.synchformer_network import (
     normalise_frames,
     take_segments,
 )
+from cafa.models.encoders.video_encoder import VideoEncoder
+from cafa.models.pretrained import InspectedFiles, PretrainedSettings
+from cafa.models.releases import SYNCHFORMER, require_published
 from cafa.models.weights import WeightSource, load_checkpoint
 
 SECONDS = 10.0
@@ -33,7 +36,16 @@ SEGMENTS = 27
 TOKENS = 216
 
 
-class SynchformerFeatures:
+class SynchformerModel(PretrainedSettings):
+    """Synchformer's visual tower: AV-CLIP features."""
+
+    kind: Literal["synchformer"] = "synchformer"
+    file: str = Field(description="path of synchformer_state_dict.pth or 24-01-04T16-39-21.pt, or of safetensors")
+    half: bool = Field(False, description="run in 16 bits; part of the features' identity")
+    segments_per_pass: int = Field(9, gt=0, description="segments in the network at once; bounds memory")
+
+
+class SynchformerFeatures(VideoEncoder):
     """The frozen visual tower.
 
     Parameters
@@ -51,6 +63,9 @@ class SynchformerFeatures:
     """
 
     kind = "av_clip"
+    settings: ClassVar[type[PretrainedSettings] | None] = SynchformerModel
+    seconds = SECONDS
+    size = SQUASHED[0]
 
     def __init__(
         self,
@@ -69,32 +84,29 @@ class SynchformerFeatures:
             )
         self.half, self.segments_per_pass = half, segments_per_pass
         self.shape = (TOKENS, network.vproj.out_features)
-        self.encoder: dict[str, Any] = {
-            "name": "synchformer_av_clip",
-            "weights_sha256": sha256,
-            "stride": CONDITIONING_STRIDE,
-            "frames": FRAMES,
-            "half": half,
-        }
+        self.encoder = identity(sha256, half)
 
     @classmethod
-    def load(
-        cls, path: str | Path, source: WeightSource, *, unverified: bool = False, **options: Any
-    ) -> "SynchformerFeatures":
-        """From ``24-01-04T16-39-21.pt`` (state dict under ``model``) or MMAudio's ``synchformer_state_dict.pth``.
+    def inspect(cls, settings: SynchformerModel) -> InspectedFiles:
+        """Find the file of the model that `settings` describe; raises WeightsError with what to do."""
+        file = require_published(settings.file, SYNCHFORMER)
 
-        Raises
-        ------
-        WeightsError
-            If the file is missing (says where it is published), is not the one of `source`, or does not fit.
-        """
-        path = Path(path)
-        checkpoint = load_checkpoint(path, source, unverified=unverified)
-        return cls(SynchformerVisual.from_tensors(checkpoint.tensors), checkpoint.sha256, **options)
+        def encoders(digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+            return {cls.kind: identity(digests[file.name], settings.half)}
 
-    def reader(self, folder: Path, seconds: float = SECONDS, pad_short: bool = False) -> FrameReader:
-        """What reads the normalised clips of a folder for :meth:`encode`: frames, uint8 (250, 256, 256, 3)."""
-        return FrameReader(folder, SQUASHED, SECONDS, 1, seconds, pad_short)
+        def facts() -> dict[str, Any]:
+            return {"feature_shape": [TOKENS, len(tower(file, None)["vproj.bias"])]}
+
+        return InspectedFiles({"file": file}, {file.name: file}, encoders, facts)
+
+    @classmethod
+    def load(cls, folder: str | Path, card: Mapping[str, Any], device: str) -> "SynchformerFeatures":
+        """The visual tower of a registered Synchformer: ``24-01-04T16-39-21.pt`` or MMAudio's state dict."""
+        file, settings = Path(card["places"]["file"]), card["settings"]
+        tensors = tower(require_published(file, SYNCHFORMER), card["files"][file.name])
+        network = SynchformerVisual.from_tensors(tensors, **tower_sizes(tensors))
+        options = {"half": settings["half"], "segments_per_pass": settings["segments_per_pass"]}
+        return cls(network, card["files"][file.name], device=device, **options)
 
     def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Features (B, 216, 768), float32, of B clips of frames, uint8 (250, 256, 256, 3).
@@ -117,3 +129,27 @@ class SynchformerFeatures:
                     self.network.project(self.network(normalised, segments_per_pass=len(batch))[0]).float().cpu()
                 )
         return torch.cat(found).view(len(clips), TOKENS, -1).numpy()
+
+
+def identity(sha256: str, half: bool) -> dict[str, Any]:
+    """What features of the tower are stamped with."""
+    about = {"stride": CONDITIONING_STRIDE, "frames": FRAMES, "half": half}
+    return {"name": "synchformer_av_clip", "weights_sha256": sha256, **about}
+
+
+def tower(file: Path, sha256: str | None) -> dict[str, Tensor]:
+    """State dict of Synchformer; checked where a digest is given."""
+    source = WeightSource("synchformer", SYNCHFORMER.url, sha256, SYNCHFORMER.licence, "")
+    tensors = load_checkpoint(file, source, unverified=sha256 is None).tensors
+    if "vproj.bias" not in tensors:
+        raise WeightsError(f"{file} is not Synchformer's checkpoint: it has no vproj.bias")
+    return tensors
+
+
+def tower_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    """Arguments of ``SynchformerVisual`` from its weights; heads are 64 wide, as in the published one."""
+    prefix = "vfeat_extractor."
+    width = tensors[f"{prefix}cls_token"].shape[-1]
+    blocks = {name.split(".")[2] for name in tensors if name.startswith(f"{prefix}blocks.")}
+    patch = tensors[f"{prefix}patch_embed_3d.proj.weight"].shape[-1]
+    return {"width": width, "depth": len(blocks), "heads": max(1, width // 64), "patch": patch}

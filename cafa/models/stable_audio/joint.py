@@ -7,7 +7,8 @@ independently in training; guidance contrasts (text, video) with (null, null).
 from torch import Tensor, nn
 
 from cafa.models.adapter_parts import AdapterSettings, HintNetwork, pad_to
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone, StableAudioSettings
+from cafa.models.stable_audio.blocks import StableAudioConditioning, StableAudioSettings
+from cafa.models.stable_audio.denoiser import StableAudioBackbone
 
 
 class JointModel(nn.Module):
@@ -28,7 +29,7 @@ class JointModel(nn.Module):
         self.hint_projection = nn.Linear(settings.hint_dim, backbone.width, bias=False)
 
     def forward(
-        self, latents: Tensor, time: Tensor, conditioning: Conditioning, features: Tensor, video: Tensor
+        self, latents: Tensor, time: Tensor, conditioning: StableAudioConditioning, features: Tensor, video: Tensor
     ) -> Tensor:
         """Predicted velocity, (B, C, T).
 

@@ -14,7 +14,7 @@ from cafa.diffusion.samplers import per_item_noise, sample_dpmpp_3m_sde
 from cafa.diffusion.schedules import denoiser_of_velocity, polyexponential_sigmas
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone, StableAudioSettings
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning, StableAudioSettings
 from cafa.models.stable_audio.joint import JointModel
 
 TIME = torch.linspace(0.05, 0.95, 7)
@@ -22,7 +22,11 @@ CLOSE = {"rtol": 0, "atol": 2e-5}
 
 
 def test_scale_one_is_plain_guidance(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     conditional = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told, features)
     unconditional = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told.null_text(), features)
@@ -37,7 +41,7 @@ def test_scale_one_is_plain_guidance(
 def test_asymmetric_scale_weakens_the_adapter_in_the_unconditional_half_only(
     tiny_backbone: StableAudioBackbone,
     trained_adapter: Adapter,
-    told: Conditioning,
+    told: StableAudioConditioning,
     features: Tensor,
     latents: Tensor,
     gamma: float,
@@ -51,7 +55,11 @@ def test_asymmetric_scale_weakens_the_adapter_in_the_unconditional_half_only(
 
 
 def test_scale_zero_does_not_run_the_adapter_for_the_unconditional_half(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     seen = []
     trained_adapter.blocks[0].attn1.register_forward_hook(lambda module, given, result: seen.append(len(result)))
@@ -61,7 +69,11 @@ def test_scale_zero_does_not_run_the_adapter_for_the_unconditional_half(
 
 
 def test_no_guidance_gives_every_item_the_whole_adapter(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     whole = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told, features)
     for gamma in (0, 0.5, 1):
@@ -70,7 +82,11 @@ def test_no_guidance_gives_every_item_the_whole_adapter(
 
 
 def test_published_code_halves_the_adapter_for_half_of_the_batch_without_guidance(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     whole = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told, features)
     published = published_velocity(tiny_backbone, trained_adapter, told, features, 1, 1)(latents, TIME)
@@ -79,9 +95,13 @@ def test_published_code_halves_the_adapter_for_half_of_the_batch_without_guidanc
 
 
 def test_skipping_the_cross_attention_of_the_null_text_is_exact(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
-    nothing = Conditioning(told.context[:0], told.timing)
+    nothing = StableAudioConditioning(told.context[:0], told.timing)
     computed = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told.null_text(), features)
     skipped = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, nothing, features)
     assert torch.equal(skipped, computed)
@@ -91,7 +111,7 @@ def test_skipping_the_cross_attention_of_the_null_text_is_exact(
     torch.testing.assert_close(fast, plain, **CLOSE)
 
 
-def test_null_text_is_not_computed(tiny_backbone: StableAudioBackbone, told: Conditioning, latents: Tensor):
+def test_null_text_is_not_computed(tiny_backbone: StableAudioBackbone, told: StableAudioConditioning, latents: Tensor):
     seen = []
     hook = tiny_backbone.dit.transformer_blocks[0].attn2.register_forward_hook(
         lambda module, given, result: seen.append(len(result))
@@ -103,9 +123,9 @@ def test_null_text_is_not_computed(tiny_backbone: StableAudioBackbone, told: Con
 
 
 def test_negative_prompt_takes_the_place_of_the_null_text(
-    tiny_backbone: StableAudioBackbone, told: Conditioning, latents: Tensor
+    tiny_backbone: StableAudioBackbone, told: StableAudioConditioning, latents: Tensor
 ):
-    negative = Conditioning(told.context.flip(0), told.timing)
+    negative = StableAudioConditioning(told.context.flip(0), told.timing)
     guided = text_velocity(tiny_backbone, told, 3, negative=negative)(latents, TIME)
     against = tiny_backbone(latents, TIME, negative)
     torch.testing.assert_close(guided, against + 3 * (tiny_backbone(latents, TIME, told) - against), **CLOSE)
@@ -116,23 +136,23 @@ def test_negative_prompt_takes_the_place_of_the_null_text(
 def test_guidance_calls_the_model_once_per_step():
     calls = []
 
-    def halves(x: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+    def halves(x: Tensor, time: Tensor, conditioning: StableAudioConditioning) -> Tensor:
         calls.append(len(x))
         return x
 
-    nothing = Conditioning(torch.zeros(2, 1, 1), torch.zeros(2, 1))
+    nothing = StableAudioConditioning(torch.zeros(2, 1, 1), torch.zeros(2, 1))
     guide(halves, nothing, None, 3)(torch.ones(2, 1, 1), torch.ones(2))
     guide(halves, nothing, None, 1)(torch.ones(2, 1, 1), torch.ones(2))
     assert calls == [4, 2]
 
 
 def test_a_clip_does_not_depend_on_its_batch(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor
+    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: StableAudioConditioning, features: Tensor
 ):
     sigmas = polyexponential_sigmas(6, 0.5, 500)
 
     def generate(items: list[int]) -> Tensor:
-        conditioning = Conditioning(told.context[items], told.timing[items])
+        conditioning = StableAudioConditioning(told.context[items], told.timing[items])
         velocity = adapter_velocity(tiny_backbone, trained_adapter, conditioning, features[items], 7, 0.5)
         draw = per_item_noise([100 + item for item in items], (4, 24), torch.device("cpu"))
         start = draw() * sigmas[0]
@@ -147,7 +167,7 @@ def test_a_clip_does_not_depend_on_its_batch(
 
 
 def test_joint_guidance_contrasts_text_and_video_with_neither(
-    tiny_settings: StableAudioSettings, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_settings: StableAudioSettings, told: StableAudioConditioning, features: Tensor, latents: Tensor
 ):
     torch.manual_seed(6)
     model = JointModel(tiny_settings, AdapterSettings(feature_dim=6, hint_dim=10)).requires_grad_(False).eval()

@@ -20,7 +20,7 @@ from cafa.media.clip_reading import Clip, black_padded
 from cafa.media.container import open_media
 from cafa.media.frames import read_frames
 from cafa.media.official_frames import read_official_frames
-from cafa.models.registry import open_features
+from cafa.models.registry import open_video_encoder
 
 RATE = 44100
 
@@ -75,7 +75,7 @@ def test_the_features_are_those_of_the_pipeline(models: Path, make_video, tmp_pa
     (tmp_path / "clip.mp4").write_bytes(prepared.picture)
     expected = []
     for kind in ("av_clip", "clip"):
-        encoder = open_features(models / kind)
+        encoder = open_video_encoder(models / kind)
         clip = encoder.reader(tmp_path, pad_short=True)(Clip("clip", 6.0, "", ""))
         expected.append(encoder.encode([clip])[0])
     np.testing.assert_allclose(features, np.concatenate(expected, axis=1), atol=1e-5)
@@ -127,7 +127,7 @@ def test_the_official_preset_makes_the_published_window(models: Path, make_video
 def test_the_official_preset_sees_the_frames_of_the_published_demo(models: Path, make_video):
     video = make_video(4.0, rate=30)
     frames = read_official_frames(video, frames=250)
-    expected = open_features(models / "av_clip").encode([black_padded(frames, 250)])[0]
+    expected = open_video_encoder(models / "av_clip").encode([black_padded(frames, 250)])[0]
     sampling = Sampling(steps=2, preset="official", latents=256)
     maker = pipeline(models, adapter="adapter_published", sampling=sampling)
     np.testing.assert_array_equal(maker._prepare(video, 25).features[0], expected)

@@ -17,8 +17,9 @@ from cafa.generation.interface import Request
 from cafa.generation.opening import open_generator
 from cafa.generation.pretrained import PretrainedGenerator
 from cafa.generation.systems import AdapterSystem, BackboneSystem, Sampling, parse_system
-from cafa.generation.windows import OFFICIAL, generate_windows
+from cafa.generation.windows import generate_windows
 from cafa.models.registry import open_text, read_card
+from cafa.models.stable_audio.backbone import StableAudioOpen
 from tests.tiny_pretrained import make_registered, make_trained_adapter
 
 RATE, SAMPLES = 44100, 100
@@ -145,7 +146,7 @@ def test_the_official_preset_is_the_published_way_and_survives_the_file(
 ):
     generator = open_generator(parse_system(json.dumps(SYSTEMS["cafa_published"])), models)
     assert isinstance(generator, PretrainedGenerator)
-    assert generator.setting == OFFICIAL.model_copy(update={"latents": 24})
+    assert generator.setting == StableAudioOpen.published_window.model_copy(update={"latents": 24})
     wanted = requests(generator, 2)
     expected = generate_windows(
         generator.backbone, torch.from_numpy(np.stack([r.text for r in wanted])), SECONDS, [100, 101],

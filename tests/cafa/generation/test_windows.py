@@ -8,13 +8,16 @@ from torch import Tensor
 
 from cafa.common.errors import InputError
 from cafa.diffusion.guidance import published_velocity
-from cafa.generation.windows import MARGIN, OFFICIAL, OURS, finish, generate_windows, sample_latents
+from cafa.diffusion.samplers import FlowModel
+from cafa.diffusion.schedules import FLOW_PATHS
+from cafa.generation.windows import MARGIN, OURS, generate_windows, normalise_and_crop, sample_latents
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.interface import SamplingDefaults
 from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.backbone import StableAudioOpen, load_published_adapter
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone
+from cafa.models.stable_audio.backbone import StableAudioOpen
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
+from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.parity.cases import denoiser_with_adapter
 from cafa.parity.golden import Golden, read_golden
 from tests.tiny_pretrained import REAL, stable_audio_parts
@@ -65,19 +68,20 @@ def test_official_setting_is_what_the_published_code_does(
     backbone: StableAudioOpen, adapter: Adapter, text: Tensor, video: Tensor
 ):
     how = replace(backbone.defaults, **FAST)
-    setting = OFFICIAL.model_copy(update={"latents": 24})
+    setting = StableAudioOpen.published_window.model_copy(update={"latents": 24})
     found = generate_windows(
         backbone, text[:2], SECONDS, [5, 6], adapter=adapter, features=video[:2], setting=setting, defaults=how
     )
     told = backbone.condition(text[:2], torch.full((2,), 10.0))
     velocity = published_velocity(backbone.denoiser, adapter, told, video[:2], 3.0, 0.5)
-    sampled = sample_latents(velocity, [5, 6], (4, 24), how, torch.device("cpu"))
+    model = FlowModel(velocity, FLOW_PATHS["cosine"])
+    sampled = sample_latents(model, [5, 6], (4, 24), how, torch.device("cpu"))
     for pcm, latents in zip(found, sampled, strict=True):
         waveform = backbone.decode_audio(latents[None])[0]
         expected = (waveform / (waveform.abs().max() + 1e-8)).clamp(-1, 1).mul(32767).to(torch.int16)[:, :100]
         assert pcm.dtype == np.int16
         assert np.array_equal(pcm, expected.numpy())
-    assert OFFICIAL.latents == 1024
+    assert StableAudioOpen.published_window.latents == 1024
 
 
 class GoldenBackbone:
@@ -90,9 +94,9 @@ class GoldenBackbone:
         self.denoiser, self.golden = denoiser, golden
         self.latent_channels, self.latents = golden.tensor("x").shape[1:]
 
-    def condition(self, text: Tensor, seconds: Tensor) -> Conditioning:
+    def condition(self, text: Tensor, seconds: Tensor) -> StableAudioConditioning:
         assert seconds.tolist() == [10.0]
-        return Conditioning(text, self.golden.tensor("glob"))
+        return StableAudioConditioning(text, self.golden.tensor("glob"))
 
     def decode_audio(self, latents: Tensor) -> Tensor:
         return latents
@@ -110,7 +114,9 @@ def test_official_setting_follows_the_golden_trajectory(shared: Path, monkeypatc
     stored = iter([golden.tensor("x"), *golden.tensor("sde_noise")])
     monkeypatch.setattr("cafa.generation.windows.per_item_noise", lambda *given: lambda: next(stored))
     # the peak is not measured, since there is no sound: the latents themselves are compared
-    setting = OFFICIAL.model_copy(update={"latents": None, "peak": "none", "samples": "float32"})
+    setting = StableAudioOpen.published_window.model_copy(
+        update={"latents": None, "peak": "none", "samples": "float32"}
+    )
     (final,) = generate_windows(
         GoldenBackbone(golden, denoiser), golden.tensor("cross"), float(golden.tensor("x").shape[2]), [0],
         adapter=adapter, features=hint, setting=setting, defaults=how,
@@ -125,7 +131,7 @@ def test_without_guidance_only_the_official_setting_halves_the_adapter(
     how = replace(backbone.defaults, steps=3, guidance_scale=1.0)
 
     def first(setting: str, items: int) -> np.ndarray:
-        chosen = OFFICIAL if setting == "official" else OURS
+        chosen = StableAudioOpen.published_window if setting == "official" else OURS
         # only the treatment of the adapter differs here
         chosen = OURS.model_copy(update={"published_guidance": chosen.published_guidance})
         return generate_windows(
@@ -177,10 +183,13 @@ def test_negative_prompt_changes_the_sound(backbone: StableAudioOpen, text: Tens
 
 def test_peak_and_samples_of_both_settings():
     waveform = np.array([[0.5, -0.25, 0.1, 2.0], [0.0, 0.125, 0.0, -1.0]], np.float32)
-    ours, official = finish(waveform, 3, OURS), finish(waveform, 3, OFFICIAL)
+    ours, official = (
+        normalise_and_crop(waveform, 3, OURS),
+        normalise_and_crop(waveform, 3, StableAudioOpen.published_window),
+    )
     np.testing.assert_allclose(ours, waveform[:, :3] / 0.5, rtol=1e-6)
     assert official.tolist() == [[8191, -4095, 1638], [0, 2047, 0]]  # truncated, and scaled by the discarded 2.0
-    assert not finish(np.zeros((2, 4), np.float32), 3, OURS).any()
+    assert not normalise_and_crop(np.zeros((2, 4), np.float32), 3, OURS).any()
 
 
 def test_what_is_kept_does_not_depend_on_latents_beyond_the_margin():
@@ -202,4 +211,4 @@ def test_bad_requests_are_refused(backbone: StableAudioOpen, adapter: Adapter, t
     with pytest.raises(InputError, match=r"24 latents holds 0\.00 s, 1 s are wanted"):
         generate_windows(backbone, text[:1], 1, [0])
     with pytest.raises(InputError, match="use more latents"):
-        finish(np.zeros((2, 4), np.float32), 5, OURS)
+        normalise_and_crop(np.zeros((2, 4), np.float32), 5, OURS)

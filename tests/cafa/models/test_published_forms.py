@@ -18,16 +18,16 @@ from cafa.cli import cli
 from cafa.common.errors import WeightsError
 from cafa.common.files import sha256_file
 from cafa.models.converting import convert
-from cafa.models.loading import load_registered_adapter
 from cafa.models.registry import (
     open_adapter,
     open_backbone,
-    open_features,
     open_text,
+    open_video_encoder,
     parse_pretrained,
     read_card,
     register,
 )
+from cafa.models.stable_audio.published_adapter import CafaAvClipAdapter
 from cafa.models.weights import read_weight_sources
 from metrics.encoders.panns import Cnn14, PannsEncoder, front_end_tables
 from metrics.parity.weights import deterministic_tensors
@@ -121,7 +121,7 @@ def test_the_whole_clip_with_old_position_ids_gives_the_features_of_its_tower(ro
     card = put(tmp_path / "m", kind="clip", source=str(folder))
     assert card["facts"] == read_card(root / "models/clip")["facts"]
     frames = np.random.default_rng(0).integers(0, 255, (50, 28, 28, 3), np.uint8)
-    found, wanted = open_features(tmp_path / "m"), open_features(root / "models/clip")
+    found, wanted = open_video_encoder(tmp_path / "m"), open_video_encoder(root / "models/clip")
     np.testing.assert_array_equal(found.encode([frames]), wanted.encode([frames]))
 
 
@@ -136,7 +136,7 @@ def test_a_clip_of_pickles_names_the_command_that_makes_safetensors_of_it(root: 
     card = put(tmp_path / "m", kind="clip", source=str(folder))
     assert card["converted_from"]["model.safetensors"]["file"] == pickled.name
     frames = np.random.default_rng(0).integers(0, 255, (50, 28, 28, 3), np.uint8)
-    found, tower = open_features(tmp_path / "m"), open_features(root / "models/clip")
+    found, tower = open_video_encoder(tmp_path / "m"), open_video_encoder(root / "models/clip")
     np.testing.assert_array_equal(found.encode([frames]), tower.encode([frames]))
 
 
@@ -154,8 +154,8 @@ def test_mmaudios_flat_synchformer_is_the_tower(root: Path, tmp_path: Path, save
     save(tmp_path / "synchformer_state_dict.pth", tensors)
     card = put(tmp_path / "m", kind="synchformer", file=str(tmp_path / "synchformer_state_dict.pth"))
     assert card["facts"] == read_card(root / "models/av_clip")["facts"]
-    found = open_features(tmp_path / "m").network.state_dict()
-    wanted = open_features(root / "models/av_clip").network.state_dict()
+    found = open_video_encoder(tmp_path / "m").network.state_dict()
+    wanted = open_video_encoder(root / "models/av_clip").network.state_dict()
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value.half().float() if save is half else value, rtol=0, atol=0)
@@ -196,5 +196,5 @@ def test_the_published_adapter_with_backbone_and_autoencoder_in_one_file(root: P
     adapter, _ = open_adapter(tmp_path / "m", backbone)
     theirs = read_card(root / "models/adapter_published")
     sha256 = backbone.identity["weights_sha256"]
-    assert equal(adapter.state_dict(), load_registered_adapter(theirs, backbone.denoiser, sha256).state_dict())
+    assert equal(adapter.state_dict(), CafaAvClipAdapter.load(theirs, backbone.denoiser, sha256).state_dict())
     assert card["backbone_sha256"] == sha256

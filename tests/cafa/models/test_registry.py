@@ -20,8 +20,8 @@ from cafa.models.registry import (
     open_adapter,
     open_audio,
     open_backbone,
-    open_features,
     open_text,
+    open_video_encoder,
     parse_pretrained,
     read_card,
     register,
@@ -62,7 +62,7 @@ def test_a_card_says_what_the_opened_backbone_is(root: Path, name: str, text_len
     sound = torch.rand(1, 2, 64) - 0.5
     audio = open_audio(root / "models" / name)
     assert audio.channels == facts["channels"] == 2
-    assert torch.equal(audio.encode(sound, [3]), backbone.encode_audio(sound, [3]))
+    assert torch.equal(audio.encode(sound, [3]), backbone.audio.encode(sound, [3]))
 
 
 def test_the_original_layout_is_registered_too(root: Path, tmp_path: Path):
@@ -78,7 +78,7 @@ def test_the_original_layout_is_registered_too(root: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(("name", "shape"), [("av_clip", (250, 256, 256, 3)), ("clip", (50, 28, 28, 3))])
 def test_encoders_of_video_carry_the_identity_of_their_card(root: Path, name: str, shape: tuple[int, ...]):
-    card, encoder = read_card(root / "models" / name), open_features(root / "models" / name)
+    card, encoder = read_card(root / "models" / name), open_video_encoder(root / "models" / name)
     assert encoder.kind == name
     assert digest_of(encoder.encoder) == encoder_digest(card, name)
     assert list(encoder.shape) == card["facts"]["feature_shape"] == [216, 8]
@@ -250,7 +250,7 @@ def test_a_file_that_does_not_fit_is_refused_when_it_is_registered(root: Path, t
 def test_synchformers_own_file_is_registered_with_its_configuration_object(root: Path, tmp_path: Path):
     save_synchformer(tmp_path / "24-01-04T16-39-21.pt", load_file(root / "synchformer.safetensors"))
     put(tmp_path / "m", kind="synchformer", file=str(tmp_path / "24-01-04T16-39-21.pt"))
-    assert open_features(tmp_path / "m").kind == "av_clip"
+    assert open_video_encoder(tmp_path / "m").kind == "av_clip"
 
 
 def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

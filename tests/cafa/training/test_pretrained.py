@@ -16,7 +16,7 @@ from cafa.models.folders import load_model
 from cafa.models.registry import open_adapter, open_backbone, read_card
 from cafa.training.batches import FeatureBatches
 from cafa.training.frozen_backbone import open_frozen
-from cafa.training.objective import DiffusionSettings, drop_text, velocity_loss
+from cafa.training.objective import DiffusionSettings, velocity_loss
 from tests.cafa.training.pretrained import FEATURES, WIDTH, PretrainedWorld, write_phase
 from tests.cafa.training.tiny import loop
 
@@ -210,14 +210,14 @@ def test_dropped_captions_of_tangoflux_become_the_empty_caption_not_zeros(pretra
     text = torch.zeros(2, *read_card(pretrained.models / "tangoflux")["facts"]["text_shape"])
     text[:, :3] = 1.0
     told = frozen.condition(text, torch.full((2,), 10.0))
-    dropped = drop_text(told, torch.tensor([1.0, 0.0]))
+    dropped = told.with_dropped_text(torch.tensor([1.0, 0.0]))
     assert torch.equal(dropped.context[0], told.context[0])
     assert torch.equal(dropped.pooled[0], told.pooled[0])
     assert torch.equal(dropped.context[1], told.null.context[1])
     assert torch.equal(dropped.pooled[1], told.null.pooled[1])
     assert not torch.allclose(dropped.pooled[1], told.pooled[1])
     with pytest.raises(InputError, match="does not hold that of the empty caption"):
-        drop_text(dropped, torch.ones(2))
+        dropped.with_dropped_text(torch.ones(2))
 
 
 def test_each_backbone_is_trained_on_its_own_path(pretrained):

@@ -1,6 +1,7 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -22,7 +23,6 @@ from cafa.media.frames import read_frames
 from cafa.models.encoders.clip import ClipFeatures, along_latents
 from cafa.models.encoders.synchformer import SynchformerFeatures
 from cafa.models.encoders.synchformer_network import SynchformerVisual
-from cafa.models.weights import WeightSource
 
 TINY = {"width": 8, "depth": 1, "heads": 2, "patch": 56}
 
@@ -86,23 +86,39 @@ def test_wrong_input_is_refused(synchformer: SynchformerFeatures):
         black_padded(np.zeros((251, 1, 1, 3), np.uint8), 250)
 
 
+def card_of(places: dict[str, Path], files: dict[str, Path]) -> dict[str, Any]:
+    """What a card says of an encoder's files."""
+    settings = {"half": False, "segments_per_pass": 9}
+    return {"places": places, "files": {name: sha256_file(path) for name, path in files.items()}, "settings": settings}
+
+
+def load_synchformer(file: Path) -> SynchformerFeatures:
+    return SynchformerFeatures.load(file.parent, card_of({"file": file}, {file.name: file}), "cpu")
+
+
+def load_clip(folder: Path) -> ClipFeatures:
+    files = {name: folder / name for name in ("config.json", "model.safetensors")}
+    return ClipFeatures.load(folder, card_of({"source": folder}, files), "cpu")
+
+
 def test_both_published_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(1)
     tensors = SynchformerVisual(**TINY).state_dict()
     full = SynchformerVisual.from_tensors
-    monkeypatch.setattr(SynchformerVisual, "from_tensors", classmethod(lambda cls, t: full(t, **TINY)))
+    monkeypatch.setattr(SynchformerVisual, "from_tensors", classmethod(lambda cls, t, **sizes: full(t, **TINY)))
     others = {"afeat_extractor.x": torch.zeros(1), "vfeat_extractor.patch_embed.proj.bias": torch.zeros(1)}
     torch.save({"model": {f"module.{k}": v for k, v in (tensors | others).items()}}, tmp_path / "avclip.pt")
     torch.save(tensors | others, tmp_path / "synchformer_state_dict.pth")
     for name in ("avclip.pt", "synchformer_state_dict.pth"):
         digest = sha256_file(tmp_path / name)
-        encoder = SynchformerFeatures.load(tmp_path / name, WeightSource(name, "https://x", digest, "MIT", ""))
+        encoder = load_synchformer(tmp_path / name)
         assert encoder.encoder["weights_sha256"] == digest
         found = encoder.network.state_dict()
         assert found.keys() == tensors.keys()
         assert all(torch.equal(found[key], value) for key, value in tensors.items())
-    with pytest.raises(WeightsError, match="not found: download https://x"):
-        SynchformerFeatures.load(tmp_path / "none.pth", WeightSource("none", "https://x", None, "MIT", ""))
+    (tmp_path / "avclip.pt").rename(tmp_path / "away.pt")
+    with pytest.raises(WeightsError, match="download it and put it there"):
+        SynchformerFeatures.load(tmp_path, card_of({"file": tmp_path / "avclip.pt"}, {}), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +134,7 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_clip_embeddings_are_laid_along_the_latents(clip_folder: Path):
-    encoder = ClipFeatures.load(clip_folder)
+    encoder = load_clip(clip_folder)
     clips = [np.random.default_rng(seed).integers(0, 255, (50, 32, 32, 3), dtype=np.uint8) for seed in range(2)]
     features = encoder.encode(clips)
     assert features.shape == (2, *encoder.shape) == (2, 216, 8)
@@ -129,7 +145,7 @@ def test_clip_embeddings_are_laid_along_the_latents(clip_folder: Path):
     with pytest.raises(InputError, match="expected"):
         encoder.encode([clips[0][:49]])
     with pytest.raises(WeightsError, match="lacks"):
-        ClipFeatures.load(clip_folder.parent)
+        ClipFeatures.load(clip_folder, card_of({"source": clip_folder.parent}, {}), "cpu")
 
 
 def test_interpolation_is_linear_and_keeps_the_centre_of_time():
@@ -196,7 +212,7 @@ def test_features_of_a_shard_account_for_every_clip(
 
 
 def test_clip_is_given_every_fifth_frame(clip_folder: Path, tmp_path: Path):
-    encoder = ClipFeatures.load(clip_folder)
+    encoder = load_clip(clip_folder)
     write_mp4(tmp_path / "c.mp4", pictures(2)[:, :96, :128])
     frames = encoder.reader(tmp_path)(Clip("c", 10.0, "", ""))
     assert np.array_equal(frames, read_frames(tmp_path / "c.mp4", seconds=10, size=(32, 32))[::5])
@@ -208,7 +224,6 @@ def test_clip_is_given_every_fifth_frame(clip_folder: Path, tmp_path: Path):
 
 def test_safetensors_of_the_visual_tower_are_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     full = SynchformerVisual.from_tensors
-    monkeypatch.setattr(SynchformerVisual, "from_tensors", classmethod(lambda cls, t: full(t, **TINY)))
+    monkeypatch.setattr(SynchformerVisual, "from_tensors", classmethod(lambda cls, t, **sizes: full(t, **TINY)))
     save_file(SynchformerVisual(**TINY).state_dict(), tmp_path / "tower.safetensors")
-    source = WeightSource("tower", "https://x", None, "MIT", "")
-    assert SynchformerFeatures.load(tmp_path / "tower.safetensors", source, unverified=True).shape == (216, 8)
+    assert load_synchformer(tmp_path / "tower.safetensors").shape == (216, 8)

@@ -6,13 +6,17 @@ from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.models.adapter_parts import AdapterSettings, HintNetwork, pad_to
 from cafa.models.stable_audio.adapter import Adapter
-from cafa.models.stable_audio.denoiser import Conditioning, StableAudioBackbone
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
 
 TIME = torch.linspace(0.05, 0.95, 7)
 
 
 def test_untrained_adapter_leaves_the_backbone_exactly_as_it_is(
-    tiny_backbone: StableAudioBackbone, new_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    new_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     alone = tiny_backbone(latents, TIME, told)
     adapted = adapted_velocity(tiny_backbone, new_adapter, latents, TIME, told, features)
@@ -21,7 +25,11 @@ def test_untrained_adapter_leaves_the_backbone_exactly_as_it_is(
 
 
 def test_untrained_adapter_can_learn(
-    tiny_backbone: StableAudioBackbone, new_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    new_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     adapted_velocity(tiny_backbone, new_adapter, latents, TIME, told, features).square().mean().backward()
     moved = {name for name, weight in new_adapter.named_parameters() if weight.grad is not None and weight.grad.any()}
@@ -38,7 +46,11 @@ def test_adapter_starts_as_a_copy_of_the_backbone(tiny_backbone: StableAudioBack
 
 
 def test_gradient_checkpointing_changes_nothing(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     gradients = []
     trained_adapter.requires_grad_(True)
@@ -53,7 +65,11 @@ def test_gradient_checkpointing_changes_nothing(
 
 
 def test_items_without_features_are_the_backbone_alone(
-    tiny_backbone: StableAudioBackbone, trained_adapter: Adapter, told: Conditioning, features: Tensor, latents: Tensor
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
 ):
     alone = tiny_backbone(latents, TIME, told)
     some = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told, features[:3])

@@ -12,10 +12,12 @@ from cafa.common.files import sha256_file
 from cafa.diffusion.guidance import adapter_velocity
 from cafa.models.interface import Backbone, Denoiser
 from cafa.models.releases import STABLE_AUDIO_OPEN, checked_sha256, how_to_get, locate
-from cafa.models.stable_audio.backbone import StableAudioOpen, load_published_adapter, read_published, write_published
+from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.stable_audio.checkpoint_config import model_sizes
 from cafa.models.stable_audio.checkpoint_names import PublishedWeights
 from cafa.models.stable_audio.denoiser import StableAudioSettings
+from cafa.models.stable_audio.published_adapter import load_published_adapter
+from cafa.models.stable_audio.published_files import read_published, write_published
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +94,15 @@ def test_text_states_do_not_depend_on_the_batch_and_are_zero_at_padding(loaded: 
 def test_sound_to_latents_and_back(loaded: dict[str, StableAudioOpen]):
     backbone = loaded["diffusers"]
     sound = torch.rand(2, 2, 61) - 0.5
-    mean = backbone.encode_audio(sound)
+    mean = backbone.audio.encode(sound)
     assert mean.shape == (2, 4, 8)  # padded to 64 samples
     assert backbone.decode_audio(mean).shape == (2, 2, 64)
-    drawn = backbone.encode_audio(sound, seeds=[1, 2])
-    torch.testing.assert_close(backbone.encode_audio(sound[1:], seeds=[2])[0], drawn[1], rtol=0, atol=1e-5)
+    drawn = backbone.audio.encode(sound, seeds=[1, 2])
+    torch.testing.assert_close(backbone.audio.encode(sound[1:], seeds=[2])[0], drawn[1], rtol=0, atol=1e-5)
     assert not torch.equal(drawn, mean)
-    assert torch.equal(backbone.encode_audio(sound[:, :1]), backbone.encode_audio(sound[:, :1].repeat(1, 2, 1)))
+    assert torch.equal(backbone.audio.encode(sound[:, :1]), backbone.audio.encode(sound[:, :1].repeat(1, 2, 1)))
     with pytest.raises(InputError, match="1 or 2, samples"):
-        backbone.encode_audio(torch.zeros(1, 3, 8))
+        backbone.audio.encode(torch.zeros(1, 3, 8))
 
 
 def test_published_adapter_is_imported_and_exported(

@@ -11,9 +11,10 @@ from cafa.common.errors import InputError, WeightsError
 from cafa.diffusion.guidance import adapted_velocity, adapter_velocity, text_velocity
 from cafa.diffusion.samplers import per_item_noise, sample_euler
 from cafa.diffusion.schedules import flow_times
-from cafa.generation.windows import OFFICIAL, generate_windows
+from cafa.generation.windows import generate_windows
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.interface import Backbone, Denoiser, VideoAdapter
+from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.tangoflux.adapter import TangoFluxAdapter
 from cafa.models.tangoflux.backbone import TangoFlux
 from cafa.models.tangoflux.denoiser import TangoFluxConditioning, TangoFluxDenoiser, TangoFluxSettings
@@ -177,7 +178,7 @@ def test_windows_are_generated_our_way_only(backbone: TangoFlux, trained: TangoF
     assert sound.shape == (2, 100)
     assert abs(sound).max() == pytest.approx(1)
     with pytest.raises(InputError, match="not of tangoflux"):
-        generate_windows(backbone, text, 100 / 44100, [0], setting=OFFICIAL, **given)
+        generate_windows(backbone, text, 100 / 44100, [0], setting=StableAudioOpen.published_window, **given)
 
 
 def test_text_encoder_of_the_checkpoint_is_used(backbone: TangoFlux, layouts: dict[str, Path]):

@@ -1,0 +1,169 @@
+"""What the denoisers of transformer blocks have in common, and their adapters: the loops over the blocks.
+
+The adapter is a trainable copy of the backbone's blocks that turns video features into residuals
+(CAFA, arXiv 2504.06778, section 4). With z the latents as the blocks take them and f the video features:
+
+    hint   = ZeroFC(prepare(f)), padded with zeros at the end to the length of z
+    h_0    = project_in(z) + hint
+    h_i+1  = AdapterBlock_i(h_i, text)             c_i = ZeroFC_i(h_i+1)
+    b_i+1  = BackboneBlock_i(b_i, text) + s * c_i  s = 1, or the asymmetric scale for unconditional items
+
+Shapes: B batch, C latent channels, T latents, W width of the token stream; tokens are T, or more where the stream has
+tokens that stand for no latent.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from cafa.models.adapter_parts import AdapterSettings, HintNetwork, add_to_first, pad_to, zero_linear
+
+
+class BlockAdapter(nn.Module):
+    """Residuals for every block of a denoiser.
+
+    A subclass says what the copies are (`add_copies`, `copied_blocks`, `embed`), how a block is run (`run_block`) and
+    how the copies start (`copy_backbone`).
+
+    Parameters
+    ----------
+    backbone : DenoiserSettings
+        Size of the denoiser it belongs to; has a ``width`` too.
+    settings : AdapterSettings
+
+    Attributes
+    ----------
+    gradient_checkpointing : bool
+        Recompute every block in the backward pass; off unless training sets it.
+    """
+
+    def __init__(self, backbone: Any, settings: AdapterSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.gradient_checkpointing = False
+        width = backbone.width
+        self.hint = HintNetwork(settings)
+        self.hint_projection = zero_linear(settings.hint_dim, width)
+        self.add_copies(backbone)
+        self.zero_projections = nn.ModuleList(zero_linear(width, width) for _ in self.copied_blocks())
+
+    def add_copies(self, backbone: Any) -> None:
+        """Make the input projection ``project_in`` and the blocks, as modules of this one."""
+        raise NotImplementedError
+
+    def copied_blocks(self) -> Sequence[nn.Module]:
+        """The blocks, in the order of those of the denoiser."""
+        raise NotImplementedError
+
+    def copy_backbone(self, backbone: Any) -> None:
+        """Start as a copy of the input projection and the blocks of a denoiser."""
+        raise NotImplementedError
+
+    def embed(self, stream: Any, hint: Tensor) -> Tensor:
+        """Tokens before the first block, (B, tokens, W), from the latents and the hint (B, T, W)."""
+        return self.project_in(stream.latents) + hint
+
+    def run_block(self, block: Any, hidden: Tensor, stream: Any) -> tuple[Tensor, Any]:
+        """Tokens after a block, and the stream for the next one; see :meth:`BlockDenoiser.run_block`."""
+        raise NotImplementedError
+
+    def controls(self, stream: Any, features: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
+        """Residuals c_i, one per block, each (N, tokens, W), made as they are asked for.
+
+        Parameters
+        ----------
+        stream : Stream
+            Of the denoiser.
+        features : Tensor, (N, F, width of the features)
+            Feature j belongs to latent j; F <= T. With N < B only the first N items of the stream are controlled,
+            and the adapter is not run for the others.
+        scale : Tensor, (N,), optional
+            Multiplies the residuals of each item.
+        """
+        stream = stream.first(len(features))
+        hidden = self.embed(stream, pad_to(self.hint_projection(self.hint(features)), stream.latents.shape[1]))
+        for block, projection in zip(self.copied_blocks(), self.zero_projections, strict=True):
+            hidden, stream = self.run_block(block, hidden, stream)
+            control: Tensor = projection(hidden)
+            yield control if scale is None else control * scale.view(-1, 1, 1)
+
+
+class BlockDenoiser(nn.Module):
+    """A network of the velocity that is a sequence of blocks.
+
+    A subclass says what its input is (`tokens`, `embed`), what its blocks are and how one is run
+    (`transformer_blocks`, `run_block`), and what follows them (`output`).
+
+    Parameters
+    ----------
+    settings : DenoiserSettings
+
+    Attributes
+    ----------
+    flow_path : str
+        Name in :data:`cafa.diffusion.schedules.FLOW_PATHS`.
+    adapter_class : type
+        The adapter that it takes: called with the denoiser's settings and the adapter's.
+    gradient_checkpointing : bool
+        Recompute every block in the backward pass; off unless training sets it.
+    """
+
+    flow_path: ClassVar[str] = "cosine"
+    adapter_class: ClassVar[type[BlockAdapter]]
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__()
+        self.settings = settings
+        self.gradient_checkpointing = False
+
+    def transformer_blocks(self) -> Sequence[nn.Module]:
+        """The blocks, in order; one residual of an adapter follows each."""
+        raise NotImplementedError
+
+    def new_adapter(self, settings: AdapterSettings) -> Any:
+        """An untrained adapter of the form that this denoiser takes."""
+        return self.adapter_class(self.settings, settings)
+
+    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Any:
+        """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
+        raise NotImplementedError
+
+    def embed(self, stream: Any, offset: Tensor | None = None) -> Tensor:
+        """Tokens before the first block, (B, tokens, W); `offset` (B, T, W) is added to those of the latents."""
+        raise NotImplementedError
+
+    def run_block(self, block: Any, hidden: Tensor, stream: Any) -> tuple[Tensor, Any]:
+        """Tokens (B, tokens, W) after a block, and the stream for the next one.
+
+        With `gradient_checkpointing` the block holds only its input and is run again in the backward pass.
+        """
+        raise NotImplementedError
+
+    def output(self, hidden: Tensor, stream: Any) -> Tensor:
+        """Velocity (B, C, T) of the tokens after the last block."""
+        raise NotImplementedError
+
+    def run_blocks(self, stream: Any, controls: Iterable[Tensor] | None = None, offset: Tensor | None = None) -> Tensor:
+        """Run the blocks and return the predicted velocity, (B, C, T).
+
+        Parameters
+        ----------
+        stream : Stream
+            As :meth:`tokens` gives it.
+        controls : iterable of Tensor, (N, tokens, W), optional
+            Control i is added to the output of block i (the adapter's residuals), for the first N <= B items.
+        offset : Tensor, (B, T, W), optional
+            Added to the embedded latents before the first block (joint models).
+        """
+        hidden = self.embed(stream, offset)
+        remaining: Iterator[Tensor] | None = iter(controls) if controls is not None else None
+        for block in self.transformer_blocks():
+            hidden, stream = self.run_block(block, hidden, stream)
+            if remaining is not None:
+                hidden = add_to_first(hidden, next(remaining))
+        return self.output(hidden, stream)
+
+    def forward(self, latents: Tensor, time: Tensor, conditioning: Any) -> Tensor:
+        """Predicted velocity without a video, (B, C, T)."""
+        return self.run_blocks(self.tokens(latents, time, conditioning))
