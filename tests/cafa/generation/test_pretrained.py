@@ -157,7 +157,7 @@ def test_the_official_preset_is_the_published_way_and_survives_the_file(
         assert published.dtype == np.int16
         soundfile.write(tmp_path / "x.flac", sound.T, RATE, subtype="PCM_16")
         assert np.array_equal(soundfile.read(tmp_path / "x.flac", dtype="int16")[0].T, published)
-    with pytest.raises(InputError, match="not on tangoflux"):
+    with pytest.raises(InputError, match="not for tangoflux"):
         run("cafa_tf", models, features, prompts, tmp_path, sampling={"preset": "official"})
     with pytest.raises(InputError, match="makes 10 s at most"):
         run("cafa_published", models, features, prompts, tmp_path, sampling={"preset": "official", "seconds": 11})

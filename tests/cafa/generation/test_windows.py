@@ -88,7 +88,7 @@ class GoldenBackbone:
     """The golden denoiser behind the interface of a backbone: the decoder gives the latents themselves."""
 
     name, sample_rate, samples_per_latent = "stable_audio_open", 1, 1
-    defaults = SamplingDefaults("dpmpp_3m_sde")
+    defaults, published_window = SamplingDefaults("dpmpp_3m_sde"), StableAudioOpen.published_window
 
     def __init__(self, golden: Golden, denoiser: StableAudioBackbone) -> None:
         self.denoiser, self.golden = denoiser, golden
