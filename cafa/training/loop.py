@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cafa.common.errors import CafaError
 from cafa.common.files import whole, write_json
@@ -170,7 +171,7 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         if self.average and (decay := settings.decay(self.step)) < 1:
             weights = [p.detach() for p in self.parameters.values()]
-            torch._foreach_lerp_(list(self.average.values()), weights, 1 - decay)
+            get_ema_multi_avg_fn(decay)(list(self.average.values()), weights, None)
         row = {"step": self.step, **values}
         self.rows.append(row)
         self.step += 1

@@ -55,7 +55,8 @@ video = write("av_clip", (40, 6), {"name": "random"}, ((c, rng.standard_normal((
 states = ((text_id(c), text.encode([c])[0].numpy()) for c in captions)
 words = write("text", (5, 3), card["encoders"]["text"], states)
 training = AdapterTraining(
-    loop=LoopSettings(steps=5, batch_size=3, learning_rate=1e-2), seconds=0.8, model=AdapterSettings(feature_dim=6, hint_dim=8)
+    loop=LoopSettings(steps=5, batch_size=3, learning_rate=1e-2), seconds=0.8,
+    model=AdapterSettings(feature_dim=6, hint_dim=8),
 )
 train_adapter(training, manifest, "models/backbone", latents, words, [video], seed=1, output="models/adapter")
 generator = open_generator(system("adapter"), "models")

@@ -121,7 +121,8 @@ def test_an_adapter_compared_at_registration_asks_for_the_digest_of_its_backbone
     assert card["backbone_sha256"] == read_card(models / "backbone")["weights_sha256"]
     backbone = open_backbone(models / "backbone")
     compared: list[int] = []
-    monkeypatch.setattr("cafa.models.stable_audio.published_adapter.require_same_backbone", lambda held, *_: compared.append(len(held)))
+    place = "cafa.models.stable_audio.published_adapter.require_same_backbone"
+    monkeypatch.setattr(place, lambda held, *_: compared.append(len(held)))
     one, other = (open_adapter(tmp_path / name, backbone)[0].state_dict() for name in ("unbound", "bound"))
     assert compared == [len(backbone.denoiser.state_dict()), 0], "in every job only where it was not compared before"
     assert one.keys() == other.keys()
