@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from cafa.diffusion.samplers import per_item_noise, sample_dpmpp_3m_sde, sample_euler
-from cafa.diffusion.schedules import flow_times, polyexponential_sigmas
+from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise, sample_dpmpp_3m_sde, sample_euler
+from cafa.diffusion.schedules import FLOW_PATHS, flow_times, polyexponential_sigmas
+from cafa.models.interface import SamplingDefaults
 
 
 def test_noise_of_an_item_does_not_depend_on_its_batch():
@@ -89,3 +90,19 @@ def test_euler_times_are_those_of_tangoflux():
 
     sample_euler(velocity, torch.ones(2, 1), flow_times(4))
     assert seen == [1.0, 0.75, 0.5, 0.25]  # linspace(1, 1/4, 4)
+
+
+@pytest.mark.parametrize("path", FLOW_PATHS)
+@pytest.mark.parametrize("sampler", ["dpmpp_3m_sde", "euler"])
+def test_every_sampler_finds_the_signal_of_an_exact_model_of_every_path(path: str, sampler: str):
+    flow, signal = FLOW_PATHS[path], torch.tensor([[[2.0, -1.0, 0.3]], [[0.5, 3.0, -2.0]]])
+    draw = per_item_noise([1, 2], signal.shape[1:], torch.device("cpu"))
+
+    def velocity(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        alpha, sigma = flow.amplitudes(time.view(-1, 1, 1))
+        noise = (x - alpha * signal) / sigma.clamp(min=1e-3)
+        return flow.velocity(signal, noise, alpha, sigma)
+
+    settings = SamplingDefaults(sampler, steps=200, sigma_min=0.01, sigma_max=500.0)
+    found = SAMPLERS[sampler](FlowModel(velocity, flow), draw(), settings, draw)
+    assert (found - signal).abs().max() < 0.02
