@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cafa.cli.options import device_option, threads_option, writable
+from cafa.cli.registry_name import RegistryName
 
 
 @click.command()
@@ -24,6 +25,12 @@ from cafa.cli.options import device_option, threads_option, writable
     type=click.FloatRange(0),
     default=None,
     help="strength of the text; 1 = no guidance  [default: the backbone's own]",
+)
+@click.option(
+    "--sampler",
+    type=RegistryName("cafa.diffusion.samplers:SAMPLERS"),
+    default=None,
+    help="how the noise is removed, such as dpmpp_3m_sde or euler  [default: the backbone's own]",
 )
 @click.option("--steps", type=click.IntRange(2), default=None, help="sampling steps  [default: the backbone's own]")
 @click.option(

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cafa.generation.foley import FoleyPipeline
 from cafa.generation.foley_files import ResultFiles
@@ -23,6 +23,8 @@ class GenerateOptions:
         Strength of the video: the lower, the stronger; 1 = plain guidance.
     guidance_scale
         Strength of the text; None: the backbone's own.
+    sampler
+        Name of an entry of :data:`cafa.diffusion.samplers.SAMPLERS`; None: the backbone's own.
     steps
         Sampling steps; None: the backbone's own.
     preset
@@ -44,6 +46,7 @@ class GenerateOptions:
     negative_prompt: str | None = None
     gamma: float = 0.5
     guidance_scale: float | None = None
+    sampler: str | None = None
     steps: int | None = None
     preset: Literal["ours", "official"] = "ours"
     half: bool = False
@@ -54,9 +57,25 @@ class GenerateOptions:
     adapter: str = "adapter"
     device: str = "cpu"
 
+    def in_name(self) -> dict[str, Any]:
+        """What takes part in the name of a result: all options, so that a new one cannot be forgotten.
+
+        Without a sampler the name is that of before there was a choice.
+        """
+        options = asdict(self)
+        if self.sampler is None:
+            del options["sampler"]
+        return options
+
     def system(self) -> AdapterSystem:
         """Settings of the system that makes the sound."""
-        sampling = Sampling(preset=self.preset, steps=self.steps, guidance_scale=self.guidance_scale, half=self.half)
+        sampling = Sampling(
+            preset=self.preset,
+            sampler=self.sampler,
+            steps=self.steps,
+            guidance_scale=self.guidance_scale,
+            half=self.half,
+        )
         return AdapterSystem(
             sampling=sampling, asymmetric_scale=self.gamma, backbone=self.backbone, adapter=self.adapter
         )
@@ -115,8 +134,7 @@ def generate_files(request: GenerateRequest, say: Callable[[str], None] = print)
     """
     options = request.options
     pipeline = FoleyPipeline(request.models, options.system(), options.device)
-    # All options take part in the name, so that a new one cannot be forgotten.
-    settings = {"options": asdict(options), "models": pipeline.identity}
+    settings = {"options": options.in_name(), "models": pipeline.identity}
     files = ResultFiles(request.output_folder, request.video, settings)
     for prompt, seed in itertools.product(request.prompts, request.seeds):
         files.check(prompt, seed)

@@ -40,8 +40,8 @@ def write_video(path: Path, frames: int = 25, **options: str) -> Path:
     return path
 
 
-def generate(video: Path, models: Path, folder: Path) -> str:
-    words = ["generate", video, "--prompt", "music", "--models", models, "--steps", 2, "--output-folder", folder]
+def generate(video: Path, models: Path, folder: Path, *more: str) -> str:
+    words = ["generate", video, "--prompt", "music", "--models", models, "--steps", 2, "--output-folder", folder, *more]
     result = CliRunner().invoke(cli, list(map(str, words)), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -131,6 +131,23 @@ def test_the_command_says_what_of_a_video_is_damaged(models: Path, tmp_path: Pat
     assert entry["damage"] in said
     (entry,) = read_json(tmp_path / "whole" / "generated.json").values()
     assert "damage" not in entry
+
+
+def test_the_sampler_can_be_chosen(models: Path, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "video.mp4")
+    asked = {"own": (), "same": ("--sampler", "dpmpp_3m_sde"), "other": ("--sampler", "euler")}
+    names, sounds = {}, {}
+    for name, more in asked.items():
+        generate(video, models, tmp_path / name, *more)
+        (path,) = (tmp_path / name).glob("*.wav")
+        names[name], sounds[name] = path.name, soundfile.read(path)[0]
+    assert len(set(names.values())) == 3
+    assert np.array_equal(sounds["same"], sounds["own"])
+    assert np.abs(sounds["other"] - sounds["own"]).max() > 1e-3
+    words = ["generate", str(video), "--prompt", "x", "--sampler", "heun"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "there is no sampler 'heun'; there are" in result.output
 
 
 def test_a_gif_gets_sound_of_its_length(models: Path, tmp_path: Path) -> None:
