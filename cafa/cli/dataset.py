@@ -1,11 +1,15 @@
 """`cafa dataset`: published data sets."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cafa.cli.options import settings_option, writable
+from cafa.cli.options import settings_option, validated_settings, writable
 from cafa.cli.registry_name import RegistryName
+
+if TYPE_CHECKING:
+    from cafa.data.published_lists import PublishedList
 
 
 @click.group()
@@ -26,12 +30,12 @@ def build(kind: str, settings: str, output: str, refused: str) -> None:
 
 
 @command.command("list")
-@settings_option("cafa.data.published_lists.PublishedList")
+@validated_settings("cafa.data.published_lists.PublishedList", default=None)
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), callback=writable, help="where to put the list"
 )
-def place_list(settings: str, output: Path) -> None:
+def place_list(settings: "PublishedList", output: Path) -> None:
     """Fetch one published list; a checksum, or the digest of its first download, is checked."""
-    from cafa.data.published_lists import PublishedList, fetch_list
+    from cafa.data.published_lists import fetch_list
 
-    click.echo(fetch_list(PublishedList.model_validate_json(settings), output))
+    click.echo(fetch_list(settings, output))

@@ -1,11 +1,16 @@
 """`cafa samples`: make the samples of a system."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cafa.cli.options import device_option, folder, resume_options, seed_option, settings_option, shard_option, writable
+from cafa.cli.options import device_option, folder, resume_options, seed_option, shard_option, writable
 from cafa.cli.renamed import renamed_option
+from cafa.cli.settings import SystemSettings
+
+if TYPE_CHECKING:
+    from cafa.generation.systems import SystemKind
 
 
 @click.group()
@@ -15,7 +20,13 @@ def command() -> None:
 
 @command.command()
 @click.option("--system", "name", required=True, help="name of the system")
-@settings_option("a kind of systems (cafa.generation.systems.SYSTEM_KINDS), which `kind` names")
+@click.option(
+    "--settings",
+    required=True,
+    type=SystemSettings(),
+    help="JSON object, or a file of JSON or YAML, with the fields of a kind of systems, which `kind` names "
+    "(cafa.generation.systems.SYSTEM_KINDS)",
+)
 @click.option("--prompts", required=True, type=click.Path(path_type=Path), help="prompt set")
 @folder("--features-folder", help="features of the data set")
 @folder("--models", help="folder of model folders")
@@ -39,7 +50,7 @@ def command() -> None:
 @resume_options
 def make(
     name: str,
-    settings: str,
+    settings: "SystemKind",
     prompts: Path,
     features_folder: Path,
     models: Path,
@@ -61,13 +72,12 @@ def make(
     """Make one shard of a system's samples; an interrupted job continues after its last finished batch."""
     from cafa.generation.samples import SampleJob, make_system_samples
     from cafa.generation.sources import SampleFiles
-    from cafa.generation.systems import parse_system
 
     files = SampleFiles(models, clips, features_folder, clip_shards, text, text_shards, event_times)
     make_system_samples(
         SampleJob(
             name,
-            parse_system(settings),
+            settings,
             prompts,
             files,
             output_folder,

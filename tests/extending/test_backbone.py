@@ -19,6 +19,7 @@ from cafa.generation.systems import parse_system
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.registry import open_backbone, open_text, read_card
 from cafa.training.adapter import AdapterTraining, train_adapter
+from cafa.training.generator import TrainingData, TrainingRun
 from cafa.training.loop_settings import LoopSettings
 from my_backbone import ToyDenoiser
 
@@ -58,7 +59,8 @@ training = AdapterTraining(
     loop=LoopSettings(steps=5, batch_size=3, learning_rate=1e-2), seconds=0.8,
     model=AdapterSettings(feature_dim=6, hint_dim=8),
 )
-train_adapter(training, manifest, "models/backbone", latents, words, [video], seed=1, output="models/adapter")
+data = TrainingData(manifest, latents, words, [video])
+train_adapter(training, data, "models/backbone", TrainingRun(seed=1, output="models/adapter"))
 generator = open_generator(system("adapter"), "models")
 found = [generator.generate([Request(state, video[clip], 1)])[0] for clip in clips[:2]]
 assert np.abs(found[0] - found[1]).max() > 1e-4  # it depends on the video

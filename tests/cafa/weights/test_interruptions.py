@@ -1,5 +1,6 @@
 """Downloads that are cut: by the network, a signal, a second process; and large ones."""
 
+import functools
 import json
 import os
 import signal
@@ -22,7 +23,9 @@ def start(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "cafa", "weights", *arguments, "--table", str(shop.table)]
     environment = {**os.environ, "CAFA_WEIGHTS": str(shop.folder)}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+    # Jobs in the background of a shell ignore Ctrl-C; the command must know it all the same.
+    own = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=own)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
