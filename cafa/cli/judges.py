@@ -16,6 +16,7 @@ from cafa.cli.options import (
     validated_settings,
     writable,
 )
+from cafa.cli.renamed import renamed_option
 
 if TYPE_CHECKING:
     from metrics.judge_quality.published import CanarySettings
@@ -72,7 +73,10 @@ def train(
 @frames_option
 @mel_option
 @manifest_option
-@click.option("--truth", default=None, help="event times (rendered world); without it dubbed pairs are not measured")
+@renamed_option("--truth", "--event-times")
+@click.option(
+    "--event-times", default=None, help="event times (rendered world); without it dubbed pairs are not measured"
+)
 @object_option("--settings", help="thresholds, {judge: {measure: number}}; see metrics.judge_quality.verdict.MEASURES")
 @seed_option
 @verdict_option
@@ -83,7 +87,7 @@ def check(
     frames: tuple[str, ...],
     mel: tuple[str, ...],
     manifest: str,
-    truth: str | None,
+    event_times: str | None,
     settings: dict[str, Any],
     seed: int,
     output: Path,
@@ -94,7 +98,7 @@ def check(
     from metrics.judges.training.from_files import ClipFiles
 
     clips = ClipFiles(frames, mel, manifest)
-    verdict = check_trained_judges(judges, clips, settings, events=truth, seed=seed, output=output, device=device)
+    verdict = check_trained_judges(judges, clips, settings, events=event_times, seed=seed, output=output, device=device)
     click.echo(verdict, err=True)
 
 

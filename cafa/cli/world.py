@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import folder, resume_options, seed_option, shard_option, writable
+from cafa.cli.renamed import renamed_option
 
 
 @click.group()
@@ -20,12 +21,15 @@ def command() -> None:
 @click.option(
     "--source", required=True, callback=writable, help="table of clips (csv) to write, input of `cafa manifest`"
 )
-@click.option("--truth", required=True, callback=writable, help="event times to write")
-def plan(dataset: str, clips_per_category: int, split: tuple[str, ...], seed: int, source: str, truth: str) -> None:
+@renamed_option("--truth", "--event-times")
+@click.option("--event-times", required=True, callback=writable, help="event times to write")
+def plan(
+    dataset: str, clips_per_category: int, split: tuple[str, ...], seed: int, source: str, event_times: str
+) -> None:
     """List the clips of a data set, and the true times of their events."""
     from cafa.world.dataset import plan_dataset
 
-    plan_dataset(dataset, clips_per_category, split, seed=seed, source=source, truth=truth)
+    plan_dataset(dataset, clips_per_category, split, seed=seed, source=source, event_times=event_times)
 
 
 @command.command()

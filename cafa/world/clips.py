@@ -140,7 +140,7 @@ def plan(
     return pd.DataFrame(rows)
 
 
-def truth(clip_ids: list[str], seed: int, difficulty: Difficulty | None = None) -> pd.DataFrame:
+def event_times(clip_ids: list[str], seed: int, difficulty: Difficulty | None = None) -> pd.DataFrame:
     """What is true of clips and is written nowhere in their files.
 
     Parameters

@@ -32,7 +32,7 @@ def oracle_sound(
     category : str
         What the caption asks for, one of :data:`cafa.world.categories.CATEGORIES`.
     event_times, event_levels : sequence of float
-        The clip's row of :func:`cafa.world.clips.truth`.
+        The clip's row of :func:`cafa.world.clips.event_times`.
     seed : int
         Base seed.
     difficulty : Difficulty, optional

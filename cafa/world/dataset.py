@@ -21,7 +21,7 @@ def plan_dataset(
     *,
     seed: int,
     source: str | Path,
-    truth: str | Path,
+    event_times: str | Path,
 ) -> None:
     """List the clips of a data set, and the true times of their events.
 
@@ -46,8 +46,8 @@ def plan_dataset(
     """
     main, validation = _shares(splits)
     rows = clips.plan(dataset, clips_per_category, seed, main, round(validation * clips_per_category))
-    with whole(truth) as temporary:
-        clips.truth(rows["clip_id"].tolist(), seed).to_parquet(temporary, index=False)
+    with whole(event_times) as temporary:
+        clips.event_times(rows["clip_id"].tolist(), seed).to_parquet(temporary, index=False)
     with whole(source) as temporary:
         rows.to_csv(temporary, index=False)
 

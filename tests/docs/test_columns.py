@@ -30,7 +30,7 @@ def test_columns_of_a_feature_file() -> None:
 def test_columns_of_event_times() -> None:
     from cafa.world import clips
 
-    found = clips.truth(["world_test-dog-barking-00000"], seed=0)
+    found = clips.event_times(["world_test-dog-barking-00000"], seed=0)
     assert list(found.columns) == list(TABLES["Event times of rendered clips"]["columns"])
     assert np.isfinite(found["event_times"][0]).all()
 

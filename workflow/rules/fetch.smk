@@ -17,7 +17,7 @@ def world_arguments(wildcards):
 rule plan_world:
     output:
         source="<results>/world/{dataset}.csv",
-        truth="<results>/world/{dataset}.truth.parquet",
+        event_times="<results>/world/{dataset}.event_times.parquet",
     log:
         "<logs>/plan_world/{dataset}.log",
     benchmark:
@@ -34,7 +34,7 @@ rule plan_world:
         code=stage_version("plan_world"),
     shell:
         "cafa world plan --dataset {wildcards.dataset} --seed {params.seed} {params.arguments:q}"
-        " --source {output.source:q} --truth {output.truth:q} 2>&1 | tee {log:q}"
+        " --source {output.source:q} --event-times {output.event_times:q} 2>&1 | tee {log:q}"
 
 
 def manifest_source(wildcards):

@@ -106,7 +106,7 @@ def sample_inputs(wildcards):
     if "clips" in system.needs:
         files["clips"] = all_shards("clips/{dataset}/{shard}.ledger.parquet", wildcards.dataset)(wildcards)
     if "event_times" in system.needs:
-        files["truth"] = results_path("world/{dataset}.truth.parquet")(wildcards)
+        files["event_times"] = results_path("world/{dataset}.event_times.parquet")(wildcards)
     return files
 
 
@@ -127,7 +127,7 @@ rule make_samples:
         gpu=sample_gpus,
     params:
         settings=config_json("systems/{system}"),
-        truth=repeat_option("--event-times", "truth"),
+        event_times=repeat_option("--event-times", "event_times"),
         features=results_path("features/{dataset}"),
         models=results_path("models"),
         clips=results_path("clips/{dataset}"),
@@ -146,7 +146,7 @@ rule make_samples:
         "cafa samples make --system {wildcards.system} --settings {params.settings:q} --prompts {input.prompts:q}"
         " --features-folder {params.features:q} --models {params.models:q}"
         " --clips {params.clips:q} --clip-shards {params.clip_shards}"
-        " --text {params.text} --text-shards {params.text_shards} {params.truth:q}"
+        " --text {params.text} --text-shards {params.text_shards} {params.event_times:q}"
         " --seconds {params.seconds} --sample-rate {params.sample_rate} --seed {params.seed}"
         " --shard {params.shard} --batch-size {params.batch_size} --threads {threads} --device {params.device}"
         " --output-folder {params.folder:q} --index {output.index:q} 2>&1 | tee {log:q}"

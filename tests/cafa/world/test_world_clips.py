@@ -6,7 +6,7 @@ import pytest
 
 from cafa.common.errors import InputError
 from cafa.world.categories import CATEGORIES
-from cafa.world.clips import clip_id_of, parse_clip_id, plan, render_clip, scene_of, sound_of, truth
+from cafa.world.clips import clip_id_of, event_times, parse_clip_id, plan, render_clip, scene_of, sound_of
 from cafa.world.controls import oracle_sound, shuffled_sound
 from cafa.world.difficulty import Difficulty
 from cafa.world.events import MIN_GAP
@@ -85,9 +85,9 @@ def test_same_index_in_another_data_set_or_seed_is_another_clip():
 
 def test_truth_keeps_the_order_asked_for_and_the_law():
     ids = plan("a", 4, 0).clip_id.tolist()
-    table = truth(ids, 0)
+    table = event_times(ids, 0)
     assert table.clip_id.tolist() == ids
-    assert truth(ids[::-1], 0).iloc[::-1].reset_index(drop=True).equals(table)
+    assert event_times(ids[::-1], 0).iloc[::-1].reset_index(drop=True).equals(table)
     for row in table.itertuples():
         assert 2 <= len(row.event_times) == len(row.event_levels) <= 4
         everything = np.sort(np.array(row.event_times + row.feint_times))
@@ -127,7 +127,7 @@ def _onsets(sound: np.ndarray, quiet: float = 0.1) -> np.ndarray:
 def test_oracle_is_on_time_and_shuffled_is_not():
     quiet = Difficulty(noise_db=(80.0, 80.0))
     clip_id = "t-lions-roaring-00002"
-    row = truth([clip_id], 0).iloc[0]
+    row = event_times([clip_id], 0).iloc[0]
     args = (row.event_times, row.event_levels)
     sound = oracle_sound(clip_id, "c1", "hammering nails", *args, seed=0, difficulty=quiet)
     assert np.allclose(_onsets(sound), row.event_times, atol=0.005)

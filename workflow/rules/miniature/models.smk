@@ -169,7 +169,7 @@ rule check_judges:
     input:
         judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         manifest=f"<results>/manifests/{JUDGES_CHECK_ON}.parquet",
-        truth=f"<results>/world/{JUDGES_CHECK_ON}.truth.parquet",
+        event_times=f"<results>/world/{JUDGES_CHECK_ON}.event_times.parquet",
         frames=all_shards("features/{dataset}/frames/{shard}.arrow", JUDGES_CHECK_ON),
         mel=all_shards("features/{dataset}/mel/{shard}.arrow", JUDGES_CHECK_ON),
     output:
@@ -194,5 +194,5 @@ rule check_judges:
         code=stage_version("check_judges"),
     shell:
         "cafa judges check --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
-        " --truth {input.truth:q} --settings {params.settings:q} --seed {params.seed} --threads {threads}"
+        " --event-times {input.event_times:q} --settings {params.settings:q} --seed {params.seed} --threads {threads}"
         " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
