@@ -15,6 +15,7 @@ from cafa.cli.options import (
     threads_option,
     writable,
 )
+from cafa.cli.renamed import renamed_option
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
 judging_option = object_option(
@@ -49,7 +50,7 @@ def command() -> None:
 @threads_option
 @device_option
 @resume_options
-def truth(
+def reference(
     judges: Path,
     frames: tuple[str, ...],
     mel: tuple[str, ...],
@@ -86,7 +87,8 @@ def text(judges: Path, prompts: str, output: Path, device: str) -> None:
 @click.option("--index", required=True, type=click.Path(path_type=Path), help="index of a shard of samples")
 @frames_option("feature file of the clips' frames")
 @click.option("--batch-size", type=click.IntRange(1), default=16, help="samples judged together (trained here)")
-@files("--truth", required=False, help="folder of `cafa embed truth`, every shard's (pretrained)")
+@renamed_option("--truth", "--reference-embeddings")
+@files("--reference-embeddings", required=False, help="folder of `cafa embed reference`, every shard's (pretrained)")
 @judging_option
 @folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also index.parquet")
 @threads_option
@@ -97,7 +99,7 @@ def samples(
     index: Path,
     frames: tuple[str, ...],
     batch_size: int,
-    truth: tuple[str, ...],
+    reference_embeddings: tuple[str, ...],
     settings: dict[str, Any],
     output_folder: Path,
     device: str,
@@ -106,5 +108,7 @@ def samples(
     from metrics.embedding.from_files import Judging, embed_sounds
 
     judging = Judging(judges, device, settings)
-    found = embed_sounds(judging, index, output_folder, frames=frames, clips=truth, batch_size=batch_size)
+    found = embed_sounds(
+        judging, index, output_folder, frames=frames, clips=reference_embeddings, batch_size=batch_size
+    )
     click.echo(found, err=True)

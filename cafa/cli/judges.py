@@ -115,16 +115,21 @@ def register(name: str, settings: "PretrainedSettings", output: Path) -> None:
 
 @command.command()
 @folder("--judges", help="folder of the registered judges' model folders")
-@files("--truth", required=False, help="folder of `cafa embed truth`: measure on these clips as well")
-@click.option("--text", type=click.Path(exists=True, path_type=Path), help="embeddings of captions, with --truth")
-@click.option("--manifest", help="manifest of the clips, with --truth")
+@renamed_option("--truth", "--reference-embeddings")
+@files(
+    "--reference-embeddings", required=False, help="folder of `cafa embed reference`: measure on these clips as well"
+)
+@click.option(
+    "--text", type=click.Path(exists=True, path_type=Path), help="embeddings of captions, with --reference-embeddings"
+)
+@click.option("--manifest", help="manifest of the clips, with --reference-embeddings")
 @validated_settings("metrics.judge_quality.published.CanarySettings")
 @verdict_option
 @threads_option
 @device_option
 def canary(
     judges: Path,
-    truth: tuple[str, ...],
+    reference_embeddings: tuple[str, ...],
     text: Path | None,
     manifest: str | None,
     settings: "CanarySettings",
@@ -134,5 +139,5 @@ def canary(
     """Load pretrained judges and measure that they judge; writes the verdict, and succeeds whatever it is."""
     from metrics.judge_quality.check_registered import EmbeddedClips, check_registered_judges
 
-    clips = EmbeddedClips(truth, text, manifest)
+    clips = EmbeddedClips(reference_embeddings, text, manifest)
     click.echo(check_registered_judges(judges, clips, settings, output, device), err=True)

@@ -5,13 +5,15 @@ from pathlib import Path
 import click
 
 from cafa.cli.options import files, writable
+from cafa.cli.renamed import renamed_option
 
 
 @click.command()
 @click.option("--system", required=True, help="name of the system")
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @files("--embeddings", help="folder of the judges' embeddings of a shard of the system's samples")
-@files("--truth", help="folder of the judges' embeddings of the clips, or of a shard of them")
+@renamed_option("--truth", "--reference-embeddings")
+@files("--reference-embeddings", help="folder of the judges' embeddings of the clips, or of a shard of them")
 @click.option("--text", type=click.Path(exists=True, path_type=Path), required=True, help="embeddings of captions")
 @files(
     "--index",
@@ -24,7 +26,7 @@ def command(
     system: str,
     prompts: Path,
     embeddings: tuple[str, ...],
-    truth: tuple[str, ...],
+    reference_embeddings: tuple[str, ...],
     text: Path,
     index: tuple[str, ...],
     output: Path,
@@ -32,4 +34,4 @@ def command(
     """Score a system's samples: CLAP, Acc, KL, IB, DeSync of every one."""
     from metrics.tables.scores_file import ScoreInputs, write_scores
 
-    write_scores(system, ScoreInputs(prompts, embeddings, truth, text, index), output)
+    write_scores(system, ScoreInputs(prompts, embeddings, reference_embeddings, text, index), output)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cafa.cli.options import files, folder, object_option, shards_option, validated_settings, writable
+from cafa.cli.renamed import renamed_option
 
 if TYPE_CHECKING:
     from metrics.tables.compute import TableSettings
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 @validated_settings("metrics.tables.compute.TableSettings")
 @files("--scores", paths=True, help="scores of one system")
 @folder("--embeddings-folder", help="holds <system>/<shard>/<judge>.parquet")
+@renamed_option("--truth", "--reference-embeddings")
 @files(
-    "--truth",
+    "--reference-embeddings",
     required=False,
     paths=True,
-    help="folder of the judges' embeddings of the clips, or of a shard of them [default: truth in that folder]",
+    help="folder of the judges' embeddings of the clips, or of a shard of them [default: reference in that folder]",
 )
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @folder(
@@ -58,7 +60,7 @@ def command(
     settings: "TableSettings",
     scores: tuple[Path, ...],
     embeddings_folder: Path,
-    truth: tuple[Path, ...],
+    reference_embeddings: tuple[Path, ...],
     prompts: Path,
     samples_folder: Path,
     shards: int | None,
@@ -83,7 +85,7 @@ def command(
         judges=judges,
         ledgers=ledger,
         published=published,
-        truth=truth,
+        truth=reference_embeddings,
         shards=shards,
     )
     outputs = TableOutputs(csv, markdown, card, differences, categories)

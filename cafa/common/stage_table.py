@@ -44,7 +44,7 @@ _CAPTIONS = "cafa.features.captions:encode_captions"
 _FROM_FILES = "cafa.training.from_files"
 _SAMPLES = "cafa.generation.samples:make_system_samples"
 _EMBED = {
-    "embed truth": "metrics.embedding.from_files:embed_clips",
+    "embed reference": "metrics.embedding.from_files:embed_clips",
     "embed text": "metrics.embedding.from_files:embed_captions",
     "embed samples": "metrics.embedding.from_files:embed_sounds",
 }

@@ -156,7 +156,7 @@ def embed_sounds(
     str
         What became of the samples.
     """
-    if judging.pretrained({"--truth": clips}, {"--frames": frames}):
+    if judging.pretrained({"--reference-embeddings": clips}, {"--frames": frames}):
         from metrics.embedding.published import JudgingSettings, judge_samples
 
         settings = JudgingSettings.model_validate(judging.settings)

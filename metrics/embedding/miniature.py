@@ -62,7 +62,7 @@ def embed_truth(
     paths = {judge: output / f"{judge}.parquet" for judge in columns}
     batches = batches_of_shard(clip_ids, BATCH, 0, 1)
     with open_tables(judges, CLIP_KEY, paths, columns) as tables:
-        for batch in progress(batches, "embed truth", len(batches)):
+        for batch in progress(batches, "embed reference", len(batches)):
             seen = pictures.stack(batch)
             found = judges.embed_sound(sounds.stack(batch), seen)
             found["imagebind"][VIDEO] = judges.embed_video(seen)

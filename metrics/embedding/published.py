@@ -40,7 +40,7 @@ from metrics.judges.published import SYNC_RATE, RealJudges
 from metrics.judges.published_networks import HEARING, READING, SIGHT
 from metrics.judges.registry import open_encoders
 
-STAGE = "embed truth"
+STAGE = "embed reference"
 VIDEO, LEDGER, INDEX, CACHE = "video.arrow", "ledger.parquet", "index.parquet", ".cache"
 #: What is kept of a clip's picture for the systems to come.
 KEPT = "synchformer_video"

@@ -20,7 +20,7 @@ class EmbeddedClips:
     Parameters
     ----------
     folders : sequence of path
-        Of ``cafa embed truth``, of every shard.
+        Of ``cafa embed reference``, of every shard.
     text : path, optional
         Embeddings of captions.
     manifest : path, optional
@@ -58,7 +58,7 @@ def check_registered_judges(
         If only some of the clips' files are given, or the judges were trained here.
     """
     if len({bool(clips.folders), clips.text is not None, clips.manifest is not None}) > 1:
-        raise InputError("--truth, --text and --manifest belong together: give all, or none")
+        raise InputError("--reference-embeddings, --text and --manifest belong together: give all, or none")
     if not are_pretrained(judges):
         raise InputError(f"the judges in {judges} were trained here: use `cafa judges check`")
     cards = {name: read_json(judges / name / CARD) for name in WEIGHTS_OF}

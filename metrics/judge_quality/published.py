@@ -184,7 +184,7 @@ def on_clips(
     Parameters
     ----------
     folders : sequence of path
-        Embeddings of the clips (``cafa embed truth``).
+        Embeddings of the clips (``cafa embed reference``).
     text : path
         Embeddings of captions; clips whose caption is not among them are left out of what CLAP is measured on.
     manifest : DataFrame

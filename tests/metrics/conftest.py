@@ -82,7 +82,7 @@ class Experiment:
         write_embeddings(folder / "embeddings/text.parquet", texts, {"embedding": self.centres}, "clap")
         clips = self.prompts[["clip_id", "own_label"]].drop_duplicates("clip_id")
         own = self.centres[[LABELS.index(label) for label in clips["own_label"]]]
-        truth = folder / "embeddings/truth"
+        truth = folder / "embeddings/reference"
         sound = own + 0.5 * self.random.standard_normal(own.shape)
         logits = sound @ self.centres.T
         keys = clips[["clip_id"]]
@@ -129,7 +129,12 @@ class Experiment:
         for shard in shards:
             arguments += ["--embeddings", str(shard)]
             arguments += ["--index", f"{folder}/samples/{name}/{shard.name}.parquet"] * index
-        arguments += ["--truth", f"{folder}/embeddings/truth", "--text", f"{folder}/embeddings/text.parquet"]
+        arguments += [
+            "--reference-embeddings",
+            f"{folder}/embeddings/reference",
+            "--text",
+            f"{folder}/embeddings/text.parquet",
+        ]
         return [*arguments, "--output", f"{folder}/scores/{name}.parquet"]
 
     def table_arguments(self, settings: dict, name: str = "table1", *more: str) -> list[str]:

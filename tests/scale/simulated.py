@@ -41,7 +41,7 @@ COSTS: dict[str, tuple[float, float]] = {
     "encode_clips": (20.0, 0.1),
     "encode_text": (20.0, 0.0),
     "make_samples": (30.0, 1.0),
-    "embed_truth": (40.0, 0.3),
+    "embed_reference": (40.0, 0.3),
     "embed_samples": (40.0, 0.2),
     "train_adapter": (60.0, 0.25),
 }
@@ -183,7 +183,7 @@ def account(results: Path) -> Counter[str]:
             counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
             click.echo(f"  {manifest.stem:16} {stage:22} {len(rows):7} clips, each once: {counts}")
     for path in results.glob("embeddings/*/truth/*/ledger.parquet"):
-        items["embed_truth"] += int((read_ledgers([path])["status"] == "ok").sum())
+        items["embed_reference"] += int((read_ledgers([path])["status"] == "ok").sum())
     samples = sum(len(pd.read_parquet(path, columns=["clip_id"])) for path in results.glob("samples/*/*/*.parquet"))
     items["make_samples"] = items["embed_samples"] = samples
     return items

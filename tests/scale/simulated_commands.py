@@ -198,7 +198,7 @@ def judged(path: Path, keys: pd.DataFrame, judge: str, columns: dict[str, int], 
         pq.write_table(table.replace_schema_metadata({"weights_sha256": weights, **facts}), temporary)
 
 
-def embed_truth(arguments: Arguments) -> None:
+def embed_reference(arguments: Arguments) -> None:
     clips, rows = usable(arguments)
     folder, keys = arguments.path("output-folder"), pd.DataFrame({"clip_id": pd.Series(clips, dtype="str")})
     for judge, columns in COLUMNS.items():
@@ -245,7 +245,7 @@ COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "judges canary": judges_canary,
     "train adapter": card,
     "samples make": samples_make,
-    "embed truth": embed_truth,
+    "embed reference": embed_reference,
     "embed text": embed_text,
     "embed samples": embed_samples,
     "train table": train_table,

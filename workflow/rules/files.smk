@@ -136,26 +136,26 @@ def embeddings_of(dataset, system):
     )
 
 
-def truth_shards(dataset):
+def reference_shards(dataset):
     """Folders of the embeddings of the clips themselves; at full size one for every shard of clips."""
-    folder = f"{RESULTS}/embeddings/{dataset}/truth"
+    folder = f"{RESULTS}/embeddings/{dataset}/reference"
     return [f"{folder}/{shard}" for shard in range(DATASETS[dataset]["shards"])] if PRETRAINED else [folder]
 
 
-def truth_of(dataset):
+def reference_files(dataset):
     """Embeddings of the clips themselves: every judge."""
     files = [*(f"{judge}.parquet" for judge in config["judges"]), *(["video.arrow"] if PRETRAINED else [])]
-    return [f"{folder}/{file}" for folder in truth_shards(dataset) for file in files]
+    return [f"{folder}/{file}" for folder in reference_shards(dataset) for file in files]
 
 
-def truth_embeddings(wildcards):
+def reference_embeddings(wildcards):
     """Embeddings of the clips themselves, of the wildcard's data set."""
-    return truth_of(wildcards.dataset)
+    return reference_files(wildcards.dataset)
 
 
-def truth_folders(wildcards):
+def reference_folders(wildcards):
     """Folders of the embeddings of the clips themselves, as options."""
-    return [word for folder in truth_shards(wildcards.dataset) for word in ("--truth", folder)]
+    return [word for folder in reference_shards(wildcards.dataset) for word in ("--reference-embeddings", folder)]
 
 
 def samples_of(dataset, systems):

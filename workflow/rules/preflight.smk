@@ -66,7 +66,7 @@ def all_jobs():
             jobs += [("fetch_clips", place)] if entry["kind"] == "published" else []
             jobs += [("ingest_clips", place)]
             jobs += [(f"encode_clips_{dataset}", place)] if PRETRAINED and features_of(dataset) else []
-            jobs += [("embed_truth", place)] if systems else []
+            jobs += [("embed_reference", place)] if systems else []
         jobs += [
             ("make_samples", {"dataset": dataset, "system": name, "shard": str(shard)})
             for name in systems
@@ -174,7 +174,7 @@ def items_of(by_rule):
                 found["text"] += clip_count(dataset) / text_shard_count(dataset)
             elif name == "make_samples":
                 found["samples"] += prompt_count(dataset) / len(SAMPLE_SHARDS)
-            elif name == "embed_truth":
+            elif name == "embed_reference":
                 found["judged_sounds"] += clips
                 found["judged_pictures"] += clips
             elif name == "train_adapter":

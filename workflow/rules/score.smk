@@ -22,7 +22,7 @@ rule score_system:
         prompts="<results>/prompts/{dataset}.parquet",
         index=system_samples,
         embeddings=system_embeddings,
-        truth=truth_embeddings,
+        reference=reference_embeddings,
         text="<results>/embeddings/{dataset}/text.parquet",
     output:
         "<results>/scores/{dataset}/{system}.parquet",
@@ -38,8 +38,8 @@ rule score_system:
     params:
         index=repeat_option("--index", "index"),
         embeddings=embedding_folders,
-        truth=truth_folders,
+        reference=reference_folders,
         code=stage_version("score"),
     shell:
-        "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} {params.truth:q}"
+        "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} {params.reference:q}"
         " --text {input.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,9 +1,9 @@
 # Scores become tables with intervals, protocol cards, and the published values beside ours.
 
 
-def table_truth(wildcards):
+def reference_of_table(wildcards):
     """The same for a table's data set."""
-    return [word for folder in truth_shards(dataset_of(wildcards.table)) for word in ("--truth", folder)]
+    return [word for folder in reference_shards(dataset_of(wildcards.table)) for word in ("--reference-embeddings", folder)]
 
 
 def table_folder(kind):
@@ -25,7 +25,7 @@ def table_embeddings(wildcards):
     """Embeddings that the metrics of sets are computed from."""
     dataset = dataset_of(wildcards.table)
     systems = config["tables"][wildcards.table]["systems"]
-    return [*truth_of(dataset), *(file for name in systems for file in embeddings_of(dataset, name))]
+    return [*reference_files(dataset), *(file for name in systems for file in embeddings_of(dataset, name))]
 
 
 def table_samples(wildcards):
@@ -44,7 +44,7 @@ def table_ledgers(wildcards):
     return [
         f"{RESULTS}/manifests/{dataset}.refused.parquet",
         *ledgers_of(dataset),
-        *(f"{folder}/ledger.parquet" for folder in truth_shards(dataset) if PRETRAINED),
+        *(f"{folder}/ledger.parquet" for folder in reference_shards(dataset) if PRETRAINED),
         f"{RESULTS}/prompts/{dataset}.excluded.ledger.parquet",
     ]
 
@@ -115,14 +115,14 @@ rule make_table:
         ledgers=repeat_option("--ledger", "ledgers"),
         published=repeat_option("--published", "published"),
         embeddings=table_folder("embeddings"),
-        truth=table_truth,
+        reference=reference_of_table,
         samples=table_folder("embeddings" if PRETRAINED else "samples"),
         shards=len(SAMPLE_SHARDS),
         card_extra=table_card_extra,
         code=stage_version("table"),
     shell:
         "cafa table --name {wildcards.table} --settings {params.settings:q} {params.scores:q}"
-        " --embeddings-folder {params.embeddings:q} {params.truth:q} --prompts {input.prompts:q} --samples-folder {params.samples:q}"
+        " --embeddings-folder {params.embeddings:q} {params.reference:q} --prompts {input.prompts:q} --samples-folder {params.samples:q}"
         " --shards {params.shards} --judges {input.judges:q} {params.ledgers:q} --card-extra {params.card_extra:q} {params.published:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --card {output.card:q}"
         " --differences {output.differences:q} 2>&1 | tee {log:q}"

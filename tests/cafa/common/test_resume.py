@@ -13,7 +13,7 @@ from cafa.common.resume import VARIABLE, ChangedError, differences, goes_on
 #: commands that keep unfinished work
 ASKING = (
     "train av-clip", "train backbone", "train adapter", "train joint", "features encode", "features media",
-    "features text", "ingest", "samples make", "world render", "embed truth", "embed samples", "judges train",
+    "features text", "ingest", "samples make", "world render", "embed reference", "embed samples", "judges train",
     "evaluate",
 )  # fmt: skip
 

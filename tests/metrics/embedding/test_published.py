@@ -218,7 +218,7 @@ def test_the_verbs_and_the_table(
     place: Place, truth: list[Path], tmp_path: Path, command: Callable[[list[str]], Any], monkeypatch: Any
 ):
     settings = json.dumps({"seconds": SECONDS, "max_loss": 1.0})
-    folders = [word for folder in truth for word in ("--truth", str(folder))]
+    folders = [word for folder in truth for word in ("--reference-embeddings", str(folder))]
     shard = place.shards[0]
     command(
         ["embed", "truth", "--judges", str(place.judges), "--manifest", str(place.root / "manifest.parquet"), "--clips",
@@ -264,7 +264,7 @@ def test_the_verbs_and_the_table(
         assert row[f"{metric}_n"] == 2
     card = json.loads((tmp_path / "t.json").read_text())
     assert card["seconds_scored"] == [SECONDS]
-    assert card["stages"]["embed truth"] == {"missing_feature": 1, "ok": 2, "short": 1}
+    assert card["stages"]["embed reference"] == {"missing_feature": 1, "ok": 2, "short": 1}
     assert card["missing"]["ours"]["reasons"] == {"missing_feature": 1, "short": 1}
     categories = pd.read_csv(tmp_path / "c.csv")
     pair = categories[(categories["own_label"] == "a dog") & (categories["metric"] == "Acc")]
@@ -274,7 +274,7 @@ def test_the_verbs_and_the_table(
 def test_options_of_the_other_kind_of_judges_are_refused(place: Place, tmp_path: Path, command: Any):
     arguments = ["embed", "samples", "--judges", str(place.judges), "--index", str(place.index), "--output-folder",
                  str(tmp_path)]  # fmt: skip
-    with pytest.raises(InputError, match="are pretrained: give --truth"):
+    with pytest.raises(InputError, match="are pretrained: give --reference-embeddings"):
         command(arguments)
     with pytest.raises(InputError, match="are pretrained: leave out --frames"):
-        command([*arguments, "--truth", "t", "--frames", "f.arrow"])
+        command([*arguments, "--reference-embeddings", "t", "--frames", "f.arrow"])

@@ -1,18 +1,18 @@
 # What the judges make of each audio set: of the clips' own sound once per data set, of every system by shard.
 
 
-rule embed_truth:
+rule embed_reference:
     input:
         judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
         manifest="<results>/manifests/{dataset}.parquet",
         frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
         mel=all_shards("features/{dataset}/mel/{shard}.arrow"),
     output:
-        expand("<results>/embeddings/{{dataset}}/truth/{judge}.parquet", judge=config["judges"]),
+        expand("<results>/embeddings/{{dataset}}/reference/{judge}.parquet", judge=config["judges"]),
     log:
-        "<logs>/embed_truth/{dataset}.log",
+        "<logs>/embed_reference/{dataset}.log",
     benchmark:
-        "<benchmarks>/embed_truth/{dataset}.tsv"
+        "<benchmarks>/embed_reference/{dataset}.tsv"
     priority: PRIORITY["references"]
     threads: 1
     resources:
@@ -23,11 +23,11 @@ rule embed_truth:
         judges=results_path("models/judges"),
         frames=repeat_option("--frames", "frames"),
         mel=repeat_option("--mel", "mel"),
-        folder=results_path("embeddings/{dataset}/truth"),
+        folder=results_path("embeddings/{dataset}/reference"),
         device=config["device"],
         code=stage_version("embed"),
     shell:
-        "cafa embed truth --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
+        "cafa embed reference --judges {params.judges:q} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --threads {threads} --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
 
 

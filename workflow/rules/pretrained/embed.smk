@@ -2,19 +2,19 @@
 # system by shard of samples. Every file is decoded once for all judges.
 
 
-rule embed_truth:
+rule embed_reference:
     input:
         judges=judge_cards,
         manifest="<results>/manifests/{dataset}.parquet",
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
     output:
-        judged=expand("<results>/embeddings/{{dataset}}/truth/{{shard}}/{judge}.parquet", judge=config["judges"]),
-        video="<results>/embeddings/{dataset}/truth/{shard}/video.arrow",
-        ledger="<results>/embeddings/{dataset}/truth/{shard}/ledger.parquet",
+        judged=expand("<results>/embeddings/{{dataset}}/reference/{{shard}}/{judge}.parquet", judge=config["judges"]),
+        video="<results>/embeddings/{dataset}/reference/{shard}/video.arrow",
+        ledger="<results>/embeddings/{dataset}/reference/{shard}/ledger.parquet",
     log:
-        "<logs>/embed_truth/{dataset}.{shard}.log",
+        "<logs>/embed_reference/{dataset}.{shard}.log",
     benchmark:
-        "<benchmarks>/embed_truth/{dataset}.{shard}.tsv"
+        "<benchmarks>/embed_reference/{dataset}.{shard}.tsv"
     priority: PRIORITY["references"]
     threads: config["embed"]["pretrained"]["workers"] + 1
     resources:
@@ -26,11 +26,11 @@ rule embed_truth:
         clips=results_path("clips/{dataset}/{shard}"),
         shard=shard_argument,
         settings=as_json(config["embed"]["pretrained"]),
-        folder=results_path("embeddings/{dataset}/truth/{shard}"),
+        folder=results_path("embeddings/{dataset}/reference/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:
-        "cafa embed truth --judges {params.judges:q} --manifest {input.manifest:q} --clips {params.clips:q}"
+        "cafa embed reference --judges {params.judges:q} --manifest {input.manifest:q} --clips {params.clips:q}"
         " --ingest-ledger {input.ingest:q} --shard {params.shard} --settings {params.settings:q} --threads 1"
         " --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
 
@@ -64,7 +64,7 @@ rule embed_samples:
     input:
         judges=judge_cards,
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
-        truth=truth_embeddings,
+        reference=reference_embeddings,
     output:
         judged=expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]),
         index="<results>/embeddings/{dataset}/{system}/{shard}/index.parquet",
@@ -80,12 +80,12 @@ rule embed_samples:
         gpu=GPUS,
     params:
         judges=results_path("models/judges"),
-        truth=truth_folders,
+        reference=reference_folders,
         settings=as_json(config["embed"]["pretrained"]),
         folder=results_path("embeddings/{dataset}/{system}/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:
-        "cafa embed samples --judges {params.judges:q} --index {input.index:q} {params.truth:q}"
+        "cafa embed samples --judges {params.judges:q} --index {input.index:q} {params.reference:q}"
         " --settings {params.settings:q} --threads 1 --device {params.device}"
         " --output-folder {params.folder:q} 2>&1 | tee {log:q}"

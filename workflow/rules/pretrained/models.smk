@@ -72,15 +72,15 @@ rule register_judge:
         " 2>&1 | tee {log:q}"
 
 
-def canary_truth(wildcards):
+def reference_of_canaries(wildcards):
     """The same for the data set that the canaries of the judges use."""
-    return [word for folder in truth_shards(config["evaluate"]) for word in ("--truth", folder)]
+    return [word for folder in reference_shards(config["evaluate"]) for word in ("--reference-embeddings", folder)]
 
 
 rule check_judges:
     input:
         judges=judge_cards,
-        truth=truth_of(config["evaluate"]),
+        reference=reference_files(config["evaluate"]),
         text=f"<results>/embeddings/{config['evaluate']}/text.parquet",
         manifest=f"<results>/manifests/{config['evaluate']}.parquet",
     output:
@@ -97,11 +97,11 @@ rule check_judges:
         gpu=GPUS,
     params:
         judges=results_path("models/judges"),
-        truth=canary_truth,
+        reference=reference_of_canaries,
         settings=as_json({"thresholds": PRETRAINED["canary"]}),
         device=config["device"],
         code=stage_version("judge_canary"),
     shell:
-        "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} {params.truth:q}"
+        "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} {params.reference:q}"
         " --text {input.text:q} --manifest {input.manifest:q} --threads {threads}"
         " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
