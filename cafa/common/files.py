@@ -18,7 +18,7 @@ OF_RUN = ".of-run-"
 
 
 @contextmanager
-def whole(path: str | Path, size: int | None = None) -> Iterator[Path]:
+def atomic_write(path: str | Path, size: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
     The temporary name keeps the suffix, since some writers choose the format by it. `size` is about how many bytes the
@@ -67,7 +67,7 @@ def folder_of_run(output: str | Path) -> Iterator[Path]:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 

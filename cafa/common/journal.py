@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.common.resume import goes_on, same_key
 
 #: last line of a journal whose job came to its end
@@ -75,7 +75,7 @@ class Journal:
             if before.finished or not goes_on(self.path, before.key, now, count):
                 self.done = {}
         # Rewritten whole: drops a line cut short, and items of another key.
-        with whole(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             lines = [json.dumps({"key": now}), *(json.dumps(entry) for entry in self.done.items())]
             temporary.write_text("".join(f"{line}\n" for line in lines))
         self._file = open(self.path, "a")  # noqa: SIM115 - held for the life of the journal

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.common.tables import read_table, schema_of, write_table
 
 OK = "ok"
@@ -145,7 +145,7 @@ def copy_for_message(path: str | Path) -> Path:
     Snakemake removes the outputs of a job that failed; the copy is none of them, so it is still there to be read.
     """
     copy = Path(path).with_suffix(".failed.parquet")
-    with whole(copy) as temporary:
+    with atomic_write(copy) as temporary:
         shutil.copyfile(path, temporary)
     return copy
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 
 #: name of the version in the metadata of a schema and of the files that are written by it
 VERSION = b"schema_version"
@@ -44,7 +44,7 @@ def write_table(path: str | Path, rows: "Iterable[Mapping[str, Any]] | pa.Table"
         If the disk is full or the place takes no files.
     """
     table = rows.cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=schema)
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table, temporary)
 
 

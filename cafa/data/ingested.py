@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cafa.common.errors import InputError
-from cafa.common.files import sha256_file, whole
+from cafa.common.files import atomic_write, sha256_file
 from cafa.common.journal import read_journal
 from cafa.common.ledger import OK
 from cafa.common.resume import same_key
@@ -80,7 +80,7 @@ def stands(record: Mapping[str, Any], files: Mapping[str, Path]) -> bool:
 
 
 def _put(source: Path, target: Path) -> None:
-    with whole(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.unlink(missing_ok=True)
         try:
             os.link(source, temporary)

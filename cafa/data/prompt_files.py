@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from cafa.common.errors import InputError
-from cafa.common.files import sha256_file, whole
+from cafa.common.files import atomic_write, sha256_file
 from cafa.data.manifest import check_clip_id
 from cafa.data.reading_lists import read_rows
 
@@ -96,7 +96,7 @@ def publish(prompts: pd.DataFrame, path: str | Path) -> str:
 
     `cafa prompts` reads it back (``file``, ``sha256``) as the same set.
     """
-    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(prompts[list(COLUMNS)].itertuples(index=False, name=None))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.common.journal import Journal, read_journal
 from cafa.common.ledger import OK
 from cafa.common.resume import answer
@@ -122,7 +122,7 @@ class Unfinished:
         with ExitStack() as stack:
             writers = {}
             for kind, path in outputs.items():
-                temporary = stack.enter_context(whole(path))
+                temporary = stack.enter_context(atomic_write(path))
                 writers[kind] = stack.enter_context(FeatureWriter(temporary, self._formats[kind]))
             for clip_id in clip_ids:
                 record = self._journal.done[clip_id]

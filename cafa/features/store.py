@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from cafa.common.errors import InputError, MissingClipError
-from cafa.common.files import digest_of, whole
+from cafa.common.files import atomic_write, digest_of
 
 #: Bytes of arrays in a record batch: few batches to open, little memory to write.
 BATCH_BYTES = 4 * 2**20
@@ -125,7 +125,7 @@ class FeatureFormat:
 class FeatureWriter:
     """Writes a feature file row by row, directly.
 
-    The caller makes it appear whole (:func:`cafa.common.files.whole`).
+    The caller makes it appear whole (:func:`cafa.common.files.atomic_write`).
     """
 
     def __init__(self, path: str | Path, form: FeatureFormat) -> None:
@@ -202,7 +202,7 @@ def write_features(
     """
     form = FeatureFormat(kind, tuple(int(n) for n in shape), dtype, encoder, settings or {}, trimmed)
     count = 0
-    with whole(path) as temporary, FeatureWriter(temporary, form) as writer:
+    with atomic_write(path) as temporary, FeatureWriter(temporary, form) as writer:
         for clip_id, array in arrays:
             writer.add(clip_id, form.pack(clip_id, array), (sources or {}).get(clip_id))
             count += 1

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError, MissingClipError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.common.ledger import OK
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files, shard_of
@@ -270,6 +270,6 @@ def write_examples(
             f"the page would have {megabytes:.0f} MB, more than max_megabytes {settings.max_megabytes:g}: "
             "show fewer clips, prompts or systems"
         )
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return sum(1 + sum(len(prompt["examples"]) for prompt in clip["prompts"]) for clip in shown)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cafa.common.errors import ClipError, InputError
-from cafa.common.files import sha256_file, whole
+from cafa.common.files import atomic_write, sha256_file
 from cafa.common.folder_lock import only_writer_in, only_writer_of
 from cafa.common.journal import Journal
 from cafa.common.ledger import OK
@@ -74,7 +74,7 @@ def write_exactly(path: Path, sound: np.ndarray, sample_rate: int) -> str:
     peak, detail = float(np.abs(sound).max(initial=0.0)), ""
     if peak > 1:
         sound, detail = within_full_scale(sound)
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         write_lossless(temporary, levels.astype(np.int16) if sixteen else sound, sample_rate)
     return detail
 
@@ -274,6 +274,6 @@ def make_samples(
         for path in folder.glob("*.flac"):
             if path.name not in kept:  # left by an earlier run of another prompt set
                 path.unlink()
-        with whole(index) as temporary:
+        with atomic_write(index) as temporary:
             pq.write_table(pa.Table.from_pylist(records, schema=INDEX_SCHEMA), temporary)
         journal_path.unlink()

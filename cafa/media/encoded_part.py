@@ -12,7 +12,7 @@ import av
 import av.error
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.media.container import Media, open_media
 from cafa.media.damage import DAMAGED_SHARE, Damage
 
@@ -56,7 +56,7 @@ def encode_part(
         raise InputError(f"a part begins at 0 or later and ends after it begins, got {start:g} to {end:g} s")
     begin = Fraction(start).limit_denominator(10**6)
     seconds = None if end is None else Fraction(end).limit_denominator(10**6) - begin
-    with open_media(video, {"video": video_track}) as media, whole(output) as temporary:
+    with open_media(video, {"video": video_track}) as media, atomic_write(output) as temporary:
         source = media.stream("video")
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         with av.open(str(temporary), "w", format="mp4", options=options) as target:

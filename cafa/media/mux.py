@@ -10,7 +10,7 @@ import av.error
 import numpy as np
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.media.container import open_media
 
 AAC_BIT_RATE = 192_000
@@ -56,7 +56,7 @@ def put_sound_under_video(
     if not np.isfinite(waveform).all():
         raise InputError(f"waveform for {Path(output_path).name} holds values that are not finite")
     needed = Path(video_path).stat().st_size if Path(video_path).is_file() else None
-    with open_media(video_path) as media, whole(output_path, needed) as temporary:
+    with open_media(video_path) as media, atomic_write(output_path, needed) as temporary:
         source = media.stream("video")
         if source.codec_context.name != "h264":
             raise InputError(f"{video_path} is {source.codec_context.name}, not H.264: normalise it first")

@@ -16,7 +16,7 @@ import numpy as np
 from av.stream import Disposition
 
 from cafa.common.errors import ClipError, InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.media.container import Media, open_media
 
 #: Samples per frame where an encoder takes any number (FLAC, PCM).
@@ -159,7 +159,7 @@ def write_with_new_sound(
         raise InputError(f"a video is written as {', '.join(CONTAINERS)}, got {output.name!r}")
     asked = {"video": video_track, "audio": audio_track}
     size = Path(video).stat().st_size if Path(video).is_file() else None
-    with open_media(video, asked) as media, whole(output, size) as temporary:
+    with open_media(video, asked) as media, atomic_write(output, size) as temporary:
         picture = media.stream("video")
         if not _holds(container.pictures, picture.codec_context.name):
             best = suffix_for(video, video_track) or "another video"

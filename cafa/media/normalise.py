@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from cafa.common.errors import ClipError
-from cafa.common.files import sha256_file, whole
+from cafa.common.files import atomic_write, sha256_file
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.container import Media, open_media
 from cafa.media.damage import DAMAGED_SHARE
@@ -105,7 +105,7 @@ def normalise_clip(
     frames = None if duration is None else frame_count(duration)
     asked = {"video": settings.video_track, "audio": settings.audio_track}
     sound = None
-    with whole(video_output) as video_file:
+    with atomic_write(video_output) as video_file:
         if sound_output is not None:
             # The sound comes first: it is cheap, and the picture must not be longer.
             with open_media(source, asked) as media:
@@ -143,7 +143,7 @@ def normalise_clip(
             samples = round(Fraction(picture.frames, FRAME_RATE) * sound.sample_rate)
             facts["padded_samples"] = max(samples - sound.samples.shape[1], 0)
             data = _fit(sound.samples, samples)
-            with whole(sound_output) as sound_file:
+            with atomic_write(sound_output) as sound_file:
                 facts["clipped_samples"] = write_lossless(sound_file, data, sound.sample_rate)
                 facts["sound_sha256"] = sha256_file(sound_file)
         facts["video_sha256"] = sha256_file(video_file)

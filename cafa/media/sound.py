@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from cafa.common.errors import ClipError, InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.media.container import Media, open_media
 from cafa.media.damage import DAMAGED_SHARE, Damage
 from cafa.media.usable_sound import check_samples, usable_length
@@ -306,6 +306,6 @@ def write_sound(
         )
     levels = np.clip(np.rint(waveform.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
     kind, subtype = SUBTYPES[path.suffix.lower()]
-    with whole(path, levels.nbytes) as temporary:
+    with atomic_write(path, levels.nbytes) as temporary:
         soundfile.write(temporary, levels.T, sample_rate, format=kind, subtype=subtype)
     return beyond

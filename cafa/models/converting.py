@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cafa.common.errors import InputError, WeightsError
-from cafa.common.files import sha256_file, whole
+from cafa.common.files import atomic_write, sha256_file
 from cafa.models.checkpoint_reader import NOTE, read_entry
 from cafa.models.weights import COLUMNS, WeightSource, read_weight_sources, require_file
 
@@ -96,7 +96,7 @@ def convert(source: Path, output: Path, key: str | None = None, *, force: bool =
     if not tensors:
         raise WeightsError(f"{source} holds no tensors{f' in {entry!r}' if entry else ''}")
     origin = Origin(source.name, sha256_file(source), entry)
-    with whole(output, source.stat().st_size) as temporary:
+    with atomic_write(output, source.stat().st_size) as temporary:
         try:
             # "format" is what transformers asks for
             save_file(_apart(tensors), temporary, {"format": "pt", NOTE: json.dumps(asdict(origin), sort_keys=True)})
@@ -195,5 +195,5 @@ def add_row(row: WeightSource, table: Path) -> None:
     kept = [line for line in lines if line.split("\t")[0] != row.name]
     if not kept[-1].endswith("\n"):
         kept[-1] += "\n"
-    with whole(table) as temporary:
+    with atomic_write(table) as temporary:
         temporary.write_text("".join([*kept, line_of(row, columns)]), encoding="utf-8")

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cafa.common.errors import WeightsError
-from cafa.common.files import read_json, sha256_file, whole, write_json
+from cafa.common.files import atomic_write, read_json, sha256_file, write_json
 from cafa.common.provenance import versions
 from cafa.common.resume import ChangedError, goes_on, same_key
 
@@ -36,9 +36,9 @@ def save_model(
         One row per step.
     """
     folder = Path(folder)
-    with whole(folder / WEIGHTS) as temporary:
+    with atomic_write(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
-    with whole(folder / LOSSES) as temporary:
+    with atomic_write(folder / LOSSES) as temporary:
         (pd.DataFrame({"step": []}) if losses is None else losses).to_parquet(temporary, index=False)
     sha256 = sha256_file(folder / WEIGHTS)
     write_json(folder / CARD, {**card, "weights_sha256": sha256, "versions": versions()})

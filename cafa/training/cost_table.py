@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from cafa.common.errors import InputError
-from cafa.common.files import read_json, whole
+from cafa.common.files import atomic_write, read_json
 
 COLUMNS = ("model", "source", "steps_or_epochs", "hardware", "batch", "gpu_hours", "hours", "parameters_trained")
 ABSENT = "-"
@@ -93,9 +93,9 @@ def write_training_table(cards: Sequence[str | Path], published: Path | None, ou
         raise InputError("two cards are of model folders of one name: rename one")
     paper = pd.read_csv(published, dtype=str, keep_default_na=False) if published else None
     table = training_table({name: read_json(path) for name, path in named.items()}, paper)
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         table.to_csv(temporary, index=False)
-    with whole(output.with_suffix(".md")) as temporary:
+    with atomic_write(output.with_suffix(".md")) as temporary:
         temporary.write_text(markdown(table))
 
 

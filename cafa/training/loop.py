@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cafa.common.errors import CafaError
-from cafa.common.files import whole, write_json
+from cafa.common.files import atomic_write, write_json
 from cafa.common.progress import progress
 from cafa.common.resume import ChangedError, differences, goes_on, same_key
 from cafa.common.seeds import seed_for
@@ -155,7 +155,7 @@ class _Run:
             "average": self.average, "rows": self.rows, "step": self.step, "stretches": stretches,
             "changes": self.changes,
         }  # fmt: skip
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             torch.save(state, temporary)
         write_json(path.with_name(KEY), {"key": key, "work": cost_of(state)})
 

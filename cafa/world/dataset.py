@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.common.folder_lock import only_writer_of
 from cafa.common.ledger import ledger_row, write_ledger
 from cafa.common.progress import progress
@@ -46,9 +46,9 @@ def plan_dataset(
     """
     main, validation = _shares(splits)
     rows = clips.plan(dataset, clips_per_category, seed, main, round(validation * clips_per_category))
-    with whole(event_times) as temporary:
+    with atomic_write(event_times) as temporary:
         clips.event_times(rows["clip_id"].tolist(), seed).to_parquet(temporary, index=False)
-    with whole(source) as temporary:
+    with atomic_write(source) as temporary:
         rows.to_csv(temporary, index=False)
 
 

@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 
 #: x264 settings: one thread for equal bytes, a fast preset since thousands of clips are written.
 X264 = {"preset": "ultrafast", "crf": "27", "threads": "1", "flags": "+bitexact"}
@@ -47,7 +47,7 @@ def write_mp4(path: str | Path, frames: np.ndarray, sound: np.ndarray, rate: int
         Frames and samples per second.
     """
     options = {"fflags": "+bitexact"}
-    with whole(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as file:
+    with atomic_write(path) as temporary, av.open(str(temporary), "w", format="mp4", options=options) as file:
         video = file.add_stream("libx264", rate=rate, options=X264)
         video.height, video.width, video.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         video.codec_context.colorspace = _BT601

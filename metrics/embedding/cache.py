@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cafa.common.errors import ClipError
-from cafa.common.files import digest_of, whole
+from cafa.common.files import atomic_write, digest_of
 from cafa.common.journal import Journal, read_journal
 from cafa.common.resume import answer, goes_on, same_key
 
@@ -89,7 +89,7 @@ class EmbeddingCache:
     def put(self, item: str, source: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
         """Store arrays, then record the item."""
         file = self._file(item, source)
-        with whole(file) as temporary:
+        with atomic_write(file) as temporary:
             np.savez(temporary, **arrays)
         self._journal.add(item, {"source": source, "size": file.stat().st_size, "facts": dict(facts)})
 

@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError, MissingClipError
-from cafa.common.files import digest_of, sha256_file, whole
+from cafa.common.files import atomic_write, digest_of, sha256_file
 from cafa.common.folder_lock import only_writer_in
 from cafa.common.ledger import OK, ledger_row, read_ledgers, write_ledger
 from cafa.common.shards import shard_of
@@ -219,7 +219,7 @@ def judge_samples(
             if "finding" in judged:
                 judged.loc[place, "finding"] = outcome.facts.get("finding", "")
         judged["seconds"] = np.where(judged["status"] == OK, settings.seconds, np.nan)
-        with whole(output / INDEX) as temporary:
+        with atomic_write(output / INDEX) as temporary:
             judged.to_parquet(temporary, index=False)
         shutil.rmtree(output / CACHE)
     return {str(name): int(count) for name, count in judged["status"].value_counts().sort_index().items()}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from metrics.embedding.reading import TEXT_KEY
 
 SOUND_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -90,7 +90,7 @@ def open_tables(
     with ExitStack() as stack:
         writers = {}
         for judge, path in paths.items():
-            temporary = stack.enter_context(whole(path))
+            temporary = stack.enter_context(atomic_write(path))
             schema = _schema(judges, judge, key, columns[judge])
             writers[judge] = stack.enter_context(pq.ParquetWriter(temporary, schema))
         yield Tables(writers)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 
 ROW = ["clip_id", "caption_id"]
 
@@ -24,5 +24,5 @@ def write_clips(
         rows = rows.merge(values, on=ROW, how="left", validate="1:1")
         rows.insert(0, "system", system)
         parts.append(rows)
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pd.concat(parts, ignore_index=True).to_parquet(temporary, index=False)

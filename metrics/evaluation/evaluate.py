@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cafa.common.errors import InputError, MissingClipError
-from cafa.common.files import folder_of_run, whole, write_json
+from cafa.common.files import atomic_write, folder_of_run, write_json
 from cafa.common.folder_lock import only_writer_in
 from cafa.common.ledger import OK, ledger_row, write_ledger
 from cafa.common.seeds import seed_for
@@ -274,7 +274,7 @@ def _refuse_losses(indices: Mapping[str, pd.DataFrame], max_loss: float, output:
     columns = ["system", "clip_id", "caption_id", "caption", "status", "detail"]
     lost = pd.concat([index[index["status"] != OK].assign(system=system) for system, index in indices.items()])[columns]
     path = output / "missing.csv"
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         lost.rename(columns={"status": "reason"}).to_csv(temporary, index=False, lineterminator="\n")
     asked = len(next(iter(indices.values())))
     share = len(lost[["clip_id", "caption_id"]].drop_duplicates()) / asked
@@ -293,7 +293,7 @@ def _report(
 ) -> Table:  # fmt: skip
     """Score what is embedded below `output`, and write the table there."""
     folder = output / "embeddings"
-    with whole(output / "prompts.parquet") as temporary:
+    with atomic_write(output / "prompts.parquet") as temporary:
         pairs.prompts.to_parquet(temporary, index=False)
     read = _reader(folder)
     truth = Truth(
@@ -305,9 +305,9 @@ def _report(
     for system, index in indices.items():
         generated = {j: read(f"{system}/0", j, SAMPLE_KEY, SAMPLE_COLUMNS[j]) for j in panel.judges}
         scores[system] = score_system(system, pairs.prompts, generated, truth, index)
-        with whole(output / "scores" / f"{system}.parquet") as temporary:
+        with atomic_write(output / "scores" / f"{system}.parquet") as temporary:
             scores[system].to_parquet(temporary, index=False)
-        with whole(output / "samples" / system / "0.parquet") as temporary:
+        with atomic_write(output / "samples" / system / "0.parquet") as temporary:
             index.to_parquet(temporary, index=False)
     write_json(output / "judges.json", panel.check)
     inputs = TableInputs(

@@ -17,7 +17,7 @@ import torch
 from scipy.special import expit
 
 from cafa.common.errors import InputError
-from cafa.common.files import read_json, whole
+from cafa.common.files import atomic_write, read_json
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 from cafa.models.weights import WeightSource
 from metrics.encoders.clap.encoders import ClapNetwork, load_clap
@@ -209,7 +209,7 @@ def write_parity(folder: Path, output: Path) -> list[WitnessRow]:
     rows = compare_with_witnesses(folder)
     about = read_json(folder / "about.json")
     conditions = f"torch {about['torch']}, numpy {about['numpy']}; weights: {about['weights']}"
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         pd.DataFrame([vars(row) | {"witness_ran_with": conditions} for row in rows]).to_csv(
             temporary, index=False, lineterminator="\n", float_format="%.8g"
         )

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
-from cafa.common.files import digest_of, sha256_file, whole, write_json
+from cafa.common.files import atomic_write, digest_of, sha256_file, write_json
 from cafa.common.ledger import OK
 from cafa.common.progress import progress
 from cafa.common.shards import shard_files
@@ -190,7 +190,7 @@ def _write_page(folder: Path, design: Design, settings: StudySettings, page: Pag
     source = importlib.resources.files("metrics.study").joinpath("page")
     vendored = [entry.name for entry in source.joinpath("vendor").iterdir() if entry.is_file()]
     for name in (*FILES, *(f"vendor/{name}" for name in vendored)):
-        with whole(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             temporary.write_bytes(source.joinpath(name).read_bytes())
     data = {
         **page.model_dump(mode="json"),
@@ -200,7 +200,7 @@ def _write_page(folder: Path, design: Design, settings: StudySettings, page: Pag
         "questions": QUESTIONS,
         "sets": [[_shown(design, shown, settings) for shown in one] for one in design.sets],
     }
-    with whole(folder / "data.js") as temporary:
+    with atomic_write(folder / "data.js") as temporary:
         temporary.write_text(f"window.STUDY = {json.dumps(data)};\n", encoding="utf-8")
 
 

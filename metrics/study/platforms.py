@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from metrics.study.build import MEDIA
 from metrics.study.design import QUESTIONS, media_name
 from metrics.study.results import StudyKey
@@ -109,6 +109,6 @@ def write_platform_files(key: StudyKey, address: str, output: str | Path) -> lis
         "mechanical_turk.csv": table.getvalue(),
     }
     for name, text in texts.items():
-        with whole(output / name) as temporary:
+        with atomic_write(output / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [output / name for name in texts]

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
-from cafa.common.files import read_json, whole, write_json
+from cafa.common.files import atomic_write, read_json, write_json
 from cafa.common.provenance import versions
 from metrics.study.answers import HandIn, Row
 from metrics.study.build import MEDIA, study_digest
@@ -222,14 +222,14 @@ def write_results(
         table = table.merge(known, on=names, how="left")
     _write_csv(result.answers, output / "answers.csv")
     _write_csv(table, output / "table3.csv")
-    with whole(output / "table3.md") as temporary:
+    with atomic_write(output / "table3.md") as temporary:
         temporary.write_text(_markdown(table, key.settings, result), encoding="utf-8")
     write_json(output / "table3.card.json", _card(key, settings, result, len(hand_ins)))
     return table
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.6g")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from metrics.functional.bootstrap import ClipBootstrap
 from metrics.tables.compute import BootstrapSettings, six_digits
 from metrics.tables.coverage import ROW
@@ -37,7 +37,7 @@ def write_categories(
         for source in (rows.assign(own_label="*"), rows):
             for (own, label, metric), group in source.groupby(["own_label", "label", "metric"], sort=True):
                 records.append([system, own, label, metric, *_interval(group, bootstrap)])
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pd.DataFrame(records, columns=list(COLUMNS)).drop_duplicates().to_csv(
             temporary, index=False, lineterminator="\n"
         )

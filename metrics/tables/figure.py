@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from metrics.tables.catalogue import METRICS, metric_named
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
             panel.set_xlabel("asymmetric scale γ")
             panel.set_title(_label(metric), fontsize=10, loc="left")
         _draw_plane(panels[-1], points, settings.trade_off, bars)
-        with whole(output) as temporary:
+        with atomic_write(output) as temporary:
             figure.savefig(temporary, metadata={"Date": None} if Path(output).suffix == ".svg" else None)
 
 

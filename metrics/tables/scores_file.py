@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.data.prompts import read_prompts
 from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
 
@@ -52,5 +52,5 @@ def write_scores(system: str, inputs: ScoreInputs, output: Path) -> None:
         read_truth(inputs.clips, inputs.text),
         read_sample_index(inputs.index) if inputs.index else None,
     )
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         scores.to_parquet(temporary, index=False)

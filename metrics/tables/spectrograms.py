@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.common.ledger import OK
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files
@@ -153,7 +153,7 @@ def draw_spectrograms(
         for axis in axes[-1]:
             axis.set_xlabel("seconds")
             axis.set_xlim(0, seconds)
-        with whole(output) as temporary:
+        with atomic_write(output) as temporary:
             metadata = {"Date": None} if Path(output).suffix == ".svg" else None
             figure.savefig(temporary, metadata=metadata, dpi=150)
     return clip

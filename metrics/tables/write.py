@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cafa.common.errors import InputError
-from cafa.common.files import read_json, sha256_file, whole, write_json
+from cafa.common.files import atomic_write, read_json, sha256_file, write_json
 from cafa.common.ledger import read_ledgers
 from cafa.common.provenance import versions
 from cafa.common.shards import shard_files
@@ -224,7 +224,7 @@ def write_table(
     published = pd.read_csv(inputs.published, dtype=str, keep_default_na=False) if inputs.published else None
     _write_csv(outputs.csv, table_frame(table))
     _write_csv(outputs.differences, differences_frame(table))
-    with whole(outputs.markdown) as temporary:
+    with atomic_write(outputs.markdown) as temporary:
         temporary.write_text(render(name, table, card, published), encoding="utf-8")
     if outputs.categories is not None:
         scores = _read_scores(inputs.scores, settings)
@@ -234,5 +234,5 @@ def write_table(
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cafa.common.files import digest_of, read_json, whole, write_json
+from cafa.common.files import atomic_write, digest_of, read_json, write_json
 from cafa.common.ledger import OK, ledger_row, read_ledgers, write_ledger
 from cafa.common.seeds import seed_for
 from cafa.common.shards import batches_of_shard, parse_shard, shard_of
@@ -154,7 +154,7 @@ def card(arguments: Arguments) -> None:
     folder, words = arguments.path("output"), " ".join(arguments.words)
     if words == "train adapter":
         for path in (folder / "model.safetensors", folder / "loss.parquet"):
-            with whole(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_text("simulated")
     write_json(folder / "card.json", {"kind": "simulated", "weights_sha256": digest_of([words, folder.name])})
 
@@ -178,7 +178,7 @@ def samples_make(arguments: Arguments) -> None:
          "sample_rate": 44100, "sha256": sha256(row.file_name.encode()).hexdigest(), "status": OK, "detail": ""}
         for batch in batches for row in batch
     ]  # fmt: skip
-    with whole(arguments["index"]) as temporary:
+    with atomic_write(arguments["index"]) as temporary:
         pq.write_table(pa.Table.from_pylist(records, schema=INDEX_SCHEMA), temporary)
 
 
@@ -194,7 +194,7 @@ def judged(path: Path, keys: pd.DataFrame, judge: str, columns: dict[str, int], 
         "classifier": {"leaks": json.dumps({"Speech": 0, "Music": 1})},
         "synchformer": {"grid": json.dumps(np.linspace(-2, 2, OFFSETS).tolist())},
     }.get(judge, {})
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table.replace_schema_metadata({"weights_sha256": weights, **facts}), temporary)
 
 
@@ -220,18 +220,18 @@ def embed_samples(arguments: Arguments) -> None:
     keys = index[["clip_id", "caption_id", "protocol"]]
     for judge, columns in COLUMNS.items():
         judged(folder / f"{judge}.parquet", keys, judge, columns, weights_of(arguments, judge))
-    with whole(folder / "index.parquet") as temporary:
+    with atomic_write(folder / "index.parquet") as temporary:
         index.to_parquet(temporary, index=False)
 
 
 def train_table(arguments: Arguments) -> None:
     for path in (arguments.path("output"), arguments.path("output").with_suffix(".md")):
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("simulated")
 
 
 def examples(arguments: Arguments) -> None:
-    with whole(arguments["output"]) as temporary:
+    with atomic_write(arguments["output"]) as temporary:
         temporary.write_text("simulated")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from cafa.common.errors import ClipError, InputError
-from cafa.common.files import digest_of, read_json, whole, write_json
+from cafa.common.files import atomic_write, digest_of, read_json, write_json
 from cafa.data.fetch.interface import FetchedFile, WantedClip
 from cafa.data.fetch.settings import ArchivesSource
 
@@ -119,7 +119,7 @@ class Archives:
             return member.copy
         path = _place(self.folder, member.archive, member.name)
         if not (path.is_file() and path.stat().st_size == member.size):
-            with member.archive.open("rb") as file, whole(path) as temporary:
+            with member.archive.open("rb") as file, atomic_write(path) as temporary:
                 file.seek(member.offset)
                 _copy(file, temporary, member.size)
         return path
@@ -171,7 +171,7 @@ class Archives:
                         raise EOFError("unexpected end of data")
                     copy = _place(self.folder, archive, member.name) if compressed and member.size else None
                     if copy is not None:
-                        with whole(copy) as temporary:
+                        with atomic_write(copy) as temporary:
                             _copy(tar.extractfile(member), temporary, member.size)
                     offset = -1 if compressed else member.offset_data
                     members.append(

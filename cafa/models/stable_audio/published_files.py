@@ -5,7 +5,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from cafa.common.errors import WeightsError
-from cafa.common.files import whole
+from cafa.common.files import atomic_write
 from cafa.models.checkpoint_reader import read_tensors
 from cafa.models.stable_audio.checkpoint_names import PublishedWeights, from_published, to_published
 
@@ -26,5 +26,5 @@ def read_published(file: str | Path, prefix: str | tuple[str, ...] = "") -> Publ
 
 def write_published(file: str | Path, weights: PublishedWeights, rotary_dim: int = 32) -> None:
     """Write weights as a published checkpoint; appears whole or not at all."""
-    with whole(file) as temporary:
+    with atomic_write(file) as temporary:
         save_file({name: value.contiguous() for name, value in to_published(weights, rotary_dim).items()}, temporary)

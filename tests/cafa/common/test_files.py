@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cafa.common.files import digest_of, read_json, sha256_file, whole, write_json
+from cafa.common.files import atomic_write, digest_of, read_json, sha256_file, write_json
 
 
 def test_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("done")
         assert not path.exists()
         assert temporary.parent == path.parent
@@ -23,7 +23,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     path.write_text("old")
 
     def interrupted() -> None:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 
@@ -34,7 +34,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), whole(tmp_path / "file.txt"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "file.txt"):
         pass
     assert list(tmp_path.iterdir()) == []
 

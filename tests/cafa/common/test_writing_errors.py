@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from cafa.cli import VERBS, cli
 from cafa.cli.options import writable
 from cafa.common.errors import InputError, WriteError
-from cafa.common.files import whole, write_json
+from cafa.common.files import atomic_write, write_json
 from cafa.common.writing_errors import check_writable, explanation
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings, normalise_clip
@@ -70,7 +70,7 @@ def test_full_disk_while_pictures_are_written(
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     chosen, ours = small_disk / "x" / "y", Path(tempfile.mkdtemp()) / "y"
     for place, hint in ((chosen, False), (ours, True)):
-        with pytest.raises(WriteError) as caught, whole(place) as path:
+        with pytest.raises(WriteError) as caught, atomic_write(place) as path:
             path.write_bytes(b"0" * 100_000)
         assert ("set the variable TMPDIR" in str(caught.value)) == hint
     assert left_in(small_disk) == ["filled"]
@@ -102,7 +102,7 @@ def test_any_such_error_is_one_line_of_the_command(number: int, tmp_path: Path) 
 def test_other_errors_keep_their_traceback(tmp_path: Path) -> None:
     assert explanation(FileNotFoundError(errno.ENOENT, "none", "x")) is None
     assert explanation(ValueError("x"), tmp_path / "x") is None
-    with pytest.raises(ValueError, match="of the block"), whole(tmp_path / "x"):
+    with pytest.raises(ValueError, match="of the block"), atomic_write(tmp_path / "x"):
         raise ValueError("of the block")
 
 
