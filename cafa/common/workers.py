@@ -21,7 +21,7 @@ from cafa.common.signals import leave_to_parent
 MOST_LOST = 20
 
 
-def outcomes(
+def map_in_processes(
     function: Callable[[Any], Any], items: Iterable[Any], *, workers: int, seconds: float
 ) -> Iterator[tuple[Any, Any]]:
     """Apply a function to items in worker processes.

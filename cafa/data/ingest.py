@@ -16,7 +16,7 @@ from cafa.common.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledg
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
 from cafa.common.stages import stage_version
-from cafa.common.workers import outcomes
+from cafa.common.workers import map_in_processes
 from cafa.data.fetch.fetched_table import read_fetched
 from cafa.data.ingested import JOURNAL, Ingested, files_of, stands
 from cafa.data.manifest import check_clip_id, is_remote, local_path
@@ -211,7 +211,7 @@ def ingest_shard(
                 left.append(known)
             else:
                 results[row["clip_id"]] = known
-        done = outcomes(_Normalise(folder, settings), left, workers=workers, seconds=seconds_per_clip)
+        done = map_in_processes(_Normalise(folder, settings), left, workers=workers, seconds=seconds_per_clip)
         for work, result in progress(done, f"ingest {shard}/{shards}", len(mine), start=len(results)):
             status, detail = (result.reason, result.detail) if isinstance(result, ClipError) else (OK, result)
             results[work.clip_id] = status, detail

@@ -22,7 +22,7 @@ from cafa.common.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledg
 from cafa.common.prefetch import read_ahead
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
-from cafa.common.workers import outcomes
+from cafa.common.workers import map_in_processes
 from cafa.features.copying import Stores, copies_of, keep, stores_of_job, stores_of_others
 from cafa.features.partial_output import Outcome, Unfinished
 from cafa.features.store import BATCH_BYTES, FeatureFormat, FeatureStore
@@ -245,7 +245,7 @@ def _encode(
     """Encode what is left of the clips in `copies`; status and detail of those worth another try by a later run."""
     again: dict[str, tuple[str, str]] = {}
     left = [job.left_of(clips[clip_id], found) for clip_id, found in copies.items()]
-    read = outcomes(job.reader, left, workers=settings.workers, seconds=settings.seconds_per_clip)
+    read = map_in_processes(job.reader, left, workers=settings.workers, seconds=settings.seconds_per_clip)
     ahead = read_ahead(read, settings.batch_size) if settings.workers else read
     seen = progress(ahead, job.stage, len(clips), start=len(clips) - len(left))
     for group in _groups(seen, settings.batch_size):

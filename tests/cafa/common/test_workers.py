@@ -10,7 +10,7 @@ import pytest
 
 from cafa.common.errors import CafaError, ClipError
 from cafa.common.prefetch import read_ahead
-from cafa.common.workers import MOST_LOST, outcomes
+from cafa.common.workers import MOST_LOST, map_in_processes
 
 
 def work(item: str) -> object:
@@ -27,7 +27,7 @@ def work(item: str) -> object:
 
 def test_items_come_back_and_a_lost_worker_costs_only_its_item() -> None:
     items = ["a", "dies", "bb", "refused", "hangs", "ccc", "dddd", "dies"]
-    found = list(outcomes(work, items, workers=2, seconds=1))
+    found = list(map_in_processes(work, items, workers=2, seconds=1))
     assert sorted(item for item, _ in found) == sorted(items)
     results = dict(found)
     for item in ("a", "bb", "ccc", "dddd"):
@@ -39,17 +39,17 @@ def test_items_come_back_and_a_lost_worker_costs_only_its_item() -> None:
 
 
 def test_without_workers_it_is_the_same_here() -> None:
-    found = dict(outcomes(work, ["a", "refused"], workers=0, seconds=1))
+    found = dict(map_in_processes(work, ["a", "refused"], workers=0, seconds=1))
     assert found["a"]["name"] == "a"
     assert str(found["refused"]) == "corrupt: as found"
-    assert list(outcomes(work, [], workers=2, seconds=1)) == []
+    assert list(map_in_processes(work, [], workers=2, seconds=1)) == []
 
 
 def test_faults_of_ours_stop_the_job() -> None:
     with pytest.raises(CafaError, match="ZeroDivisionError: ours"):
-        list(outcomes(work, ["a", "fault"], workers=1, seconds=5))
+        list(map_in_processes(work, ["a", "fault"], workers=1, seconds=5))
     with pytest.raises(CafaError, match=f"{MOST_LOST} worker processes died one after the other"):
-        list(outcomes(work, ["dies"] * 100, workers=2, seconds=5))
+        list(map_in_processes(work, ["dies"] * 100, workers=2, seconds=5))
 
 
 def test_items_are_taken_only_as_workers_become_free() -> None:
@@ -61,7 +61,7 @@ def test_items_are_taken_only_as_workers_become_free() -> None:
             taken += 1
             yield "a"
 
-    found = outcomes(work, items(), workers=2, seconds=5)
+    found = map_in_processes(work, items(), workers=2, seconds=5)
     for _ in range(5):
         next(found)
     time.sleep(0.3)
