@@ -194,7 +194,7 @@ def train_generator(
     model.load_state_dict(weights)
     card.update(validation_loss(model, loss, settings, data.manifest, batches, run.seed, where))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.stretches))
+    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.sessions))
     if trained.changes:
         card["changes"] = trained.changes
     card["phases"] = [*card.get("phases", []), phase(card)]

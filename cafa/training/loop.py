@@ -54,7 +54,7 @@ class Trained:
     weights: dict[str, torch.Tensor]
     losses: pd.DataFrame
     seconds: float
-    stretches: list[dict[str, Any]]
+    sessions: list[dict[str, Any]]
     changes: list[dict[str, Any]]
 
 
@@ -88,7 +88,7 @@ def _state_weights(model: nn.Module) -> dict[str, torch.Tensor]:
 def cost_of(state: dict[str, Any]) -> str:
     """How far a state is, and what it took."""
     of = f" of {state['key']['loop']['steps']}" if isinstance(state["key"], dict) else ""
-    hours = sum(entry["seconds"] for entry in state["stretches"]) / 3600
+    hours = sum(entry["seconds"] for entry in state["sessions"]) / 3600
     return f"{state['step']}{of} steps done, {hours:.2f} hours"
 
 
@@ -108,7 +108,7 @@ class _Run:
         )
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()} if average else {}
         self.rows: list[dict[str, float]] = []
-        self.stretches: list[dict[str, Any]] = []
+        self.sessions: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
         self.step = 0
 
@@ -145,14 +145,14 @@ class _Run:
         if self.average:
             average = state["average"] or {name: p.detach().clone() for name, p in self.parameters.items()}
             self.average = {n: t.to(self.device) for n, t in average.items()}
-        self.rows, self.step, self.stretches = state["rows"], state["step"], state["stretches"]
+        self.rows, self.step, self.sessions = state["rows"], state["step"], state["sessions"]
         self.changes = state.get("changes", [])
 
-    def save(self, path: Path, key: dict[str, Any], stretches: list[dict[str, Any]]) -> None:
+    def save(self, path: Path, key: dict[str, Any], sessions: list[dict[str, Any]]) -> None:
         """Save the state whole or not at all, and beside it, for people, what it is of."""
         state = {
             "key": key, "model": _state_weights(self.model), "optimiser": self.optimiser.state_dict(),
-            "average": self.average, "rows": self.rows, "step": self.step, "stretches": stretches,
+            "average": self.average, "rows": self.rows, "step": self.step, "sessions": sessions,
             "changes": self.changes,
         }  # fmt: skip
         with atomic_write(path) as temporary:
@@ -218,7 +218,7 @@ class _Clock:
         self._before, self._begun = before, time.monotonic()
         self._here = {"device": name, "kind": device.type, "count": count}
 
-    def stretches(self) -> list[dict[str, Any]]:
+    def sessions(self) -> list[dict[str, Any]]:
         """All until now; those of the same devices are one."""
         spent = time.monotonic() - self._begun
         same = [entry for entry in self._before if self._here.items() <= entry.items()]
@@ -283,7 +283,7 @@ def train(
     objective = processes.prepare(Objective(model, loss))
     curves = Curves(curves_dir, run.rows) if curves_dir is not None and processes.main else None
     model.train()
-    clock, saved = _Clock(run.stretches, run.device, processes.share.count), time.monotonic()
+    clock, saved = _Clock(run.sessions, run.device, processes.share.count), time.monotonic()
     steps = range(run.step, settings.steps)
     devices = [run.device] if run.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), deferred() as asked:
@@ -295,7 +295,7 @@ def train(
             due = (ending or time.monotonic() - saved >= settings.save_every_seconds) and run.step < settings.steps
             if due and processes.main:
                 saved = time.monotonic()
-                run.save(state_path, run_key, clock.stretches())
+                run.save(state_path, run_key, clock.sessions())
             processes.check()
             if ending and run.step < settings.steps:
                 processes.wait()  # for the one that saves: the end of any other would end it
@@ -303,7 +303,7 @@ def train(
     if curves is not None:
         curves.close()
     model.eval()
-    stretches = clock.stretches()
-    seconds = sum(entry["seconds"] for entry in stretches)
+    sessions = clock.sessions()
+    seconds = sum(entry["seconds"] for entry in sessions)
     weights = run.weights() if processes.main else {}
-    return Trained(weights, pd.DataFrame(run.rows), seconds, stretches, run.changes)
+    return Trained(weights, pd.DataFrame(run.rows), seconds, sessions, run.changes)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def hardware(stretches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def hardware(sessions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Entries of the card: ``hardware`` (one per kind of machine that the run was on) and GPU time.
 
     Parameters
@@ -12,8 +12,8 @@ def hardware(stretches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     stretches : sequence of dict
         See :class:`cafa.training.loop.Trained`.
     """
-    gpu = sum(entry["seconds"] * entry["count"] for entry in stretches if entry["kind"] != "cpu")
-    return {"hardware": [dict(entry) for entry in stretches], "gpu_seconds": gpu, "gpu_hours": gpu / 3600}
+    gpu = sum(entry["seconds"] * entry["count"] for entry in sessions if entry["kind"] != "cpu")
+    return {"hardware": [dict(entry) for entry in sessions], "gpu_seconds": gpu, "gpu_hours": gpu / 3600}
 
 
 def phase(card: Mapping[str, Any]) -> dict[str, Any]:

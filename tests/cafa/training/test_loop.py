@@ -138,12 +138,12 @@ def test_a_resumed_run_tells_where_its_seconds_were_spent(tmp_path):
     with pytest.raises(Cut):
         run(tmp_path, cut_at=20)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
-    (entry,) = state["stretches"]
+    (entry,) = state["sessions"]
     entry["device"], entry["count"] = "another machine", 4
     torch.save(state, tmp_path / "state.pt")
     resumed = run(tmp_path)
-    assert [(s["device"], s["count"]) for s in resumed.stretches] == [("another machine", 4), ("cpu", 1)]
-    assert resumed.seconds == pytest.approx(sum(s["seconds"] for s in resumed.stretches))
+    assert [(s["device"], s["count"]) for s in resumed.sessions] == [("another machine", 4), ("cpu", 1)]
+    assert resumed.seconds == pytest.approx(sum(s["seconds"] for s in resumed.sessions))
 
 
 def test_the_loss_goes_down(tmp_path):
