@@ -24,7 +24,7 @@ from cafa.common.progress import progress
 from cafa.common.shards import shard_of
 from cafa.common.workers import map_in_processes
 from cafa.features.copying import Stores, copies_of, keep, stores_of_job, stores_of_others
-from cafa.features.partial_output import Outcome, Unfinished
+from cafa.features.partial_output import EncodedClip, ResumableWriter
 from cafa.features.store import BATCH_BYTES, FeatureFormat, FeatureStore
 from cafa.media.clip_reading import Clip, TogetherReader, Wanted
 
@@ -177,7 +177,7 @@ def encode_shard(
     clips, refused = _clips_of(manifest, ingest_ledger, shard)
     files = {kind: Path(path) for kind, path in outputs.items()}
     first = next(iter(files.values()))
-    with only_writer_of([*files.values(), ledger]), Unfinished(first, job.formats) as unfinished:
+    with only_writer_of([*files.values(), ledger]), ResumableWriter(first, job.formats) as unfinished:
         own, others = stores_of_job(job.formats, files), stores_of_others(job.formats, reuse, alike or {})
         stores = {kind: [*own[kind], *others[kind]] for kind in job.formats}
         copied, partly = _copy(job, unfinished, clips, stores)
@@ -212,12 +212,12 @@ def _clips_of(
 
 
 def _copy(
-    job: Encodings, unfinished: Unfinished, clips: Mapping[str, Clip], stores: Stores
+    job: Encodings, unfinished: ResumableWriter, clips: Mapping[str, Clip], stores: Stores
 ) -> tuple[int, dict[str, dict[str, FeatureStore]]]:
     """Copy the rows of clips that have them all; their number, and for each other clip those that it has."""
     copied = 0
     partly: dict[str, dict[str, FeatureStore]] = {}
-    waiting: list[Outcome] = []
+    waiting: list[EncodedClip] = []
     for clip_id, clip in clips.items():
         sources = job.sources_of(clip)
         if unfinished.status(clip_id, sources) is not None:
@@ -227,7 +227,9 @@ def _copy(
             partly[clip_id] = copies
             continue
         copied += 1
-        waiting.append(Outcome(clip_id, sources, rows={kind: store.stored(clip_id) for kind, store in copies.items()}))
+        waiting.append(
+            EncodedClip(clip_id, sources, rows={kind: store.stored(clip_id) for kind, store in copies.items()})
+        )
         if sum(len(data) for outcome in waiting for data in outcome.rows.values()) > BATCH_BYTES:
             unfinished.add(waiting)
             waiting = []
@@ -237,7 +239,7 @@ def _copy(
 
 def _encode(
     job: Encodings,
-    unfinished: Unfinished,
+    unfinished: ResumableWriter,
     clips: Mapping[str, Clip],
     copies: Mapping[str, Mapping[str, FeatureStore]],
     settings: EncodeSettings,
@@ -249,13 +251,13 @@ def _encode(
     ahead = read_ahead(read, settings.batch_size) if settings.workers else read
     seen = progress(ahead, job.stage, len(clips), start=len(clips) - len(left))
     for group in _groups(seen, settings.batch_size):
-        done: list[Outcome] = []
+        done: list[EncodedClip] = []
         for wanted, error in group:
             clip = wanted.clip
             if isinstance(error, ClipError) and REASONS[error.reason][0]:
                 again[clip.clip_id] = error.reason, error.detail
             elif isinstance(error, ClipError):
-                done.append(Outcome(clip.clip_id, job.sources_of(clip), error.reason, error.detail))
+                done.append(EncodedClip(clip.clip_id, job.sources_of(clip), error.reason, error.detail))
         good = [(wanted, given) for wanted, given in group if not isinstance(given, ClipError)]
         encoded = job.encode([wanted for wanted, _ in good], [given for _, given in good])
         for (wanted, _), arrays in zip(good, encoded, strict=True):
@@ -266,7 +268,7 @@ def _encode(
 
 def _packed(
     job: Encodings, clip: Clip, arrays: Mapping[str, np.ndarray], copies: Mapping[str, FeatureStore]
-) -> Outcome:
+) -> EncodedClip:
     """Outcome of an encoded clip; one whose features of some kind are not numbers is refused, and says so."""
     sources = job.sources_of(clip)
     for kind, array in arrays.items():
@@ -278,10 +280,10 @@ def _packed(
                     f"{kind}: {np.count_nonzero(bad)} of {bad.size} values that the encoder gave are not finite in "
                     f"{job.formats[kind].dtype}, the first at {first}"
                 )
-                return Outcome(clip.clip_id, sources, "not_finite", detail)
+                return EncodedClip(clip.clip_id, sources, "not_finite", detail)
     rows = {kind: store.stored(clip.clip_id) for kind, store in copies.items()}
     rows |= {kind: job.formats[kind].pack(clip.clip_id, array) for kind, array in arrays.items()}
-    return Outcome(clip.clip_id, sources, rows=rows)
+    return EncodedClip(clip.clip_id, sources, rows=rows)
 
 
 def _groups(items: Iterable[tuple[Wanted, Any]], size: int) -> Iterator[list[tuple[Wanted, Any]]]:

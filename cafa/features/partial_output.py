@@ -23,7 +23,7 @@ from cafa.features.store import FeatureFormat, FeatureWriter
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EncodedClip:
     """What became of a clip.
 
     Parameters
@@ -44,7 +44,7 @@ class Outcome:
     rows: dict[str, bytes] = field(default_factory=dict)
 
 
-class Unfinished:
+class ResumableWriter:
     """Outcomes of an unfinished job.
 
     Parameters
@@ -94,7 +94,7 @@ class Unfinished:
             return None
         return record["status"], record["detail"]
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Sequence[EncodedClip]) -> None:
         """Keep outcomes; on disk when this returns."""
         records: dict[str, Any] = {}
         for outcome in outcomes:

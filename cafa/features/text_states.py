@@ -7,7 +7,7 @@ from typing import Any
 from cafa.common.folder_lock import only_writer_of
 from cafa.common.progress import progress
 from cafa.common.stages import stage_version
-from cafa.features.partial_output import Outcome, Unfinished
+from cafa.features.partial_output import EncodedClip, ResumableWriter
 from cafa.features.store import FeatureFormat
 from cafa.features.text import captions_of_shard
 from cafa.models.interface import TextEncoder
@@ -50,7 +50,7 @@ def write_text_states(
     path = Path(path)
     mine = captions_of_shard(captions, shard)
     form = FeatureFormat(KIND, shape, "float16", identity, trimmed=True, code=stage_version("encode_text"))
-    with only_writer_of([path]), Unfinished(path, {KIND: form}) as unfinished:
+    with only_writer_of([path]), ResumableWriter(path, {KIND: form}) as unfinished:
         left = [key for key in mine if unfinished.status(key, {KIND: None}) is None]
         groups = [left[start : start + batch_size] for start in range(0, len(left), batch_size)]
         for group in progress(groups, f"features {KIND}", len(groups)):
@@ -58,7 +58,7 @@ def write_text_states(
             states = text.encode(batch + [""] * (batch_size - len(batch))).cpu().numpy()
             unfinished.add(
                 [
-                    Outcome(key, {KIND: None}, rows={KIND: form.pack(key, array)})
+                    EncodedClip(key, {KIND: None}, rows={KIND: form.pack(key, array)})
                     for key, array in zip(group, states, strict=False)
                 ]
             )

@@ -19,7 +19,7 @@ from cafa.common.files import sha256_file
 from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.common.resume import VARIABLE, ChangedError
 from cafa.features.encode import EncodeSettings, Encoding, Encodings, encode_shard
-from cafa.features.partial_output import Unfinished
+from cafa.features.partial_output import ResumableWriter
 from cafa.features.store import FeatureFormat, FeatureStore
 from cafa.features.verify import verify_features
 from cafa.media.clip_reading import Clip
@@ -204,7 +204,7 @@ def test_a_killed_process_leaves_what_it_has_encoded(tmp_path: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, str(script)], cwd=tmp_path).returncode == -signal.SIGKILL
-    with Unfinished(tmp_path / "left.arrow", {"left": FeatureFormat("left", (4,), "float16", {})}) as job:
+    with ResumableWriter(tmp_path / "left.arrow", {"left": FeatureFormat("left", (4,), "float16", {})}) as job:
         job.write({"left": tmp_path / "left.arrow"}, ["c0", "c1", "c2"])
     assert FeatureStore([tmp_path / "left.arrow"])["c2"].tolist() == [2, 2, 2, 2]
 
