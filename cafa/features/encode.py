@@ -26,7 +26,7 @@ from cafa.common.workers import map_in_processes
 from cafa.features.copying import Stores, copies_of, keep, stores_of_job, stores_of_others
 from cafa.features.partial_output import EncodedClip, ResumableWriter
 from cafa.features.store import BATCH_BYTES, FeatureFormat, FeatureStore
-from cafa.media.clip_reading import Clip, TogetherReader, Wanted
+from cafa.media.clip_reading import IngestedClip, TogetherReader, Wanted
 
 
 class EncodeSettings(BaseModel):
@@ -58,7 +58,7 @@ class Encoding:
     sources : dict of str to str
         Kind -> ``video_sha256`` or ``sound_sha256``: the file of a clip that it is made from.
     read : callable
-        From a :class:`Clip` to what `encode` is given; runs in worker processes, so it must be picklable.
+        From a :class:`IngestedClip` to what `encode` is given; runs in worker processes, so it must be picklable.
     encode : callable
         From a list of clips and one of what was read of them to one dict per clip: kind -> array.
     """
@@ -66,8 +66,8 @@ class Encoding:
     stage: str
     formats: dict[str, FeatureFormat]
     sources: dict[str, str]
-    read: Callable[[Clip], Any]
-    encode: Callable[[list[Clip], list[Any]], list[dict[str, np.ndarray]]]
+    read: Callable[[IngestedClip], Any]
+    encode: Callable[[list[IngestedClip], list[Any]], list[dict[str, np.ndarray]]]
 
 
 class Encodings:
@@ -106,11 +106,11 @@ class Encodings:
         """Kinds that are made together."""
         return [list(part.formats) for part in self.parts.values()]
 
-    def sources_of(self, clip: Clip) -> dict[str, str | None]:
+    def sources_of(self, clip: IngestedClip) -> dict[str, str | None]:
         """SHA-256 of the files that a clip's features are made from, by kind."""
         return {kind: getattr(clip, name) for part in self.parts.values() for kind, name in part.sources.items()}
 
-    def left_of(self, clip: Clip, copies: Mapping[str, FeatureStore]) -> Wanted:
+    def left_of(self, clip: IngestedClip, copies: Mapping[str, FeatureStore]) -> Wanted:
         """A clip with those parts that must be computed, since they cannot be copied."""
         return Wanted(
             clip, tuple(name for name, part in self.parts.items() if not copies.keys() >= part.formats.keys())
@@ -197,22 +197,22 @@ def encode_shard(
 
 def _clips_of(
     manifest: pd.DataFrame, ingest_ledger: str | Path, shard: tuple[int, int]
-) -> tuple[dict[str, Clip], dict[str, str]]:
+) -> tuple[dict[str, IngestedClip], dict[str, str]]:
     """Clips of a shard that ingest left, and what became of the others."""
     ingested = read_ledgers([ingest_ledger]).set_index("clip_id")
-    clips: dict[str, Clip] = {}
+    clips: dict[str, IngestedClip] = {}
     refused: dict[str, str] = {}
     for clip_id in sorted(clip_id for clip_id in manifest["clip_id"] if shard_of(clip_id, shard[1]) == shard[0]):
         status = ingested["status"].get(clip_id, "no row")
         if status == OK:
-            clips[clip_id] = Clip.of(clip_id, ingested.at[clip_id, "detail"])
+            clips[clip_id] = IngestedClip.of(clip_id, ingested.at[clip_id, "detail"])
         else:
             refused[clip_id] = f"ingest: {status}"
     return clips, refused
 
 
 def _copy(
-    job: Encodings, unfinished: ResumableWriter, clips: Mapping[str, Clip], stores: Stores
+    job: Encodings, unfinished: ResumableWriter, clips: Mapping[str, IngestedClip], stores: Stores
 ) -> tuple[int, dict[str, dict[str, FeatureStore]]]:
     """Copy the rows of clips that have them all; their number, and for each other clip those that it has."""
     copied = 0
@@ -240,7 +240,7 @@ def _copy(
 def _encode(
     job: Encodings,
     unfinished: ResumableWriter,
-    clips: Mapping[str, Clip],
+    clips: Mapping[str, IngestedClip],
     copies: Mapping[str, Mapping[str, FeatureStore]],
     settings: EncodeSettings,
 ) -> dict[str, tuple[str, str]]:
@@ -267,7 +267,7 @@ def _encode(
 
 
 def _packed(
-    job: Encodings, clip: Clip, arrays: Mapping[str, np.ndarray], copies: Mapping[str, FeatureStore]
+    job: Encodings, clip: IngestedClip, arrays: Mapping[str, np.ndarray], copies: Mapping[str, FeatureStore]
 ) -> EncodedClip:
     """Outcome of an encoded clip; one whose features of some kind are not numbers is refused, and says so."""
     sources = job.sources_of(clip)

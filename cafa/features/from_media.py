@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cafa.common.stages import stage_version
 from cafa.features.encode import Encoding
 from cafa.features.store import FeatureFormat
-from cafa.media.clip_reading import Clip
+from cafa.media.clip_reading import IngestedClip
 from cafa.media.frames import read_frames
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import read_sound
@@ -48,7 +48,7 @@ class MediaReader:
     folder: Path
     settings: MediaSettings
 
-    def __call__(self, clip: Clip) -> dict[str, np.ndarray]:
+    def __call__(self, clip: IngestedClip) -> dict[str, np.ndarray]:
         """``frames`` and ``mel``.
 
         Raises

@@ -10,7 +10,7 @@ from cafa.common.seeds import seed_for
 from cafa.common.stages import stage_version
 from cafa.features.encode import EncodeSettings, Encoding
 from cafa.features.store import FeatureFormat
-from cafa.media.clip_reading import Clip, SoundReader
+from cafa.media.clip_reading import IngestedClip, SoundReader
 from cafa.models.interface import AudioAutoencoder
 
 KIND = "latents"
@@ -36,7 +36,7 @@ def latents_encoding(
     how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
     code = stage_version("encode_latents")
 
-    def encode(mine: list[Clip], sounds: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    def encode(mine: list[IngestedClip], sounds: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         # One clip per pass: convolutions are chosen by the size of the batch, and with them the last bits.
         found = [
             audio.encode(torch.from_numpy(np.array(sound))[None], [seed_for(0, KIND, clip.clip_id)])

@@ -16,7 +16,7 @@ from cafa.media.sound import read_channels
 
 
 @dataclass(frozen=True)
-class Clip:
+class IngestedClip:
     """A normalised clip as ingest left it.
 
     Attributes
@@ -81,17 +81,17 @@ class FrameReader:
     seconds: float
     pad_short: bool
 
-    def __call__(self, clip: Clip) -> np.ndarray:
+    def __call__(self, clip: IngestedClip) -> np.ndarray:
         """Frames, uint8 (ceil(window frames / every), height, width, 3)."""
         return frames_once({"": self}, clip)[""]
 
-    def seconds_of(self, clip: Clip) -> float:
+    def seconds_of(self, clip: IngestedClip) -> float:
         """Seconds that are read of a clip."""
         wanted = min(self.seconds, self.window)
         return min(wanted, clip.seconds) if self.pad_short else wanted
 
 
-def frames_once(readers: Mapping[str, FrameReader], clip: Clip) -> dict[str, np.ndarray]:
+def frames_once(readers: Mapping[str, FrameReader], clip: IngestedClip) -> dict[str, np.ndarray]:
     """What several readers give of a clip's frames, which are decoded once for all that use the same part of it."""
     alike: dict[tuple[Path, float], list[str]] = {}
     for name, reader in readers.items():
@@ -127,7 +127,7 @@ class SoundReader:
     seconds: float
     pad_short: bool
 
-    def __call__(self, clip: Clip) -> np.ndarray:
+    def __call__(self, clip: IngestedClip) -> np.ndarray:
         """Sound, float32 (1 or channels, samples)."""
         wanted = min(self.seconds, clip.seconds) if self.pad_short else self.seconds
         sound = read_channels(self.folder / f"{clip.clip_id}.flac", sample_rate=self.sample_rate, seconds=wanted)
@@ -146,7 +146,7 @@ class Wanted:
         Names, as :class:`TogetherReader` has them.
     """
 
-    clip: Clip
+    clip: IngestedClip
     readers: tuple[str, ...]
 
 
@@ -157,10 +157,10 @@ class TogetherReader:
     Parameters
     ----------
     readers : dict of str to callable
-        From a :class:`Clip` to what an encoder is given.
+        From a :class:`IngestedClip` to what an encoder is given.
     """
 
-    readers: dict[str, Callable[[Clip], Any]]
+    readers: dict[str, Callable[[IngestedClip], Any]]
 
     @property
     def modules(self) -> list[str]:

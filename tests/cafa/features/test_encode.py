@@ -22,17 +22,17 @@ from cafa.features.encode import EncodeSettings, Encoding, Encodings, encode_sha
 from cafa.features.partial_output import ResumableWriter
 from cafa.features.store import FeatureFormat, FeatureStore
 from cafa.features.verify import verify_features
-from cafa.media.clip_reading import Clip
+from cafa.media.clip_reading import IngestedClip
 from tests.two_runs import another_writer
 
 SHAPES = {"left": (3, 4), "right": (2,)}
 
 
-def values(clip: Clip) -> np.ndarray:
+def values(clip: IngestedClip) -> np.ndarray:
     return np.random.default_rng(sum(map(ord, clip.video_sha256))).normal(size=12).reshape(3, 4)
 
 
-def read(clip: Clip) -> np.ndarray:
+def read(clip: IngestedClip) -> np.ndarray:
     if clip.clip_id.startswith("bad"):
         raise ClipError("truncated", "cut")
     if clip.clip_id.startswith("away"):
@@ -56,7 +56,7 @@ class Counting:
             Encoding("features test", forms, {"left": "video_sha256", "right": "sound_sha256"}, read, self.encode)
         ]
 
-    def encode(self, clips: list[Clip], given: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    def encode(self, clips: list[IngestedClip], given: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         if self.stop_after is not None and len(self.seen) >= self.stop_after:
             raise KeyboardInterrupt
         self.seen += [clip.clip_id for clip in clips]
@@ -109,7 +109,7 @@ def test_every_clip_is_accounted_for(shard: Callable, tmp_path: Path) -> None:
     assert "not finite in float16" in ledger.at["odd", "detail"]
     left, right = (FeatureStore([tmp_path / "a" / f"{kind}.arrow"]) for kind in SHAPES)
     assert left.clip_ids == right.clip_ids == ["c1", "c2", "c3", "c4", "c5"]
-    assert np.array_equal(left["c4"], values(Clip("c4", 1, "c4", "")).astype(np.float16))
+    assert np.array_equal(left["c4"], values(IngestedClip("c4", 1, "c4", "")).astype(np.float16))
     assert np.array_equal(right["c4"], left["c4"][0, :2])
     assert (left.source_of("c1"), right.source_of("c1")) == ("c1", "sc1")
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["ledger.parquet", "left.arrow", "right.arrow"]
@@ -231,7 +231,7 @@ def test_verify_finds_what_is_wrong(verified: Callable, shard: Callable, tmp_pat
     assert "clip c1 has 2 rows in the ledgers" in verified(ledgers=twice)
     good = path.read_bytes()
     flipped = bytearray(good)
-    flipped[good.index(values(Clip("", 1, "c3", "")).astype(np.float16).tobytes()) + 5] ^= 1
+    flipped[good.index(values(IngestedClip("", 1, "c3", "")).astype(np.float16).tobytes()) + 5] ^= 1
     path.write_bytes(flipped)
     assert verified() == [f"{path}: clip c3: its array is not the one that was written"]
     path.write_bytes(good[: len(good) // 2])
@@ -292,7 +292,7 @@ class Apart:
                 Encoding(f"features {kind}", {kind: form}, {kind: source}, read, partial(self.encode, kind))
             )
 
-    def encode(self, kind: str, clips: list[Clip], given: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    def encode(self, kind: str, clips: list[IngestedClip], given: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         encoded = [{kind: arrays[kind]} for arrays in self.both.encode(clips, given)]
         self.seen[kind] += [clip.clip_id for clip in clips]
         return encoded

@@ -26,7 +26,7 @@ from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
 from cafa.media import clip_reading as reading
 from cafa.media import frames
-from cafa.media.clip_reading import Clip, SoundReader
+from cafa.media.clip_reading import IngestedClip, SoundReader
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.synchformer import SynchformerFeatures
@@ -275,14 +275,14 @@ def test_sound_keeps_its_channels(tmp_path: Path) -> None:
     for channels in (1, 2, 3):
         soundfile.write(tmp_path / f"{channels}.flac", noise[:channels].T, 22050)
     reader = SoundReader(tmp_path, 44100, 2, 1.0, False)
-    one, two, three = (reader(Clip(str(channels), 1.0, "", "")) for channels in (1, 2, 3))
+    one, two, three = (reader(IngestedClip(str(channels), 1.0, "", "")) for channels in (1, 2, 3))
     assert (one.shape, two.shape, three.shape) == ((1, 44100), (2, 44100), (2, 44100))
     assert np.array_equal(one[0], two[0])
     assert np.array_equal(two, three)
     assert np.abs(two[0] - two[1]).max() > 0.1
     with pytest.raises(ClipError, match="short"):
-        SoundReader(tmp_path, 44100, 2, 1.5, False)(Clip("1", 1.0, "", ""))
-    padded = SoundReader(tmp_path, 44100, 2, 1.5, True)(Clip("1", 1.0, "", ""))
+        SoundReader(tmp_path, 44100, 2, 1.5, False)(IngestedClip("1", 1.0, "", ""))
+    padded = SoundReader(tmp_path, 44100, 2, 1.5, True)(IngestedClip("1", 1.0, "", ""))
     assert np.array_equal(padded[:, :44100], one)
     assert not padded[:, 44100:].any()
 

@@ -16,7 +16,7 @@ from cafa.generation.foley import FoleyPipeline
 from cafa.generation.foley_encoders import frames_of_windows
 from cafa.generation.interface import Request
 from cafa.generation.systems import AdapterSystem, Sampling
-from cafa.media.clip_reading import Clip, black_padded
+from cafa.media.clip_reading import IngestedClip, black_padded
 from cafa.media.container import open_media
 from cafa.media.frames import read_frames
 from cafa.media.official_frames import read_official_frames
@@ -76,7 +76,7 @@ def test_the_features_are_those_of_the_pipeline(models: Path, make_video, tmp_pa
     expected = []
     for kind in ("av_clip", "clip"):
         encoder = open_video_encoder(models / kind)
-        clip = encoder.reader(tmp_path, pad_short=True)(Clip("clip", 6.0, "", ""))
+        clip = encoder.reader(tmp_path, pad_short=True)(IngestedClip("clip", 6.0, "", ""))
         expected.append(encoder.encode([clip])[0])
     np.testing.assert_allclose(features, np.concatenate(expected, axis=1), atol=1e-5)
 

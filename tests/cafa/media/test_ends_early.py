@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from cafa.common.errors import ClipError
-from cafa.media.clip_reading import Clip, FrameReader, SoundReader
+from cafa.media.clip_reading import FrameReader, IngestedClip, SoundReader
 from cafa.media.frames import read_frames
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from tests.cafa.media.conftest import MakeClip, grey_of, tone
@@ -138,7 +138,7 @@ def test_truncated_is_what_promises_more_than_it_has(make_clip: MakeClip, durati
 
 def test_encoders_are_given_black_and_silence_after_a_short_clip(make_clip: MakeClip, tmp_path: Path) -> None:
     facts = normalise(make_clip(times=frames_of_film(25, 223), sound=0.5 * tone(10, RATE)), 10.0, at_least=8.0)
-    clip = Clip("out", facts["seconds"], "", "")
+    clip = IngestedClip("out", facts["seconds"], "", "")
     frames = FrameReader(tmp_path, (16, 16), 10.0, 1, 10.0, pad_short=True)(clip)
     assert frames.shape == (250, 16, 16, 3)
     assert abs(frames[222].mean() * 219 / 255 + 16 - grey_of(222)) < 2

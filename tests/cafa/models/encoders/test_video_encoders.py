@@ -18,7 +18,7 @@ from cafa.common.resume import VARIABLE, ChangedError
 from cafa.features.encode import EncodeSettings, encode_shard
 from cafa.features.from_video import video_encoding
 from cafa.features.store import FeatureStore
-from cafa.media.clip_reading import Clip, black_padded
+from cafa.media.clip_reading import IngestedClip, black_padded
 from cafa.media.frames import read_frames
 from cafa.models.encoders.clip import ClipFeatures, along_latents
 from cafa.models.encoders.synchformer import SynchformerFeatures
@@ -202,21 +202,21 @@ def test_features_of_a_shard_account_for_every_clip(
     assert store.clip_ids == ["brief", "whole"]
     assert (store.kind, store.shape, store.encoder) == ("av_clip", (216, 8), synchformer.encoder)
     assert store.settings == {"seconds": 10.0, "pad_short": True}
-    padded = synchformer.reader(clips, pad_short=True)(Clip("brief", 1.6, "", ""))
+    padded = synchformer.reader(clips, pad_short=True)(IngestedClip("brief", 1.6, "", ""))
     assert padded.shape == (250, 256, 256, 3)
     assert padded[:40].any(axis=(1, 2, 3)).all()
     assert not padded[40:].any()
     np.testing.assert_allclose(store["brief"], synchformer.encode([padded])[0], atol=2e-3)
     with pytest.raises(ClipError, match="short"):
-        synchformer.reader(clips)(Clip("brief", 1.6, "", ""))
+        synchformer.reader(clips)(IngestedClip("brief", 1.6, "", ""))
 
 
 def test_clip_is_given_every_fifth_frame(clip_folder: Path, tmp_path: Path):
     encoder = load_clip(clip_folder)
     write_mp4(tmp_path / "c.mp4", pictures(2)[:, :96, :128])
-    frames = encoder.reader(tmp_path)(Clip("c", 10.0, "", ""))
+    frames = encoder.reader(tmp_path)(IngestedClip("c", 10.0, "", ""))
     assert np.array_equal(frames, read_frames(tmp_path / "c.mp4", seconds=10, size=(32, 32))[::5])
-    brief = encoder.reader(tmp_path, pad_short=True)(Clip("c", 1.0, "", ""))
+    brief = encoder.reader(tmp_path, pad_short=True)(IngestedClip("c", 1.0, "", ""))
     assert np.array_equal(brief[:5], frames[:5])
     assert brief.shape == frames.shape
     assert not brief[5:].any()
