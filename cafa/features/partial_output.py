@@ -141,7 +141,7 @@ class ResumableWriter:
         if remove:
             shutil.rmtree(self.folder)
 
-    def __enter__(self) -> "Unfinished":
+    def __enter__(self) -> "ResumableWriter":
         return self
 
     def __exit__(self, *exc: object) -> None:

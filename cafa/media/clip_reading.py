@@ -34,7 +34,7 @@ class IngestedClip:
     sound_sha256: str
 
     @classmethod
-    def of(cls, clip_id: str, detail: str) -> "Clip":
+    def of(cls, clip_id: str, detail: str) -> "IngestedClip":
         """From a row of ingest's ledger of status ``ok``, whose detail is a JSON object of facts."""
         try:
             facts: dict[str, Any] = json.loads(detail)
