@@ -30,10 +30,10 @@ from cafa.models.stable_audio.checkpoint_names import (
     denoiser_entries,
 )
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
-from cafa.parity.golden import Golden, ParityRow
+from cafa.parity.golden import GoldenArrays, ParityRow
 from cafa.parity.weights import golden_input, golden_tensor
 
-Rule = Callable[[Golden], Iterator[ParityRow]]
+Rule = Callable[[GoldenArrays], Iterator[ParityRow]]
 
 DENOISER_TOLERANCE = 2e-5
 LARGE_TOLERANCE = 1e-4
@@ -45,12 +45,12 @@ OUTPUT = re.compile(r"out_b(\d+)_cfg([\d.]+)_asym([\d.]+)(_neg)?")
 SLICE = re.compile(r"cfg([\d.]+)_asym([\d.]+)_(every8|norms)")
 
 
-def weights_of(golden: Golden) -> int:
+def weights_of(golden: GoldenArrays) -> int:
     """Number of weights, for the order of work; 0 where they are not listed."""
     return sum(math.prod(shape) for shape in golden.about.get("keys", {}).values())
 
 
-def rule_for(golden: Golden) -> Rule | None:
+def rule_for(golden: GoldenArrays) -> Rule | None:
     """Rule of a pair of files, or None."""
     about = golden.about
     marks: list[tuple[str, Rule]] = [
@@ -72,7 +72,7 @@ def empty(build: Callable[[], nn.Module]) -> nn.Module:
     return network.to_empty(device="cpu").requires_grad_(False).eval()
 
 
-def denoiser_with_adapter(golden: Golden, latents: int, feature_dim: int) -> tuple[StableAudioBackbone, Adapter]:
+def denoiser_with_adapter(golden: GoldenArrays, latents: int, feature_dim: int) -> tuple[StableAudioBackbone, Adapter]:
     """Backbone and adapter of a pair's size, filled tensor by tensor."""
     settings = denoiser_settings(golden.about["config"], latents)
     prefix = golden.about["key_prefix"] + "model."
@@ -92,7 +92,7 @@ def fill(network: nn.Module, entries: list[Entry], prefix: str = "") -> None:
     copy_published({prefix + name: value for name, value in network.state_dict().items()}, entries, golden_tensor)
 
 
-def check_denoiser(golden: Golden) -> Iterator[ParityRow]:
+def check_denoiser(golden: GoldenArrays) -> Iterator[ParityRow]:
     """Outputs with and without guidance, and what passes between the blocks."""
     yield from golden.inputs("x", "t", "hint", "cross", "glob", "neg", "neg_mask")
     x, time, hint = (golden.tensor(name) for name in ("x", "t", "hint"))
@@ -114,7 +114,7 @@ def check_denoiser(golden: Golden) -> Iterator[ParityRow]:
 
 
 def check_blocks(
-    golden: Golden,
+    golden: GoldenArrays,
     backbone: StableAudioBackbone,
     adapter: Adapter,
     x: Tensor,
@@ -137,7 +137,7 @@ def check_blocks(
         hidden = hidden + scale * control
 
 
-def check_denoiser_slice(golden: Golden) -> Iterator[ParityRow]:
+def check_denoiser_slice(golden: GoldenArrays) -> Iterator[ParityRow]:
     """A model whose inputs are stored by name, and whose outputs are stored in part."""
     needed = 1.25 * 4 * weights_of(golden)
     if needed > available_memory():
@@ -190,7 +190,7 @@ def available_memory() -> float:
     return int(found[1]) * 1024 if found else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def check_sampler(golden: Golden) -> Iterator[ParityRow]:
+def check_sampler(golden: GoldenArrays) -> Iterator[ParityRow]:
     """Noise levels and whole trajectories, deterministic and stochastic."""
     about = golden.about
     yield from golden.inputs("x", "cross", "glob", "hint", "sde_noise")
@@ -225,7 +225,7 @@ def check_sampler(golden: Golden) -> Iterator[ParityRow]:
             yield golden.given(name, "not compared: its noise depends on the environment")
 
 
-def check_autoencoder(golden: Golden) -> Iterator[ParityRow]:
+def check_autoencoder(golden: GoldenArrays) -> Iterator[ParityRow]:
     """Encoder and decoder."""
     config = golden.about["config"]
     yield from golden.inputs("audio", "z")
@@ -245,7 +245,7 @@ def check_autoencoder(golden: Golden) -> Iterator[ParityRow]:
             yield from golden.compare(name, decoded[..., ::every], AUTOENCODER_TOLERANCE)
 
 
-def check_number_conditioner(golden: Golden) -> Iterator[ParityRow]:
+def check_number_conditioner(golden: GoldenArrays) -> Iterator[ParityRow]:
     """Embedding of seconds, exactly."""
     yield from golden.inputs("values")
     keys, prefix = golden.keys(), golden.about["key_prefix"]
@@ -269,7 +269,7 @@ def check_number_conditioner(golden: Golden) -> Iterator[ParityRow]:
         yield row
 
 
-def check_av_clip(golden: Golden) -> Iterator[ParityRow]:
+def check_av_clip(golden: GoldenArrays) -> Iterator[ParityRow]:
     """Features of a video that is given by a formula."""
     from cafa.models.encoders.synchformer_network import SynchformerVisual, normalise_frames, take_segments
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from cafa.common.errors import InputError
-from cafa.parity.golden import ParityRow, read_golden
+from cafa.parity.golden import ParityRow, read_golden_arrays
 
 
 def check_generator(folder: str | Path, only: Sequence[str] = ()) -> Iterator[ParityRow]:
@@ -30,7 +30,7 @@ def check_generator(folder: str | Path, only: Sequence[str] = ()) -> Iterator[Pa
         raise InputError(f"{folder} holds no golden arrays (*.json with *.npz beside them)")
     if unknown := set(only) - {path.stem for path in paths}:
         raise InputError(f"{folder} has no golden arrays called {', '.join(sorted(unknown))}")
-    pairs = [read_golden(path) for path in paths if not only or path.stem in only]
+    pairs = [read_golden_arrays(path) for path in paths if not only or path.stem in only]
     with torch.inference_mode():
         for golden in sorted(pairs, key=lambda pair: (weights_of(pair), pair.stem)):
             rule = rule_for(golden)

@@ -54,7 +54,7 @@ class ParityRow:
 
 
 @dataclass
-class Golden:
+class GoldenArrays:
     """One pair of files, and the rows made from it.
 
     Parameters
@@ -135,7 +135,7 @@ class Golden:
         ]
 
 
-def read_golden(json_path: Path) -> Golden:
+def read_golden_arrays(json_path: Path) -> GoldenArrays:
     """Read a pair of files; the npz must be the one whose SHA-256 the JSON names.
 
     Raises
@@ -150,4 +150,4 @@ def read_golden(json_path: Path) -> Golden:
     if about.get("npz_sha256", found) != found:
         raise InputError(f"{npz_path} is not the file that {json_path.name} describes (sha256 {found[:12]})")
     with np.load(npz_path, allow_pickle=False) as content:
-        return Golden(json_path.stem, about, dict(content))
+        return GoldenArrays(json_path.stem, about, dict(content))

@@ -19,7 +19,7 @@ from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
 from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.parity.cases import denoiser_with_adapter
-from cafa.parity.golden import Golden, read_golden
+from cafa.parity.golden import GoldenArrays, read_golden_arrays
 from tests.tiny_pretrained import REAL, stable_audio_parts
 
 CAPTIONS = ["a dog barks", "music", "a loud dog", "dog", "a", "loud music", "barks"]
@@ -90,7 +90,7 @@ class GoldenBackbone:
     name, sample_rate, samples_per_latent = "stable_audio_open", 1, 1
     defaults, published_window = SamplingDefaults("dpmpp_3m_sde"), StableAudioOpen.published_window
 
-    def __init__(self, golden: Golden, denoiser: StableAudioBackbone) -> None:
+    def __init__(self, golden: GoldenArrays, denoiser: StableAudioBackbone) -> None:
         self.denoiser, self.golden = denoiser, golden
         self.latent_channels, self.latents = golden.tensor("x").shape[1:]
 
@@ -105,7 +105,7 @@ class GoldenBackbone:
 @pytest.mark.shared
 def test_official_setting_follows_the_golden_trajectory(shared: Path, monkeypatch: pytest.MonkeyPatch):
     """From the stored noise to the end, through the same function as every sample."""
-    golden = read_golden(shared / "golden/generator/tiny_sampler.json")
+    golden = read_golden_arrays(shared / "golden/generator/tiny_sampler.json")
     about, hint = golden.about, golden.tensor("hint")
     denoiser, adapter = denoiser_with_adapter(golden, golden.tensor("x").shape[2], hint.shape[2])
     how = SamplingDefaults(

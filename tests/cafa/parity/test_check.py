@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cafa.cli.parity import command
 from cafa.common.errors import InputError
 from cafa.parity.check import check_generator
-from cafa.parity.golden import Golden, ParityRow, read_golden
+from cafa.parity.golden import GoldenArrays, ParityRow, read_golden_arrays
 from cafa.parity.weights import golden_input, golden_tensor
 
 
@@ -137,14 +137,14 @@ def test_unusable_folders_are_refused(folder: Path, tmp_path: Path):
         next(check_generator(folder, ["nonsense"]))
     shutil.copy(folder / "tiny_dit.json", tmp_path / "tiny_dit.json")
     with pytest.raises(InputError, match="is missing beside"):
-        read_golden(tmp_path / "tiny_dit.json")
+        read_golden_arrays(tmp_path / "tiny_dit.json")
     shutil.copy(folder / "tiny_vae.npz", tmp_path / "tiny_dit.npz")
     with pytest.raises(InputError, match=r"is not the file that tiny_dit\.json describes"):
-        read_golden(tmp_path / "tiny_dit.json")
+        read_golden_arrays(tmp_path / "tiny_dit.json")
 
 
 def test_comparison_is_strict_about_shapes_and_numbers():
-    golden = Golden("g", {}, {"a": np.array([[1.0, 2.0], [100.0, 200.0]])})
+    golden = GoldenArrays("g", {}, {"a": np.array([[1.0, 2.0], [100.0, 200.0]])})
     stored = golden.arrays["a"]
     assert golden.compare("a", stored + 0.5, 0.5)[0].ok
     assert golden.compare("a", stored + 0.5, 0.4)[0].ok is False
