@@ -22,7 +22,7 @@ from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.checkpoint_config import autoencoder_arguments, denoiser_settings
 from cafa.models.stable_audio.checkpoint_names import (
-    Entry,
+    KeyMapping,
     adapter_entries,
     autoencoder_entries,
     conditioner_entries,
@@ -87,7 +87,7 @@ def denoiser_with_adapter(golden: GoldenArrays, latents: int, feature_dim: int) 
     return backbone, adapter
 
 
-def fill(network: nn.Module, entries: list[Entry], prefix: str = "") -> None:
+def fill(network: nn.Module, entries: list[KeyMapping], prefix: str = "") -> None:
     """Fill a network by the rule; `prefix` completes its names to those of `entries`."""
     copy_published({prefix + name: value for name, value in network.state_dict().items()}, entries, golden_tensor)
 

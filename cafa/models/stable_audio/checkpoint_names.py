@@ -25,7 +25,7 @@ ROTARY = "rotary_pos_emb.inv_freq"
 
 
 @dataclass(frozen=True)
-class Entry:
+class KeyMapping:
     """One published tensor and the tensors of ours that hold its values.
 
     Parameters
@@ -62,30 +62,30 @@ class Entry:
         return tensor.flatten() if self.axes == "channel" else tensor
 
 
-def _renamed(official: str, ours: str, names: Iterable[str] = ("weight",)) -> Iterator[Entry]:
+def _renamed(official: str, ours: str, names: Iterable[str] = ("weight",)) -> Iterator[KeyMapping]:
     for name in names:
-        yield Entry(f"{official}.{name}", (f"{ours}.{name}",))
+        yield KeyMapping(f"{official}.{name}", (f"{ours}.{name}",))
 
 
-def block_entries(official: str, ours: str) -> Iterator[Entry]:
+def block_entries(official: str, ours: str) -> Iterator[KeyMapping]:
     """Entries of one transformer block; both prefixes without the final dot."""
     for theirs, norm in (("pre_norm", "norm1"), ("cross_attend_norm", "norm2"), ("ff_norm", "norm3")):
-        yield Entry(f"{official}.{theirs}.gamma", (f"{ours}.{norm}.weight",))
-        yield Entry(f"{official}.{theirs}.beta", (f"{ours}.{norm}.bias",))
+        yield KeyMapping(f"{official}.{theirs}.gamma", (f"{ours}.{norm}.weight",))
+        yield KeyMapping(f"{official}.{theirs}.beta", (f"{ours}.{norm}.bias",))
     query, key, value = (f"{ours}.attn1.to_{letter}.weight" for letter in "qkv")
-    yield Entry(f"{official}.self_attn.to_qkv.weight", (query, key, value))
+    yield KeyMapping(f"{official}.self_attn.to_qkv.weight", (query, key, value))
     yield from _renamed(f"{official}.self_attn.to_out", f"{ours}.attn1.to_out.0")
     yield from _renamed(f"{official}.cross_attn.to_q", f"{ours}.attn2.to_q")
     key, value = (f"{ours}.attn2.to_{letter}.weight" for letter in "kv")
-    yield Entry(f"{official}.cross_attn.to_kv.weight", (key, value))
+    yield KeyMapping(f"{official}.cross_attn.to_kv.weight", (key, value))
     yield from _renamed(f"{official}.cross_attn.to_out", f"{ours}.attn2.to_out.0")
     yield from _renamed(f"{official}.ff.ff.0.proj", f"{ours}.ff.net.0.proj", ("weight", "bias"))
     yield from _renamed(f"{official}.ff.ff.2", f"{ours}.ff.net.2", ("weight", "bias"))
 
 
-def denoiser_entries(blocks: int, official: str = DIT) -> list[Entry]:
+def denoiser_entries(blocks: int, official: str = DIT) -> list[KeyMapping]:
     """Entries of the denoiser; ours are names inside ``StableAudioBackbone``."""
-    entries = [Entry(f"{official}timestep_features.weight", ("dit.time_proj.weight",), "column")]
+    entries = [KeyMapping(f"{official}timestep_features.weight", ("dit.time_proj.weight",), "column")]
     for layer in (0, 2):
         entries += _renamed(f"{official}to_timestep_embed.{layer}", f"dit.timestep_proj.{layer}", ("weight", "bias"))
         entries += _renamed(f"{official}to_global_embed.{layer}", f"dit.global_proj.{layer}")
@@ -99,9 +99,9 @@ def denoiser_entries(blocks: int, official: str = DIT) -> list[Entry]:
     return entries
 
 
-def conditioner_entries(official: str = CONDITIONERS) -> list[Entry]:
+def conditioner_entries(official: str = CONDITIONERS) -> list[KeyMapping]:
     """Entries of the timing conditioners; ours are names inside ``StableAudioBackbone``."""
-    entries: list[Entry] = []
+    entries: list[KeyMapping] = []
     for theirs, ours in (("seconds_start", "start"), ("seconds_total", "end")):
         prefix = f"{official}{theirs}.embedder.embedding"
         mine = f"projection.{ours}_number_conditioner.time_positional_embedding"
@@ -110,10 +110,10 @@ def conditioner_entries(official: str = CONDITIONERS) -> list[Entry]:
     return entries
 
 
-def adapter_entries(blocks: int, official: str = ADAPTER) -> list[Entry]:
+def adapter_entries(blocks: int, official: str = ADAPTER) -> list[KeyMapping]:
     """Entries of the adapter; ours are names inside ``Adapter``."""
     prepare = f"{official}prepare_conditioned_Synchformer"
-    entries: list[Entry] = []
+    entries: list[KeyMapping] = []
     for layer in (1, 2):
         entries += _renamed(f"{prepare}.nn_{layer}", f"hint.linear{layer}")
         entries += _renamed(f"{prepare}.layernorm_{layer}", f"hint.norm{layer}", ("weight", "bias"))
@@ -128,21 +128,21 @@ def adapter_entries(blocks: int, official: str = ADAPTER) -> list[Entry]:
 _CONVOLUTION = ("weight_g", "weight_v", "bias")
 
 
-def _snake(official: str, ours: str) -> Iterator[Entry]:
+def _snake(official: str, ours: str) -> Iterator[KeyMapping]:
     for name in ("alpha", "beta"):
-        yield Entry(f"{official}.{name}", (f"{ours}.{name}",), "channel")
+        yield KeyMapping(f"{official}.{name}", (f"{ours}.{name}",), "channel")
 
 
-def _residual_unit(official: str, ours: str) -> Iterator[Entry]:
+def _residual_unit(official: str, ours: str) -> Iterator[KeyMapping]:
     yield from _snake(f"{official}.layers.0", f"{ours}.snake1")
     yield from _renamed(f"{official}.layers.1", f"{ours}.conv1", _CONVOLUTION)
     yield from _snake(f"{official}.layers.2", f"{ours}.snake2")
     yield from _renamed(f"{official}.layers.3", f"{ours}.conv2", _CONVOLUTION)
 
 
-def autoencoder_entries(strides: int = 5, official: str = AUTOENCODER) -> list[Entry]:
+def autoencoder_entries(strides: int = 5, official: str = AUTOENCODER) -> list[KeyMapping]:
     """Entries of the autoencoder with `strides` strided blocks; ours are names inside ``AutoencoderOobleck``."""
-    entries: list[Entry] = []
+    entries: list[KeyMapping] = []
     for side in ("encoder", "decoder"):
         layers = f"{official}{side}.layers"
         entries += _renamed(f"{layers}.0", f"{side}.conv1", _CONVOLUTION)
@@ -194,7 +194,7 @@ def _count(names: Iterable[str], pattern: str) -> int:
     return next(number for number in range(len(found) + 1) if number not in found)
 
 
-def entries_of(names: Iterable[str]) -> dict[str, list[Entry]]:
+def entries_of(names: Iterable[str]) -> dict[str, list[KeyMapping]]:
     """Entries of every part that a file with these published names holds.
 
     Returns
@@ -207,7 +207,7 @@ def entries_of(names: Iterable[str]) -> dict[str, list[Entry]]:
     def holds(prefix: str, without: str = "\0") -> bool:
         return any(name.startswith(prefix) and not name.startswith(without) for name in names)
 
-    parts: dict[str, list[Entry]] = {"backbone": [], "adapter": [], "autoencoder": []}
+    parts: dict[str, list[KeyMapping]] = {"backbone": [], "adapter": [], "autoencoder": []}
     if holds(DIT, ADAPTER):
         parts["backbone"] += denoiser_entries(_count(names, re.escape(DIT) + r"transformer\.layers\.(\d+)\."))
     if holds(CONDITIONERS):
@@ -230,7 +230,7 @@ def in_training(prefix: str) -> tuple[str, str]:
     return prefix, f"diffusion.{prefix}"
 
 
-def check_names(found: Iterable[str], entries: Iterable[Entry]) -> None:
+def check_names(found: Iterable[str], entries: Iterable[KeyMapping]) -> None:
     """Refuse a file whose names are not exactly those of `entries` (rotary frequencies apart)."""
     found = {name for name in found if not name.endswith(ROTARY)}
     wanted = {entry.official for entry in entries}
@@ -314,7 +314,7 @@ def to_published(weights: PublishedWeights, rotary_dim: int = 32) -> dict[str, T
 
 @torch.no_grad()
 def copy_published(
-    targets: Mapping[str, Tensor], entries: Iterable[Entry], read: Callable[[str, tuple[int, ...]], Tensor]
+    targets: Mapping[str, Tensor], entries: Iterable[KeyMapping], read: Callable[[str, tuple[int, ...]], Tensor]
 ) -> None:
     """Copy published tensors into a network one at a time, so that no second copy of a large model is held.
 
