@@ -1,7 +1,7 @@
-"""GPUs of one machine dealt out to jobs that run at the same time: each has its own, by a lock that the kernel frees.
+"""GPUs of one machine assigned to jobs that run at the same time: each has its own, by a lock that the kernel frees.
 
 A job that asks for several gets all of them at once or waits, so that no two jobs wait for each other. Where
-``CUDA_VISIBLE_DEVICES`` is set (by a person, by SLURM) only those GPUs are dealt.
+``CUDA_VISIBLE_DEVICES`` is set (by a person, by SLURM) only those GPUs are assigned.
 """
 
 import os

@@ -32,7 +32,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 def batches_of_shard(items: Sequence[Item], batch_size: int, shard: int, shards: int) -> list[list[Item]]:
     """Batches that belong to a shard.
 
-    Batches are cut from the whole ordered list first and then dealt to shards, so which items share
+    Batches are cut from the whole ordered list first and then divided among shards, so which items share
     a batch, and with it every bit of the result, does not depend on the number of shards.
     """
     batches = [list(items[start : start + batch_size]) for start in range(0, len(items), batch_size)]

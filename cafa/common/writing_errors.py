@@ -1,4 +1,4 @@
-"""What a person is told when a file cannot be written: which folder, how much was needed, how much is free."""
+"""The message when a file cannot be written: which folder, how much was needed, how much is free."""
 
 import errno
 import os

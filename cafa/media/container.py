@@ -134,7 +134,7 @@ class Media:
                 frame.duration = USUAL_DELAY * tick
             expected = time + (frame.duration or 0)
             if damage is not None and time >= 0:
-                damage.seen += 1
+                damage.decoded += 1
             yield frame, time
 
     def _from(self, decoding: Decoding, offset: int) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Damage that is lived with: what a few lost packets take of a film, counted, up to a stated share."""
+"""Tolerated damage: what a few lost packets take of a video, counted, up to a stated share."""
 
 from dataclasses import dataclass
 
@@ -32,13 +32,13 @@ class Damage:
     lost_ticks: int = 0
     after: int = 0
     before_key: int = 0
-    seen: int = 0
+    decoded: int = 0
     why: str = ""
 
     @property
     def share(self) -> float:
         """Lost frames among all, from 0 to 1."""
-        return self.lost / max(self.lost + self.seen, 1)
+        return self.lost / max(self.lost + self.decoded, 1)
 
     def reset(self) -> None:
         """Forget all: the stream is read again from its begin."""

@@ -102,7 +102,7 @@ class _Deinterlacer:
                     yield frame
                 return
             self._graph = build(frame, [("bwdif", "mode=send_frame:parity=auto:deint=interlaced")])
-            if self._before is not None:  # motion is told from the frames before and after
+            if self._before is not None:  # motion is detected from the frames before and after
                 self._graph.vpush(self._before)
                 self._times.append(None)
         if frame is not None:

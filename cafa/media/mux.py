@@ -33,7 +33,7 @@ def put_sound_under_video(
     video_path : str or Path
         A normalised clip, or any file whose video is H.264.
     waveform : np.ndarray
-        Shape (samples,) or (channels, samples), 1 or 2 channels, full scale 1; sample 0 is heard with
+        Shape (samples,) or (channels, samples), 1 or 2 channels, full scale 1; sample 0 plays with
         the first frame.
     sample_rate : int
         One that AAC knows (8000 to 96000).

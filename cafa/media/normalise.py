@@ -160,7 +160,7 @@ def _check_sound(
     promised = media.promised_end(media.stream("audio"))
     end = float(begin) + sound.seconds
     gap = max(sound.gap - sound.lost, 0) / sound.sample_rate  # what was lost to damage has its own limit
-    enough = _is_enough(_frames_heard(sound), settings)
+    enough = _is_enough(_frames_with_sound(sound), settings)
     if wanted is None:
         if promised is not None and end < promised - _slack(promised - float(begin)) and not enough:
             raise ClipError("truncated", f"the sound ends at {end:.3f} s, the file promises {promised:.3f} s")
@@ -174,7 +174,7 @@ def _check_sound(
     raise _ends_early(message, end, promised if ended else None)
 
 
-def _frames_heard(sound: Sound) -> int:
+def _frames_with_sound(sound: Sound) -> int:
     """Whole frames that the sound lasts."""
     return int(sound.seconds * FRAME_RATE + ROUNDING)
 
@@ -185,7 +185,7 @@ def _most_frames(sound: Sound | None, frames: int | None) -> int | None:
         return frames
     if frames is not None and sound.seconds >= ENOUGH * frames / FRAME_RATE:
         return frames
-    return _frames_heard(sound)
+    return _frames_with_sound(sound)
 
 
 def _is_enough(frames: int, settings: NormaliseSettings) -> bool:
@@ -231,11 +231,11 @@ def _check_whole(
     end = float(begin) + picture.end
     if promised["video"] is not None and end < promised["video"] - _slack(longest) and picture.ended:
         raise ClipError("truncated", f"the picture ends at {end:.3f} s, the file promises {promised['video']:.3f} s")
-    heard = "no sound was asked for" if sound is None else f"the sound {sound.seconds:.3f} s"
+    sound_note = "no sound was asked for" if sound is None else f"the sound {sound.seconds:.3f} s"
     raise ClipError(
         "short",
         f"picture and sound have {common:.3f} s in common, the file lasts {longest:.3f} s "
-        f"(the picture was read for {picture.end:.3f} s, {heard}): give a duration",
+        f"(the picture was read for {picture.end:.3f} s, {sound_note}): give a duration",
     )
 
 

@@ -142,7 +142,7 @@ class _Writer:
 
 
 class _Source:
-    """Frames of a window as they will be written, and what was seen on the way."""
+    """Frames of a window as they will be written, and what was found on the way."""
 
     def __init__(self, media: Media, start: Fraction, short_side: int) -> None:
         self.shown = ShownFrames(media, start)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-#: cd/m2 of white, and of the brightest light that is told apart
+#: cd/m2 of white, and of the brightest light that is distinguished
 WHITE, PEAK = 203.0, 1000.0
 #: exponent of a screen of standard range (Recommendation ITU-R BT.1886)
 GAMMA = 2.4

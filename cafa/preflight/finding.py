@@ -1,4 +1,4 @@
-"""One thing that a look at a machine has found."""
+"""One finding of the checks before a run."""
 
 from typing import Literal, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a run needs of a machine, looked at before its first job, with all findings at once."""
+"""What a run needs of a machine, checked before its first job, with all findings at once."""
 
 import importlib.util
 import shutil
@@ -45,7 +45,7 @@ class PreflightSettings(BaseModel):
 
 
 def findings(settings: PreflightSettings, check: Callable[[str], str] = check_device) -> Iterator[Finding]:
-    """Everything that is wrong with the machine; files of weights are looked at by :mod:`cafa.preflight.weights`.
+    """Everything that is wrong with the machine; files of weights are checked by :mod:`cafa.preflight.weights`.
 
     Parameters
     ----------

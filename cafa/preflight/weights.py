@@ -1,4 +1,4 @@
-"""Files of pretrained models and judges, looked at before a run: are they there, as large as published, the right ones?
+"""Files of pretrained models and judges, checked before a run: are they there, as large as published, the right ones?
 
 Sizes are compared where the table of weights gives them. A SHA-256 costs a pass over the file (30 GB are minutes), so
 that of a large one is computed on request; registration always does it.

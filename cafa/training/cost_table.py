@@ -53,7 +53,7 @@ def training_row(name: str, card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def machine(entry: Mapping[str, Any]) -> str:
-    """Devices of a stretch, as `2x NVIDIA A100`."""
+    """Devices of a session, as `2x NVIDIA A100`."""
     return f"{entry['count']}x {entry['device']}" if entry["count"] > 1 else str(entry["device"])
 
 

@@ -42,9 +42,9 @@ WHOLE = Share()
 
 
 def check_dealt(batch_size: int, count: int) -> None:
-    """Refuse a batch that cannot be dealt evenly."""
+    """Refuse a batch that cannot be divided evenly."""
     if batch_size % count:
-        raise InputError(f"a batch of {batch_size} clips cannot be dealt to {count} processes: give each as many")
+        raise InputError(f"a batch of {batch_size} clips cannot be divided among {count} processes: give each as many")
 
 
 class SharedDropout(nn.Module):

@@ -1,7 +1,7 @@
 """The silence that follows a clip in a backbone's window.
 
 Stable Audio Open and TangoFlux were trained on windows of 47.55 s and 30 s in which shorter sounds are followed by
-silence, told by the length; the loss counts the silence too. Stored are the latents of the clip alone (216 of 1024):
+silence (the length says so); the loss counts the silence too. Stored are the latents of the clip alone (216 of 1024):
 the silence is the same for all clips but for the posterior's noise, so it is put behind them when they are read. Not
 exact where the autoencoder's view reaches over the clip's end, a few latents.
 """
