@@ -15,7 +15,7 @@ from cafa.cli.options import (
     threads_option,
     writable,
 )
-from cafa.cli.renamed import renamed_option
+from cafa.cli.renamed import renamed_command, renamed_option
 
 judges_option = folder("--judges", help="folder of the judges' model folders")
 judging_option = object_option(
@@ -112,3 +112,6 @@ def samples(
         judging, index, output_folder, frames=frames, clips=reference_embeddings, batch_size=batch_size
     )
     click.echo(found, err=True)
+
+
+renamed_command(command, "truth", "reference")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--reference-embeddings",
     required=False,
     paths=True,
-    help="folder of the judges' embeddings of the clips, or of a shard of them [default: reference in that folder]",
+    help="folder of the judges' embeddings of the clips, or of a shard of them [default: reference_set in that folder]",
 )
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @folder(

@@ -45,7 +45,7 @@ class Trained:
         One row per step.
     seconds : float
         Spent in steps that count: what a killed process did after its last saved state is not among them.
-    stretches : list of dict
+    sessions : list of dict
         Where they were spent: ``device`` (name), ``kind`` (``cpu``, ``cuda``), ``count`` of processes, ``seconds``.
     changes : list of dict
         Where the run went on under another key because that was asked for: ``step``, and what ``changed``.
@@ -88,8 +88,12 @@ def _state_weights(model: nn.Module) -> dict[str, torch.Tensor]:
 def cost_of(state: dict[str, Any]) -> str:
     """How far a state is, and what it took."""
     of = f" of {state['key']['loop']['steps']}" if isinstance(state["key"], dict) else ""
-    hours = sum(entry["seconds"] for entry in state["sessions"]) / 3600
+    hours = sum(entry["seconds"] for entry in _sessions_of(state)) / 3600
     return f"{state['step']}{of} steps done, {hours:.2f} hours"
+
+
+def _sessions_of(state: dict[str, Any]) -> list[dict[str, Any]]:
+    return state["sessions"] if "sessions" in state else state["stretches"]  # as version 0.1 called them
 
 
 class _Run:
@@ -145,7 +149,7 @@ class _Run:
         if self.average:
             average = state["average"] or {name: p.detach().clone() for name, p in self.parameters.items()}
             self.average = {n: t.to(self.device) for n, t in average.items()}
-        self.rows, self.step, self.sessions = state["rows"], state["step"], state["sessions"]
+        self.rows, self.step, self.sessions = state["rows"], state["step"], _sessions_of(state)
         self.changes = state.get("changes", [])
 
     def save(self, path: Path, key: dict[str, Any], sessions: list[dict[str, Any]]) -> None:

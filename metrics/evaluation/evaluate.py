@@ -136,7 +136,7 @@ def _embed(
         _write_ledgers(own, indices, embedder, output / "ledger.parquet", folder / "reference.ledger.parquet")
         _refuse_losses(indices, settings.max_loss, output)
         good = [item for item in own if embedder.outcomes[item.name].status == OK]
-        write_truth(embedder, good, folder / "truth", own_judges)
+        write_truth(embedder, good, folder / "reference_set", own_judges)
         for system, index in indices.items():
             ready = index[index["status"] == OK].to_dict("records")
             rows = [(row, samples[system][row["clip_id"], row["caption_id"]].name) for row in ready]
@@ -166,7 +166,7 @@ def _with_controls(pairs: Pairs, settings: EvaluationSettings) -> dict[str, dict
                 systems[control][clip_id, caption_id] = SoundItem(f"{control}/{clip_id}", clip_id, sound)
     for system, files in pairs.samples.items():
         check_clip_id(system)
-        if system in ("truth", *CONTROLS):
+        if system in ("reference_set", *CONTROLS):
             raise InputError(f"no system can be called {system!r}: give it another name, NAME=FOLDER")
         systems[system] = {key: SoundItem("/".join((system, *key)), key[0], file) for key, file in files.items()}
     return systems
@@ -297,8 +297,8 @@ def _report(
         pairs.prompts.to_parquet(temporary, index=False)
     read = _reader(folder)
     truth = Truth(
-        read("truth", "classifier", CLIP_KEY, ("embedding", "logits")),
-        read("truth", "imagebind", CLIP_KEY, ("video",)) if "imagebind" in panel.judges else None,
+        read("reference_set", "classifier", CLIP_KEY, ("embedding", "logits")),
+        read("reference_set", "imagebind", CLIP_KEY, ("video",)) if "imagebind" in panel.judges else None,
         read_embeddings([folder / "text.parquet"], TEXT_KEY, ("embedding",)) if "clap" in panel.judges else None,
     )
     scores = {}

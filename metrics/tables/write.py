@@ -59,7 +59,7 @@ class TableInputs:
     published
         Values of the paper, csv.
     truth
-        Folders of ``<judge>.parquet`` of the clips themselves; by default ``<embeddings_folder>/reference``.
+        Folders of ``<judge>.parquet`` of the clips themselves; by default ``<embeddings_folder>/reference_set``.
     shards
         How many shards a system's samples have; by default as many as there are files.
     """
@@ -124,7 +124,7 @@ def _read_sets(
 
 def _read_truth(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
     """The reference sets of a table's metrics, by judge; those of the judges that were checked."""
-    folders = inputs.truth or [inputs.embeddings_folder / "reference"]
+    folders = inputs.truth or [inputs.embeddings_folder / "reference_set"]
     needed = dict.fromkeys(["classifier", *(METRICS[name].judge for name in metrics if METRICS[name].of_sets)])
     truth = {}
     for judge in needed:

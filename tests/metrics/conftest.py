@@ -82,7 +82,7 @@ class Experiment:
         write_embeddings(folder / "embeddings/text.parquet", texts, {"embedding": self.centres}, "clap")
         clips = self.prompts[["clip_id", "own_label"]].drop_duplicates("clip_id")
         own = self.centres[[LABELS.index(label) for label in clips["own_label"]]]
-        truth = folder / "embeddings/reference"
+        truth = folder / "embeddings/reference_set"
         sound = own + 0.5 * self.random.standard_normal(own.shape)
         logits = sound @ self.centres.T
         keys = clips[["clip_id"]]
@@ -131,7 +131,7 @@ class Experiment:
             arguments += ["--index", f"{folder}/samples/{name}/{shard.name}.parquet"] * index
         arguments += [
             "--reference-embeddings",
-            f"{folder}/embeddings/reference",
+            f"{folder}/embeddings/reference_set",
             "--text",
             f"{folder}/embeddings/text.parquet",
         ]

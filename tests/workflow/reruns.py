@@ -23,7 +23,8 @@ COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml
 DEEPEST = ("cafa/common/files.py", "cafa/media/sound.py", "cafa/features/store.py", "cafa/models/weights.py")
 #: file -> rules that a changed number in it must repeat, and rules that it must not
 NUMBERS = {
-    "cafa/diffusion/samplers.py": ({"make_samples"}, {"train_adapter", "train_judge", "embed_reference", "ingest_clips"}),
+    "cafa/diffusion/samplers.py":
+        ({"make_samples"}, {"train_adapter", "train_judge", "embed_reference", "ingest_clips"}),
     "metrics/functional/bootstrap.py":
         ({"make_table"}, {"score_system", "make_samples", "train_adapter", "train_judge"}),
     "metrics/judges/training/batches.py":

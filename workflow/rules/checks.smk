@@ -33,6 +33,8 @@ def check_names():
 def check_systems():
     """Refuse a system of no known kind, or with settings that its kind does not have."""
     for name, entry in SYSTEMS.items():
+        if name == "reference_set":
+            raise WorkflowError(f"no system can be called {name}: the embeddings of the clips' own sounds lie there")
         try:
             parse_system(entry)
         except (InputError, ValueError) as error:

@@ -138,7 +138,7 @@ def embeddings_of(dataset, system):
 
 def reference_shards(dataset):
     """Folders of the embeddings of the clips themselves; at full size one for every shard of clips."""
-    folder = f"{RESULTS}/embeddings/{dataset}/reference"
+    folder = f"{RESULTS}/embeddings/{dataset}/reference_set"
     return [f"{folder}/{shard}" for shard in range(DATASETS[dataset]["shards"])] if PRETRAINED else [folder]
 
 

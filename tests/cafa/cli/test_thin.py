@@ -29,7 +29,7 @@ def commands() -> Iterator[str]:
     for verb, module in VERBS.items():
         command = importlib.import_module(f"cafa.cli.{module}").command
         if isinstance(command, click.Group):
-            yield from (f"{verb} {name}" for name in command.commands)
+            yield from (f"{verb} {name}" for name, one in command.commands.items() if not one.hidden)
         else:
             yield verb
 

@@ -77,7 +77,7 @@ def test_csv_holds_the_metrics_of_the_common_rows(scored, command):
     parts = [pd.read_parquet(scored.folder / f"embeddings/text/{n}/classifier.parquet") for n in range(2)]
     found = pd.concat(parts).merge(keep[["clip_id", "caption_id", "protocol"]])
     found = found.sort_values(["clip_id", "caption_id"])
-    truth = pd.read_parquet(scored.folder / "embeddings/reference/classifier.parquet")
+    truth = pd.read_parquet(scored.folder / "embeddings/reference_set/classifier.parquet")
     embedding, reference = np.stack(found["embedding"]), np.stack(truth["embedding"])
     assert text["FAD"] == pytest.approx(frechet_distance(embedding, reference).value, rel=1e-5)
     assert text["KAD"] == pytest.approx(kernel_distance(embedding, reference), rel=1e-5)

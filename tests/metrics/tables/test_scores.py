@@ -103,7 +103,7 @@ def test_values_that_are_not_finite_name_their_clip():
 
 
 def test_reading_refuses_what_is_not_an_embedding_file(experiment):
-    truth = experiment.folder / "embeddings/reference/classifier.parquet"
+    truth = experiment.folder / "embeddings/reference_set/classifier.parquet"
     with pytest.raises(InputError, match="has no column caption_id, protocol, only clip_id"):
         read_embeddings([truth], SAMPLE_KEY, ("embedding",))
     with pytest.raises(InputError, match=r"no file .*absent\.parquet"):

@@ -8,7 +8,7 @@ rule embed_reference:
         frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
         mel=all_shards("features/{dataset}/mel/{shard}.arrow"),
     output:
-        expand("<results>/embeddings/{{dataset}}/reference/{judge}.parquet", judge=config["judges"]),
+        expand("<results>/embeddings/{{dataset}}/reference_set/{judge}.parquet", judge=config["judges"]),
     log:
         "<logs>/embed_reference/{dataset}.log",
     benchmark:
@@ -23,7 +23,7 @@ rule embed_reference:
         judges=results_path("models/judges"),
         frames=repeat_option("--frames", "frames"),
         mel=repeat_option("--mel", "mel"),
-        folder=results_path("embeddings/{dataset}/reference"),
+        folder=results_path("embeddings/{dataset}/reference_set"),
         device=config["device"],
         code=stage_version("embed"),
     shell:

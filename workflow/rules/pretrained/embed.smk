@@ -8,9 +8,9 @@ rule embed_reference:
         manifest="<results>/manifests/{dataset}.parquet",
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
     output:
-        judged=expand("<results>/embeddings/{{dataset}}/reference/{{shard}}/{judge}.parquet", judge=config["judges"]),
-        video="<results>/embeddings/{dataset}/reference/{shard}/video.arrow",
-        ledger="<results>/embeddings/{dataset}/reference/{shard}/ledger.parquet",
+        judged=expand("<results>/embeddings/{{dataset}}/reference_set/{{shard}}/{judge}.parquet", judge=config["judges"]),
+        video="<results>/embeddings/{dataset}/reference_set/{shard}/video.arrow",
+        ledger="<results>/embeddings/{dataset}/reference_set/{shard}/ledger.parquet",
     log:
         "<logs>/embed_reference/{dataset}.{shard}.log",
     benchmark:
@@ -26,7 +26,7 @@ rule embed_reference:
         clips=results_path("clips/{dataset}/{shard}"),
         shard=shard_argument,
         settings=as_json(config["embed"]["pretrained"]),
-        folder=results_path("embeddings/{dataset}/reference/{shard}"),
+        folder=results_path("embeddings/{dataset}/reference_set/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:
