@@ -130,7 +130,7 @@ def test_embedding(films: Path, clips: Path, tmp_path: Path) -> None:
         register(judge, weights, tmp_path / "judges" / judge)
 
     def command(output: Path) -> list[str]:
-        return ["embed", "truth", *words_of({
+        return ["embed", "reference", *words_of({
             "--judges": tmp_path / "judges", "--manifest": films / "manifest.parquet", "--clips": clips / "clips",
             "--ingest-ledger": clips / "end.ledger.parquet", "--shard": "0/1",
             "--settings": json.dumps({"seconds": LENGTH, "workers": 1, "max_loss": 1.0}),

@@ -182,7 +182,7 @@ def account(results: Path) -> Counter[str]:
             items[stage] += int((rows["status"] == "ok").sum()) * (len(kinds) if stage == "encode_clips" else 1)
             counts = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
             click.echo(f"  {manifest.stem:16} {stage:22} {len(rows):7} clips, each once: {counts}")
-    for path in results.glob("embeddings/*/truth/*/ledger.parquet"):
+    for path in results.glob("embeddings/*/reference_set/*/ledger.parquet"):
         items["embed_reference"] += int((read_ledgers([path])["status"] == "ok").sum())
     samples = sum(len(pd.read_parquet(path, columns=["clip_id"])) for path in results.glob("samples/*/*/*.parquet"))
     items["make_samples"] = items["embed_samples"] = samples

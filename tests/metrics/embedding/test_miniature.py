@@ -121,7 +121,7 @@ def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
     prompts = pd.DataFrame([prompt])[PROMPTS.names]
     prompts.to_parquet(tmp_path / "prompts.parquet", index=False)
     command(
-        ["embed", "truth", "--judges", str(toy.judges), "--frames", str(toy.frames), "--mel", str(toy.mel),
+        ["embed", "reference", "--judges", str(toy.judges), "--frames", str(toy.frames), "--mel", str(toy.mel),
          "--manifest", str(toy.manifest_path), "--output-folder", str(tmp_path / "truth")]
     )  # fmt: skip
     command(

@@ -107,7 +107,7 @@ def test_fewer_sounds_than_dimensions_give_a_distance_and_a_note(tmp_path: Path)
     evaluate(make_pairs(tmp_path, names), QuickPanel(), settings("FAD", "KAD"), tmp_path / "out", {})
     own, ours = (
         np.stack(pq.read_table(tmp_path / "out/embeddings" / part / "classifier.parquet").to_pandas()["embedding"])
-        for part in ("truth", "ours/0")
+        for part in ("reference_set", "ours/0")
     )
     assert ours.shape == (5, 12)
     found = pd.read_csv(tmp_path / "out" / "table.csv").loc[0]
