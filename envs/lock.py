@@ -1,0 +1,117 @@
+"""Write the lock files again: every version, direct and transitive, with the digests of its files. Run by `make lock`.
+
+``lock.txt`` holds what the library and the workflow need, ``lock-test.txt`` that and what tests, type checks and the
+documentation need, ``lock-cuda.txt`` the CUDA libraries that torch of the package index asks for on Linux. Versions
+that are in the files stay; ``--upgrade`` takes the newest that pyproject.toml admits, ``--upgrade-package NAME`` those
+of one package.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVS = ROOT / "envs"
+#: on Linux, torch of the package index asks for these; the build for CPUs does without
+CUDA = re.compile(r"(nvidia|cuda)-.*|triton")
+#: The builds for CPUs are published by PyTorch beside the package index: ``torch-2.13.0+cpu-<python>-<platform>.whl``.
+#: pip takes the first of them it finds over the build of the package index (a local version sorts above).
+CPU_BUILDS = {
+    "2.13.0": {
+        "cp311 x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
+        "cp311 aarch64": "84453b69508ec79902f899c5ed9495acb9e2bbe9fda5f1d5d6f19e3c3842e1a7",
+        "cp312 x86_64": "4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2",
+        "cp312 aarch64": "6f307c2c32d764ffc6ff6893b801fad6d4752f3e67966cb8abf1843427c02604",
+        "cp313 x86_64": "3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6",
+        "cp313 aarch64": "0b8f7d0423027ae8b90c7977c627f3379f325363a08224dffad9b4b2d684a83d",
+    }
+}
+HEADER = """\
+# Written by `make lock` from pyproject.toml: do not edit. {what}
+# Install it with: pip install --require-hashes --no-deps -r envs/{name}
+"""
+TORCH = """\
+# Under torch stand the digests of the builds of the package index and of PyTorch's builds for CPUs (the first lines).
+# Where pip finds a build for CPUs (--find-links, --extra-index-url) it takes that one. Otherwise, on Linux, install
+# envs/lock-cuda.txt in the same way; `make` does so when `pip check` finds its packages missing.
+"""
+
+
+def entries(text: str) -> dict[str, str]:
+    """Names of a lock file, each with its lines."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines(keepends=True):
+        if line.startswith("#"):
+            continue
+        if not line[:1].isspace():
+            # a package may stand twice, for two markers
+            name = re.split(r"[=\s]", line, maxsplit=1)[0]
+        found[name] = found.get(name, "") + line
+    return found
+
+
+def compiled(uv: str, extra: str, folder: Path, seed: Path, options: Iterable[str]) -> dict[str, str]:
+    """Entries of the resolution of pyproject.toml with one extra; versions in `seed` are preferred."""
+    output = folder / f"{extra}.txt"
+    # without digests: uv would keep those that it did not find itself
+    output.write_text("".join(line.rstrip(" \\\n") + "\n" for line in seed.open() if "==" in line and line[0] not in "# "))
+    subprocess.run(
+        [
+            uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+            "--no-annotate", "--no-emit-index-url", "--extra", extra, *options, "--output-file", str(output),
+            str(ROOT / "pyproject.toml"),
+        ],
+        check=True, cwd=folder, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return entries(output.read_text())
+
+
+def with_cpu_builds(entry: str) -> str:
+    """Lines of torch with the digests of its builds for CPUs as the first ones."""
+    head, _, rest = entry.partition("\n")
+    version = re.split(r"[=\s]+", head)[1]
+    if version not in CPU_BUILDS:
+        raise SystemExit(f"torch {version}: add the digests of its builds for CPUs to CPU_BUILDS in envs/lock.py")
+    return "\n".join([head, *(f"    --hash=sha256:{digest} \\" for digest in CPU_BUILDS[version].values()), rest])
+
+
+def write(name: str, what: str, packages: dict[str, str], header: str = HEADER) -> None:
+    """Write one lock file."""
+    (ENVS / name).write_text(header.format(name=name, what=what) + "".join(packages.values()))
+
+
+def main() -> None:
+    """Write the three files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--uv", default=str(Path(sys.executable).with_name("uv")), help="program that resolves versions")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml admits")
+    parser.add_argument("--upgrade-package", action="append", default=[], help="the same for one package")
+    chosen = parser.parse_args()
+    options = ["--upgrade"] if chosen.upgrade else []
+    for package in chosen.upgrade_package:
+        options += ["--upgrade-package", package]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        seed = folder / "seed.txt"
+        seed.write_text("".join(path.read_text() for path in sorted(ENVS.glob("lock-*.txt"))))
+        test = compiled(chosen.uv, "test", folder, seed, options)
+        # what both hold has one version
+        seed.write_text("".join(test.values()))
+        full = compiled(chosen.uv, "full", folder, seed, ["--constraint", str(seed)])
+    cuda = {name: lines for name, lines in test.items() if CUDA.fullmatch(name)}
+    for packages in (test, full):
+        packages["torch"] = with_cpu_builds(packages["torch"])
+        for name in cuda:
+            packages.pop(name, None)
+    write("lock.txt", "The library and the workflow.", full, HEADER + TORCH)
+    write("lock-test.txt", "Those of lock.txt, tests, type checks, documentation.", test, HEADER + TORCH)
+    write("lock-cuda.txt", "CUDA libraries of torch on Linux, where it is not a build for CPUs.", cuda)
+
+
+if __name__ == "__main__":
+    main()
