@@ -4,7 +4,6 @@
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 VENV := .venv
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # Extra arguments for Snakemake: make table1 ARGS="--config seed=2 results=results/seed2"
 ARGS ?=
 # Processes of the tests; each takes up to 1.5 GB, and where the golden arrays are one of them 9 GB.
@@ -19,22 +18,16 @@ export OMP_NUM_THREADS := 1
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-# $(call install,LOCK): what a lock file lists, and this checkout. On Linux, torch of the package index asks for CUDA
-# libraries, which a build for CPUs does without: they are installed where `pip check` finds them missing.
-define install
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --require-hashes --no-deps -r $(1)
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	$(PIP) check >/dev/null || $(PIP) install --quiet --require-hashes --no-deps -r envs/lock-cuda.txt
-	$(PIP) check
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml envs/lock.txt | $(VENV)/bin/python
+	bash envs/install.sh $(VENV)/bin/python envs/lock.txt
 	touch $@
-endef
 
-$(VENV)/installed: pyproject.toml envs/lock.txt
-	$(call install,envs/lock.txt)
-
-$(VENV)/installed-test: pyproject.toml envs/lock-test.txt
-	$(call install,envs/lock-test.txt)
+$(VENV)/installed-test: pyproject.toml envs/lock-test.txt | $(VENV)/bin/python
+	bash envs/install.sh $(VENV)/bin/python envs/lock-test.txt
+	touch $@
 
 lock: pyproject.toml  ## write envs/lock*.txt again from pyproject.toml; newer versions: make lock UPGRADE=--upgrade
 	test -x $(VENV)-lock/bin/uv || ($(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv==0.13.9)

@@ -1,8 +1,8 @@
 """Write the lock files again: every version, direct and transitive, with the digests of its files. Run by `make lock`.
 
 ``lock.txt`` holds what the library and the workflow need, ``lock-test.txt`` that and what tests, type checks and the
-documentation need, ``lock-cuda.txt`` the CUDA libraries that torch of the package index asks for on Linux. Versions
-that are in the files stay; ``--upgrade`` takes the newest that pyproject.toml admits, ``--upgrade-package NAME`` those
+documentation need. ``lock-cpu.txt`` holds the build of torch for CPUs, ``lock-cuda.txt`` the CUDA libraries that torch
+of the package index asks for on Linux; ``install.sh`` takes one of the two. Versions that are in the files stay; ``--upgrade`` takes the newest that pyproject.toml admits, ``--upgrade-package NAME`` those
 of one package.
 """
 
@@ -18,8 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVS = ROOT / "envs"
 #: on Linux, torch of the package index asks for these; the build for CPUs does without
 CUDA = re.compile(r"(nvidia|cuda)-.*|triton")
-#: The builds for CPUs are published by PyTorch beside the package index: ``torch-2.13.0+cpu-<python>-<platform>.whl``.
-#: pip takes the first of them it finds over the build of the package index (a local version sorts above).
+#: PyTorch publishes builds for CPUs beside the package index, as torch-<version>+cpu-<python>-manylinux_2_28_<machine>.whl
 CPU_BUILDS = {
     "2.13.0": {
         "cp311 x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
@@ -32,12 +31,7 @@ CPU_BUILDS = {
 }
 HEADER = """\
 # Written by `make lock` from pyproject.toml: do not edit. {what}
-# Install it with: pip install --require-hashes --no-deps -r envs/{name}
-"""
-TORCH = """\
-# Under torch stand the digests of the builds of the package index and of PyTorch's builds for CPUs (the first lines).
-# Where pip finds a build for CPUs (--find-links, --extra-index-url) it takes that one. Otherwise, on Linux, install
-# envs/lock-cuda.txt in the same way; `make` does so when `pip check` finds its packages missing.
+# Install with: bash envs/install.sh PYTHON LOCK; it says which files belong together.
 """
 
 
@@ -59,7 +53,9 @@ def compiled(uv: str, extra: str, folder: Path, seed: Path, options: Iterable[st
     """Entries of the resolution of pyproject.toml with one extra; versions in `seed` are preferred."""
     output = folder / f"{extra}.txt"
     # without digests: uv would keep those that it did not find itself
-    output.write_text("".join(line.rstrip(" \\\n") + "\n" for line in seed.open() if "==" in line and line[0] not in "# "))
+    output.write_text(
+        "".join(line.rstrip(" \\\n") + "\n" for line in seed.open() if "==" in line and line[0] not in "# ")
+    )
     subprocess.run(
         [
             uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
@@ -71,24 +67,26 @@ def compiled(uv: str, extra: str, folder: Path, seed: Path, options: Iterable[st
     return entries(output.read_text())
 
 
-def with_cpu_builds(entry: str) -> str:
-    """Lines of torch with the digests of its builds for CPUs as the first ones."""
-    head, _, rest = entry.partition("\n")
-    version = re.split(r"[=\s]+", head)[1]
+def cpu_build(entry: str) -> str:
+    """Entry of the builds for CPUs of the version of torch that an entry names."""
+    version = re.split(r"[=\s]+", entry)[1]
     if version not in CPU_BUILDS:
         raise SystemExit(f"torch {version}: add the digests of its builds for CPUs to CPU_BUILDS in envs/lock.py")
-    return "\n".join([head, *(f"    --hash=sha256:{digest} \\" for digest in CPU_BUILDS[version].values()), rest])
+    digests = " \\\n".join(f"    --hash=sha256:{digest}" for digest in CPU_BUILDS[version].values())
+    return f"torch=={version}+cpu \\\n{digests}\n"
 
 
-def write(name: str, what: str, packages: dict[str, str], header: str = HEADER) -> None:
+def write(name: str, what: str, packages: dict[str, str]) -> None:
     """Write one lock file."""
-    (ENVS / name).write_text(header.format(name=name, what=what) + "".join(packages.values()))
+    (ENVS / name).write_text(HEADER.format(name=name, what=what) + "".join(packages.values()))
 
 
 def main() -> None:
-    """Write the three files."""
+    """Write the four files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uv", default=str(Path(sys.executable).with_name("uv")), help="program that resolves versions")
+    parser.add_argument(
+        "--uv", default=str(Path(sys.executable).with_name("uv")), help="program that resolves versions"
+    )
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml admits")
     parser.add_argument("--upgrade-package", action="append", default=[], help="the same for one package")
     chosen = parser.parse_args()
@@ -105,12 +103,12 @@ def main() -> None:
         full = compiled(chosen.uv, "full", folder, seed, ["--constraint", str(seed)])
     cuda = {name: lines for name, lines in test.items() if CUDA.fullmatch(name)}
     for packages in (test, full):
-        packages["torch"] = with_cpu_builds(packages["torch"])
         for name in cuda:
             packages.pop(name, None)
-    write("lock.txt", "The library and the workflow.", full, HEADER + TORCH)
-    write("lock-test.txt", "Those of lock.txt, tests, type checks, documentation.", test, HEADER + TORCH)
-    write("lock-cuda.txt", "CUDA libraries of torch on Linux, where it is not a build for CPUs.", cuda)
+    write("lock-cpu.txt", "The build of torch for CPUs.", {"torch": cpu_build(full["torch"])})
+    write("lock.txt", "The library and the workflow.", full)
+    write("lock-test.txt", "Those of lock.txt, tests, type checks, documentation.", test)
+    write("lock-cuda.txt", "CUDA libraries that other builds of torch need on Linux.", cuda)
 
 
 if __name__ == "__main__":
