@@ -2,8 +2,8 @@
 
 ``lock.txt`` holds what the library and the workflow need, ``lock-test.txt`` that and what tests, type checks and the
 documentation need. ``lock-cpu.txt`` holds the build of torch for CPUs, ``lock-cuda.txt`` the CUDA libraries that torch
-of the package index asks for on Linux; ``install.sh`` takes one of the two. Versions that are in the files stay; ``--upgrade`` takes the newest that pyproject.toml admits, ``--upgrade-package NAME`` those
-of one package.
+of the package index asks for on Linux; ``install.sh`` takes one of the two. Versions that are in the files stay:
+``--upgrade`` takes the newest that pyproject.toml admits, ``--upgrade-package NAME`` those of one package.
 """
 
 import argparse
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVS = ROOT / "envs"
 #: on Linux, torch of the package index asks for these; the build for CPUs does without
 CUDA = re.compile(r"(nvidia|cuda)-.*|triton")
-#: PyTorch publishes builds for CPUs beside the package index, as torch-<version>+cpu-<python>-manylinux_2_28_<machine>.whl
+#: not in the package index: torch-<version>+cpu-<python>-<python>-manylinux_2_28_<machine>.whl, which PyTorch publishes
 CPU_BUILDS = {
     "2.13.0": {
         "cp311 x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
@@ -56,14 +56,10 @@ def compiled(uv: str, extra: str, folder: Path, seed: Path, options: Iterable[st
     output.write_text(
         "".join(line.rstrip(" \\\n") + "\n" for line in seed.open() if "==" in line and line[0] not in "# ")
     )
-    subprocess.run(
-        [
-            uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
-            "--no-annotate", "--no-emit-index-url", "--extra", extra, *options, "--output-file", str(output),
-            str(ROOT / "pyproject.toml"),
-        ],
-        check=True, cwd=folder, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--extra", extra, *options]
+    command += ["--output-file", str(output), str(ROOT / "pyproject.toml")]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     return entries(output.read_text())
 
 

@@ -8,6 +8,9 @@ import pytest
 
 from cafa.common.resume import VARIABLE
 
+#: arrays that the published code computed; they travel with the tests
+GOLDEN = Path(__file__).with_name("golden")
+
 
 @pytest.fixture(autouse=True)
 def _nobody_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,14 +20,14 @@ def _nobody_answered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of published clips and golden arrays; skips with a reason where it is absent.
+    """Folder of other people's clips and lists; skips with a reason where it is absent.
 
     The folder is ``$CAFA_SHARED`` or ``../shared`` beside the checkout. In continuous
     integration (``CAFA_REQUIRE_SHARED=1``) its absence is an error.
     """
     folder = Path(os.environ.get("CAFA_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-    if not (folder / "golden").is_dir():
-        message = f"published clips and golden arrays not found at {folder}: set CAFA_SHARED"
+    if not (folder / "clips").is_dir():
+        message = f"published clips not found at {folder}: set CAFA_SHARED"
         if os.environ.get("CAFA_REQUIRE_SHARED") == "1":
             pytest.fail(message)
         pytest.skip(message)
@@ -32,8 +35,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def golden(shared: Path) -> Path:
-    return shared / "golden" / "evaluators"
+def golden() -> Path:
+    """Golden arrays of the evaluators."""
+    return GOLDEN / "evaluators"
+
+
+@pytest.fixture(scope="session")
+def golden_generator() -> Path:
+    """Golden arrays of the generator."""
+    return GOLDEN / "generator"
 
 
 @pytest.fixture(scope="session")

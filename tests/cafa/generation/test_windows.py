@@ -102,10 +102,9 @@ class GoldenBackbone:
         return latents
 
 
-@pytest.mark.shared
-def test_official_setting_follows_the_golden_trajectory(shared: Path, monkeypatch: pytest.MonkeyPatch):
+def test_official_setting_follows_the_golden_trajectory(golden_generator: Path, monkeypatch: pytest.MonkeyPatch):
     """From the stored noise to the end, through the same function as every sample."""
-    golden = read_golden_arrays(shared / "golden/generator/tiny_sampler.json")
+    golden = read_golden_arrays(golden_generator / "tiny_sampler.json")
     about, hint = golden.about, golden.tensor("hint")
     denoiser, adapter = denoiser_with_adapter(golden, golden.tensor("x").shape[2], hint.shape[2])
     how = SamplingDefaults(

@@ -18,8 +18,8 @@ from cafa.parity.weights import golden_input, golden_tensor
 
 
 @pytest.fixture(scope="session")
-def folder(shared: Path) -> Path:
-    return shared / "golden" / "generator"
+def folder(golden_generator: Path) -> Path:
+    return golden_generator
 
 
 def rows_of(folder: Path, stem: str) -> dict[str, ParityRow]:

@@ -23,8 +23,8 @@ NAMES = {
 }
 
 
-def test_rule_agrees_with_the_published_one(shared: Path):
-    spec = importlib.util.spec_from_file_location("golden_rule", shared / "golden/deterministic_weights.py")
+def test_rule_agrees_with_the_published_one(golden: Path):
+    spec = importlib.util.spec_from_file_location("golden_rule", golden.parent / "deterministic_weights.py")
     rule = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(rule)
     for name, shape in NAMES.items():

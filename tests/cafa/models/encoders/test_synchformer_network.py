@@ -145,10 +145,9 @@ def test_full_size_names_are_the_published_ones(synchformer_shapes):
 
 
 @pytest.mark.slow
-def test_conditioning_features_equal_the_official_ones(shared: Path):
+def test_conditioning_features_equal_the_official_ones(golden_generator: Path):
     """Two overlapping segments of a formula video, official CAFA code, gain 1."""
-    folder = shared / "golden" / "generator"
-    facts = json.loads((folder / "avclip.json").read_text())
+    facts = json.loads((golden_generator / "avclip.json").read_text())
     t, c, y, x = np.ogrid[:25, :3, :224, :224]
     video = (7 * t + 31 * (c + 1) + (x * y) // 16 + (x * (t + 3)) // 4 + 2 * y) % 256
     video = np.ascontiguousarray(video.astype(np.uint8))
@@ -159,7 +158,7 @@ def test_conditioning_features_equal_the_official_ones(shared: Path):
     with torch.inference_mode():
         before = network(segments)
         after = network.project(before)
-    golden = np.load(folder / "avclip.npz")
+    golden = np.load(golden_generator / "avclip.npz")
     np.testing.assert_allclose(before.numpy(), golden["features_before_vproj"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(after.numpy(), golden["features_after_vproj"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(after.flatten(1, 2).numpy(), golden["flattened_sequence"], atol=1e-4, rtol=0)

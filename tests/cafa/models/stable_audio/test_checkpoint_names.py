@@ -50,8 +50,8 @@ def published() -> dict[str, Tensor]:
     }
 
 
-def published_keys(shared: Path, stem: str) -> dict[str, list[int]]:
-    about = json.loads((shared / "golden" / "generator" / f"{stem}.json").read_text())
+def published_keys(folder: Path, stem: str) -> dict[str, list[int]]:
+    about = json.loads((folder / f"{stem}.json").read_text())
     return {about["key_prefix"] + name: shape for name, shape in about["keys"].items()}
 
 
@@ -87,8 +87,8 @@ def test_round_trip_from_our_layout_is_bit_exact():
 
 
 @pytest.mark.parametrize("stem", ["full_dit", "full_vae"])
-def test_every_name_and_shape_of_the_full_size_is_known(shared: Path, stem: str):
-    shapes = published_keys(shared, stem)
+def test_every_name_and_shape_of_the_full_size_is_known(golden_generator: Path, stem: str):
+    shapes = published_keys(golden_generator, stem)
     on_paper = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     parts = entries_of(shapes)
     entries = [entry for part in parts.values() for entry in part]
