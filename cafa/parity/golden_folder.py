@@ -51,7 +51,7 @@ def published_clip(golden_file: Path, name: str) -> Path | None:
     golden_file : Path
         File of the arrays; ``../../clips`` is one of the places.
     name : str
-        ``drum.mp4``; the other place is ``$CAFA_SHARED/clips``, or ``clips`` in the folder ``shared`` beside the checkout.
+        ``drum.mp4``; the other place is ``$CAFA_SHARED/clips``, or ``clips`` in a folder ``shared`` beside this.
     """
     roots = [golden_file.resolve().parents[2], Path(os.environ.get(CLIPS_VARIABLE, _BESIDE.parent / "shared"))]
     paths = (root / "clips" / "groundtruth" / name for root in roots)

@@ -221,7 +221,8 @@ def test_the_verbs_and_the_table(
     folders = [word for folder in truth for word in ("--reference-embeddings", str(folder))]
     shard = place.shards[0]
     command(
-        ["embed", "reference", "--judges", str(place.judges), "--manifest", str(place.root / "manifest.parquet"), "--clips",
+        ["embed", "reference", "--judges", str(place.judges),
+         "--manifest", str(place.root / "manifest.parquet"), "--clips",
          str(place.clips(shard)), "--ingest-ledger", str(place.ledger(shard)), "--shard", f"{shard}/2", "--settings",
          settings, "--output-folder", str(tmp_path / "truth")]
     )  # fmt: skip
