@@ -7,5 +7,5 @@ The names that most users need are here, and are imported when they are first us
 
 from lazy_loader import attach_stub
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

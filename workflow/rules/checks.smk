@@ -16,6 +16,7 @@ def check_names():
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
     check_reuse()
     check_systems()
+    check_models()
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
         if backbone_of(entry) not in BACKBONES:
             raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
@@ -39,6 +40,19 @@ def check_systems():
             parse_system(entry)
         except (InputError, ValueError) as error:
             raise WorkflowError(f"system {name}: {error}") from error
+
+
+def check_models():
+    """Refuse a pretrained model, or a kind of video features, that no registry has."""
+    for name, entry in PRETRAINED["models"].items() if PRETRAINED else ():
+        try:
+            model_kind(entry["kind"])
+        except InputError as error:
+            raise WorkflowError(f"pretrained model {name}: {error}") from error
+    known = {encoder.kind for encoder in VIDEO_ENCODERS.values()}
+    for name, entry in ADAPTERS.items():
+        if strange := set(entry.get("video", VIDEO_KINDS)) - known:
+            raise WorkflowError(f"adapter {name}: no video features {sorted(strange)}, there are {sorted(known)}")
 
 
 def check_table(table, entry):

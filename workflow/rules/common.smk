@@ -8,7 +8,9 @@ from pathlib import Path
 
 from snakemake.utils import min_version, update_config, validate
 
-from cafa.models.registry import BACKBONES as BACKBONE_KINDS
+from cafa.models.backbones import BACKBONES as BACKBONE_KINDS
+from cafa.models.kinds import model_kind
+from cafa.models.video_encoders import VIDEO_ENCODERS
 from cafa.common.plugins import use_plugins
 from cafa.common.errors import InputError
 from cafa.common.stages import stage_version
@@ -87,21 +89,9 @@ def backbone_of(entry):
     return entry.get("backbone", "backbone")
 
 
-def names_of_kind(*kinds):
-    """Wildcard constraint: the data sets of some kinds; matches nothing if there is none."""
-    return "|".join(name for name, entry in DATASETS.items() if entry["kind"] in kinds) or "(?!)"
-
-
 def dataset_of(table):
     """Data set that a table is made from."""
     return config["tables"][table].get("dataset", config["evaluate"])
-
-
-def targets():
-    """What a run is for: every table with its card, the costs, the figure, and the page of examples."""
-    files = [f"{TABLES}/{table}.{end}" for table in config["tables"] for end in ("csv", "md", "card.json")]
-    files += [f"{TABLES}/table5.{end}" for end in ("csv", "md") if config["costs"]]
-    return [*files, *([f"{TABLES}/figure4.svg"] if config["figure"] else []), f"{TABLES}/examples.html"]
 
 
 def as_json(value):

@@ -62,6 +62,11 @@ def manifest_arguments(wildcards):
     ]
 
 
+def names_of_kind(*kinds):
+    """Wildcard constraint: the data sets of some kinds; matches nothing if there is none."""
+    return "|".join(name for name, entry in DATASETS.items() if entry["kind"] in kinds) or "(?!)"
+
+
 rule build_manifest:
     input:
         source=manifest_source,

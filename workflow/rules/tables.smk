@@ -3,7 +3,9 @@
 
 def reference_of_table(wildcards):
     """The same for a table's data set."""
-    return [word for folder in reference_shards(dataset_of(wildcards.table)) for word in ("--reference-embeddings", folder)]
+    return [
+        word for folder in reference_shards(dataset_of(wildcards.table)) for word in ("--reference-embeddings", folder)
+    ]
 
 
 def table_folder(kind):

@@ -8,7 +8,9 @@ rule embed_reference:
         manifest="<results>/manifests/{dataset}.parquet",
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
     output:
-        judged=expand("<results>/embeddings/{{dataset}}/reference_set/{{shard}}/{judge}.parquet", judge=config["judges"]),
+        judged=expand(
+            "<results>/embeddings/{{dataset}}/reference_set/{{shard}}/{judge}.parquet", judge=config["judges"]
+        ),
         video="<results>/embeddings/{dataset}/reference_set/{shard}/video.arrow",
         ledger="<results>/embeddings/{dataset}/reference_set/{shard}/ledger.parquet",
     log:
