@@ -1,82 +1,134 @@
-"""The wheel works outside a checkout: built, installed elsewhere, and used from another folder."""
+"""The wheel, installed into a fresh environment, works in a folder that has nothing to do with the checkout."""
 
-import json
 import os
-import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 
-from tests.cafa.cli.test_evaluate import miniature as miniature
-from tests.cafa.generation.conftest import registered_models as registered_models
-from tests.cafa.generation.test_foley_pipeline import write_video
-from tests.evaluation_clips import write_video as write_clip
-from tests.evaluation_clips import write_wav
+# fixtures: tiny models, tiny judges, a silent video
+from tests.cafa.cli.test_evaluate import miniature  # noqa: F401
+from tests.cafa.generation.test_foley import WINDOW, make_video, models  # noqa: F401
+from tests.evaluation_clips import write_video, write_wav
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's packages; the other packages are those of this environment."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    source.mkdir()
-    for name in ("cafa", "metrics"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+    # from the files of the repository alone: an older build folder would be packed too
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, files.split("\0")):
+        if name.startswith(("cafa/", "metrics/")) or "/" not in name:
+            path = source / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / name).is_file():
+                path.write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True)
+    (path,) = folder.glob("*.whl")
+    return path
 
 
-def run(site: Path, folder: Path, *words: object) -> str:
-    """Run Python from another folder, with the wheel's packages before any other."""
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *map(str, words)], cwd=folder, env=environment, capture_output=True, text=True
-    )
+@pytest.fixture(scope="module")
+def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run a program of the fresh environment in an empty folder; requirements are the ones of this environment."""
+    folder = tmp_path_factory.mktemp("fresh")
+    # a search path would lead to the checkout
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CAFA_"))}
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(command, check=True, cwd=folder, env=environment)
+    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    # a line of a .pth file adds the folder alone, not the editable installs that are listed there
+    (site / "requirements.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+
+    def started(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(python.with_name(program)), *map(str, arguments)]
+        return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
+
+    return started
+
+
+def succeeded(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_it_is_the_wheel_that_is_imported_and_its_data_are_there(site: Path, tmp_path: Path) -> None:
-    code = "import cafa, metrics; print(cafa.__file__, metrics.__file__, cafa.FoleyPipeline, metrics.frechet_distance)"
-    assert run(site, tmp_path, "-c", code).count(str(site)) == 2
-    assert "cafa_avclip" in run(site, tmp_path, "-m", "cafa", "weights", "list")
-    stages = run(site, tmp_path, "-m", "cafa", "stages", "list")
-    assert "make_table" in stages or "table" in stages
-    assert (site / "metrics" / "study" / "page" / "vendor" / "LICENSE-jspsych.txt").exists()
+def test_what_is_packed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    listed = subprocess.run(
+        ["git", "ls-files", "cafa", "metrics"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()} - packed == set()
+    assert {name.split("/")[0] for name in packed if ".dist-info" not in name} == {"cafa", "metrics"}
 
 
-def test_cafa_generate(site: Path, tmp_path: Path, registered_models: Path) -> None:
-    write_video(tmp_path / "video.mp4")
-    words = ["-m", "cafa", "generate", "video.mp4", "--prompt", "music", "--models", registered_models, "--steps", 2]
-    run(site, tmp_path, *words, "--output-folder", "out")
-    (sound,) = (tmp_path / "out").glob("*.wav")
-    assert np.abs(soundfile.read(sound)[0]).max() > 0
+def test_imports_are_those_of_the_wheel(run: Run) -> None:
+    code = (
+        "import cafa, metrics, sys; assert cafa.__file__.startswith(sys.prefix), cafa.__file__\n"
+        "assert metrics.__file__.startswith(sys.prefix), metrics.__file__\n"
+        "print(metrics.frechet_distance([[0.0], [2.0]], [[1.0], [3.0]]).value)"
+    )
+    assert float(succeeded(run("python", "-c", code))) == pytest.approx(1)
 
 
-def test_cafa_evaluate(site: Path, tmp_path: Path, miniature: Path) -> None:
+def test_command_line(run: Run) -> None:
+    assert "evaluate" in succeeded(run("cafa", "--help"))
+    assert "Usage" in succeeded(run("cafa", "stages", "--help"))
+    code = "from cafa.common.stages import stage_version; print(stage_version('ingest'))"
+    succeeded(run("python", "-c", code))
+
+
+def test_parity_without_arrays_says_where_they_are(run: Run) -> None:
+    code = "from cafa.parity.golden_folder import golden_folder; golden_folder('generator')"
+    done = run("python", "-c", code)
+    assert done.returncode == 1
+    assert "tests/golden of the repository" in done.stderr
+
+
+def test_generate(run: Run, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    video = request.getfixturevalue("make_video")(WINDOW)
+    folder = tmp_path / "results"
+    succeeded(
+        run(
+            "cafa", "generate", video, "--prompt", "a dog", "--models", request.getfixturevalue("models"), "--steps", 2,
+            "--output-folder", folder,
+        )
+    )  # fmt: skip
+    assert [len(list(folder.glob(f"*.{suffix}"))) for suffix in ("wav", "mp4")] == [1, 1]
+
+
+def test_evaluate(run: Run, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    judges = request.getfixturevalue("miniature")
     names = ["one", "two", "three"]
     for number, name in enumerate(names):
-        write_clip(tmp_path / "reference" / f"{name}.mp4", number, 2.4)
+        write_video(tmp_path / "reference" / f"{name}.mp4", number, 2.4)
         write_wav(tmp_path / "ours" / f"{name}.wav", 100 + number, 2.4)
-    frame = pd.DataFrame({"clip_id": names, "caption": ["a dog", "a cat", "rain"], "own_caption": ["drums"] * 3})
-    frame.to_csv(tmp_path / "prompts.csv", index=False)
-    words = ["-m", "cafa", "evaluate", "--reference", "reference", "--samples", "ours", "--prompts", "prompts.csv"]
-    words += ["--judges", "miniature", "--weights", miniature, "--check", miniature / "judges.json", "--output", "out"]
-    run(site, tmp_path, *words, "--inception-splits", 1)
-    assert pd.read_csv(tmp_path / "out" / "table.csv")["FAD"].notna().all()
-    assert json.loads((tmp_path / "out" / "table.card.json").read_text())["n"] == 3
+    prompts = pd.DataFrame({"clip_id": names, "caption": ["a dog", "a cat", "rain"], "own_caption": ["drums"] * 3})
+    prompts.to_csv(tmp_path / "prompts.csv", index=False)
+    succeeded(
+        run(
+            "cafa", "evaluate", "--reference", tmp_path / "reference", "--samples", tmp_path / "ours", "--prompts",
+            tmp_path / "prompts.csv", "--output", tmp_path / "out", "--resamples", 100, "--judges", "miniature",
+            "--weights", judges, "--check", judges / "judges.json", "--inception-splits", 1,
+        )
+    )  # fmt: skip
+    table = pd.read_csv(tmp_path / "out" / "table.csv")
+    assert table["system"].tolist() == ["ours"]
+    assert table["FAD"].notna().all()
