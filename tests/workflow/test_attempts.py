@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 RULE = """
 include: "{root}/workflow/rules/common.smk"
+include: "{root}/workflow/rules/jobs.smk"
 include: "{root}/workflow/rules/run_lock.smk"
 
 
@@ -18,7 +19,7 @@ rule fails:
     log:
         "<logs>/fails/{{name}}.log",
     resources:
-        mem_mb=megabytes(100),
+        mem_mb=scaled_memory(100),
     params:
         attempt="{folder}/attempt.sh",
     shell:
