@@ -1,16 +1,26 @@
 """`cafa samples`: make the samples of a system."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cafa.cli.options import device_option, folder, resume_options, seed_option, shard_option, writable
 from cafa.cli.renamed import renamed_option
-from cafa.cli.settings import SystemSettings
+from cafa.cli.settings import SettingsText, settings_text
 
 if TYPE_CHECKING:
     from cafa.generation.systems import SystemKind
+
+
+class SystemSettings(SettingsText):
+    """Validated settings of a system, of the kind that they name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See :func:`cafa.generation.systems.parse_system`."""
+        from cafa.generation.systems import parse_system
+
+        return parse_system(settings_text(value)) if isinstance(value, str) else value
 
 
 @click.group()

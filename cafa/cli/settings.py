@@ -78,16 +78,6 @@ class SettingsText(click.ParamType):
         return settings_text(value) if isinstance(value, str) else value
 
 
-class SystemSettings(SettingsText):
-    """Validated settings of a system, of the kind that they name."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See :func:`cafa.generation.systems.parse_system`."""
-        from cafa.generation.systems import parse_system
-
-        return parse_system(settings_text(value)) if isinstance(value, str) else value
-
-
 class Settings(SettingsText):
     """Validated settings.
 

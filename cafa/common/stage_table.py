@@ -120,7 +120,7 @@ STAGES: dict[str, Stage] = {
     "table": _made_by("table", "metrics.tables.write:write_table"),
     "figure": _made_by("figure", "metrics.tables.figure:draw_trade_off"),
     "examples": _made_by("examples", "cafa.generation.examples_page:make_examples_page"),
-    "evaluate": _made_by("evaluate", "cafa.cli.evaluate:command"),
+    "evaluate": _made_by("evaluate", "metrics.evaluation.from_files:evaluate_folders"),
     "parity_answers": Stage(modules=("metrics.parity.weights", "metrics.parity.inputs")),
     "parity": _made_by("parity witnesses", "cafa.cli.parity:witnesses"),
 }

@@ -26,9 +26,10 @@ from metrics.evaluation.clips_table import write_clips
 from metrics.evaluation.pairs import PROTOCOL, Pairs, RowKey
 from metrics.judges.interface import Panel
 from metrics.judges.published import UNVOUCHED
-from metrics.tables.catalogue import METRICS, METRICS_OF, metric_named
+from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.compute import BootstrapSettings, Table, TableSettings
-from metrics.tables.scores import SAMPLE_COLUMNS, Truth, class_probabilities, score_system
+from metrics.tables.sample_metrics import Truth, class_probabilities
+from metrics.tables.scores import SAMPLE_COLUMNS, score_system
 from metrics.tables.write import TableInputs, TableOutputs, write_table
 
 REFERENCE, SHUFFLED = "reference", "shuffled"
@@ -36,8 +37,6 @@ CONTROLS = {
     REFERENCE: "the clips' own sound: what a perfect copy would score",
     SHUFFLED: "the own sound of another clip: real, but of the wrong clip",
 }
-#: Metrics that are the probability of a class.
-CLASSES = ("Speech", "Music")
 #: Lost sounds that an error names.
 NAMED = 20
 
@@ -69,8 +68,9 @@ def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str]) -> dict[st
     reasons = {}
     if same:
         why = f"in {same} of {len(prompts)} rows the prompt is the clip's own caption, or no own_caption is given"
-        reasons |= dict.fromkeys(("Acc", "Acc_margin"), why)
-    reasons |= {name: "these judges have no such class" for name in CLASSES if name not in classes}
+        reasons |= {name: why for name, metric in METRICS.items() if metric.other_captions_only}
+    absent = {name for name, metric in METRICS.items() if metric.of_class not in (None, *classes)}
+    reasons |= dict.fromkeys(sorted(absent), "these judges have no such class")
     return reasons
 
 
@@ -190,9 +190,12 @@ def _check(pairs: Pairs, samples: Mapping[str, Any], panel: Panel, settings: Eva
     """Refuse what cannot end well before hours are spent on it."""
     if not pairs.samples:
         raise InputError("no system to evaluate")
-    for judge, metrics in METRICS_OF.items():
-        if (asked := set(metrics) & set(settings.metrics)) and judge not in panel.judges:
-            raise InputError(f"{', '.join(sorted(asked))} needs the judge {judge}, which was not loaded")
+    asked: dict[str, list[str]] = {}
+    for name in settings.metrics:
+        asked.setdefault(METRICS[name].judge, []).append(name)
+    for judge, metrics in asked.items():
+        if judge not in panel.judges:
+            raise InputError(f"{', '.join(sorted(metrics))} needs the judge {judge}, which was not loaded")
     check_metrics(pairs.prompts, panel.leaks, settings)
 
 

@@ -1,28 +1,31 @@
-"""The metrics that a table can print: direction, unit, decimals, and one line of what each means."""
+"""The metrics that a table can print: one row each, with all that the packages know of it.
 
-from collections.abc import Collection
+A metric of your own: ``METRICS.register(name, Metric(...))`` (docs/extending/metric.md).
+"""
+
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from cafa.common.errors import InputError
-
-#: judge -> metrics that are made of it
-METRICS_OF: dict[str, tuple[str, ...]] = {
-    "classifier": ("FAD", "KAD", "KL", "IS", "Speech", "Music"),
-    "clap": ("CLAP", "Acc", "Acc_margin", "FAD_CLAP", "KAD_CLAP"),
-    "imagebind": ("IB",),
-    "synchformer": ("DeSync",),
-}
-
-
-def judges_for(metrics: Collection[str]) -> frozenset[str]:
-    """Judges that metrics need; the classifier, on which the reference set rests, is always one."""
-    return frozenset({"classifier", *(judge for judge, own in METRICS_OF.items() if set(own) & set(metrics))})
+from cafa.common.registry import Registry
+from metrics.tables.sample_metrics import (
+    ClassProbability,
+    SampleInputs,
+    SampleValues,
+    acc,
+    acc_margin,
+    clap,
+    desync_seconds,
+    ib,
+    kl,
+)
+from metrics.tables.set_metrics import FRECHET, INCEPTION, KERNEL, SetMetric
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is read.
+    """A metric: how it is computed and read. It is either of samples or of sets.
 
     Attributes
     ----------
@@ -30,25 +33,46 @@ class Metric:
         As in tables and in the scores.
     better
         Which direction is better.
-    of_sets
-        True if it is defined for a set of clips only, False if every clip has a value and the table prints the mean.
     judge
-        Of a metric of sets: the judge whose embeddings (or logits) it is made from.
+        The judge whose embeddings (or logits) it is made from.
     decimals
         In tables for people.
-    unit
-        For axes; empty if it has none.
     meaning
         One line for people.
+    unit
+        For axes; empty if it has none.
+    of_sample
+        Its value of every sound, of which a table prints the mean; None from it where these inputs give no value.
+    of_set
+        How it is computed of all sounds of a system; None if it is of samples.
+    companion
+        A score stored beside it that the protocol card needs.
+    other_captions_only
+        Whether it is defined only where the prompt is another than the clip's own caption.
+    of_class
+        Class that the classifier must have; None if any classifier will do.
     """
 
     name: str
     better: Literal["higher", "lower"]
-    of_sets: bool
+    judge: str
     decimals: int
-    unit: str
     meaning: str
-    judge: str = "classifier"
+    unit: str = ""
+    of_sample: Callable[[SampleInputs], SampleValues | None] | None = None
+    of_set: SetMetric | None = None
+    companion: str | None = None
+    other_captions_only: bool = False
+    of_class: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.of_sample is None) == (self.of_set is None):
+            raise InputError(f"metric {self.name} is either of samples or of sets: give of_sample or of_set")
+
+    @property
+    def of_sets(self) -> bool:
+        """Whether it is defined for a set of sounds only."""
+        return self.of_set is not None
 
     @property
     def arrow(self) -> str:
@@ -56,34 +80,141 @@ class Metric:
         return "↑" if self.better == "higher" else "↓"
 
 
-_ALL = (
-    Metric("FAD", "lower", True, 2, "", "Frechet distance between the classifier's embeddings of all generated "
-           "sounds and of all real sounds of the data set: how natural the sounds are as a set"),
-    Metric("KAD", "lower", True, 2, "", "kernel distance between the same two sets (100 x squared maximum mean "
-           "discrepancy): as FAD, but without bias on small sets"),
-    Metric("FAD_CLAP", "lower", True, 4, "", "as FAD, on the sound embeddings of the text-audio judge (unit "
-           "vectors: values are small): a second opinion on how natural the sounds are", "clap"),
-    Metric("KAD_CLAP", "lower", True, 2, "", "as KAD, on the sound embeddings of the text-audio judge", "clap"),
-    Metric("KL", "lower", False, 3, "nats", "divergence of the classifier's answer for the generated sound from "
-           "its answer for the clip's real sound: is it the same kind of sound"),
-    Metric("IS", "higher", True, 2, "", "inception score: is each sound one clear category, and are all "
-           "categories there"),
-    Metric("IB", "higher", False, 3, "", "similarity of the picture and the generated sound: do they show and "
-           "sound the same thing"),
-    Metric("CLAP", "higher", False, 3, "", "similarity of the prompt and the generated sound: does the sound "
-           "follow the text"),
-    Metric("Acc", "higher", False, 3, "", "share of sounds closer to the prompt than to the clip's own caption "
-           "(a tie is not correct; chance 0.5)"),
-    Metric("Acc_margin", "higher", False, 3, "", "by how much the sound is closer to the prompt than to the "
-           "clip's own caption (difference of two cosines)"),
-    Metric("DeSync", "lower", False, 3, "s", "seconds that picture and sound are apart, as a synchronisation "
-           "judge hears it"),
-    Metric("Speech", "lower", False, 3, "", "probability that speech is heard. Speech that nobody asked for is a leak "
-           "of the training data: compare with the clips' own sound"),
-    Metric("Music", "lower", False, 3, "", "probability that music is heard; as Speech"),
-)  # fmt: skip
-
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    {
+        "FAD": Metric(
+            "FAD",
+            "lower",
+            judge="classifier",
+            decimals=2,
+            unit="",
+            meaning="Frechet distance between the classifier's embeddings of all generated sounds and of all "
+            "real sounds of the data set: how natural the sounds are as a set",
+            of_set=FRECHET,
+        ),
+        "KAD": Metric(
+            "KAD",
+            "lower",
+            judge="classifier",
+            decimals=2,
+            unit="",
+            meaning="kernel distance between the same two sets (100 x squared maximum mean discrepancy): as "
+            "FAD, but without bias on small sets",
+            of_set=KERNEL,
+        ),
+        "FAD_CLAP": Metric(
+            "FAD_CLAP",
+            "lower",
+            judge="clap",
+            decimals=4,
+            unit="",
+            meaning="as FAD, on the sound embeddings of the text-audio judge (unit vectors: values are small): "
+            "a second opinion on how natural the sounds are",
+            of_set=FRECHET,
+        ),
+        "KAD_CLAP": Metric(
+            "KAD_CLAP",
+            "lower",
+            judge="clap",
+            decimals=2,
+            unit="",
+            meaning="as KAD, on the sound embeddings of the text-audio judge",
+            of_set=KERNEL,
+        ),
+        "KL": Metric(
+            "KL",
+            "lower",
+            judge="classifier",
+            decimals=3,
+            unit="nats",
+            meaning="divergence of the classifier's answer for the generated sound from its answer for the "
+            "clip's real sound: is it the same kind of sound",
+            of_sample=kl,
+        ),
+        "IS": Metric(
+            "IS",
+            "higher",
+            judge="classifier",
+            decimals=2,
+            unit="",
+            meaning="inception score: is each sound one clear category, and are all categories there",
+            of_set=INCEPTION,
+        ),
+        "IB": Metric(
+            "IB",
+            "higher",
+            judge="imagebind",
+            decimals=3,
+            unit="",
+            meaning="similarity of the picture and the generated sound: do they show and sound the same thing",
+            of_sample=ib,
+        ),
+        "CLAP": Metric(
+            "CLAP",
+            "higher",
+            judge="clap",
+            decimals=3,
+            unit="",
+            meaning="similarity of the prompt and the generated sound: does the sound follow the text",
+            of_sample=clap,
+        ),
+        "Acc": Metric(
+            "Acc",
+            "higher",
+            judge="clap",
+            decimals=3,
+            unit="",
+            meaning="share of sounds closer to the prompt than to the clip's own caption (a tie is not correct; "
+            "chance 0.5)",
+            of_sample=acc,
+            companion="Acc_margin",
+            other_captions_only=True,
+        ),
+        "Acc_margin": Metric(
+            "Acc_margin",
+            "higher",
+            judge="clap",
+            decimals=3,
+            unit="",
+            meaning="by how much the sound is closer to the prompt than to the clip's own caption (difference "
+            "of two cosines)",
+            of_sample=acc_margin,
+            other_captions_only=True,
+        ),
+        "DeSync": Metric(
+            "DeSync",
+            "lower",
+            judge="synchformer",
+            decimals=3,
+            unit="s",
+            meaning="seconds that picture and sound are apart, as a synchronisation judge hears it",
+            of_sample=desync_seconds,
+            companion="DeSync_windows",
+        ),
+        "Speech": Metric(
+            "Speech",
+            "lower",
+            judge="classifier",
+            decimals=3,
+            unit="",
+            meaning="probability that speech is heard. Speech that nobody asked for is a leak of the training "
+            "data: compare with the clips' own sound",
+            of_sample=ClassProbability("Speech"),
+            of_class="Speech",
+        ),
+        "Music": Metric(
+            "Music",
+            "lower",
+            judge="classifier",
+            decimals=3,
+            unit="",
+            meaning="probability that music is heard; as Speech",
+            of_sample=ClassProbability("Music"),
+            of_class="Music",
+        ),
+    },
+)
 
 
 def metric_named(name: str) -> Metric:
@@ -91,3 +222,8 @@ def metric_named(name: str) -> Metric:
     if name not in METRICS:
         raise InputError(f"metric must be one of {', '.join(METRICS)}, got {name!r}")
     return METRICS[name]
+
+
+def judges_for(metrics: Collection[str]) -> frozenset[str]:
+    """Judges that metrics need; the classifier, on which the reference set rests, is always one."""
+    return frozenset({"classifier", *(METRICS[name].judge for name in metrics)})

@@ -14,14 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from cafa.common.errors import InputError
 from cafa.media.usable_sound import CONSTANT, SILENT
 from metrics.functional.bootstrap import ClipBootstrap, Estimate
-from metrics.functional.frechet import frechet_distance, frechet_replicates, rank_deficiency
-from metrics.functional.inception import inception_replicates, inception_score, usable_splits
-from metrics.functional.kernel import kernel_distance, kernel_replicates, median_distance
 from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.coverage import ROW, Coverage
+from metrics.tables.set_metrics import SetInputs
 
-#: Metrics of sets by how they are computed; the inception score is the other.
-FRECHET, KERNEL = ("FAD", "FAD_CLAP"), ("KAD", "KAD_CLAP")
 #: Sounds with values beyond full scale, among the findings of a system.
 OVER = "over_full_scale"
 #: A system of which a larger share is silent or constant is no contestant: judges score what is no sound.
@@ -50,8 +46,8 @@ class TableSettings(_Settings):
     protocol: Annotated[str, Field(description="rows of the prompt set to use: matched, cross...")]
     systems: Annotated[tuple[str, ...], Field(min_length=1, description="rows of the table, in order")]
     metrics: Annotated[
-        tuple[Annotated[str, Field(json_schema_extra={"enum": [*METRICS]})], ...],
-        Field(min_length=1, description="columns of the table, in order"),
+        tuple[str, ...],
+        Field(min_length=1, description="columns of the table, in order: metrics of metrics.tables.catalogue.METRICS"),
     ]
     compare: Annotated[
         tuple[tuple[str, str], ...], Field(description="pairs of systems whose difference is given")
@@ -171,7 +167,7 @@ def pick_scores(scores: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str]
         if values.isna().any():
             reason = (
                 "it is defined only where the prompt differs from the clip's own caption"
-                if metric in ("Acc", "Acc_margin")
+                if metric in METRICS and METRICS[metric].other_captions_only
                 else "score the system again"
             )
             raise InputError(f"{system}: {int(values.isna().sum())} of {len(rows)} rows have no {metric}: {reason}")
@@ -199,55 +195,44 @@ def build_table(
     """
     bootstrap = ClipBootstrap(coverage.rows["clip_id"].to_list(), settings.bootstrap.resamples, settings.bootstrap.seed)
     notes: dict[str, object] = {"reference_sounds": len(reference["classifier"])}
-    bandwidths: dict[str, float] = {}
-    for metric in settings.metrics:
-        if metric in KERNEL:
-            bandwidths[metric] = median_distance(reference[METRICS[metric].judge])
-            notes[f"{metric}_bandwidth"] = float(f"{bandwidths[metric]:.6g}")
-    if "IS" in settings.metrics:
-        notes["IS_splits"] = usable_splits(coverage.n, settings.inception_splits)
-        notes["IS_splits_wanted"], notes["IS_seed"] = settings.inception_splits, settings.inception_seed
+    of_sets = {name: METRICS[name] for name in settings.metrics if METRICS[name].of_sets}
+    prepared = {
+        name: metric.of_set.prepare(reference[metric.judge])
+        for name, metric in of_sets.items()
+        if metric.of_set is not None and metric.of_set.prepare is not None
+    }
+
+    def inputs_of(name: str, data: SystemData) -> SetInputs:
+        judge = METRICS[name].judge
+        return SetInputs(
+            data.embeddings[judge],
+            data.logits,
+            reference[judge],
+            bootstrap.row_counts[: settings.bootstrap.set_resamples],
+            prepared.get(name),
+            settings.inception_splits,
+            settings.inception_seed,
+        )
+
     estimates: dict[str, dict[str, Estimate]] = {}
     for system in settings.systems:
         data = systems[system]
         estimates[system] = {}
-        for metric in settings.metrics:
-            if METRICS[metric].of_sets:
-                own = reference[METRICS[metric].judge]
-                estimates[system][metric] = _of_set(metric, data, own, bandwidths.get(metric), bootstrap, settings)
-            else:
-                estimates[system][metric] = bootstrap.mean(data.scores[metric])
+        for name in settings.metrics:
+            how = METRICS[name].of_set
+            estimates[system][name] = (
+                bootstrap.mean(data.scores[name]) if how is None else how.compute(inputs_of(name, data))
+            )
     first = systems[settings.systems[0]]
-    for metric in [metric for metric in settings.metrics if metric in FRECHET]:
-        judge = METRICS[metric].judge
-        notes[f"{metric}_rank_deficiency"] = rank_deficiency(first.embeddings[judge], reference[judge])
+    for name, metric in of_sets.items():
+        if metric.of_set is not None and metric.of_set.notes is not None:
+            found = metric.of_set.notes(inputs_of(name, first))
+            notes |= {f"{name}_{what}": value for what, value in found.items()}
     if "Acc" in settings.metrics:
         notes["Acc_ties"] = {name: int((systems[name].scores["Acc_margin"] == 0).sum()) for name in settings.systems}
     if "DeSync" in settings.metrics:
         notes["DeSync_rows_of_one_window"] = int((first.scores["DeSync_windows"] == 1).sum())
     return Table(settings, coverage, estimates, notes)
-
-
-def _of_set(
-    metric: str,
-    data: SystemData,
-    reference: np.ndarray,
-    bandwidth: float | None,
-    bootstrap: ClipBootstrap,
-    settings: TableSettings,
-) -> Estimate:
-    embedding = data.embeddings[METRICS[metric].judge]
-    counts, n = bootstrap.row_counts[: settings.bootstrap.set_resamples], len(embedding)
-    if metric in FRECHET:
-        value = frechet_distance(embedding, reference).value
-        return Estimate(value, frechet_replicates(embedding, reference, counts), n, True, floor=0.0)
-    if metric in KERNEL:
-        value = kernel_distance(embedding, reference, bandwidth=bandwidth)
-        replicates = kernel_replicates(embedding, reference, counts, bandwidth=bandwidth)
-        return Estimate(value, replicates, n, True)
-    split = {"splits": usable_splits(n, settings.inception_splits), "seed": settings.inception_seed}
-    value = inception_score(data.logits, **split).value
-    return Estimate(value, inception_replicates(data.logits, counts, **split), n, True, floor=1.0)
 
 
 def six_digits(value: float) -> float:

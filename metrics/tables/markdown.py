@@ -8,7 +8,7 @@ import pandas as pd
 from cafa.media.usable_sound import FINDINGS, LARGEST
 from metrics.functional.inception import LEAST_IN_SPLIT
 from metrics.tables.catalogue import METRICS
-from metrics.tables.compute import FRECHET, KERNEL, LARGEST_SILENT_SHARE, OVER, Table, TableSettings, differences_frame
+from metrics.tables.compute import LARGEST_SILENT_SHARE, OVER, Table, TableSettings, differences_frame
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> list[str]:
@@ -135,10 +135,10 @@ def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
                 f", not {wanted}: each holds at least {LEAST_IN_SPLIT} sounds, of which there are {n}. Not comparable "
                 f"with scores of {wanted} splits"
             )
-    for metric in KERNEL:
+    for metric in METRICS:
         if width := notes.get(f"{metric}_bandwidth"):
             lines.append(f"* {metric}: Gaussian kernel, bandwidth {width:g} (median distance of the real sounds)")
-    for metric in FRECHET:
+    for metric in METRICS:
         if lacking := notes.get(f"{metric}_rank_deficiency"):
             lines.append(
                 f"* {metric}: {lacking} more dimensions than the smaller set can fill: much of the value is noise of "

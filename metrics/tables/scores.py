@@ -15,13 +15,11 @@ Speech, Music         classifier: probability of these classes; only where the c
 ====================  ===============================================================================
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from cafa.common.errors import InputError, MissingClipError
 from metrics.embedding.reading import (
@@ -32,12 +30,9 @@ from metrics.embedding.reading import (
     listed,
     read_embeddings,
     read_frame,
-    same_judge,
 )
-from metrics.functional.accuracy import prompt_accuracy
-from metrics.functional.desync import desync
-from metrics.functional.divergence import kl_divergence
-from metrics.functional.similarity import cosine_similarity
+from metrics.tables.catalogue import METRICS
+from metrics.tables.sample_metrics import SampleInputs, Truth
 
 #: judge -> columns of a generated sound
 SAMPLE_COLUMNS = {
@@ -47,25 +42,6 @@ SAMPLE_COLUMNS = {
     "synchformer": ("logits_first", "logits_last"),
 }
 COLUMNS = ("system", "protocol", "clip_id", "caption_id", "metric", "value")
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The judges' view of the clips themselves.
-
-    Attributes
-    ----------
-    classifier
-        Of the clips' own sound: embedding, logits.
-    imagebind
-        Of the clips' picture: video; None where no metric is to be made of it.
-    text
-        The CLAP judge's embedding of every caption; None likewise.
-    """
-
-    classifier: Embeddings
-    imagebind: Embeddings | None
-    text: Embeddings | None
 
 
 def read_truth(folders: Sequence[str | Path], text: str | Path) -> Truth:
@@ -176,54 +152,19 @@ def score_system(
     rows = expected_rows(prompts, index).reset_index(drop=True)
     if rows.empty:
         raise MissingClipError(f"system {system} has no sample that could be scored: its index says why")
-    parts = _pair_scores(system, rows, generated, truth)
-    if "clap" in generated:
-        parts += _text_scores(system, rows, generated["clap"], truth.text)
+    inputs = SampleInputs(rows, generated, truth)
+    parts = []
+    for metric in METRICS.values():
+        if (
+            metric.of_sample is not None
+            and metric.judge in generated
+            and (found := metric.of_sample(inputs)) is not None
+        ):
+            scored = rows if found.rows is None else rows.iloc[found.rows]
+            parts.append(_part(system, scored, metric.name, found.values))
+            parts += [_part(system, scored, name, values) for name, values in found.companions.items()]
     order = ["protocol", "clip_id", "caption_id", "metric"]
     return pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True)
-
-
-def _pair_scores(system: str, rows: pd.DataFrame, generated: dict[str, Embeddings], truth: Truth) -> list[pd.DataFrame]:
-    """Metrics of a sound and its clip: KL, IB, DeSync."""
-    same_judge(generated["classifier"], truth.classifier)
-    logits = generated["classifier"].take(rows, "logits")
-    values = {"KL": kl_divergence(truth.classifier.take(rows, "logits"), logits)}
-    values |= class_probabilities(logits, generated["classifier"].leaks)
-    if "imagebind" in generated:
-        same_judge(generated["imagebind"], truth.imagebind)
-        video = truth.imagebind.take(rows, "video")
-        values["IB"] = cosine_similarity(video, generated["imagebind"].take(rows, "embedding"))
-    if "synchformer" in generated:
-        judge = generated["synchformer"]
-        if judge.grid is None:
-            raise InputError(f"{judge.source}: the metadata hold no `grid` of offsets in seconds")
-        offsets = desync(judge.take(rows, "logits_first"), judge.take(rows, "logits_last"), judge.grid)
-        values["DeSync"] = offsets.seconds
-        values["DeSync_windows"] = offsets.windows.astype(np.float64)
-    return [_part(system, rows, metric, value) for metric, value in values.items()]
-
-
-def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Probability of single classes, each shape (n,), from a classifier's logits (n, classes).
-
-    A probability is the sigmoid of the class's logit, as PANNs was trained: classes do not exclude each other.
-    """
-    return {name: expit(logits[:, place].astype(np.float64)) for name, place in classes.items()}
-
-
-def _text_scores(system: str, rows: pd.DataFrame, judge: Embeddings, text: Embeddings) -> list[pd.DataFrame]:
-    """Metrics of a sound and captions: CLAP, and Acc where the prompt is not the clip's own caption."""
-    same_judge(judge, text)
-    sound, prompt = judge.take(rows, "embedding"), text.take(rows, "embedding")
-    parts = [_part(system, rows, "CLAP", cosine_similarity(sound, prompt))]
-    other = np.flatnonzero(rows["caption"] != rows["own_caption"])
-    if len(other):
-        asked = rows.iloc[other]
-        own = text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
-        accuracy = prompt_accuracy(sound[other], prompt[other], own)
-        parts.append(_part(system, asked, "Acc", accuracy.correct.astype(np.float64)))
-        parts.append(_part(system, asked, "Acc_margin", accuracy.margin))
-    return parts
 
 
 def _part(system: str, rows: pd.DataFrame, metric: str, values: np.ndarray) -> pd.DataFrame:

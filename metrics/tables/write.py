@@ -33,9 +33,6 @@ from metrics.tables.coverage import ROW, common_rows
 from metrics.tables.markdown import render
 from metrics.tables.scores import COLUMNS, read_sample_index
 
-#: Scores that a metric's note on the protocol card needs.
-COMPANIONS = {"Acc": "Acc_margin", "DeSync": "DeSync_windows"}
-
 
 @dataclass(frozen=True)
 class TableInputs:
@@ -157,7 +154,8 @@ def compute_table(
     coverage = common_rows(prompts, scored, indices, settings.max_loss)
 
     wanted = [name for name in settings.metrics if not METRICS[name].of_sets]
-    wanted = list(dict.fromkeys([*wanted, *(COMPANIONS[name] for name in wanted if name in COMPANIONS)]))
+    companions = [METRICS[name].companion for name in wanted]
+    wanted = list(dict.fromkeys([*wanted, *(name for name in companions if name is not None)]))
     truth = _read_truth(inputs, judges, settings.metrics)
     systems = {}
     for name in settings.systems:

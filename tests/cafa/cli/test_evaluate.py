@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import torch
 
-from cafa.cli.evaluate import named_folders
 from cafa.common.errors import InputError, WeightsError
 from cafa.generation.samples import make_samples
 from cafa.generation.sound_sources import PromptRow, PublishedSounds, ReferenceSounds
@@ -20,6 +19,7 @@ from metrics.encoders.miniature.all import CLASSES, build_judge
 from metrics.encoders.panns import Cnn14, PannsEncoder, published_shapes
 from metrics.encoders.panns import front_end_tables as panns_tables
 from metrics.evaluation.evaluate import EvaluationSettings, default_metrics, evaluate
+from metrics.evaluation.from_files import named_folders
 from metrics.evaluation.pairs import read_pairs
 from metrics.functional.divergence import kl_divergence
 from metrics.functional.frechet import frechet_distance

@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[3]
 PARTS = (ast.Name, ast.Constant, ast.Tuple, ast.Starred, ast.keyword, ast.expr_context)
 #: commands whose stage function is still their callback
 OWN_WORK = {
-    "evaluate",
     "parity generator",
     "parity evaluators",
     "parity witnesses",

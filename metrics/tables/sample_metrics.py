@@ -1,0 +1,162 @@
+"""Metrics of single sounds: from the judges' embeddings of a sound, its clip and its captions to one value a row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from cafa.common.errors import InputError
+from metrics.embedding.reading import Embeddings, same_judge
+from metrics.functional.accuracy import PromptAccuracy, prompt_accuracy
+from metrics.functional.desync import desync
+from metrics.functional.divergence import kl_divergence
+from metrics.functional.similarity import cosine_similarity
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The judges' view of the clips themselves.
+
+    Attributes
+    ----------
+    classifier
+        Of the clips' own sound: embedding, logits.
+    imagebind
+        Of the clips' picture: video; None where no metric is to be made of it.
+    text
+        The CLAP judge's embedding of every caption; None likewise.
+    """
+
+    classifier: Embeddings
+    imagebind: Embeddings | None
+    text: Embeddings | None
+
+
+@dataclass(frozen=True)
+class SampleInputs:
+    """What the metrics of a system's sounds are made from.
+
+    Attributes
+    ----------
+    rows : pandas.DataFrame
+        clip_id, caption_id, protocol, caption, own_caption: one row per sound.
+    generated : mapping of str to Embeddings
+        By judge, of the sounds.
+    truth : Truth
+        Of the clips and captions.
+    """
+
+    rows: pd.DataFrame
+    generated: Mapping[str, Embeddings]
+    truth: Truth
+
+
+@dataclass(frozen=True)
+class SampleValues:
+    """Values of a metric.
+
+    Attributes
+    ----------
+    values : ndarray, (rows,)
+    rows : ndarray of int, optional
+        Places of the rows that have a value; None: all.
+    companions : mapping of str to ndarray
+        Further values of the same rows, stored beside, which tables do not print.
+    """
+
+    values: np.ndarray
+    rows: np.ndarray | None = None
+    companions: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def kl(inputs: SampleInputs) -> SampleValues:
+    """Divergence of the classifier's answer for the sound from that for the clip's own sound."""
+    judge = _classifier(inputs)
+    return SampleValues(
+        kl_divergence(inputs.truth.classifier.take(inputs.rows, "logits"), judge.take(inputs.rows, "logits"))
+    )
+
+
+def _classifier(inputs: SampleInputs) -> Embeddings:
+    judge = inputs.generated["classifier"]
+    same_judge(judge, inputs.truth.classifier)
+    return judge
+
+
+def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Probability of single classes, each shape (n,), from a classifier's logits (n, classes).
+
+    A probability is the sigmoid of the class's logit, as PANNs was trained: classes do not exclude each other.
+    """
+    return {name: expit(logits[:, place].astype(np.float64)) for name, place in classes.items()}
+
+
+@dataclass(frozen=True)
+class ClassProbability:
+    """Probability of one class of the classifier; no value where the classifier has no such class."""
+
+    name: str
+
+    def __call__(self, inputs: SampleInputs) -> SampleValues | None:
+        """Values of all rows."""
+        judge = _classifier(inputs)
+        if self.name not in judge.leaks:
+            return None
+        logits = judge.take(inputs.rows, "logits")
+        return SampleValues(class_probabilities(logits, {self.name: judge.leaks[self.name]})[self.name])
+
+
+def ib(inputs: SampleInputs) -> SampleValues:
+    """Cosine of the clip's picture and the sound."""
+    judge, own = inputs.generated["imagebind"], inputs.truth.imagebind
+    same_judge(judge, own)
+    assert own is not None  # as `same_judge` has seen
+    return SampleValues(cosine_similarity(own.take(inputs.rows, "video"), judge.take(inputs.rows, "embedding")))
+
+
+def desync_seconds(inputs: SampleInputs) -> SampleValues:
+    """Seconds that picture and sound are apart; beside it, how many windows that was measured in."""
+    judge = inputs.generated["synchformer"]
+    if judge.grid is None:
+        raise InputError(f"{judge.source}: the metadata hold no `grid` of offsets in seconds")
+    first, last = judge.take(inputs.rows, "logits_first"), judge.take(inputs.rows, "logits_last")
+    offsets = desync(first, last, judge.grid)
+    return SampleValues(offsets.seconds, companions={"DeSync_windows": offsets.windows.astype(np.float64)})
+
+
+def clap(inputs: SampleInputs) -> SampleValues:
+    """Cosine of the prompt and the sound."""
+    judge, text = _text_judge(inputs)
+    return SampleValues(cosine_similarity(judge.take(inputs.rows, "embedding"), text.take(inputs.rows, "embedding")))
+
+
+def _text_judge(inputs: SampleInputs) -> tuple[Embeddings, Embeddings]:
+    judge, text = inputs.generated["clap"], inputs.truth.text
+    same_judge(judge, text)
+    assert text is not None  # as `same_judge` has seen
+    return judge, text
+
+
+def acc(inputs: SampleInputs) -> SampleValues | None:
+    """Whether the sound is closer to the prompt than to the clip's own caption, where these differ."""
+    rows, accuracy = _accuracy(inputs)
+    return None if accuracy is None else SampleValues(accuracy.correct.astype(np.float64), rows)
+
+
+def acc_margin(inputs: SampleInputs) -> SampleValues | None:
+    """By how much."""
+    rows, accuracy = _accuracy(inputs)
+    return None if accuracy is None else SampleValues(accuracy.margin, rows)
+
+
+def _accuracy(inputs: SampleInputs) -> tuple[np.ndarray, PromptAccuracy | None]:
+    judge, text = _text_judge(inputs)
+    other = np.flatnonzero(inputs.rows["caption"] != inputs.rows["own_caption"])
+    if not len(other):
+        return other, None
+    asked = inputs.rows.iloc[other]
+    own = text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
+    sound, prompt = judge.take(inputs.rows, "embedding"), text.take(inputs.rows, "embedding")
+    return other, prompt_accuracy(sound[other], prompt[other], own)
