@@ -1,6 +1,5 @@
 """Configuration, names of files, and the small functions that rules share. No rules here."""
 
-import copy
 import json
 import os
 import sys

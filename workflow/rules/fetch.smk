@@ -6,6 +6,8 @@
 # check_judges: gigabytes), draw many sounds and pictures (write_examples) or many resamples (make_table: minutes), or read
 # all embeddings (score_system).
 
+import copy
+
 
 def world_arguments(wildcards):
     """Size and splits of a rendered data set, as options."""

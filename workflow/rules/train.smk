@@ -1,6 +1,8 @@
 # Adapters on a frozen backbone: one job for every entry of `adapters`, each of which may start from another (phases).
 # Training goes on from <output>/.resume after an interruption, to the same bits.
 
+import copy
+
 
 def adapter_inputs(wildcards):
     """Files that an adapter is trained from: its backbone, its data set's features, and the adapter it starts from."""
