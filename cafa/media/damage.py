@@ -22,7 +22,7 @@ class Damage:
         Pictures between a damaged one and the next key frame: they build on what is missing, as in every player.
     before_key : int
         Pictures before the first key frame, where a file was cut anywhere: nothing can be made of them.
-    seen : int
+    decoded : int
         Frames that were decoded.
     why : str
         What the decoder said of the first damage, and where.
@@ -55,6 +55,6 @@ class Damage:
         if self.share > allowed:
             raise ClipError(
                 "corrupt",
-                f"{self.lost} of {self.lost + self.seen} frames of the {kind} stream are damaged ({self.share:.1%}, "
+                f"{self.lost} of {self.lost + self.decoded} frames of the {kind} stream are damaged ({self.share:.1%}, "
                 f"at most {allowed:.1%} may be); the first: {self.why}",
             )
