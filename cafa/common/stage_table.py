@@ -133,7 +133,7 @@ STAGES: dict[str, Stage] = {
     "examples": _made_by("examples", "cafa.generation.examples_page:make_examples_page"),
     "evaluate": _made_by("evaluate", "metrics.evaluation.from_files:evaluate_folders"),
     "parity_answers": Stage(modules=("metrics.parity.weights", "metrics.parity.inputs")),
-    "parity": _made_by("parity witnesses", "cafa.cli.parity:witnesses"),
+    "parity": _made_by("parity packages", "metrics.parity.report:report_packages"),
 }
 
 
@@ -168,8 +168,8 @@ NO_RESULTS = {
     "ledger show": Aside("cafa.common.ledger_text:ledgers_as_text", _READS),
     "ledger retry": Aside("cafa.data.fetch.retry:retry_clips", "it marks clips that the next fetch asks for again"),
     "models convert": Aside("cafa.models.convert_file:convert_checkpoint", "registration compares the files' SHA-256"),
-    "parity generator": Aside("cafa.cli.parity:generator", _READS),
-    "parity evaluators": Aside("cafa.cli.parity:evaluators", _READS),
+    "parity generator": Aside("cafa.parity.report:report_generator", _READS),
+    "parity evaluators": Aside("metrics.parity.report:report_evaluators", _READS),
     "study build": Aside("metrics.study.commands:build_from_files", "a study is made once, and its key is kept"),
     "study serve": Aside("metrics.study.commands:serve", "it appends what raters hand in"),
     "study platforms": Aside("metrics.study.commands:platform_files", _READS),

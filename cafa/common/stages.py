@@ -130,7 +130,7 @@ def callback_of(root: Path, command: str) -> str:
 def data_files(root: Path) -> tuple[Path, ...]:
     """Files of the packages that are no Python."""
     found = [path for package in PACKAGES for path in (root / package).rglob("*") if path.is_file()]
-    left_out = (".py", ".pyc", ".typed")
+    left_out = (".py", ".pyc", ".pyi", ".typed")
     return tuple(sorted(path for path in found if path.suffix not in left_out and path.name != RECORD.name))
 
 

@@ -38,23 +38,3 @@ def check_evaluators(folder: Path, only: Sequence[str] = ()) -> Iterator[ParityR
         if path.stem in RULES:
             yield from RULES[path.stem](golden)
         yield from golden.unanswered()
-
-
-def evaluator_parity(golden_dir: Path, only: Sequence[str] = ()) -> list[ParityRow]:
-    """All rows of `check_evaluators`.
-
-    The largest network, ImageBind's vision tower, takes about 3.5 GB of memory; everything about 2 CPU-minutes.
-    """
-    return list(check_evaluators(golden_dir, only))
-
-
-def print_evaluator_parity(golden_dir: Path, only: Sequence[str] = ()) -> int:
-    """Print one line per array as it is ready; return 1 if one failed or there was none, else 0."""
-    print(f"{'array':<42}{'size':>9}{'max abs diff':>12}{'tolerance':>12}  ok")
-    count = failed = 0
-    for row in check_evaluators(golden_dir, only):
-        print(row, flush=True)
-        count += 1
-        failed += not row.ok
-    print(f"{count} arrays, {failed} failed")
-    return int(failed > 0 or count == 0)

@@ -40,7 +40,7 @@ from cafa.parity.weights import pseudo_normal
 CONSTANT = re.compile(
     r"(stft\.conv_(real|imag)\.weight|melW|attn_mask|(^|\.)mask|logit_scale(_a|_t)?|(^|\.)window|(^|\.)fb)$"
 )
-#: Gain of the golden arrays of the judges, and of the witnesses.
+#: Gain of the golden arrays of the judges, and of the packages.
 GAIN = 2.0
 TOKENS = ("cls_token", "pos_embed", "temp_embed", "st_embed", "pos_emb")
 

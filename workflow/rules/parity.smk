@@ -1,24 +1,24 @@
-# The published packages as witnesses: on the same clips and weights, what do they answer, and what do we?
+# The published packages as reference implementations: on the same clips and weights, what do they answer, and what do we?
 
 
-WITNESS_SCRIPTS = (
-    "witness",
-    "witness_packages",
-    "witness_repositories",
-    "witness_standins",
+REFERENCE_SCRIPTS = (
+    "reference",
+    "reference_packages",
+    "reference_repositories",
+    "reference_standins",
 )
 
 
-rule ask_witnesses:
+rule run_reference_packages:
     input:
-        scripts=expand(f"{REPOSITORY}/workflow/scripts/{{name}}.py", name=WITNESS_SCRIPTS),
+        scripts=expand(f"{REPOSITORY}/workflow/scripts/{{name}}.py", name=REFERENCE_SCRIPTS),
     output:
         answers="<results>/parity/answers.npz",
         about="<results>/parity/about.json",
     log:
-        "<logs>/ask_witnesses.log",
+        "<logs>/run_reference_packages.log",
     benchmark:
-        "<benchmarks>/ask_witnesses.tsv"
+        "<benchmarks>/run_reference_packages.tsv"
     conda:
         "../../envs/reference.yaml"
     threads: 1
@@ -32,19 +32,19 @@ rule ask_witnesses:
     shell:
         # PATH begins with our own environment, so theirs is named in full: by conda, or in REFERENCE_PYTHON.
         "PYTHONPATH={params.root:q} ${{REFERENCE_PYTHON:-${{CONDA_PREFIX:?set it, or use --sdm conda}}/bin/python}}"
-        " {input.scripts[0]:q} --folder {params.folder:q} ${{WITNESS_ARGUMENTS---offline}} 2>&1 | tee {log:q}"
+        " {input.scripts[0]:q} --folder {params.folder:q} ${{REFERENCE_ARGUMENTS---offline}} 2>&1 | tee {log:q}"
 
 
-rule compare_witnesses:
+rule compare_reference_packages:
     input:
         answers="<results>/parity/answers.npz",
         about="<results>/parity/about.json",
     output:
         "<results>/parity.csv",
     log:
-        "<logs>/compare_witnesses.log",
+        "<logs>/compare_reference_packages.log",
     benchmark:
-        "<benchmarks>/compare_witnesses.tsv"
+        "<benchmarks>/compare_reference_packages.tsv"
     threads: 1
     resources:
         mem_mb=scaled_memory(4000),
@@ -53,4 +53,4 @@ rule compare_witnesses:
         folder=results_path("parity"),
         code=stage_version("parity"),
     shell:
-        "cafa parity witnesses --folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
+        "cafa parity packages --folder {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -14,7 +14,7 @@ OPTIONS = [
     ("score", "--truth", "--reference-embeddings"),
     ("table", "--truth", "--reference-embeddings"),
 ]
-COMMANDS = [("embed truth", "reference")]
+COMMANDS = [("embed truth", "reference"), ("parity witnesses", "packages")]
 
 
 @pytest.mark.parametrize(("command", "old", "new"), OPTIONS)

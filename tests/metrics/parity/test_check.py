@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from cafa.common.errors import InputError
-from metrics.parity.check import evaluator_parity, print_evaluator_parity
+from cafa.parity.report import ParityError
+from metrics.parity.check import check_evaluators
+from metrics.parity.report import report_evaluators
 
 
 def part_of(golden: Path, folder: Path, stem: str, *without: str) -> Path:
@@ -21,7 +23,7 @@ def part_of(golden: Path, folder: Path, stem: str, *without: str) -> Path:
 
 
 def check(folder: Path, stem: str) -> None:
-    rows = evaluator_parity(folder, [stem])
+    rows = list(check_evaluators(folder, [stem]))
     assert [str(row) for row in rows if not row.ok] == []
     suffix = ".json" if stem == "metrics" else ".npz"
     stored = json.loads((folder / "metrics.json").read_text()) if suffix == ".json" else np.load(folder / f"{stem}.npz")
@@ -70,12 +72,12 @@ def test_a_difference_is_found_and_makes_the_status_1(golden: Path, tmp_path: Pa
     stored = np.load(golden / "mel_frontends.npz")["ib_mel_tail"].copy()
     stored[1, 2, 3] += 0.01
     folder = front_ends(golden, tmp_path, ib_mel_tail=stored)
-    assert print_evaluator_parity(folder) == 1
+    with pytest.raises(ParityError, match="8 arrays, 1 failed"):
+        report_evaluators(folder, ())
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.endswith("FAIL")] == ["mel_frontends/ib_mel_tail"]
-    assert lines[-1] == "8 arrays, 1 failed"
     shutil.copy(golden / "mel_frontends.npz", tmp_path)
-    assert print_evaluator_parity(folder) == 0
+    assert report_evaluators(folder, ()) == "8 arrays, 0 failed"
 
 
 @pytest.mark.parametrize(
@@ -87,30 +89,30 @@ def test_a_difference_is_found_and_makes_the_status_1(golden: Path, tmp_path: Pa
     ],
 )
 def test_nan_shape_and_unknown_arrays_fail(golden: Path, tmp_path: Path, change: dict, note: str):
-    failed = [row for row in evaluator_parity(front_ends(golden, tmp_path, **change)) if not row.ok]
+    failed = [row for row in check_evaluators(front_ends(golden, tmp_path, **change)) if not row.ok]
     assert [row.name for row in failed] == [f"mel_frontends/{name}" for name in change]
     assert failed[0].note == note
 
 
 def test_unknown_file_fails_and_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="holds no golden arrays"):
-        evaluator_parity(tmp_path)
+        list(check_evaluators(tmp_path))
     np.savez(tmp_path / "vggish.npz", x=np.zeros(3))
-    assert [(row.name, row.ok) for row in evaluator_parity(tmp_path)] == [("vggish/x", False)]
+    assert [(row.name, row.ok) for row in check_evaluators(tmp_path)] == [("vggish/x", False)]
     with pytest.raises(InputError, match="no golden arrays called panns"):
-        evaluator_parity(tmp_path, ["panns"])
+        list(check_evaluators(tmp_path, ["panns"]))
 
 
 def test_arrays_that_describe_others_are_needed(golden: Path, tmp_path: Path):
     folder = part_of(golden, tmp_path, "panns", "shape")
     with pytest.raises(InputError, match=r"panns\.npz has no array 'logmel_16000_shape'"):
-        evaluator_parity(folder)
+        list(check_evaluators(folder))
 
 
 def test_missing_lists_and_clips_are_named(golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copy(golden / "imagebind.npz", tmp_path)
     with pytest.raises(InputError, match=r"imagebind\.npz needs imagebind_keys\.json beside it"):
-        evaluator_parity(tmp_path)
+        list(check_evaluators(tmp_path))
     monkeypatch.setenv("CAFA_SHARED", str(tmp_path))
     for stem in ("video_preproc_drum", "ib_audio_preproc_drum_gt"):
         rows = evaluator_parity(golden, [stem])

@@ -12,8 +12,8 @@ import torch
 
 from cafa.common.errors import InputError
 from cafa.common.provenance import project_root
-from metrics.parity import witnesses
-from metrics.parity.witnesses import ANSWERS, TOLERANCES, write_parity
+from metrics.parity import reference_packages
+from metrics.parity.reference_packages import ANSWERS, TOLERANCES, write_parity
 from tests.published_forms import save_panns
 
 ENVS = Path(__file__).resolve().parents[3] / "envs"
@@ -25,20 +25,20 @@ def leave(folder: Path, absent: str = "", **answers: np.ndarray) -> None:
     packages = {"panns": ("panns-inference", "0.1.1"), "fad": ("frechet-audio-distance", "0.3.4")}
     about = {
         "torch": "2", "numpy": "2", "weights": "by rule",
-        "witnesses": {
+        "packages": {
             name: {"package": package, "version": version, "absent": "", "note": "from the waveform",
                    "replaced": ["encodec"] * (name == "fad")}
             for name, (package, version) in packages.items()
         },
     }  # fmt: skip
     if absent:
-        about["witnesses"]["clap"] = {"package": "laion-clap", "version": "", "absent": absent, "note": ""}
+        about["packages"]["clap"] = {"package": "laion-clap", "version": "", "absent": absent, "note": ""}
     (folder / "about.json").write_text(json.dumps(about))
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, **answers: dict[str, np.ndarray]) -> None:
     for name, values in answers.items():
-        monkeypatch.setitem(witnesses.ANSWERS, name, lambda folder, inputs, values=values: values)
+        monkeypatch.setitem(reference_packages.ANSWERS, name, lambda folder, inputs, values=values: values)
 
 
 def test_differences_are_written_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -67,7 +67,7 @@ def test_a_package_that_cannot_be_asked_has_a_row_that_says_why(tmp_path: Path, 
 
 
 def test_answers_that_cannot_be_compared_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(InputError, match=r"holds no answers\.npz: run workflow/scripts/witness\.py"):
+    with pytest.raises(InputError, match=r"holds no answers\.npz: run workflow/scripts/package\.py"):
         write_parity(tmp_path, tmp_path / "parity.csv")
     answer(monkeypatch, panns={"embedding": np.zeros((3, 4))})
     leave(tmp_path, panns__embedding=np.zeros((3, 4)), panns__other=np.zeros(2))
@@ -79,7 +79,7 @@ def test_answers_that_cannot_be_compared_are_refused(tmp_path: Path, monkeypatch
     assert not (tmp_path / "parity.csv").exists()
 
 
-def test_every_witness_is_answered_and_judged():
+def test_every_package_is_answered_and_judged():
     assert {name.split(".")[0] for name in TOLERANCES} == set(ANSWERS)
 
 
@@ -98,7 +98,7 @@ def test_the_packages_get_the_published_panns_in_a_form_that_they_can_read(tmp_p
     save_panns(published, tensors)
     with pytest.raises(pickle.UnpicklingError):
         torch.load(published, weights_only=True)
-    code = "import sys, pathlib, witness_packages as w; w.take_panns(*map(pathlib.Path, sys.argv[1:]))"
+    code = "import sys, pathlib, reference_packages as w; w.take_panns(*map(pathlib.Path, sys.argv[1:]))"
     root = project_root()
     path = os.pathsep.join([str(root), str(root / "workflow" / "scripts")])
     command = [sys.executable, "-c", code, str(published), str(given)]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import MagicMock
 
-#: module -> its parts that the witnesses import
+#: module -> its parts that the packages import
 PARTS = {
     "torchvision": (
         "datasets", "models", "models.feature_extraction", "ops", "ops.misc", "transforms", "transforms.functional",
@@ -20,7 +20,7 @@ PARTS = {
 
 
 class NotImportable(Exception):
-    """A witness that cannot be imported here, and why."""
+    """A package that cannot be imported here, and why."""
 
 
 def replace_modules(names: Sequence[str]) -> list[str]:

@@ -1,11 +1,11 @@
-"""Witnesses that are repositories, run from a checkout that the search path names: ImageBind, Synchformer."""
+"""Reference implementations that are repositories, run from a checkout on the search path: ImageBind, Synchformer."""
 
 import importlib
 from pathlib import Path
 
 import torch
-from witness_packages import Said, transformers_first
-from witness_standins import bare_package, importing, replace_modules, replace_names
+from reference_packages import Said, transformers_first
+from reference_standins import bare_package, importing, replace_modules, replace_names
 
 from cafa.models.checkpoint_reader import read_tensors
 from metrics.judges.synthetic_signals import normal

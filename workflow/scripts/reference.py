@@ -1,6 +1,6 @@
 """What the published packages answer: run in their own environment (envs/reference.yaml), compared in ours.
 
-    PYTHONPATH=. REFERENCE/bin/python workflow/scripts/witness.py --folder results/parity --offline
+    PYTHONPATH=. REFERENCE/bin/python workflow/scripts/reference.py --folder results/parity --offline
 
 Every package runs in a process of its own. Written below the folder: the weights that were used, ``answers.npz`` (with
 what went in) and ``about.json`` (versions, and what had to be replaced, or could not be imported). By default weights
@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from witness_packages import clap, frechet, panns
-from witness_repositories import imagebind, synchformer
-from witness_standins import NotImportable
+from reference_packages import clap, frechet, panns
+from reference_repositories import imagebind, synchformer
+from reference_standins import NotImportable
 
 from metrics.parity.weights import GAIN
 
-#: witness -> its name, what asks it, folders of its repository that it imports from (none: a package)
-WITNESSES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
+#: package -> its name, what asks it, folders of its repository that it imports from (none: a package)
+PACKAGES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "panns": ("panns-inference", panns, ()),
     "fad": ("frechet-audio-distance", frechet, ()),
     "clap": ("laion-clap", clap, ()),
@@ -44,9 +44,9 @@ def version(name: str, repository: Path | None) -> str:
     return found.stdout.strip() or "unknown"
 
 
-def ask(witness: str, folder: Path, weights: Path | None, repository: Path | None, offline: bool) -> None:
-    """Ask one witness in this process: ``<witness>.npz`` and ``<witness>.json``."""
-    name, question, _ = WITNESSES[witness]
+def ask(package: str, folder: Path, weights: Path | None, repository: Path | None, offline: bool) -> None:
+    """Ask one package in this process: ``<package>.npz`` and ``<package>.json``."""
+    name, question, _ = PACKAGES[package]
     about: dict[str, Any] = {"package": name, "absent": "", "replaced": [], "note": ""}
     answers: dict[str, np.ndarray] = {}
     try:
@@ -54,29 +54,29 @@ def ask(witness: str, folder: Path, weights: Path | None, repository: Path | Non
         about["version"] = version(name, repository)
     except NotImportable as error:
         about |= {"absent": str(error), "version": ""}
-    np.savez(folder / f"{witness}.npz", **answers)
-    (folder / f"{witness}.json").write_text(json.dumps(about))
+    np.savez(folder / f"{package}.npz", **answers)
+    (folder / f"{package}.json").write_text(json.dumps(about))
 
 
-def ask_in_its_own_process(witness: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What a witness says of itself; its answers are in ``<witness>.npz``."""
-    name, _, inside = WITNESSES[witness]
-    repository = getattr(options, witness) if inside else None
+def ask_in_its_own_process(package: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What a package says of itself; its answers are in ``<package>.npz``."""
+    name, _, inside = PACKAGES[package]
+    repository = getattr(options, package) if inside else None
     if inside and repository is None:
-        np.savez(options.folder / f"{witness}.npz")
-        absent = f"no checkout of its repository was named (--{witness})"
+        np.savez(options.folder / f"{package}.npz")
+        absent = f"no checkout of its repository was named (--{package})"
         return {"package": name, "version": "", "absent": absent, "replaced": [], "note": ""}
     path = [os.environ.get("PYTHONPATH", ""), *(str(repository / part) for part in inside)]
-    command = [sys.executable, __file__, "--one", witness, "--folder", str(options.folder.resolve())]
+    command = [sys.executable, __file__, "--one", package, "--folder", str(options.folder.resolve())]
     command += ["--weights", str(options.weights.resolve())] if options.weights else []
-    command += [f"--{witness}", str(repository)] if repository else []
+    command += [f"--{package}", str(repository)] if repository else []
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, path)))}
     if options.offline:
         command.append("--offline")
         environment["HF_HUB_OFFLINE"] = "1"
-    print(f"[{witness}] asked", flush=True)
+    print(f"[{package}] asked", flush=True)
     subprocess.run(command, env=environment, cwd=repository, check=True)
-    return json.loads((options.folder / f"{witness}.json").read_text())
+    return json.loads((options.folder / f"{package}.json").read_text())
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--imagebind", type=Path, help="checkout of facebookresearch/ImageBind")
     parser.add_argument("--synchformer", type=Path, help="checkout of v-iashin/Synchformer")
     parser.add_argument("--offline", action="store_true", help="fetch nothing: no tokenizers, no RoBERTa to start from")
-    parser.add_argument("--one", choices=list(WITNESSES), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=list(PACKAGES), help=argparse.SUPPRESS)
     options = parser.parse_args()
     folder = options.folder
     if options.one:
@@ -97,15 +97,15 @@ def main() -> None:
     (folder / "weights").mkdir(parents=True, exist_ok=True)
     for old in (folder / "weights").iterdir():
         old.unlink()
-    witnesses = {name: ask_in_its_own_process(name, options) for name in WITNESSES}
+    packages = {name: ask_in_its_own_process(name, options) for name in PACKAGES}
     answers: dict[str, np.ndarray] = {}
-    for name in WITNESSES:
+    for name in PACKAGES:
         with np.load(folder / f"{name}.npz", allow_pickle=False) as content:
             answers |= dict(content)
         for end in ("npz", "json"):
             (folder / f"{name}.{end}").unlink(missing_ok=True)
     about = {
-        "witnesses": witnesses, "torch": torch.__version__, "numpy": np.__version__,
+        "packages": packages, "torch": torch.__version__, "numpy": np.__version__,
         "weights": "published files" if options.weights else f"by rule, gain {GAIN:g}",
     }  # fmt: skip
     np.savez(folder / "answers.part.npz", **answers)

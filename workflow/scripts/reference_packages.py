@@ -1,4 +1,4 @@
-"""Witnesses that are packages: panns-inference, frechet-audio-distance, laion-clap."""
+"""Reference implementations that are installed packages: panns-inference, frechet-audio-distance, laion-clap."""
 
 import importlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from witness_standins import bare_package, importing, replace_modules
+from reference_standins import bare_package, importing, replace_modules
 
 from cafa.models.checkpoint_reader import read_tensors
 from metrics.judges.synthetic_signals import wave, waves
@@ -14,7 +14,7 @@ from metrics.parity.weights import GAIN, fill
 
 PANNS, CLAP = "Cnn14_16k_mAP=0.438.pth", "music_speech_audioset_epoch_15_esc_89.98.pt"
 CLIPS, SECONDS = 8, 3.0
-#: What a witness answered (with what went in), what had to be replaced so that it could be imported, what was compared.
+#: What a package answered (with what went in), what had to be replaced so that it could be imported, what was compared.
 Said = tuple[dict[str, np.ndarray], list[str], str]
 
 
@@ -79,7 +79,7 @@ def bursts() -> list[np.ndarray]:
 
 
 def frechet(folder: Path, weights: Path | None, offline: bool) -> Said:
-    """frechet-audio-distance on two folders of wavs, with the PANNs that the witness before left."""
+    """frechet-audio-distance on two folders of wavs, with the PANNs that the package before left."""
     transformers_first()
     replaced = replace_modules(["torchvision", "torchaudio", "encodec"])
     if offline:

@@ -1,6 +1,6 @@
 """Our judges beside the published packages: same clips, same weights, largest difference.
 
-The packages run in an environment of their own (``workflow/scripts/witness.py``) and leave a folder: the weights that
+The packages run in an environment of their own (``workflow/scripts/reference.py``) and leave a folder: the weights that
 they used, their clips, and what they answered. This module gives our answers to the same and writes the comparison.
 A package that could not be asked has a row that says why.
 """
@@ -50,7 +50,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class WitnessRow:
+class PackageRow:
     """One quantity of one package.
 
     Attributes
@@ -58,7 +58,7 @@ class WitnessRow:
     quantity
         ``<package>.<what>``; ``<package>`` alone where it could not be asked.
     package, version
-        Of the witness; of a repository, its commit.
+        Of the package; of a repository, its commit.
     size
         Number of values.
     ours, theirs
@@ -144,7 +144,7 @@ def answer_synchformer(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     return {"video": seen.numpy(), "audio": heard.numpy(), "offsets": offsets.numpy()}
 
 
-#: Our answers by witness, from the folder and its inputs.
+#: Our answers by package, from the folder and its inputs.
 ANSWERS: dict[str, Callable[[Path, Arrays], dict[str, np.ndarray]]] = {
     "panns": answer_panns,
     "fad": answer_fad,
@@ -158,22 +158,22 @@ def _below(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
 
-def _compare(witness: str, about: Mapping[str, Any], ours: Arrays, theirs: Arrays) -> list[WitnessRow]:
+def _compare(package: str, about: Mapping[str, Any], ours: Arrays, theirs: Arrays) -> list[PackageRow]:
     if theirs.keys() != ours.keys():
-        raise InputError(f"{witness}: answers that only one side has: {sorted(theirs.keys() ^ ours.keys())}")
+        raise InputError(f"{package}: answers that only one side has: {sorted(theirs.keys() ^ ours.keys())}")
     replaced = f"; not importable, so replaced by stand-ins: {' '.join(about['replaced'])}" if about["replaced"] else ""
     rows = []
     for name, values in ours.items():
         other = theirs[name].astype(np.float64)
         if other.shape != values.shape:
             raise InputError(
-                f"{witness}.{name}: the package answered an array of shape {other.shape}, ours has {values.shape}"
+                f"{package}.{name}: the package answered an array of shape {other.shape}, ours has {values.shape}"
             )
         difference = float(np.abs(values - other).max())
-        limit = TOLERANCES[f"{witness}.{name}"] * (max(1.0, abs(float(other))) if other.ndim == 0 else 1.0)
+        limit = TOLERANCES[f"{package}.{name}"] * (max(1.0, abs(float(other))) if other.ndim == 0 else 1.0)
         rows.append(
-            WitnessRow(
-                f"{witness}.{name}", about["package"], about["version"], values.size, float(values.mean()),
+            PackageRow(
+                f"{package}.{name}", about["package"], about["version"], values.size, float(values.mean()),
                 float(other.mean()), difference, limit, "yes" if difference <= limit else "no",
                 about["note"] + replaced,
             )
@@ -181,7 +181,7 @@ def _compare(witness: str, about: Mapping[str, Any], ours: Arrays, theirs: Array
     return rows
 
 
-def compare_with_witnesses(folder: Path) -> list[WitnessRow]:
+def compare_with_packages(folder: Path) -> list[PackageRow]:
     """Compare our judges with what the published packages left in `folder`.
 
     Raises
@@ -190,27 +190,29 @@ def compare_with_witnesses(folder: Path) -> list[WitnessRow]:
         If the packages have not run, or answered something that nobody here answers.
     """
     if not (folder / "answers.npz").is_file():
-        raise InputError(f"{folder} holds no answers.npz: run workflow/scripts/witness.py in envs/reference.yaml first")
+        raise InputError(
+            f"{folder} holds no answers.npz: run workflow/scripts/reference.py in envs/reference.yaml first"
+        )
     with np.load(folder / "answers.npz", allow_pickle=False) as content:
         given = dict(content)
-    rows: list[WitnessRow] = []
-    for witness, about in read_json(folder / "about.json")["witnesses"].items():
+    rows: list[PackageRow] = []
+    for package, about in read_json(folder / "about.json")["packages"].items():
         if about["absent"]:
             nothing = float("nan")
-            rows.append(WitnessRow(witness, about["package"], "", 0, *[nothing] * 4, "not compared", about["absent"]))
+            rows.append(PackageRow(package, about["package"], "", 0, *[nothing] * 4, "not compared", about["absent"]))
             continue
-        ours = ANSWERS[witness](folder, _below(given, f"input.{witness}."))
-        rows += _compare(witness, about, ours, _below(given, f"{witness}."))
+        ours = ANSWERS[package](folder, _below(given, f"input.{package}."))
+        rows += _compare(package, about, ours, _below(given, f"{package}."))
     return rows
 
 
-def write_parity(folder: Path, output: Path) -> list[WitnessRow]:
-    """Write the comparison as csv, a row per quantity; columns as in `WitnessRow`, and under which conditions."""
-    rows = compare_with_witnesses(folder)
+def write_parity(folder: Path, output: Path) -> list[PackageRow]:
+    """Write the comparison as csv, a row per quantity; columns as in `PackageRow`, and under which conditions."""
+    rows = compare_with_packages(folder)
     about = read_json(folder / "about.json")
     conditions = f"torch {about['torch']}, numpy {about['numpy']}; weights: {about['weights']}"
     with atomic_write(output) as temporary:
-        pd.DataFrame([vars(row) | {"witness_ran_with": conditions} for row in rows]).to_csv(
+        pd.DataFrame([vars(row) | {"package_ran_with": conditions} for row in rows]).to_csv(
             temporary, index=False, lineterminator="\n", float_format="%.8g"
         )
     return rows
