@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from cafa.common.ledger import OK, read_ledgers, summary
+from cafa.common.tables import records, row_tuples
 
 
 def ledgers_as_text(files: Sequence[str | Path], *, limit: int = 50, as_csv: bool = False) -> str:
@@ -32,7 +33,7 @@ def ledgers_as_text(files: Sequence[str | Path], *, limit: int = 50, as_csv: boo
     bad = rows[rows["status"] != OK]
     shown = bad.head(limit) if limit else bad
     lines = [*_count_lines(counts), *([""] if len(shown) else [])]
-    for row in shown.itertuples():
+    for row in row_tuples(shown):
         line = "" if row.line != row.line or row.line is None else f" (line {int(row.line)})"
         lines.append(f"{row.stage}: {row.clip_id or '?'}{line}: {row.status}: {row.detail}")
     if len(shown) < len(bad):
@@ -42,7 +43,7 @@ def ledgers_as_text(files: Sequence[str | Path], *, limit: int = 50, as_csv: boo
 
 def _count_lines(counts: pd.DataFrame) -> Iterator[str]:
     yield f"{'stage':12} {'status':18} {'class':10} {'clips':>7}  meaning"
-    for row in counts.to_dict("records"):
+    for row in records(counts):
         meaning = f"{row['meaning']}{'; may pass later' if row['retriable'] else ''}"
         line = f"{row['stage']:12} {row['status']:18} {row['class']:10} {row['clips']:7}  {meaning}"
         yield line.rstrip()

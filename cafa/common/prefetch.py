@@ -81,7 +81,8 @@ def read_ahead(items: Generator[Any, None, None], size: int) -> Iterator[Any]:
         thread.join()
 
 
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def ahead(prepare: Callable[[Item], Made], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Made]]:

@@ -84,7 +84,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def _decoders() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     if installed("av") is not None:
         import av
 

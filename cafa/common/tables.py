@@ -1,14 +1,17 @@
 """Tables as parquet files, with the version of their schema: a file of another version is an error that says so."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: name of the version in the metadata of a schema and of the files that are written by it
 VERSION = b"schema_version"
@@ -103,3 +106,14 @@ def _other_version(path: str | Path, what: str, found: int, wanted: int) -> str:
         f"{path} is {what} of schema version {found}, which this version of cafa no longer reads (it reads version "
         f"{wanted}): make the file again with the command that made it, or read it with an earlier version of cafa"
     )
+
+
+def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Rows of a table as dictionaries by column; the names of its columns are strings."""
+    rows: list[dict[Any, Any]] = frame.to_dict("records")
+    return rows
+
+
+def row_tuples(frame: "pd.DataFrame") -> Iterator[Any]:
+    """Rows of a table as named tuples: an attribute for each column, of the column's own type, and ``Index``."""
+    return iter(frame.itertuples())

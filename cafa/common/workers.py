@@ -10,7 +10,7 @@ import multiprocessing.connection
 import pickle
 import signal
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ MOST_LOST = 20
 
 def map_in_processes(
     function: Callable[[Any], Any], items: Iterable[Any], *, workers: int, seconds: float
-) -> Iterator[tuple[Any, Any]]:
+) -> Generator[tuple[Any, Any], None, None]:
     """Apply a function to items in worker processes.
 
     Parameters

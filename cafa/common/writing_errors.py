@@ -62,7 +62,8 @@ def explanation(error: BaseException, path: str | Path | None = None, size: int 
     """
     number = getattr(error, "errno", None)  # PyAV has errors with a number that are no OSError
     named = getattr(error, "filename", None)
-    place = Path(path if path is not None else named) if (path is not None or named) else None
+    where = path if path is not None else (named or None)
+    place = Path(where) if where is not None else None
     full = number in FULL
     if not full and number is None and path is not None and not isinstance(error, CafaError):
         full = free_space(path) < LITTLE

@@ -16,6 +16,7 @@ from cafa.common.ledger import OK, REASONS, ledger_row, read_ledgers, write_ledg
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
 from cafa.common.stages import stage_version
+from cafa.common.tables import records
 from cafa.common.workers import map_in_processes
 from cafa.data.fetch.fetched_table import read_fetched
 from cafa.data.ingested import JOURNAL, Ingested, files_of, stands
@@ -199,7 +200,7 @@ def ingest_shard(
     """
     folder = Path(output_folder)
     _check_folder(folder)
-    mine = manifest[[shard_of(clip_id, shards) == shard for clip_id in manifest["clip_id"]]].to_dict("records")
+    mine = records(manifest[[shard_of(clip_id, shards) == shard for clip_id in manifest["clip_id"]]])
     key = {"settings": settings.model_dump(mode="json"), "version": stage_version("ingest")}
     results: dict[str, tuple[str, str]] = {}
     with only_writer_in(folder), only_writer_of([ledger]), Journal(folder / JOURNAL, key) as journal:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cafa.common.errors import InputError
 from cafa.common.ledger import OK, copy_for_message, ledger_row, read_ledgers, why, write_ledger
 from cafa.common.seeds import seed_for
-from cafa.common.tables import read_table, schema_of, write_table
+from cafa.common.tables import read_table, records, row_tuples, schema_of, write_table
 from cafa.common.words import wrong_length
 from cafa.data.manifest import with_defaults
 from cafa.data.prompt_files import read_conflicts, read_list, verify_sha256
@@ -195,9 +195,7 @@ def with_caption(rows: pd.DataFrame, wording: str | None) -> pd.DataFrame:
     """Manifest rows with captions of a wording such as ``The sound of {label}``; None leaves them."""
     if wording is None:
         return rows
-    captions = [
-        with_defaults(row, {"worded": wording})["worded"] for row in rows[["label", "caption"]].to_dict("records")
-    ]
+    captions = [with_defaults(row, {"worded": wording})["worded"] for row in records(rows[["label", "caption"]])]
     return rows.assign(caption=captions)
 
 
@@ -228,17 +226,18 @@ def excluded_clips(asked: pd.DataFrame, ledgers: Sequence[str | Path]) -> list[d
                 f"the ledgers of {stage} do not name {len(absent)} of {len(asked)} clips, e.g. {absent[0]}: "
                 "give the ledgers of all shards, made from this manifest"
             )
-    bad = outcomes[outcomes["status"] != OK].drop_duplicates("clip_id").set_index("clip_id")
+    bad = outcomes[outcomes["status"] != OK].drop_duplicates("clip_id")
+    by_clip = {row.clip_id: row for row in row_tuples(bad)}
     return [
         ledger_row(
             row.clip_id,
             STAGE,
-            bad.at[row.clip_id, "status"],
-            f"{bad.at[row.clip_id, 'stage']}: {bad.at[row.clip_id, 'detail']}",
+            by_clip[row.clip_id].status,
+            f"{by_clip[row.clip_id].stage}: {by_clip[row.clip_id].detail}",
             row.line,
         )
-        for row in asked.itertuples()
-        if row.clip_id in bad.index
+        for row in row_tuples(asked)
+        if row.clip_id in by_clip
     ]
 
 
@@ -253,7 +252,7 @@ def chosen_clips(usable: pd.DataFrame, clips_per_label: int | None, seed: int) -
 def matched_prompts(usable: pd.DataFrame, clips_per_label: int | None, seed: int) -> list[dict[str, str]]:
     """Each chosen clip with its own caption (Tables 2 and 4 of the paper)."""
     chosen = chosen_clips(usable, clips_per_label, seed)
-    return [_prompt(row, OWN, row.caption, row.label, MATCHED) for row in chosen.itertuples()]
+    return [_prompt(row, OWN, row.caption, row.label, MATCHED) for row in row_tuples(chosen)]
 
 
 def cross_prompts(
@@ -273,13 +272,13 @@ def cross_prompts(
     seed : int
         Base seed.
     """
-    by_label = {label: list(rows.sort_values("clip_id")["caption"]) for label, rows in captions.groupby("label")}
+    by_label = {str(label): list(rows.sort_values("clip_id")["caption"]) for label, rows in captions.groupby("label")}
     names = caption_ids(by_label)
     return [
         _prompt(
             row, names[label], by_label[label][seed_for(seed, row.clip_id, label) % len(by_label[label])], label, CROSS
         )
-        for row in chosen_clips(usable, settings.clips_per_label, seed).itertuples()
+        for row in row_tuples(chosen_clips(usable, settings.clips_per_label, seed))
         for label in _other_labels(row, by_label, settings.captions_per_clip, seed)
     ]
 
@@ -337,7 +336,7 @@ def _absent(listed: Sequence[dict[str, Any]], known: set[str], settings: PromptS
 
 
 def _listed_prompts(listed: Sequence[dict[str, Any]], usable: pd.DataFrame) -> list[dict[str, str]]:
-    clips = {row.clip_id: row for row in usable.itertuples()}
+    clips = {row.clip_id: row for row in row_tuples(usable)}
     names = caption_ids(row["caption"] for row in listed if not row["caption_id"])
     prompts = []
     for row in listed:

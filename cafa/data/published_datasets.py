@@ -298,7 +298,7 @@ class _Reading:
         settings = self.settings
         if not label:
             return ClipError("no_label", f"{entry.place} gives none, nor do the lists of `labels`")
-        if subset is not None and entry.clip_id not in subset:
+        if settings.subset is not None and subset is not None and entry.clip_id not in subset:
             return ClipError("not_selected", f"{settings.subset.title} does not name it")
         if settings.splits is not None and self._split(entry) not in settings.splits:
             return ClipError("not_selected", f"its split is {self._split(entry)!r}")

@@ -243,7 +243,7 @@ def read_list(published: PublishedList, path: Path) -> Iterator[ListedClip]:
             if "" in row:
                 raise ClipError("bad_row", row[""])
             video_id, start = _named(named) if form.name else _numbered(named, row[form.start])
-            split = published.split or ""
+            split: str = published.split or ""
             if form.split:
                 split = SPLIT_NAMES.get(row[form.split], row[form.split])
         except ClipError as error:

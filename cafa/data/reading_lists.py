@@ -171,8 +171,8 @@ def _found_separator(
     if usual in best:
         return usual
     if len(best) > 1:
-        names = " and ".join(SEPARATORS[separator] for separator in best)
-        raise InputError(f"{source}: the first line can be read with {names}: name one (--separator, `separator`)")
+        choices = " and ".join(SEPARATORS[separator] for separator in best)
+        raise InputError(f"{source}: the first line can be read with {choices}: name one (--separator, `separator`)")
     return best[0]
 
 

@@ -192,7 +192,8 @@ def encode_shard(
         unfinished.close(remove=True)
     counts = pd.Series([row["status"] for row in rows], dtype=str).value_counts().sort_index()
     parts = pd.Series([f"reused {kind}" for copies in partly.values() for kind in copies], dtype=str).value_counts()
-    return {**{str(status): int(n) for status, n in counts.items()}, "reused": copied, **parts.sort_index().to_dict()}
+    reused = {str(kind): int(n) for kind, n in parts.sort_index().items()}
+    return {**{str(status): int(n) for status, n in counts.items()}, "reused": copied, **reused}
 
 
 def _clips_of(
@@ -205,7 +206,7 @@ def _clips_of(
     for clip_id in sorted(clip_id for clip_id in manifest["clip_id"] if shard_of(clip_id, shard[1]) == shard[0]):
         status = ingested["status"].get(clip_id, "no row")
         if status == OK:
-            clips[clip_id] = IngestedClip.of(clip_id, ingested.at[clip_id, "detail"])
+            clips[clip_id] = IngestedClip.of(clip_id, ingested["detail"].loc[clip_id])
         else:
             refused[clip_id] = f"ingest: {status}"
     return clips, refused

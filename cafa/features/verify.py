@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,8 +86,8 @@ def verify_features(
     return report
 
 
-def _row_faults(form: FeatureFormat, data: object, checksum: int) -> list[str]:
-    raw = bytes(data)  # type: ignore[arg-type]
+def _row_faults(form: FeatureFormat, data: Any, checksum: int) -> list[str]:
+    raw = bytes(data)
     if zlib.crc32(raw) != checksum:
         return ["its array is not the one that was written"]
     step = form.row_bytes // form.shape[0]

@@ -17,6 +17,7 @@ from cafa.common.files import atomic_write
 from cafa.common.ledger import OK
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files, shard_of
+from cafa.common.tables import records, row_tuples
 from cafa.data.manifest import check_clip_id
 
 #: Columns of a waveform's picture.
@@ -118,10 +119,10 @@ def choose_rows(
     for index in indices.values():
         rows = rows[rows.index.isin(index.index)]
     rows = rows.assign(own=rows["caption"] == rows["own_caption"]).drop_duplicates(["clip_id", "caption"])
-    rows = rows.assign(order=[seed_for(settings.seed, row.clip_id, row.caption_id) for row in rows.itertuples()])
+    rows = rows.assign(order=[seed_for(settings.seed, row.clip_id, row.caption_id) for row in row_tuples(rows)])
     rows = rows.sort_values(["own", "order"], ascending=[False, True])
     enough = {
-        clip_id: group.head(settings.prompts_per_clip)
+        str(clip_id): group.head(settings.prompts_per_clip)
         for clip_id, group in rows.groupby("clip_id")
         if len(group) >= settings.prompts_per_clip
     }
@@ -187,12 +188,13 @@ def _clip(rows: pd.DataFrame, indices: dict[str, pd.DataFrame], sources: Example
     head = rows.iloc[0]
     video, own_file = clip_files(sources, head["clip_id"])
     samples = {name: index.loc[rows.index] for name, index in indices.items()}
+    sample_rows = {name: dict(zip(part.index, records(part), strict=True)) for name, part in samples.items()}
     seconds = min(float(sample["seconds"].min()) for sample in samples.values())
     own_rate = int(next(iter(samples.values()))["sample_rate"].iloc[0])
     own = read_sound(own_file, sample_rate=own_rate, seconds=seconds)
     own_wave = outline(own)
 
-    def example(name: str, sample: pd.Series) -> Example:
+    def example(name: str, sample: dict[str, Any]) -> Example:
         rate = int(sample["sample_rate"])
         sound = read_sound(sample["path"], sample_rate=rate, seconds=seconds)
         return Example(name, _playable(video, sound, rate, seconds), outline(sound), own_wave)
@@ -208,9 +210,9 @@ def _clip(rows: pd.DataFrame, indices: dict[str, pd.DataFrame], sources: Example
             {
                 "caption": row["caption"],
                 "own": bool(row["own"]),
-                "examples": [example(name, sample.loc[key]) for name, sample in samples.items()],
+                "examples": [example(name, by_key[key]) for name, by_key in sample_rows.items()],
             }
-            for key, row in rows.iterrows()
+            for key, row in zip(rows.index, records(rows), strict=True)
         ],
     }
 

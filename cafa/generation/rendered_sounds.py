@@ -55,10 +55,8 @@ class RenderedSounds:
     def _sound(self, row: PromptRow) -> np.ndarray:
         if not self.at_event_times:
             return shuffled_sound(row.clip_id, row.caption_id, row.label, self.seed)
-        events = self._events.loc[row.clip_id]
-        return oracle_sound(
-            row.clip_id, row.caption_id, row.label, events["event_times"], events["event_levels"], self.seed
-        )
+        times, levels = (self._events[name].loc[row.clip_id] for name in ("event_times", "event_levels"))
+        return oracle_sound(row.clip_id, row.caption_id, row.label, times, levels, self.seed)
 
 
 def open_rendered(system: OracleSystem | OracleWrongTimesSystem, context: SampleContext) -> RenderedSounds:

@@ -98,13 +98,13 @@ class Media:
         begin = (stream.start_time or 0) * stream.time_base
         return float(begin + stream.duration * stream.time_base - self.origin)
 
-    def frames(self, stream: Any, start: Fraction, damage: Damage | None = None) -> Iterator[tuple[Any, int]]:
+    def frames(self, stream: Any, start: Fraction | int, damage: Damage | None = None) -> Iterator[tuple[Any, int]]:
         """Decode a stream strictly, from before `start` (seconds from the origin) to its end; call it once.
 
         Parameters
         ----------
         stream : av.stream.Stream
-        start : Fraction
+        start : Fraction or int
         damage : Damage, optional
             Files of unknown origin: damaged frames are left out (the frame before them stays on screen, or there is
             silence) and counted here; whoever reads asks :meth:`cafa.media.damage.Damage.check` at the end. None: the

@@ -44,7 +44,8 @@ class ShownFrames:
         self._media, self._start = media, start
         self.stream = media.stream("video")
         self.orientation, self.aspect = Orientation(), pixel_aspect(self.stream)
-        self.assumed, self.colour = False, None
+        self.assumed = False
+        self.colour: tuple[int, str] | None = None
         self.first = self.last = self.end = 0.0
         self.ended, self.damage = False, Damage()
         self._deinterlacer = _Deinterlacer()

@@ -110,9 +110,9 @@ def normalise_clip(
             # The sound comes first: it is cheap, and the picture must not be longer.
             with open_media(source, asked) as media:
                 media.stream("video")  # no picture: say so before decoding
-                seconds = None if frames is None else Fraction(frames, FRAME_RATE)
-                sound = decode_sound(media, begin, seconds, settings.damaged_share)
-                _check_sound(media, sound, begin, seconds, settings)
+                wanted = None if frames is None else Fraction(frames, FRAME_RATE)
+                sound = decode_sound(media, begin, wanted, settings.damaged_share)
+                _check_sound(media, sound, begin, wanted, settings)
                 check_samples(sound.samples, sound.sample_rate)
         with open_media(source, asked) as media:
             most, hold = _most_frames(sound, frames), 0 if frames is None else FRAMES_MISSING

@@ -63,7 +63,7 @@ def pq_to_light(code: np.ndarray) -> np.ndarray:
     return 10000 * (np.maximum(power - 107 / 128, 0) / (2413 / 128 - 2392 / 128 * power)) ** (16384 / 2610)
 
 
-def light_to_pq(light: np.ndarray) -> np.ndarray:
+def light_to_pq(light: np.ndarray | float) -> np.ndarray:
     """Values of PQ (0 to 1) of cd/m2."""
     power = (np.asarray(light, np.float64) / 10000) ** (2610 / 16384)
     return ((107 / 128 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write, read_json
+from cafa.common.tables import records
 
 COLUMNS = ("model", "source", "steps_or_epochs", "hardware", "batch", "gpu_hours", "hours", "parameters_trained")
 ABSENT = "-"
@@ -65,7 +66,7 @@ def training_table(cards: Mapping[str, Mapping[str, Any]], published: pd.DataFra
     """Rows of the cards, by name, then those of the paper; columns :data:`COLUMNS`."""
     rows = [training_row(name, card) for name, card in cards.items()]
     if published is not None:
-        rows += [{**row, "source": PAPER} for row in published.to_dict("records")]
+        rows += [{**row, "source": PAPER} for row in records(published)]
     return pd.DataFrame([[row.get(column, ABSENT) for column in COLUMNS] for row in rows], columns=list(COLUMNS))
 
 

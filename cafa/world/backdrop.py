@@ -85,7 +85,7 @@ def light(frames: int, seconds: float, difficulty: Difficulty, rng: np.random.Ge
 def distractors(frames: int, seconds: float, difficulty: Difficulty, rng: np.random.Generator) -> list[Shape]:
     """Objects that move silently, stop and turn at times of their own, in frame coordinates."""
     time = np.linspace(0.0, seconds, frames, endpoint=False)
-    shapes = []
+    shapes: list[Shape] = []
     if difficulty.distractors_max == 0:
         return shapes
     for _ in range(int(rng.integers(1, difficulty.distractors_max + 1))):
@@ -130,8 +130,8 @@ class Grain:
         noise = cv2.merge([tile, *(0.8 * tile + 0.6 * np.roll(tile, by, axis=0) for by in (17, 29))])
         self._size = size
         # Conversion to bytes saturates: what is below zero goes to the other one.
-        self._plus = cv2.add(noise, 0.0, dtype=cv2.CV_8U)
-        self._minus = cv2.add(-noise, 0.0, dtype=cv2.CV_8U)
+        self._plus = cv2.add(noise, 0.0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a number is an operand too
+        self._minus = cv2.add(-noise, 0.0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # as above
         self._corner = rng.integers(0, margin, (frames, 2)).tolist()
 
     def add(self, image: np.ndarray, frame: int) -> None:

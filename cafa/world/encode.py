@@ -25,7 +25,8 @@ def _yuv_frame(frame: np.ndarray) -> av.VideoFrame:
     picture = av.VideoFrame(width, height, "yuv420p")
     start = 0
     for plane in picture.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        data = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]  # PyAV's planes are buffers
+        rows = data.reshape(plane.height, plane.line_size)
         stop = start + plane.height * plane.width
         rows[:, : plane.width] = flat[start:stop].reshape(plane.height, plane.width)
         start = stop

@@ -72,7 +72,7 @@ def playing_badminton(motion: Motion, paint: Paint) -> Layers:
     x, y = _flight(motion, (paint.vary(4.2), paint.vary(1.6, 0.5)), (paint.vary(-4.8), paint.vary(-3.4, 0.4)), 5.0)
     x = x - 0.16
     out = (motion.toward >= 0) & ~motion.feint
-    heading = np.where(out, np.arctan2(-3.4, -4.8), np.arctan2(1.6, 4.2))
+    heading = np.where(out, float(np.arctan2(-3.4, -4.8)), float(np.arctan2(1.6, 4.2)))
     feathers = np.array([[0.04, -0.07], [-0.40, -0.26], [-0.46, 0.0], [-0.40, 0.26], [0.04, 0.07]])
     shuttle = [
         polygon(move(turn(feathers, heading, (0.0, 0.0)), x, y), (246.0, 246.0, 242.0)),
@@ -139,8 +139,8 @@ def skateboarding(motion: Motion, paint: Paint) -> Layers:
     moving.append(convex(move(torso, 0.0, crouch - hips), paint(176, 60, 96)))
     board = np.array([[-0.92, 0.26], [-0.70, 0.36], [0.70, 0.36], [0.92, 0.26], [0.72, 0.45], [-0.72, 0.45]])
     moving.append(polygon(up(board), deck))
-    for x in (-0.50, 0.50):
-        moving.append(disc(up(np.array([[x, 0.53]]))[:, 0], 0.10, wheel))
+    for axle in (-0.50, 0.50):
+        moving.append(disc(up(np.array([[axle, 0.53]]))[:, 0], 0.10, wheel))
     dust = paint(206, 204, 198)
     spread = np.minimum(motion.since, 1.0)
     for sign in (-1.0, 1.0):

@@ -146,7 +146,16 @@ def _tone(shapes: list[Shape], scene: Scene) -> list[Shape]:
     def apply(value: float) -> float:
         return float(np.clip((value - 128.0) * scene.contrast + 128.0 + scene.brightness, 0.0, 255.0))
 
-    return [replace(shape, colour=tuple(apply(c) for c in shape.colour)) for shape in shapes]
+    def toned(shape: Shape) -> Shape:
+        red, green, blue = shape.colour
+        return replace(shape, colour=(apply(red), apply(green), apply(blue)))
+
+    return [toned(shape) for shape in shapes]
+
+
+def _of_all(value: float) -> tuple[float, float, float, float]:
+    """A colour of OpenCV with one value for all three channels."""
+    return (float(value),) * 3 + (0.0,)
 
 
 def render_frames(scene: Scene) -> np.ndarray:
@@ -190,8 +199,8 @@ def render_frames(scene: Scene) -> np.ndarray:
         back_brush.draw(image, number)
         brush.draw(image, number)
         if brightness[number] > 0:
-            cv2.add(image, (float(brightness[number]),) * 3 + (0.0,), dst=image)
+            cv2.add(image, _of_all(brightness[number]), dst=image)  # type: ignore[call-overload]  # takes colours too
         elif brightness[number] < 0:
-            cv2.subtract(image, (float(-brightness[number]),) * 3 + (0.0,), dst=image)
+            cv2.subtract(image, _of_all(-brightness[number]), dst=image)  # type: ignore[call-overload]  # as above
         grain.add(image, number)
     return frames

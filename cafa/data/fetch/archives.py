@@ -56,7 +56,7 @@ class _Strict(tarfile.TarInfo):
     def fromtarfile(cls, tar: tarfile.TarFile) -> "_Strict":
         try:
             return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # not in the stub
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"no member and no end of the archive at byte {tar.offset}: {error}") from error
@@ -227,7 +227,7 @@ class _Limited:
     def __init__(self, file: BinaryIO, left: int) -> None:
         self._file, self._left = file, left
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = 1 << 20, /) -> bytes:
         """At most `size` bytes."""
         data = self._file.read(min(size, self._left))
         self._left -= len(data)

@@ -20,6 +20,7 @@ from cafa.common.journal import Journal
 from cafa.common.ledger import GONE, NOT_FOR_US, OK, REASONS, RETRY, UNKNOWN, UNUSABLE, ledger_row, write_ledger
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
+from cafa.common.tables import records as rows_of
 from cafa.data.fetch.archives import Archives
 from cafa.data.fetch.download_cache import KINDS, DownloadCache
 from cafa.data.fetch.fetch_journal import KEY, STAGE, holds, journal_of, record_of, still_there
@@ -84,7 +85,7 @@ def fetch_shard(
     InputError
         If a folder, a list of checksums or cookies are not there.
     """
-    rows = [row for row in manifest.to_dict("records") if shard_of(row["clip_id"], shards) == shard]
+    rows = [row for row in rows_of(manifest) if shard_of(row["clip_id"], shards) == shard]
     # What is in work belongs to this job alone; another one may be after the same clip.
     work = Path(folder) / ".work" / digest_of(str(Path(ledger).absolute()))[:16]
     with ExitStack() as stack:
@@ -236,7 +237,7 @@ class _Job:
         found, answers = self._ask(WantedClip.of(row), asked, remembered)
         if found is not None:
             return record_of(asked, self.identity, found=found)
-        if remembered:
+        if before is not None and remembered:
             return before
         status, detail = _reason_of(answers)
         days = sorted({*(before or {}).get("days", []), self.today}) if status == "unknown" else []

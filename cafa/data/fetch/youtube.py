@@ -199,6 +199,7 @@ class YouTube:
 
     def _cookies(self) -> Path:
         """This worker's own copy: yt-dlp writes to it."""
+        assert self.settings.cookies is not None  # else nothing asks for a copy
         worker = threading.get_ident()
         with self._lock:
             if worker not in self._copies:
