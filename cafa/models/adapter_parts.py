@@ -70,6 +70,9 @@ class HintNetwork(nn.Module):
     its output is summed with that of the first block before the second.
     """
 
+    clip_linear: nn.Linear | None
+    clip_norm: nn.LayerNorm | None
+
     def __init__(self, settings: AdapterSettings) -> None:
         super().__init__()
         self.linear1 = nn.Linear(settings.feature_dim, settings.feature_dim, bias=False)

@@ -38,6 +38,8 @@ class BlockAdapter(nn.Module):
         Recompute every block in the backward pass; off unless training sets it.
     """
 
+    project_in: nn.Module
+
     def __init__(self, backbone: Any, settings: AdapterSettings) -> None:
         super().__init__()
         self.settings = settings

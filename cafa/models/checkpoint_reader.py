@@ -45,7 +45,9 @@ class _Source:
         if key not in self.made:
             start, count = self.places[key]
             if self._mapped is None:
-                self._mapped = torch.UntypedStorage.from_file(str(self.path), False, self.size)
+                mapped = torch.UntypedStorage.from_file(str(self.path), False, self.size)
+                assert isinstance(mapped, torch.UntypedStorage)  # torch says: some storage
+                self._mapped = mapped
             piece = self._mapped[start : start + count]
             self.made[key] = piece if start % 16 == 0 else piece.clone()
         return self.made[key]

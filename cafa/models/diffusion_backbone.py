@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cafa.common.files import digest_of
-from cafa.models.interface import AudioAutoencoder, BackboneFacts, SamplingDefaults, TextEncoder, WindowSetting
+from cafa.models.interface import (
+    AudioAutoencoder,
+    BackboneFacts,
+    Conditioning,
+    DenoiserModule,
+    SamplingDefaults,
+    TextEncoder,
+    WindowSetting,
+)
 from cafa.models.pretrained import HUB, InspectedFiles, PretrainedSettings
 from cafa.models.releases import Release, checked_sha256, part_digest
 
@@ -63,11 +71,15 @@ class DiffusionBackbone(ABC):
     audio_files: ClassVar[tuple[str, ...]]
 
     def __init__(
-        self, denoiser: nn.Module, audio: AudioAutoencoder, text: TextEncoder, digests: Mapping[str, str]
+        self, denoiser: DenoiserModule, audio: AudioAutoencoder, text: TextEncoder, digests: Mapping[str, str]
     ) -> None:
-        self.denoiser: Any = denoiser.requires_grad_(False).eval()
+        self.denoiser = denoiser.requires_grad_(False).eval()
         self.audio, self.text = audio, text
-        self.identity = {"name": self.name, "files": dict(digests), "weights_sha256": digest_of(dict(digests))}
+        self.identity: dict[str, Any] = {
+            "name": self.name,
+            "files": dict(digests),
+            "weights_sha256": digest_of(dict(digests)),
+        }
         self.encoders = self.encoders_of(digests)
         self.sample_rate, self.samples_per_latent = audio.sample_rate, audio.samples_per_latent
         self.latent_channels, self.latents = self.denoiser.settings.latent_channels, self.denoiser.settings.latents
@@ -91,21 +103,21 @@ class DiffusionBackbone(ABC):
 
     @classmethod
     @abstractmethod
-    def load_denoiser(cls, files: Mapping[str, Path]) -> nn.Module:
+    def load_denoiser(cls, files: Mapping[str, Path]) -> DenoiserModule:
         """The denoiser, float32, on the CPU."""
 
     @classmethod
     @abstractmethod
-    def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> Any:
+    def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> AudioAutoencoder:
         """The autoencoder alone (:class:`~cafa.models.interface.AudioAutoencoder`)."""
 
     @classmethod
     @abstractmethod
-    def load_text(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> Any:
+    def load_text(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> TextEncoder:
         """The text encoder alone (:class:`~cafa.models.interface.TextEncoder`)."""
 
     @abstractmethod
-    def condition(self, text: Tensor, seconds: Tensor) -> Any:
+    def condition(self, text: Tensor, seconds: Tensor) -> Conditioning:
         """Conditioning from text states (B, L, text_dim) and lengths (B,) in seconds; see :meth:`for_conditioning`."""
 
     @classmethod

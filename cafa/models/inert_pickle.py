@@ -110,7 +110,7 @@ class _Rebuild:
         if self.kind == "tensor":
             return Record(*args[:4])
         if self.kind == "tensor_v3":
-            return Record(*args[:4], args[6].dtype)
+            return Record(args[0], args[1], args[2], args[3], args[6].dtype)
         if self.kind == "typed":  # function, type, arguments, state
             function, _, arguments = args[:3]
             return function(*arguments) if isinstance(function, _Rebuild) else _unknown("torch._tensor", "type")()
@@ -160,7 +160,7 @@ def unpickle(stream: BinaryIO, path: Path) -> Any:
     start = stream.tell()
     try:
         for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > MAXIMUM_MEMO:
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > MAXIMUM_MEMO:
                 raise pickle.UnpicklingError(f"it numbers an object {argument}")
             if opcode.name in ("EXT1", "EXT2", "EXT4"):
                 raise pickle.UnpicklingError("it names an object by a code of the copyreg module")

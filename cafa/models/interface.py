@@ -152,8 +152,12 @@ class Denoiser(Protocol):
     """
 
     settings: Any
-    flow_path: str
     gradient_checkpointing: bool
+
+    @property
+    def flow_path(self) -> str:
+        """See above."""
+        ...
 
     def transformer_blocks(self) -> Sequence[nn.Module]:
         """The blocks, in order; one residual of an adapter follows each."""
@@ -173,6 +177,26 @@ class Denoiser(Protocol):
 
     def __call__(self, latents: Tensor, time: Tensor, conditioning: Any) -> Tensor:
         """Velocity without a video, (B, C, T)."""
+        ...
+
+
+class DenoiserModule(Denoiser, Protocol):
+    """A denoiser that is a :class:`torch.nn.Module`, as those of pretrained models are."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """As a module's."""
+        ...
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """As a module's."""
+        ...
+
+    def eval(self) -> Self:
+        """As a module's."""
+        ...
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """As a module's."""
         ...
 
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from diffusers import AutoencoderOobleck
+from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioNumberConditioner
 from torch import Tensor, nn
 
@@ -34,6 +36,7 @@ from cafa.parity.golden import GoldenArrays, ParityRow
 from cafa.parity.weights import golden_input, golden_tensor
 
 Rule = Callable[[GoldenArrays], Iterator[ParityRow]]
+Network = TypeVar("Network", bound=nn.Module)
 
 DENOISER_TOLERANCE = 2e-5
 LARGE_TOLERANCE = 1e-4
@@ -65,7 +68,7 @@ def rule_for(golden: GoldenArrays) -> Rule | None:
     return next((rule for mark, rule in marks if mark in about), None)
 
 
-def empty(build: Callable[[], nn.Module]) -> nn.Module:
+def empty(build: Callable[[], Network]) -> Network:
     """A network with memory for its weights and no values: nothing is drawn and nothing copied."""
     with torch.device("meta"):
         network = build()
@@ -131,7 +134,9 @@ def check_blocks(
     scale[len(x) // 2 :] = 0.5
     hidden = torch.cat([stream.global_token, backbone.dit.proj_in(stream.latents)], dim=1)
     for number, control in enumerate(adapter.controls(stream, hint)):
-        hidden, stream = backbone.run_block(backbone.transformer_blocks()[number], hidden, stream)
+        block = backbone.transformer_blocks()[number]
+        assert isinstance(block, StableAudioDiTBlock)
+        hidden, stream = backbone.run_block(block, hidden, stream)
         for name, value in (("control", control), ("block", hidden)):
             yield from golden.compare(f"{name}_{number}_every8", value[:, ::8, ::8], DENOISER_TOLERANCE)
         hidden = hidden + scale * control

@@ -13,6 +13,7 @@ from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.interface import VideoAdapter
 from cafa.models.loading import ADAPTER
 from cafa.models.registry import open_adapter
 from cafa.training.distributed import WHOLE, Share
@@ -80,7 +81,7 @@ def train_adapter(
     frozen.denoiser.gradient_checkpointing = settings.gradient_checkpointing == "all"
 
     def loss(
-        model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator, share: Share = WHOLE
+        model: VideoAdapter, batch: dict[str, Tensor], generator: torch.Generator, share: Share = WHOLE
     ) -> dict[str, Tensor]:
         conditioning = condition_batch(frozen.condition, batch, settings, generator, share)
         velocity = lambda z, t: adapted_velocity(frozen.denoiser, model, z, t, conditioning, batch["video"])  # noqa: E731

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from cafa.common.files import digest_of
 from cafa.common.stages import stage_version
@@ -43,7 +43,7 @@ def train_av_clip(
         sounds = torch.from_numpy(mel.stack(chosen)).float()
         return torch.from_numpy(frames.stack(chosen)).to(device), sounds.to(device)
 
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(model: AVClip, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         return {"loss": model.contrastive_loss(*batch)}
 
     card = {

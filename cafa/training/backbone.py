@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from cafa.common.errors import InputError
 from cafa.features.store import FeatureStore
@@ -40,7 +40,7 @@ def train_backbone(
         )
     model = seeded(seed, lambda: StableAudioBackbone(settings.model))
 
-    def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(model: StableAudioBackbone, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         condition = lambda text, seconds: model.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
         conditioning = condition_batch(condition, batch, settings, generator)
         velocity = lambda z, t: model(z, t, conditioning)  # noqa: E731

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
@@ -37,7 +37,7 @@ def train_joint(
     """Train a joint model of video and text from scratch."""
     model = seeded(seed, lambda: JointModel(settings.model, settings.video))
 
-    def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(model: JointModel, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         backbone = model.backbone
         condition = lambda text, seconds: backbone.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
         conditioning = condition_batch(condition, batch, settings, generator)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -59,13 +59,14 @@ class Trained:
 
 
 MakeBatch = Callable[[int, torch.Generator], Any]
-Loss = Callable[[nn.Module, Any, torch.Generator], dict[str, torch.Tensor]]
+Network = TypeVar("Network", bound=nn.Module)
+Loss = Callable[[Network, Any, torch.Generator], dict[str, torch.Tensor]]
 
 
 class Objective(nn.Module):
     """The loss as a module, so that several processes can average its gradient."""
 
-    def __init__(self, model: nn.Module, loss: Loss) -> None:
+    def __init__(self, model: Network, loss: Loss[Network]) -> None:
         super().__init__()
         self.model, self._loss = model, loss
 
@@ -231,9 +232,9 @@ class _Clock:
 
 
 def train(
-    model: nn.Module,
+    model: Network,
     make_batch: MakeBatch,
-    loss: Loss,
+    loss: Loss[Network],
     settings: LoopSettings,
     *,
     seed: int,

@@ -71,7 +71,8 @@ def get(wanted: Iterable[WeightSource], settings: GetSettings, log: Log) -> list
     done = {
         source.name: Fetched(source, folder / source.relative_path, entry.sha256, entry.checked_against, False)
         for source in wanted
-        if is_checked(folder / source.relative_path, entry := record.files.get(source.relative_path))
+        if (entry := record.files.get(source.relative_path)) is not None
+        and is_checked(folder / source.relative_path, entry)
         and source.sha256 in (None, entry.sha256)
     }
     left = [source for source in wanted if source.name not in done]

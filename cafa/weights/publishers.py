@@ -103,8 +103,8 @@ def _hub(source: WeightSource, found: re.Match[str], context: RequestContext, co
         answer = _with_retries(lambda: get_hf_file_metadata(url, endpoint=endpoint), source, url, context)
     except WeightsError:
         # A machine without network may have the file in the hub's cache.
-        if (cached := _cached(repository, file, revision, source)) is not None:
-            return cached
+        if (statement := _cached(repository, file, revision, source)) is not None:
+            return statement
         raise
     if answer.commit_hash is None:
         raise WeightsError(

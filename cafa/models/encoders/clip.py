@@ -79,7 +79,8 @@ class ClipFeatures(VideoEncoder):
     ) -> None:
         self.device, self.half = torch.device(device), half
         self.network = network.requires_grad_(False).eval().to(self.device)
-        self.size: int = network.config.image_size
+        assert isinstance(network.config.image_size, int)  # its pictures are square
+        self.size = network.config.image_size
         self.shape = (TOKENS, network.config.projection_dim)
         self.encoder = identity(sha256, half)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import AutoencoderOobleck
+from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from torch import Tensor
 
 from cafa.common.errors import InputError
@@ -28,7 +28,7 @@ class OobleckAudio:
 
     def to(self, device: torch.device | str) -> "OobleckAudio":
         """Move the network; returns itself."""
-        self.autoencoder.to(device)
+        self.autoencoder.to(device)  # type: ignore[arg-type]  # decorated in diffusers: the stub loses `self`
         return self
 
     def posterior(self, waveform: Tensor) -> tuple[Tensor, Tensor]:

@@ -104,7 +104,7 @@ class SynchformerFeatures(VideoEncoder):
         """The visual tower of a registered Synchformer: ``24-01-04T16-39-21.pt`` or MMAudio's state dict."""
         file, settings = Path(card["places"]["file"]), card["settings"]
         tensors = tower(require_published(file, SYNCHFORMER), card["files"][file.name])
-        network = SynchformerVisual.from_tensors(tensors, **tower_sizes(tensors))
+        network = SynchformerVisual.from_tensors(tensors, device="cpu", **tower_sizes(tensors))
         options = {"half": settings["half"], "segments_per_pass": settings["segments_per_pass"]}
         return cls(network, card["files"][file.name], device=device, **options)
 

@@ -37,7 +37,8 @@ class T5Text:
         """From local folders. The published Stable Audio code runs T5 in float16; float32 is more accurate."""
         model = T5EncoderModel.from_pretrained(encoder, local_files_only=True, use_safetensors=True, dtype=dtype)
         words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
-        return cls(model.to(device), words, length)
+        model.to(device)  # type: ignore[arg-type]  # decorated in transformers: the stub loses `self`
+        return cls(model, words, length)
 
     def encode(self, captions: Sequence[str]) -> Tensor:
         """States (B, length, dim), float32, zero at padded positions.

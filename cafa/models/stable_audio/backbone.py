@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from diffusers import AutoencoderOobleck, StableAudioDiTModel
+from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTModel
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 from pydantic import Field
 from torch import Tensor
@@ -53,6 +54,7 @@ class StableAudioOpenModel(HubSettings):
 class StableAudioOpen(DiffusionBackbone):
     """The backbone ``stable_audio_open``; see :class:`~cafa.models.diffusion_backbone.DiffusionBackbone`."""
 
+    denoiser: StableAudioBackbone
     name = "stable_audio_open"
     settings: ClassVar[type[PretrainedSettings]] = StableAudioOpenModel
     defaults = SamplingDefaults("dpmpp_3m_sde")

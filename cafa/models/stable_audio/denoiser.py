@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from diffusers import StableAudioDiTModel
-from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock, StableAudioDiTModel
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 from torch import Tensor, nn
 

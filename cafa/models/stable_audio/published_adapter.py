@@ -26,7 +26,7 @@ from cafa.models.stable_audio.published_files import read_published
 from cafa.models.weights import load_strict
 
 #: a published backbone may be stored in 16 bits beside the adapter
-SAME = {"rtol": 1e-2, "atol": 1e-5}
+RTOL, ATOL = 1e-2, 1e-5
 
 
 class CafaAdapterModel(PretrainedSettings):
@@ -116,7 +116,7 @@ def require_same_backbone(held: Mapping[str, torch.Tensor], denoiser: StableAudi
     """
     mine = denoiser.state_dict()
     for name, weight in held.items():
-        if name not in mine or not torch.allclose(mine[name].cpu(), weight.float(), **SAME):
+        if name not in mine or not torch.allclose(mine[name].cpu(), weight.float(), rtol=RTOL, atol=ATOL):
             raise InputError(
                 f"{file} holds the backbone that its adapter was trained on, and {name} differs from the given "
                 "backbone's: register the backbone it belongs to"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from diffusers import AutoencoderOobleck
+from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from pydantic import Field
 from torch import Tensor
 from transformers import T5Config
@@ -38,6 +38,7 @@ class TangoFluxModel(HubSettings):
 class TangoFlux(DiffusionBackbone):
     """The backbone ``tangoflux``; see :class:`~cafa.models.diffusion_backbone.DiffusionBackbone`."""
 
+    denoiser: TangoFluxDenoiser
     name = "tangoflux"
     settings: ClassVar[type[PretrainedSettings]] = TangoFluxModel
     defaults = SamplingDefaults("euler", guidance_scale=4.5)
