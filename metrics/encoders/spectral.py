@@ -154,6 +154,7 @@ class TableLogMel(nn.Module):
         """
         padded = functional.pad(waveforms[:, None], (self.edge, self.edge), mode="reflect")
         stft = self.spectrogram_extractor["stft"]
+        assert isinstance(stft, nn.ModuleDict)
         power = stft["conv_real"](padded).square() + stft["conv_imag"](padded).square()
         return 10 * torch.log10((power.mT @ self.logmel_extractor["melW"]).clamp(min=1e-10))
 

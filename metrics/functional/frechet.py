@@ -86,11 +86,20 @@ def _trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
 
 
+def _square(rows: np.ndarray) -> np.ndarray:
+    """R of a QR decomposition of data, where that has fewer rows than the data."""
+    if len(rows) <= rows.shape[1]:
+        return rows
+    triangle = np.linalg.qr(rows, mode="r")
+    assert isinstance(triangle, np.ndarray)  # of this mode, one array
+    return triangle
+
+
 def _trace_of_root_from_data(first: np.ndarray, second: np.ndarray) -> float:
     """Tr (S1 S2)^(1/2) as the nuclear norm of centred data, shapes (n, d) and (m, d)."""
     scale = np.sqrt((len(first) - 1.0) * (len(second) - 1.0))
     # R of a QR decomposition has the same Gram matrix as the data, in d rows instead of n.
-    first, second = (np.linalg.qr(x, mode="r") if len(x) > x.shape[1] else x for x in (first, second))
+    first, second = _square(first), _square(second)
     return float(np.linalg.svd(first @ second.T, compute_uv=False).sum() / scale)
 
 

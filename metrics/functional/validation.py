@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from cafa.common.errors import InputError
 
 
-def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike = np.float64) -> np.ndarray:
+def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike | None = np.float64) -> np.ndarray:
     """Return `array` as rows of numbers, or say why it is none.
 
     Parameters

@@ -167,10 +167,10 @@ class _Clips:
 def _write_video(file: Path, pair: Pair, maker: str, clips: _Clips, samples: dict[str, pd.DataFrame]) -> None:
     picture = clips.picture(pair.clip_id)
     if pair.kind == "pair":
-        row = samples[maker].loc[f"{pair.clip_id}/{pair.caption_id}/{pair.protocol}"]
-        sound = read_channels(row["path"], sample_rate=PAGE_RATE)
+        key = f"{pair.clip_id}/{pair.caption_id}/{pair.protocol}"
+        sound = read_channels(samples[maker]["path"].loc[key], sample_rate=PAGE_RATE)
         shortest = min(
-            float(samples[name].loc[row.name, "seconds"]) for name in (pair.first, pair.second)
+            float(samples[name]["seconds"].loc[key]) for name in (pair.first, pair.second)
         )  # both end together
     else:
         own = read_channels(clips.sound(pair.clip_id), sample_rate=PAGE_RATE)

@@ -215,7 +215,7 @@ def assign(pairs: Sequence[Pair], checks: Sequence[Pair], settings: StudySetting
             turn = int(_digest(settings.seed, pair.pair, "side"), 16) % 2
             shown.append(Shown(pair.pair, (times[pair.pair] + turn) % 2 == 0))
             times[pair.pair] += 1
-        rng.shuffle(shown)  # type: ignore[arg-type]
+        rng.shuffle(shown)
         for number in range(settings.checks if checks else 0):
             check = checks[(rater * settings.checks + number) % len(checks)]
             shown.insert(int(rng.integers(1, len(shown) + 1)), Shown(check.pair, bool(rng.integers(2))))

@@ -63,7 +63,7 @@ def protocol_card(
             for system, rows in coverage.missing.items()
         },
         "stages": {
-            str(stage): {str(status): int(n) for (_, status), n in counts.items()}
+            str(stage): {str(status): int(n) for status, n in counts.droplevel(0).items()}
             for stage, counts in stages.groupby(level=0)
         },
         "clips_lost_before": lost.head(NAMED)[["clip_id", "stage", "status", "detail"]].to_dict("records"),

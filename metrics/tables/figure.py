@@ -1,7 +1,7 @@
 """Figure of the trade-off that the asymmetric guidance scale makes (Figure 4 of the paper, from a table's csv)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -89,8 +89,8 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
 
     points = read_points(table, settings)
     frame = pd.read_csv(table).set_index("system")
-    bars = {"capsize": 3, "elinewidth": 1.2, "linewidth": 1.5, "markersize": 6}
-    style = {
+    bars: dict[str, Any] = {"capsize": 3, "elinewidth": 1.2, "linewidth": 1.5, "markersize": 6}
+    style: dict[Any, Any] = {  # matplotlib names every key in its types
         "svg.hashsalt": "cafa", "svg.fonttype": "none", "font.size": 10, "axes.spines.top": False,
         "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True,
     }  # fmt: skip
@@ -116,7 +116,7 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
             figure.savefig(temporary, metadata={"Date": None} if Path(output).suffix == ".svg" else None)
 
 
-def _draw_plane(panel: "Axes", points: pd.DataFrame, metrics: tuple[str, str], bars: dict[str, float]) -> None:
+def _draw_plane(panel: "Axes", points: pd.DataFrame, metrics: tuple[str, str], bars: dict[str, Any]) -> None:
     across, up = metrics
     panel.plot(points[across], points[up], color="#999999", linewidth=1)
     x_errors, y_errors = _errors(points, across), _errors(points, up)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from cafa.common.tables import row_tuples
 from cafa.media.usable_sound import FINDINGS, LARGEST
 from metrics.functional.inception import LEAST_IN_SPLIT
 from metrics.tables.catalogue import METRICS
@@ -54,7 +55,7 @@ def _values(table: Table) -> list[str]:
 
 def _differences(table: Table) -> list[str]:
     rows = []
-    for row in differences_frame(table).itertuples():
+    for row in row_tuples(differences_frame(table)):
         decimals = METRICS[row.metric].decimals
         interval = f"[{_number(row.low, decimals)}, {_number(row.high, decimals)}]"
         rows.append([f"{row.a} − {row.b}", row.metric, _number(row.difference, decimals), interval, row.better])

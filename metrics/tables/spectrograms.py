@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from cafa.common.files import atomic_write
 from cafa.common.ledger import OK
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files
+from cafa.common.tables import row_tuples
 from cafa.media.sound import read_sound
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def choose_panels(prompts: pd.DataFrame, samples: Path, settings: SpectrogramSet
     places = {system: _sounds(samples / system) for system in settings.systems}
     common = set.intersection(*(set(found) for found in places.values()))
     keys = list(zip(prompts["clip_id"], prompts["caption_id"], prompts["protocol"], strict=True))
-    rows = prompts.assign(key=keys, own=prompts["label"] == prompts["own_label"])
+    rows = prompts.assign(
+        key=pd.Series(keys, prompts.index, dtype=object), own=prompts["label"] == prompts["own_label"]
+    )
     rows = rows[[key in common for key in keys]].drop_duplicates(["clip_id", "caption"])
     rows = rows if settings.clip is None else rows[rows["clip_id"] == settings.clip]
     order = [seed_for(settings.seed, str(row.clip_id), str(row.caption_id)) for row in rows.itertuples()]
@@ -78,7 +81,7 @@ def choose_panels(prompts: pd.DataFrame, samples: Path, settings: SpectrogramSet
     clip = str(rows["clip_id"].iloc[0])
     shown = rows[rows["clip_id"] == clip].head(settings.captions)
     panels = [
-        [Panel(label, row.caption, places[system][row.key]) for row in shown.itertuples()]
+        [Panel(label, row.caption, places[system][row.key]) for row in row_tuples(shown)]
         for system, label in settings.systems.items()
     ]
     return clip, panels
@@ -140,7 +143,7 @@ def draw_spectrograms(
     loudest = max(float(picture.max()) for row in pictures for picture in row)
     seconds = max(picture.shape[1] for row in pictures for picture in row) * HOP / settings.sample_rate
     times = list((event_times or {}).get(clip, ()))
-    style = {"svg.hashsalt": "cafa", "svg.fonttype": "none", "font.size": 9}
+    style: dict[Any, Any] = {"svg.hashsalt": "cafa", "svg.fonttype": "none", "font.size": 9}
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.2 * settings.captions, 1.5 * len(panels) + 0.6), layout="constrained")
         axes = figure.subplots(len(panels), settings.captions, squeeze=False, sharex=True, sharey=True)

@@ -47,7 +47,8 @@ def load_tokenizer(vocab: Path, merges: Path) -> "RobertaTokenizer":
             )
     lines = merges.read_text(encoding="utf-8").splitlines()
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    tokenizer = RobertaTokenizer(vocab=json.loads(vocab.read_text(encoding="utf-8")), merges=pairs)
+    words = json.loads(vocab.read_text(encoding="utf-8"))
+    tokenizer = RobertaTokenizer(vocab=words, merges=pairs)  # type: ignore[arg-type]  # takes pairs, annotated str
     check_tokenizer(tokenizer)
     return tokenizer
 

@@ -7,6 +7,7 @@ multiplies its normalised output by 20. Source: Girdhar et al., "ImageBind" (CVP
 """
 
 from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +46,14 @@ class _Tower(nn.Module):
 
     modality: str
     input_shape: tuple[int, ...]
+    extra_key: ClassVar[bool]
 
-    def __init__(self, width: int, depth: int, heads: int, patches: int, embedding: int, *, extra_key: bool):
+    def __init__(self, width: int, depth: int, heads: int, patches: int, embedding: int):
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position = nn.Parameter(torch.zeros(1, 1 + patches, width))
         self.entry_norm: nn.Module = nn.Identity()
-        self.blocks = nn.ModuleList(_Block(width, heads, extra_key) for _ in range(depth))
+        self.blocks = nn.ModuleList(_Block(width, heads, self.extra_key) for _ in range(depth))
         self.exit_norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(width, embedding, bias=False)
 
@@ -73,9 +75,7 @@ class _Tower(nn.Module):
         }
 
     @classmethod
-    def from_tensors(
-        cls, tensors: Mapping[str, Tensor], *, device: torch.device | str = "cpu", **sizes: int
-    ) -> "_Tower":
+    def from_tensors(cls, tensors: Mapping[str, Tensor], *, device: torch.device | str = "cpu", **sizes: int) -> Self:
         """Build from a published ImageBind state dict, strictly; other modalities are left out."""
         with torch.device("meta"):
             network = cls(**sizes)
@@ -107,9 +107,10 @@ class ImageBindVision(_Tower):
 
     modality = "vision"
     input_shape = (3, PAIR, FRAME_SIZE, FRAME_SIZE)
+    extra_key = False
 
     def __init__(self, width: int = 1280, depth: int = 32, heads: int = 16, embedding: int = EMBEDDING):
-        super().__init__(width, depth, heads, (FRAME_SIZE // 14) ** 2, embedding, extra_key=False)
+        super().__init__(width, depth, heads, (FRAME_SIZE // 14) ** 2, embedding)
         # Index 1: in the published model a parameter-free step that repeats still images comes first.
         projection = nn.Conv3d(3, width, (PAIR, 14, 14), (PAIR, 14, 14), bias=False)
         self.patch_projection = nn.ModuleDict({"1": projection})
@@ -125,10 +126,12 @@ class ImageBindAudio(_Tower):
 
     modality = "audio"
     input_shape = MEL_SHAPE
+    extra_key = True
+    log_logit_scale: Tensor
 
     def __init__(self, width: int = 768, depth: int = 12, heads: int = 12, embedding: int = EMBEDDING):
         places = [(side - 16) // 10 + 1 for side in MEL_SHAPE]
-        super().__init__(width, depth, heads, places[0] * places[1], embedding, extra_key=True)
+        super().__init__(width, depth, heads, places[0] * places[1], embedding)
         self.patch_projection = nn.Conv2d(1, width, 16, 10, bias=False)
         self.patch_norm = nn.LayerNorm(width)
         self.register_buffer("log_logit_scale", torch.tensor(20.0).log())

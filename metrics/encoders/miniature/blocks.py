@@ -53,6 +53,8 @@ class SoundTower(nn.Module):
         padding is silence.
     """
 
+    silence: Tensor
+
     def __init__(self, outputs: int, bands: int, silence: float) -> None:
         super().__init__()
         self.register_buffer("silence", torch.tensor(float(silence)))

@@ -41,6 +41,8 @@ class MicroSynchformer(nn.Module):
         Side of the square frames.
     """
 
+    silence: Tensor
+
     def __init__(self, bands: int, silence: float, size: int) -> None:
         super().__init__()
         self.register_buffer("silence", torch.tensor(float(silence)))
@@ -62,7 +64,9 @@ class MicroSynchformer(nn.Module):
         self.refine = nn.Sequential(nn.Conv1d(2 * HEADS, 16, 3, stride=STEP), nn.ReLU(), nn.Conv1d(16, 1, 1))
         # Untrained, the logits are the plain correlation of the towers, so that these learn from the first step.
         nn.init.constant_(self.evidence.weight, 1.0)
-        nn.init.zeros_(self.refine[-1].weight)
+        last = self.refine[-1]
+        assert isinstance(last, nn.Conv1d)
+        nn.init.zeros_(last.weight)
 
     def see(self, frames: Tensor) -> Tensor:
         """Vectors ``(windows, 50, 48)`` of uint8 frames ``(windows, 50, size, size, 3)``."""

@@ -62,12 +62,15 @@ class _AstBlock(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         normal = self.layernorm_before(tokens)
+        projections, output = self.attention["attention"], self.attention["output"]
+        assert isinstance(projections, nn.ModuleDict)
+        assert isinstance(output, _Dense)
         query, key, value = (
-            self.attention["attention"][part](normal).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            projections[part](normal).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in ("query", "key", "value")
         )
         mixed = functional.scaled_dot_product_attention(query, key, value)
-        tokens = tokens + self.attention["output"].dense(mixed.transpose(1, 2).flatten(2))
+        tokens = tokens + output.dense(mixed.transpose(1, 2).flatten(2))
         hidden = functional.gelu(self.intermediate.dense(self.layernorm_after(tokens)))
         return tokens + self.output.dense(hidden)
 
@@ -96,7 +99,9 @@ class _Ast(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         tokens = self.embeddings(mel)
-        for block in self.encoder["layer"]:
+        layers = self.encoder["layer"]
+        assert isinstance(layers, nn.ModuleList)
+        for block in layers:
             tokens = block(tokens)
         return self.layernorm(tokens)
 
