@@ -130,8 +130,10 @@ class Grain:
         noise = cv2.merge([tile, *(0.8 * tile + 0.6 * np.roll(tile, by, axis=0) for by in (17, 29))])
         self._size = size
         # Conversion to bytes saturates: what is below zero goes to the other one.
-        self._plus = cv2.add(noise, 0.0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a number is an operand too
-        self._minus = cv2.add(-noise, 0.0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # as above
+        self._plus, self._minus = (
+            cv2.add(part, 0.0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a number is an operand too
+            for part in (noise, -noise)
+        )
         self._corner = rng.integers(0, margin, (frames, 2)).tolist()
 
     def add(self, image: np.ndarray, frame: int) -> None:

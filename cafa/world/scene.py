@@ -153,11 +153,6 @@ def _tone(shapes: list[Shape], scene: Scene) -> list[Shape]:
     return [toned(shape) for shape in shapes]
 
 
-def _of_all(value: float) -> tuple[float, float, float, float]:
-    """A colour of OpenCV with one value for all three channels."""
-    return (float(value),) * 3 + (0.0,)
-
-
 def render_frames(scene: Scene) -> np.ndarray:
     """Draw every frame of a scene.
 
@@ -198,9 +193,9 @@ def render_frames(scene: Scene) -> np.ndarray:
         image[...] = views[half_y % 2][half_x % 2][top : top + SIZE, left : left + SIZE]
         back_brush.draw(image, number)
         brush.draw(image, number)
-        if brightness[number] > 0:
-            cv2.add(image, _of_all(brightness[number]), dst=image)  # type: ignore[call-overload]  # takes colours too
-        elif brightness[number] < 0:
-            cv2.subtract(image, _of_all(-brightness[number]), dst=image)  # type: ignore[call-overload]  # as above
+        if brightness[number] != 0:
+            change = cv2.add if brightness[number] > 0 else cv2.subtract
+            by = (float(abs(brightness[number])),) * 3 + (0.0,)
+            change(image, by, dst=image)  # type: ignore[call-overload]  # a colour is an operand too
         grain.add(image, number)
     return frames

@@ -107,8 +107,9 @@ def build_study(
     _refuse_another(output, design)
     clips = _Clips(sources.clips, own)
     for pair in progress(list(design.pairs.values()), "study videos", len(design.pairs)):
-        for which, maker in (("first", pair.first), ("second", pair.second)):
-            file = output / PAGE / MEDIA / media_name(pair, which, settings.seed)  # type: ignore[arg-type]
+        sides: tuple[tuple[Literal["first", "second"], str], ...] = (("first", pair.first), ("second", pair.second))
+        for which, maker in sides:
+            file = output / PAGE / MEDIA / media_name(pair, which, settings.seed)
             if not file.exists():
                 _write_video(file, pair, maker, clips, samples)
     _write_page(output / PAGE, design, settings, page)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-from torch import Tensor
+from torch import Tensor, nn
 
 from cafa.common.errors import InputError
 
@@ -28,7 +28,8 @@ class OobleckAudio:
 
     def to(self, device: torch.device | str) -> "OobleckAudio":
         """Move the network; returns itself."""
-        self.autoencoder.to(device)  # type: ignore[arg-type]  # decorated in diffusers: the stub loses `self`
+        module: nn.Module = self.autoencoder  # the types of its own `to` are lost in a decorator
+        module.to(device)
         return self
 
     def posterior(self, waveform: Tensor) -> tuple[Tensor, Tensor]:

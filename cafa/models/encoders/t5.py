@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5EncoderModel
 
 
@@ -37,7 +37,8 @@ class T5Text:
         """From local folders. The published Stable Audio code runs T5 in float16; float32 is more accurate."""
         model = T5EncoderModel.from_pretrained(encoder, local_files_only=True, use_safetensors=True, dtype=dtype)
         words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
-        model.to(device)  # type: ignore[arg-type]  # decorated in transformers: the stub loses `self`
+        module: nn.Module = model  # the types of its own `to` are lost in a decorator
+        module.to(device)
         return cls(model, words, length)
 
     def encode(self, captions: Sequence[str]) -> Tensor:
