@@ -7,6 +7,7 @@ from typing import Any
 
 from cafa.common.errors import InputError
 from cafa.features.encode import EncodeSettings, Encoding
+from cafa.models.interface import AudioAutoencoder
 from cafa.models.video_encoders import video_kinds
 
 
@@ -108,7 +109,7 @@ class _Sound:
     """An autoencoder, and the names and identities of the latents that are made with it."""
 
     model: str
-    audio: Any
+    audio: AudioAutoencoder
     identities: dict[str, dict[str, Any]]
 
 
@@ -162,7 +163,7 @@ def same_latents(model: str | Path, other: str | Path) -> bool:
     return _same_autoencoders(open_audio(model), open_audio(other))
 
 
-def _same_autoencoders(mine: Any, theirs: Any) -> bool:
+def _same_autoencoders(mine: AudioAutoencoder, theirs: AudioAutoencoder) -> bool:
     import torch
 
     about = ("sample_rate", "samples_per_latent", "latent_channels", "channels")

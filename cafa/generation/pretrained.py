@@ -63,7 +63,7 @@ class PretrainedGenerator:
             raise InputError(f"the official preset is not for {self.backbone.name}, which CAFA's published code lacks")
         if self.official and self.seconds > SECONDS:
             raise InputError(f"the official preset makes {SECONDS:g} s at most, {self.seconds:g} s are wanted")
-        setting: WindowSetting = official if self.official else OURS
+        setting: WindowSetting = official if self.official and official is not None else OURS
         self.setting = setting.model_copy(update={"latents": sampling.latents or setting.latents})
         self.how = with_defaults(sampling, self.backbone.defaults, getattr(system, "asymmetric_scale", None))
         self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}

@@ -18,7 +18,6 @@ that draws it, and is not reproduced.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ from cafa.diffusion.guidance import adapter_velocity, published_velocity, text_v
 from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.generation.systems import Sampling
-from cafa.models.interface import Backbone, SamplingDefaults, WindowSetting
+from cafa.models.interface import Backbone, SamplingDefaults, VideoAdapter, WindowSetting
 
 #: Latents decoded beyond what is kept: the published decoder sees about 12 to either side (with 12 the difference is
 #: 2e-7 of full scale, with 8 it is 5e-5).
@@ -116,7 +115,7 @@ def generate_windows(
     seconds: float,
     seeds: Sequence[int],
     *,
-    adapter: Any = None,
+    adapter: VideoAdapter | None = None,
     features: Tensor | None = None,
     negative: Tensor | None = None,
     setting: WindowSetting = OURS,
@@ -176,7 +175,7 @@ def generate_windows(
     if adapter is None or features is None:
         velocity = text_velocity(backbone.denoiser, conditioning, how.guidance_scale, against)
     else:
-        guided: Any = published_velocity if setting.published_guidance else adapter_velocity
+        guided = published_velocity if setting.published_guidance else adapter_velocity
         scales = (how.guidance_scale, how.asymmetric_scale)
         velocity = guided(backbone.denoiser, adapter, conditioning, features.to(parameter), *scales, against)
     shape = (backbone.latent_channels, latents)

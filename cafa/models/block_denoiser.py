@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from cafa.models.adapter_parts import AdapterSettings, HintNetwork, add_to_first, pad_to, zero_linear
+from cafa.models.interface import DenoiserSettings, Stream
 
 
 class BlockAdapter(nn.Module):
@@ -114,7 +115,7 @@ class BlockDenoiser(nn.Module):
     flow_path: ClassVar[str] = "cosine"
     adapter_class: ClassVar[type[BlockAdapter]]
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: DenoiserSettings) -> None:
         super().__init__()
         self.settings = settings
         self.gradient_checkpointing = False
@@ -123,11 +124,11 @@ class BlockDenoiser(nn.Module):
         """The blocks, in order; one residual of an adapter follows each."""
         raise NotImplementedError
 
-    def new_adapter(self, settings: AdapterSettings) -> Any:
+    def new_adapter(self, settings: AdapterSettings) -> BlockAdapter:
         """An untrained adapter of the form that this denoiser takes."""
         return self.adapter_class(self.settings, settings)
 
-    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Any:
+    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Stream:
         """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
         raise NotImplementedError
 

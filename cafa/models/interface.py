@@ -5,10 +5,14 @@ Shapes: B batch, C latent channels, T latents, L text states, N audio samples pe
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from cafa.models.adapter_parts import AdapterSettings
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,10 @@ class Conditioning(Protocol):
 class Stream(Protocol):
     """Input of the blocks of a denoiser; ``latents`` (B, T, C) is what an adapter projects."""
 
-    latents: Tensor
+    @property
+    def latents(self) -> Tensor:
+        """What an adapter projects, (B, T, C)."""
+        ...
 
     def first(self, items: int) -> Self:
         """The stream of the first `items` items."""
@@ -127,7 +134,7 @@ class DenoiserSettings(Protocol):
 class VideoAdapter(Protocol):
     """Residuals for the blocks of a denoiser; ``settings`` are :class:`cafa.models.adapter_parts.AdapterSettings`."""
 
-    settings: Any
+    settings: "AdapterSettings"
     gradient_checkpointing: bool
 
     def copy_backbone(self, backbone: Any) -> None:
@@ -151,23 +158,27 @@ class Denoiser(Protocol):
     gradient_checkpointing : bool
     """
 
-    settings: Any
     gradient_checkpointing: bool
 
     @property
+    def settings(self) -> DenoiserSettings:
+        """Size of the network."""
+        ...
+
+    @property
     def flow_path(self) -> str:
-        """See above."""
+        """The path from signal to noise."""
         ...
 
     def transformer_blocks(self) -> Sequence[nn.Module]:
         """The blocks, in order; one residual of an adapter follows each."""
         ...
 
-    def new_adapter(self, settings: Any) -> Any:
+    def new_adapter(self, settings: "AdapterSettings") -> VideoAdapter:
         """An untrained adapter of the form that this denoiser takes (:class:`VideoAdapter`)."""
         ...
 
-    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Any:
+    def tokens(self, latents: Tensor, time: Tensor, conditioning: Any) -> Stream:
         """Prepare the input of the blocks (:class:`Stream`); `latents` (B, C, T), `time` (B,) in [0, 1]."""
         ...
 
@@ -214,13 +225,17 @@ class AudioAutoencoder(Protocol):
     ``autoencoder`` is its network, a module: two backbones whose networks hold the same weights share their latents.
     """
 
-    autoencoder: Any
+    @property
+    def autoencoder(self) -> nn.Module:
+        """The network."""
+        ...
+
     sample_rate: int
     samples_per_latent: int
     latent_channels: int
     channels: int
 
-    def to(self, device: Any) -> Any:
+    def to(self, device: torch.device | str) -> Self:
         """Move the network; returns itself."""
         ...
 
@@ -247,7 +262,7 @@ class AdapterTarget(Protocol):
         ...
 
     @property
-    def denoiser(self) -> Any:
+    def denoiser(self) -> Denoiser:
         """Network that the adapter attaches to."""
         ...
 
@@ -288,7 +303,6 @@ class Backbone(Protocol):
         The network that adapters attach to.
     """
 
-    name: str
     identity: dict[str, Any]
     encoders: dict[str, dict[str, Any]]
     sample_rate: int
@@ -296,9 +310,26 @@ class Backbone(Protocol):
     latent_channels: int
     latents: int
     text_shape: tuple[int, int]
-    defaults: SamplingDefaults
-    published_window: WindowSetting | None
-    denoiser: Any
+
+    @property
+    def name(self) -> str:
+        """Its name among the backbones."""
+        ...
+
+    @property
+    def defaults(self) -> SamplingDefaults:
+        """How it is sampled."""
+        ...
+
+    @property
+    def published_window(self) -> WindowSetting | None:
+        """How the published code makes a window."""
+        ...
+
+    @property
+    def denoiser(self) -> DenoiserModule:
+        """The network that adapters attach to."""
+        ...
 
     @property
     def weights_sha256(self) -> str:
@@ -309,7 +340,7 @@ class Backbone(Protocol):
         """States of the text encoder, (B, L, text_dim), zero at padded positions."""
         ...
 
-    def condition(self, text: Tensor, seconds: Tensor) -> Any:
+    def condition(self, text: Tensor, seconds: Tensor) -> Conditioning:
         """Conditioning from text states (B, L, text_dim) and lengths (B,) in seconds."""
         ...
 

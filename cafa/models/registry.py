@@ -19,7 +19,7 @@ Every opening compares the files that it reads with the card.
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -27,12 +27,16 @@ from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import digest_of, read_json, write_json
 from cafa.models.backbones import BACKBONES
 from cafa.models.checkpoint_reader import origins_of
-from cafa.models.interface import AdapterTarget
+from cafa.models.interface import AdapterTarget, AudioAutoencoder, TextEncoder
 from cafa.models.kinds import PretrainedModel
 from cafa.models.pretrained import PretrainedSettings
 from cafa.models.published_adapters import PUBLISHED_ADAPTERS
 from cafa.models.releases import checked_sha256
 from cafa.models.video_encoders import VIDEO_ENCODERS
+
+if TYPE_CHECKING:
+    from cafa.models.diffusion_backbone import DiffusionBackbone
+    from cafa.models.encoders.video_encoder import VideoEncoder
 
 CARD, KIND = "card.json", "pretrained"
 #: encoder of a model folder whose card names none: what training writes
@@ -170,7 +174,7 @@ def encoder_digest(card: Mapping[str, Any], kind: str) -> str:
     return digest_of(card["encoders"][kind])
 
 
-def open_backbone(folder: str | Path, device: str = "cpu") -> Any:
+def open_backbone(folder: str | Path, device: str = "cpu") -> "DiffusionBackbone":
     """A registered backbone (:class:`~cafa.models.interface.Backbone`), frozen, float32.
 
     ``backbone.identity["weights_sha256"]`` is the card's, and ``backbone.encoders`` are the card's.
@@ -184,7 +188,7 @@ def open_backbone(folder: str | Path, device: str = "cpu") -> Any:
     return BACKBONES[card["model"]].load(**card["places"], device=device, sha256=card["files"])
 
 
-def open_text(folder: str | Path, device: str = "cpu") -> Any:
+def open_text(folder: str | Path, device: str = "cpu") -> TextEncoder:
     """The text encoder of a registered backbone alone (:class:`~cafa.models.interface.TextEncoder`).
 
     Its states, ``encode(captions)``, are stamped with ``card["encoders"]["text"]``.
@@ -194,7 +198,7 @@ def open_text(folder: str | Path, device: str = "cpu") -> Any:
     return backbone.load_text(_checked_files(card, backbone.text_files), device)
 
 
-def open_audio(folder: str | Path, device: str = "cpu") -> Any:
+def open_audio(folder: str | Path, device: str = "cpu") -> AudioAutoencoder:
     """The autoencoder of a registered backbone alone (:class:`~cafa.models.interface.AudioAutoencoder`).
 
     Latents are drawn from the posterior with a seed per clip, ``encode(waveform, seeds)``, as stable-audio-tools
@@ -212,7 +216,7 @@ def _checked_files(card: Mapping[str, Any], part: tuple[str, ...]) -> dict[str, 
     return files
 
 
-def open_video_encoder(folder: str | Path, device: str = "cpu") -> Any:
+def open_video_encoder(folder: str | Path, device: str = "cpu") -> "VideoEncoder":
     """An encoder of video, registered or trained here (:class:`~cafa.models.encoders.video_encoder.VideoEncoder`).
 
     Its ``kind`` is that of its features, and its ``encoder`` is the identity on the card of a registered one.

@@ -72,6 +72,7 @@ def train_adapter(
     if settings.loop.bf16:
         store_in_bf16(frozen)
     adapter = seeded(run.seed, lambda: frozen.denoiser.new_adapter(settings.model))
+    assert isinstance(adapter, nn.Module)
     adapter.copy_backbone(frozen.denoiser)
     extra: dict[str, Any] = {"backbone_sha256": frozen.weights_sha256, "backbone_model": frozen.name, "phases": []}
     if start_from is not None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.features.store import FeatureStore
+from cafa.models.interface import Conditioning, DenoiserModule
 from cafa.models.loading import BACKBONE, load_backbone
 from cafa.models.registry import is_registered, open_backbone
 from cafa.training.silence import Silence
@@ -36,8 +36,8 @@ class FrozenBackbone:
     name: str
     weights_sha256: str
     encoder_digests: Mapping[str, str]
-    denoiser: Any
-    condition: Callable[[Tensor, Tensor], Any]
+    denoiser: DenoiserModule
+    condition: Callable[[Tensor, Tensor], Conditioning]
     silence: Silence | None = None
 
     def check(self, latents: FeatureStore, text: FeatureStore, window: int | None) -> None:

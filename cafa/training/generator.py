@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -24,6 +24,8 @@ from cafa.training.loop_settings import LoopSettings
 from cafa.training.objective import DiffusionSettings, keep_mask
 from cafa.training.run_card import hardware, phase
 from cafa.training.silence import Silence
+
+Built = TypeVar("Built")
 
 
 class GeneratorTraining(BaseModel):
@@ -80,7 +82,7 @@ class TrainingRun:
     processes: Processes = ALONE
 
 
-def seeded(seed: int, build: Callable[[], nn.Module]) -> Any:
+def seeded(seed: int, build: Callable[[], Built]) -> Built:
     """Build a module with initial weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "initial weights"))

@@ -10,7 +10,7 @@ import pytest
 
 from cafa.common import ledger, tables
 from cafa.common.errors import InputError
-from cafa.common.tables import read_table, schema_of, version_of, write_table
+from cafa.common.tables import read_table, records, row_tuples, schema_of, version_of, write_table
 from cafa.data import manifest, prompts
 from cafa.data.fetch import fetched_table
 
@@ -79,3 +79,10 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a column has another type"):
         read_table(tmp_path / "t.parquet", SCHEMA, "a table")
     assert tables.VERSION == b"schema_version"
+
+
+def test_rows_come_as_dictionaries_and_as_tuples() -> None:
+    frame = pd.DataFrame({"clip_id": ["a", "b"], "seconds": [1.5, 2.0]}, index=[7, 8])
+    assert records(frame) == [{"clip_id": "a", "seconds": 1.5}, {"clip_id": "b", "seconds": 2.0}]
+    assert [(row.Index, row.clip_id, row.seconds) for row in row_tuples(frame)] == [(7, "a", 1.5), (8, "b", 2.0)]
+    assert records(frame.head(0)) == list(row_tuples(frame.head(0))) == []
