@@ -67,7 +67,7 @@ def test_a_package_that_cannot_be_asked_has_a_row_that_says_why(tmp_path: Path, 
 
 
 def test_answers_that_cannot_be_compared_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(InputError, match=r"holds no answers\.npz: run workflow/scripts/package\.py"):
+    with pytest.raises(InputError, match=r"holds no answers\.npz: run workflow/scripts/reference\.py"):
         write_parity(tmp_path, tmp_path / "parity.csv")
     answer(monkeypatch, panns={"embedding": np.zeros((3, 4))})
     leave(tmp_path, panns__embedding=np.zeros((3, 4)), panns__other=np.zeros(2))
