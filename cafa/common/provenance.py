@@ -46,6 +46,7 @@ NUMERIC = {
     "decord": ("decord",),
     "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
     "soundfile": ("soundfile",),
+    "pyloudnorm": ("pyloudnorm",),
     "soxr": ("soxr",),
     "snakemake": ("snakemake",),
     "cafa": ("cafa",),

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from cafa.cli.models import register
 from cafa.features.encode import EncodeSettings
 from cafa.features.registered_encoders import pretrained_job
-from cafa.media.clip_reading import Clip
+from cafa.media.clip_reading import IngestedClip
 from cafa.media.frames import read_frames
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.registry import open_video_encoder
@@ -28,7 +28,7 @@ assert done.exit_code == 0, (done.output, done.exception)
 rng = np.random.default_rng(1)
 write_mp4(Path("clip.mp4"), rng.integers(0, 255, (100, 64, 64, 3), dtype=np.uint8))
 (encoding,) = pretrained_job(["colour"], ["models/colour"], ".", EncodeSettings(pad_short=True)).encodings
-clip = Clip("clip", 4.0, "", "")
+clip = IngestedClip("clip", 4.0, "", "")
 (row,) = encoding.encode([clip], [encoding.read(clip)])
 found = row["colour"]
 frames = read_frames(Path("clip.mp4"), seconds=4, size=(16, 16))[::13]

@@ -194,13 +194,13 @@ def test_a_killed_process_leaves_what_it_has_encoded(tmp_path: Path) -> None:
     script.write_text(
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from cafa.features.partial_output import Outcome, Unfinished\n"
+        "from cafa.features.partial_output import EncodedClip, ResumableWriter\n"
         "from cafa.features.store import FeatureFormat\n"
         "form = FeatureFormat('left', (4,), 'float16', {})\n"
-        "with Unfinished(Path('left.arrow'), {'left': form}) as job:\n"
+        "with ResumableWriter(Path('left.arrow'), {'left': form}) as job:\n"
         "    for number in range(3):\n"
         "        rows = {'left': form.pack('c', [number] * 4)}\n"
-        "        job.add([Outcome(f'c{number}', {'left': 'x'}, rows=rows)])\n"
+        "        job.add([EncodedClip(f'c{number}', {'left': 'x'}, rows=rows)])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, str(script)], cwd=tmp_path).returncode == -signal.SIGKILL

@@ -73,7 +73,7 @@ def test_video_files_of_several_kinds_are_told_apart(pretrained):
 
 
 def test_processes_that_a_batch_cannot_be_dealt_to_are_refused_before_they_start(pretrained):
-    with pytest.raises(InputError, match="a batch of 3 clips cannot be dealt to 2 processes"):
+    with pytest.raises(InputError, match="a batch of 3 clips cannot be divided among 2 processes"):
         called(arguments(pretrained, "first", pretrained.models / "refused", "--processes", "2"))
 
 

@@ -76,7 +76,7 @@ def test_a_batch_that_cannot_be_dealt_is_refused(tiny):
         def device(wanted):
             return torch.device(wanted)
 
-    with pytest.raises(InputError, match="a batch of 4 clips cannot be dealt to 3 processes"):
+    with pytest.raises(InputError, match="a batch of 4 clips cannot be divided among 3 processes"):
         tiny.adapter("refused", processes=Three(), **RUN)
 
 
