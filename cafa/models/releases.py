@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import digest_of, sha256_file
-from cafa.common.weight_files import no_download
+from cafa.common.weight_files import fetching_command, no_download
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,12 @@ def require_published(path: str | Path, published: PublishedFile) -> Path:
         raise WeightsError(
             f"there is no file {path}: {published.name} is published at {published.url} (licence: "
             f"{published.licence}): download it and put it there, or name the file you have"
+            f"{fetching_command(published.url)}"
         )
     return path
 
 
+HUB_ADDRESS = "https://huggingface.co/{}/"
 #: before a hub id, where a model may also be a folder
 HUB_PREFIX = "hub:"
 
@@ -118,10 +120,11 @@ def how_to_get(release: Release, where: str | Path) -> str:
     """What to download, where to accept the licence, and where to put it."""
     accept = "log in there and accept the licence first, then " if release.gated else ""
     files = " ".join(f"--include '{pattern}'" for pattern in release.patterns)
+    fetch = fetching_command(HUB_ADDRESS.format(release.name))
     return (
         f"{release.name} is published at {release.page} under the {release.licence}: {accept}run "
         f"`hf download {release.name} {files} --local-dir FOLDER` (after `hf auth login` where needed) and name FOLDER "
-        f"instead of {str(where)!r}, or allow the download"
+        f"instead of {str(where)!r}, or allow the download{fetch}"
     )
 
 

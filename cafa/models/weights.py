@@ -81,7 +81,7 @@ def require_file(path: Path, source: WeightSource, *, unverified: bool = False) 
     if not path.is_file():
         raise WeightsError(
             f"weights {source.name} not found: download {source.url} (licence: {source.licence}) "
-            f"and put the file at {path}"
+            f"and put the file at {path}, or run `cafa weights get {source.name}`"
         )
     if source.sha256 is None and not unverified:
         if path.name == f"{source.name}.safetensors":

@@ -32,6 +32,12 @@ def weights_folder(folder: str | Path | None = None) -> Path:
     return Path(chosen).expanduser().absolute()
 
 
+def judges_folder() -> Path:
+    """Folder where `cafa evaluate` looks for weights: ``weights`` here if it is there, else :func:`weights_folder`."""
+    here = Path("weights")
+    return here if here.is_dir() else weights_folder()
+
+
 def why_folder(folder: str | Path | None = None) -> str:
     """What chose the folder of weights."""
     if folder:

@@ -83,7 +83,7 @@ def find_weights(folder: Path, sources: Mapping[str, WeightSource], judges: Coll
             except WeightsError as error:
                 missing.append(str(error))
     if missing:
-        raise WeightsError("\n".join(missing))
+        raise WeightsError("\n".join([*missing, "`cafa weights get --for evaluate` fetches all that judges need"]))
     return paths
 
 

@@ -1,6 +1,7 @@
 """Stable Audio Open 1.0 with its text encoder and autoencoder, from diffusers' layout or the original single file."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,8 +19,9 @@ from cafa.models.diffusion_backbone import DiffusionBackbone
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.t5 import T5Text
 from cafa.models.interface import BackboneFacts, SamplingDefaults, WindowSetting
-from cafa.models.pretrained import HubSettings, PretrainedSettings
+from cafa.models.pretrained import HubSettings, InspectedFiles, PretrainedSettings
 from cafa.models.releases import (
+    CAFA_AVCLIP,
     STABLE_AUDIO_OPEN,
     T5_BASE,
     Release,
@@ -29,6 +31,7 @@ from cafa.models.releases import (
     require,
     require_text_encoder,
 )
+from cafa.models.stable_audio import checkpoint_config
 from cafa.models.stable_audio.blocks import StableAudioConditioning
 from cafa.models.stable_audio.checkpoint_config import model_sizes
 from cafa.models.stable_audio.checkpoint_names import AUTOENCODER, in_training
@@ -44,10 +47,13 @@ SINGLE_FILE = ("model_config.json", "model.safetensors")
 
 
 class StableAudioOpenModel(HubSettings):
-    """Stable Audio Open 1.0, in diffusers' layout or the original one."""
+    """Stable Audio Open 1.0, in diffusers' layout, in the original one, or in one checkpoint such as CAFA's."""
 
     kind: Literal["stable_audio_open"] = "stable_audio_open"
-    source: str = Field(STABLE_AUDIO_OPEN.name, description="folder, or hub:owner/name")
+    source: str = Field(
+        STABLE_AUDIO_OPEN.name,
+        description="folder, hub:owner/name, or a file that holds all but the text encoder (CAFA_avclip.safetensors)",
+    )
     text_source: str = Field(T5_BASE.name, description="folder, or hub:owner/name of T5, for the original layout")
 
 
@@ -82,7 +88,9 @@ class StableAudioOpen(DiffusionBackbone):
         source : str or Path
             Folder in diffusers' layout (``model_index.json``, ``transformer/`` ...) or in the original one
             (``model_config.json``, ``model.safetensors``); or ``hub:owner/name``, or the published name as it is,
-            of what is in the local cache.
+            of what is in the local cache. Or one checkpoint under the original names that holds denoiser, timing
+            conditioners and autoencoder, such as ``CAFA_avclip.safetensors``; it is called ``model.safetensors`` among
+            the files, and has the sizes of Stable Audio Open 1.0.
         text_source : str or Path
             T5 for the original layout, which does not hold it; a folder or ``hub:owner/name``, as above. Its files
             are named below ``text/``.
@@ -94,6 +102,13 @@ class StableAudioOpen(DiffusionBackbone):
         WeightsError
             Naming all that are missing.
         """
+
+        def text() -> dict[str, Path]:
+            words = locate(text_source, T5_BASE, download)
+            return require_text_encoder(words, words, T5_BASE, "text/")
+
+        if Path(source).is_file():
+            return all_parts(lambda: {SINGLE_FILE[1]: Path(source)}, text)
         folder = locate(source, STABLE_AUDIO_OPEN, download)
         if (folder / "model_index.json").is_file():
             names = ("model_index.json", *DIFFUSERS_WEIGHTS)
@@ -102,11 +117,6 @@ class StableAudioOpen(DiffusionBackbone):
                 lambda: require_text_encoder(folder / "text_encoder", folder / "tokenizer", STABLE_AUDIO_OPEN, ""),
             )
         if (folder / SINGLE_FILE[0]).is_file():
-
-            def text() -> dict[str, Path]:
-                words = locate(text_source, T5_BASE, download)
-                return require_text_encoder(words, words, T5_BASE, "text/")
-
             return all_parts(
                 lambda: dict(zip(SINGLE_FILE, require(folder, SINGLE_FILE, STABLE_AUDIO_OPEN), strict=True)), text
             )
@@ -114,6 +124,17 @@ class StableAudioOpen(DiffusionBackbone):
             f"{folder} holds neither model_index.json (diffusers' layout) nor model_config.json (original layout). "
             + how_to_get(STABLE_AUDIO_OPEN, folder)
         )
+
+    @classmethod
+    def inspect(cls, settings: Any) -> InspectedFiles:
+        """Find the files of the model that `settings` describe; raises WeightsError with what to do."""
+        found = super().inspect(settings)
+        if not (file := Path(settings.source)).is_file():
+            return found
+        addresses = {name: url for name, url in found.addresses.items() if name != SINGLE_FILE[1]}
+        if CAFA_AVCLIP.url.endswith(f"/{file.name}"):
+            addresses[SINGLE_FILE[1]] = CAFA_AVCLIP.url
+        return replace(found, places={**found.places, "source": file}, addresses=addresses)
 
     @classmethod
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
@@ -125,7 +146,7 @@ class StableAudioOpen(DiffusionBackbone):
             latent_channels, latents, text_dim = dit.in_channels, dit.sample_size, dit.cross_attention_dim
             words = files["text_encoder/config.json"]
         else:
-            settings, sizes = model_sizes(read_json(files["model_config.json"]))
+            settings, sizes = _sizes(files)
             with torch.device("meta"):
                 autoencoder = AutoencoderOobleck(**sizes)
             latent_channels, latents, text_dim = settings.latent_channels, settings.latents, settings.text_dim
@@ -156,7 +177,8 @@ class StableAudioOpen(DiffusionBackbone):
         else:
             weights = read_published(files["model.safetensors"], in_training(AUTOENCODER))
             with torch.device("meta"):
-                autoencoder = AutoencoderOobleck(**model_sizes(read_json(files["model_config.json"]))[1])
+                autoencoder = AutoencoderOobleck(**_sizes(files)[1])
+            _require_part(weights.autoencoder, "autoencoder", files["model.safetensors"])
             load_strict(autoencoder, weights.autoencoder, file=files["model.safetensors"])
         return OobleckAudio(autoencoder.to(device))
 
@@ -203,8 +225,24 @@ def _from_diffusers(files: Mapping[str, Path]) -> StableAudioBackbone:
 
 def _from_single_file(files: Mapping[str, Path]) -> StableAudioBackbone:
     file = files["model.safetensors"]
-    settings, _ = model_sizes(read_json(files["model_config.json"]))
+    settings, _ = _sizes(files)
     with torch.device("meta"):
         denoiser = StableAudioBackbone(settings)
-    load_strict(denoiser, read_published(file).backbone, file=file)
+    weights = read_published(file).backbone
+    _require_part(weights, "backbone", file)
+    load_strict(denoiser, weights, file=file)
     return denoiser
+
+
+def _sizes(files: Mapping[str, Path]) -> tuple[StableAudioSettings, dict[str, Any]]:
+    """Sizes of denoiser and autoencoder; a checkpoint without model_config.json has the published ones."""
+    config = files.get(SINGLE_FILE[0])
+    return model_sizes(checkpoint_config.STABLE_AUDIO_OPEN_1_0 if config is None else read_json(config))
+
+
+def _require_part(weights: Mapping[str, Tensor], part: str, file: Path) -> None:
+    if not weights:
+        raise WeightsError(
+            f"{file} holds no {part}: name a checkpoint that holds denoiser and autoencoder, such as "
+            f"{CAFA_AVCLIP.url.rpartition('/')[2]}, or the folder of Stable Audio Open"
+        )

@@ -6,6 +6,40 @@ from typing import Any
 from cafa.common.errors import InputError
 from cafa.models.stable_audio.denoiser import StableAudioSettings
 
+_AUTOENCODER = {"channels": 128, "c_mults": [1, 2, 4, 8, 16], "strides": [2, 4, 4, 8, 8]}
+#: what the model_config.json of Stable Audio Open 1.0 says of sizes: those of a checkpoint that comes without one
+STABLE_AUDIO_OPEN_1_0: dict[str, Any] = {
+    "sample_size": 2097152,
+    "sample_rate": 44100,
+    "audio_channels": 2,
+    "model": {
+        "pretransform": {
+            "config": {
+                "encoder": {"config": {**_AUTOENCODER, "latent_dim": 128}},
+                "decoder": {"config": {**_AUTOENCODER, "latent_dim": 64, "final_tanh": False}},
+                "downsampling_ratio": 2048,
+            }
+        },
+        "conditioning": {
+            "configs": [
+                {"id": "seconds_start", "type": "number", "config": {"min_val": 0, "max_val": 512}},
+                {"id": "seconds_total", "type": "number", "config": {"min_val": 0, "max_val": 512}},
+            ]
+        },
+        "diffusion": {
+            "config": {
+                "io_channels": 64,
+                "embed_dim": 1536,
+                "depth": 24,
+                "num_heads": 24,
+                "cond_token_dim": 768,
+                "global_cond_dim": 1536,
+                "project_cond_tokens": False,
+            }
+        },
+    },
+}
+
 
 def denoiser_settings(config: Mapping[str, Any], latents: int, maximum_seconds: float = 512.0) -> StableAudioSettings:
     """Size of the denoiser.
