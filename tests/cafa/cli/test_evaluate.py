@@ -109,14 +109,15 @@ def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights
 def test_all_missing_weights_are_named_with_what_to_download(folder: Path, cafa: Run):
     with pytest.raises(WeightsError) as error:
         cafa(*options(folder), "--weights", folder / "empty")
-    lines = str(error.value).split("\n")
+    *lines, last = str(error.value).split("\n")
+    assert "`cafa weights get --for evaluate`" in last
     assert [line.split()[1] for line in lines] == [
         "panns_cnn14_16k", "laion_clap", "roberta_vocab", "roberta_merges", "imagebind_huge", "synchformer",
     ]  # fmt: skip
     assert lines[0] == (
         "weights panns_cnn14_16k not found: download https://zenodo.org/record/3987831/files/Cnn14_16k_mAP%3D0.438.pth "
         "(licence: see https://zenodo.org/record/3987831) and put the file at "
-        f"{folder}/empty/Cnn14_16k_mAP=0.438.pth"
+        f"{folder}/empty/Cnn14_16k_mAP=0.438.pth, or run `cafa weights get panns_cnn14_16k`"
     )
 
 
