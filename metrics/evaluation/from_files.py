@@ -56,7 +56,8 @@ class JudgeChoice:
     ----------
     kind : {"real", "miniature"}
     weights : Path, optional
-        Folder of the judges' weights; by default ``weights``, or ``results/models/judges`` for the miniature's.
+        Folder of the judges' weights; by default ``./weights`` where it is there, else the folder of `cafa weights`;
+        ``results/models/judges`` for the miniature's.
     weights_table : Path, optional
         Table of weights; None: the package's own.
     unverified : bool
@@ -90,10 +91,11 @@ class JudgeChoice:
         if self.kind == "miniature":
             return _miniature(self, needed)
         from cafa.models.weights import read_weight_sources
+        from cafa.weights.folder import judges_folder
         from metrics.judges.published import load_real
 
         return load_real(
-            self.weights or Path("weights"),
+            self.weights or judges_folder(),
             read_weight_sources(self.weights_table),
             needed,
             self.seconds or DEFAULT_SECONDS,
