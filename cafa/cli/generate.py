@@ -39,6 +39,7 @@ from cafa.cli.registry_name import RegistryName
     default="ours",
     help="official: as the published demo, from the video's frames to the level of the sound; up to 10 s",
 )
+@click.option("--encode", is_flag=True, help="encode the picture at 25 frames per second, instead of copying it")
 @click.option("--half", is_flag=True, help="16 bits: faster on a GPU")
 @click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
 @click.option(

@@ -9,6 +9,7 @@ from cafa.common.errors import InputError
 from cafa.common.file_names import holds_name, plain_part, readable_part
 from cafa.common.files import digest_of, read_json, sha256_file, write_json
 from cafa.generation.foley import FoleyResult
+from cafa.media.new_sound import suffix_for, write_with_new_sound
 
 INDEX = "generated.json"
 
@@ -65,13 +66,22 @@ class ResultFiles:
                 "choose another --output-folder"
             )
 
-    def save(self, result: FoleyResult) -> Path:
-        """Write sound and video of a result and its entry in the index; returns the path of the video."""
+    def save(self, result: FoleyResult, *, video_track: int | None = None, encode: bool = False) -> Path:
+        """Write sound and video of a result and its entry in the index; returns the path of the video.
+
+        The picture and all other tracks of the video are copied (:mod:`cafa.media.new_sound`), into the container that
+        they come from where it can be written. With `encode`, or where they are damaged or no container holds them, the
+        normalised picture is written, as mp4 with 25 frames per second.
+        """
         self.check(result.prompt, result.seed)
         name, request = self.name(result.prompt, result.seed), self.request(result.prompt, result.seed)
-        sound, video = self.folder / f"{name}.wav", self.folder / f"{name}.mp4"
+        suffix = None if encode or result.damage else suffix_for(self.video, video_track)
+        sound, video = self.folder / f"{name}.wav", self.folder / f"{name}{suffix or '.mp4'}"
         result.save_sound(sound)
-        result.save_video(video)
+        if suffix is None:
+            result.save_video(video)
+        else:
+            write_with_new_sound(self.video, result.waveform, result.sample_rate, video, video_track=video_track)
         entry = request | {"request_sha256": digest_of(request), "files": [sound.name, video.name]}
         if result.damage:
             entry["damage"] = result.damage

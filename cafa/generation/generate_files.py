@@ -24,6 +24,8 @@ class GenerateOptions:
         Strength of the video: the lower, the stronger; 1 = plain guidance.
     guidance_scale
         Strength of the text; None: the backbone's own.
+    encode
+        Encode the normalised picture, instead of copying the video's.
     sampler
         Name of an entry of :data:`cafa.diffusion.samplers.SAMPLERS`; None: the backbone's own.
     steps
@@ -48,6 +50,7 @@ class GenerateOptions:
     gamma: float = 0.5
     guidance_scale: float | None = None
     sampler: str | None = None
+    encode: bool = False
     steps: int | None = None
     preset: Literal["ours", "official"] = "ours"
     half: bool = False
@@ -61,11 +64,13 @@ class GenerateOptions:
     def in_name(self) -> dict[str, Any]:
         """What takes part in the name of a result: all options, so that a new one cannot be forgotten.
 
-        Without a sampler the name is that of before there was a choice.
+        Without a sampler, and with a copied picture, the name is that of before there was a choice.
         """
         options = asdict(self)
         if self.sampler is None:
             del options["sampler"]
+        if not self.encode:
+            del options["encode"]
         return options
 
     def system(self) -> AdapterSystem:
@@ -154,6 +159,6 @@ def generate_files(request: GenerateRequest, say: Callable[[str], None] = print)
         say(f"note: {request.video.name} is damaged: {results[0].damage}")
     written = []
     for result in results:
-        written.append(files.save(result))
+        written.append(files.save(result, video_track=options.video_track, encode=options.encode))
         say(str(written[-1]))
     return written

@@ -160,3 +160,22 @@ def test_a_gif_gets_sound_of_its_length(models: Path, tmp_path: Path) -> None:
     with open_media(video) as media:
         assert media.stream("video").frames == 40
         assert media.stream("audio").codec_context.layout.name == "stereo"
+
+
+def test_the_picture_is_copied_unless_it_is_to_be_encoded(models: Path, tmp_path: Path) -> None:
+    def packets(path: Path) -> list[bytes]:
+        with av.open(str(path)) as container:
+            return [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size]
+
+    video = write_video(tmp_path / "video.mkv", 30)
+    found = {}
+    for name, more in {"copied": (), "encoded": ("--encode",)}.items():
+        generate(video, models, tmp_path / name, *more)
+        (found[name],) = (path for path in (tmp_path / name).iterdir() if path.suffix in (".mkv", ".mp4"))
+    assert found["copied"].suffix == ".mkv"
+    assert packets(found["copied"]) == packets(video)
+    assert found["encoded"].suffix == ".mp4"
+    assert packets(found["encoded"]) != packets(video)
+    assert found["copied"].stem != found["encoded"].stem
+    with av.open(str(found["copied"])) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
