@@ -28,6 +28,7 @@ import pandas as pd
 
 from cafa.common.files import sha256_file, write_json
 from tests.scale.damage import SECONDS, Row, make_data_set, prepare
+from tests.words import words
 
 MEDIA = {"preset": "ultrafast", "short_side": 64}
 CAFA = [sys.executable, "-c", "from cafa.cli import main; main()"]
@@ -46,30 +47,27 @@ class Job:
 def jobs_of(data: Path, models: Path, results: Path, workers: int, kinds: set[str]) -> list[Job]:
     """The commands of a run, in order."""
     manifest, clips = results / "manifest.parquet", results / "clips" / "0"
-    ledger = results / "clips" / "0.ledger.parquet"
-    shard = ["--manifest", str(manifest), "--clips", str(clips), "--ingest-ledger", str(ledger), "--shard", "0/1"]
-    found = [
-        Job("manifest", ["manifest", "--source", str(data / "clips.csv"), "--root", str(data / "raw"), "--output",
-            str(manifest), "--refused", str(results / "refused.parquet")], manifest),
-        Job("ingest", ["ingest", "--manifest", str(manifest), "--root", str(data / "raw"), "--shard", "0/1",
-            "--settings", json.dumps(MEDIA), "--output-folder", str(clips), "--ledger", str(ledger),
-            "--workers", str(workers)], ledger),
-    ]  # fmt: skip
-    features = results / "features"
+    ledger, raw, features = results / "clips" / "0.ledger.parquet", data / "raw", results / "features"
+    shard = {"manifest": manifest, "clips": clips, "ingest_ledger": ledger, "shard": "0/1"}
+    listed = words(
+        "manifest", source=data / "clips.csv", root=raw, output=manifest, refused=results / "refused.parquet"
+    )
+    media = {"settings": json.dumps(MEDIA), "workers": workers}
+    ingested = words("ingest", manifest=manifest, root=raw, shard="0/1", output_folder=clips, ledger=ledger, **media)
+    found = [Job("manifest", listed, manifest), Job("ingest", ingested, ledger)]
     if "media" in kinds:
+        done = features / "media.ledger.parquet"
+        settings = json.dumps({"seconds": SECONDS})
+        files = {"frames": features / "frames.arrow", "mel": features / "mel.arrow", "ledger": done}
         found.append(
-            Job("media", ["features", "media", *shard, "--settings", json.dumps({"seconds": SECONDS}), "--workers",
-                str(workers), "--frames", str(features / "frames.arrow"), "--mel", str(features / "mel.arrow"),
-                "--ledger", str(features / "media.ledger.parquet")], features / "media.ledger.parquet")
-        )  # fmt: skip
+            Job("media", words("features", "media", **shard, settings=settings, workers=workers, **files), done)
+        )
     for kind, model, seconds in (("latents", "backbone", 0.5), ("clip", "clip", SECONDS)):
-        settings = {"seconds": seconds, "workers": workers, "batch_size": 8}
         if kind in kinds:
             done = features / f"{kind}.ledger.parquet"
-            found.append(
-                Job(kind, ["features", "encode", kind, "--model", str(models / model), *shard, "--settings",
-                    json.dumps(settings), "--output", str(features / f"{kind}.arrow"), "--ledger", str(done)], done)
-            )  # fmt: skip
+            settings = json.dumps({"seconds": seconds, "workers": workers, "batch_size": 8})
+            files = {"model": models / model, "output": features / f"{kind}.arrow", "ledger": done}
+            found.append(Job(kind, words("features", "encode", kind, **shard, settings=settings, **files), done))
     return found
 
 
@@ -129,8 +127,11 @@ class Runner:
             with self.log.open("a") as log:
                 process = subprocess.Popen(
                     [*CAFA, *job.words],
-                    stdout=log, stderr=log, start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-                )  # fmt: skip
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )
             memory = Memory(process.pid)
             memory.start()
             try:
@@ -183,9 +184,16 @@ def verify(results: Path, kinds: set[str], log: Path) -> None:
         if stage in kinds:
             features = results / "features"
             words = [
-                "features", "verify", str(features / f"{kind}.arrow"), "--manifest", str(results / "manifest.parquet"),
-                "--ledger", str(features / f"{stage}.ledger.parquet"), "--clips", str(results / "clips" / "0"),
-            ]  # fmt: skip
+                "features",
+                "verify",
+                str(features / f"{kind}.arrow"),
+                "--manifest",
+                str(results / "manifest.parquet"),
+                "--ledger",
+                str(features / f"{stage}.ledger.parquet"),
+                "--clips",
+                str(results / "clips" / "0"),
+            ]
             with log.open("a") as file:
                 subprocess.run([*CAFA, *words], check=True, stdout=file, stderr=file)
 
@@ -259,10 +267,18 @@ def run_all(
     figures |= {"killed": killed, "files_compared": len(whole)}
     if small is not None:
         growth = {
-            job: round(max(memory["whole"][job][k] / memory["small"][job][k] for k in ("main_kB", "worker_kB")
-                           if memory["small"][job][k]) - 1, 3)
-            for job in memory["small"] if job != "manifest"
-        }  # fmt: skip
+            job: round(
+                max(
+                    memory["whole"][job][k] / memory["small"][job][k]
+                    for k in ("main_kB", "worker_kB")
+                    if memory["small"][job][k]
+                )
+                - 1,
+                3,
+            )
+            for job in memory["small"]
+            if job != "manifest"
+        }
         figures["memory_growth"] = growth
         assert max(growth.values()) <= 0.10, f"memory grew with the number of clips: {growth}"
     return figures

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cafa.cli import cli
-from cafa.common.errors import ClipError, FolderInUseError, InputError
+from cafa.common.errors import ClipError, InputError
 from cafa.common.files import sha256_file
 from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
 from cafa.common.shards import shard_of
@@ -22,7 +22,6 @@ from cafa.data.ingest import Fetched, RootFolder, ingest_shard
 from cafa.data.manifest import build_manifest, read_manifest
 from cafa.media.mux import put_sound_under_video
 from cafa.media.normalise import NormaliseSettings
-from tests.two_runs import another_writer, run_at_once
 
 SETTINGS = NormaliseSettings(preset="ultrafast", short_side=32)
 
@@ -98,8 +97,13 @@ def test_every_clip_has_a_row(data_set: Callable, one_clip: Path, tmp_path: Path
     files = {"a": good, "b": b"text\n", "c": None, "d": good[: len(good) // 2], "e": b"", "f": good}
     ledger = run(data_set(files), tmp_path).set_index("clip_id")
     assert ledger["status"].to_dict() == {
-        "a": "ok", "b": "not_media", "c": "missing_file", "d": "truncated", "e": "empty_file", "f": "ok",
-    }  # fmt: skip
+        "a": "ok",
+        "b": "not_media",
+        "c": "missing_file",
+        "d": "truncated",
+        "e": "empty_file",
+        "f": "ok",
+    }
     assert ledger["retriable"].to_dict() == {**dict.fromkeys("abdef", False), "c": True}
     assert list(ledger["line"]) == [2, 3, 4, 5, 6, 7]
     facts = json.loads(ledger.at["a", "detail"])
@@ -220,12 +224,42 @@ def test_commands_in_a_row(data_set: Callable, one_clip: Path, tmp_path: Path) -
     excluded = tmp_path / "excluded.parquet"
     manifest = ["--manifest", str(tmp_path / "m.parquet")]
     for arguments, expected in (
-        (["ingest", *manifest, "--root", str(tmp_path / "root"), "--shard", "0/1", "--output-folder", str(clips),
-          "--settings", '{"preset": "ultrafast"}', "--ledger", str(ledger)], "1 not_media, 1 ok"),
-        (["prompts", *manifest, "--ledger", str(ledger), "--settings", '{"matched": {}}', "--seed", "1",
-          "--output", str(prompts), "--excluded", str(excluded)], "1 matched"),
+        (
+            [
+                "ingest",
+                *manifest,
+                "--root",
+                str(tmp_path / "root"),
+                "--shard",
+                "0/1",
+                "--output-folder",
+                str(clips),
+                "--settings",
+                '{"preset": "ultrafast"}',
+                "--ledger",
+                str(ledger),
+            ],
+            "1 not_media, 1 ok",
+        ),
+        (
+            [
+                "prompts",
+                *manifest,
+                "--ledger",
+                str(ledger),
+                "--settings",
+                '{"matched": {}}',
+                "--seed",
+                "1",
+                "--output",
+                str(prompts),
+                "--excluded",
+                str(excluded),
+            ],
+            "1 matched",
+        ),
         (["ledger", str(ledger), str(excluded)], "ingest: b (line 3): not_media: "),
-    ):  # fmt: skip
+    ):
         result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
         assert result.exit_code == 0
         assert expected in result.output
@@ -239,9 +273,15 @@ def test_workers_change_no_bit(data_set: Callable, one_clip: Path, tmp_path: Pat
     for workers in (0, 1, 3):
         folder = tmp_path / f"with{workers}"
         ingest_shard(
-            manifest, RootFolder(tmp_path / "root"), shard=0, shards=1, settings=SETTINGS, output_folder=folder,
-            ledger=folder / "ledger.parquet", workers=workers,
-        )  # fmt: skip
+            manifest,
+            RootFolder(tmp_path / "root"),
+            shard=0,
+            shards=1,
+            settings=SETTINGS,
+            output_folder=folder,
+            ledger=folder / "ledger.parquet",
+            workers=workers,
+        )
         ledger = read_ledgers([folder / "ledger.parquet"]).drop(columns="time")
         media = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in ingest.SUFFIXES}
         contents.append((ledger.to_csv(), media))
@@ -274,15 +314,24 @@ def test_files_of_the_fetch_stage(data_set: Callable, one_clip: Path, tmp_path: 
     def ingested(**options: object) -> pd.DataFrame:
         raw = Fetched(tmp_path / "fetched.parquet", **options)
         ingest_shard(
-            manifest, raw, shard=0, shards=1, settings=SETTINGS, output_folder=tmp_path / "out",
+            manifest,
+            raw,
+            shard=0,
+            shards=1,
+            settings=SETTINGS,
+            output_folder=tmp_path / "out",
             ledger=tmp_path / "ledger.parquet",
-        )  # fmt: skip
+        )
         return read_ledgers([tmp_path / "ledger.parquet"]).set_index("clip_id")
 
     ledger = ingested(ledger=tmp_path / "fetch.parquet")
     assert ledger["status"].to_dict() == {
-        "a": "ok", "b": "ok", "c": "unreadable", "d": "missing_file", "e": "missing_file",
-    }  # fmt: skip
+        "a": "ok",
+        "b": "ok",
+        "c": "unreadable",
+        "d": "missing_file",
+        "e": "missing_file",
+    }
     assert ledger.at["c", "detail"] == "fetch: as the site said"
     assert normalised == ["first", "second"]
     a, b = (json.loads(ledger.at[name, "detail"]) for name in "ab")
@@ -291,106 +340,3 @@ def test_files_of_the_fetch_stage(data_set: Callable, one_clip: Path, tmp_path: 
     assert normalised == ["first", "second"]
     with pytest.raises(InputError, match="not a table of fetched clips"):
         Fetched(tmp_path / "none.parquet")
-
-
-def test_two_ingests_at_once_into_one_folder(data_set: Callable, one_clip: Path, tmp_path: Path) -> None:
-    """Two real processes: what they leave is right, and one that was refused says who was there."""
-    data_set({f"c{number}": one_clip.read_bytes() for number in range(8)})
-    output, ledger = tmp_path / "clips" / "0", tmp_path / "clips" / "0.ledger.parquet"
-    command = [
-        "ingest", "--manifest", tmp_path / "m.parquet", "--root", tmp_path / "root", "--shard", "0/1",
-        "--output-folder", output, "--settings", '{"preset": "ultrafast"}', "--ledger", ledger,
-    ]  # fmt: skip
-    answers = run_at_once(command, command)
-    assert 0 in [code for code, _ in answers]
-    assert all(f"another run writes to {output}: process " in said for code, said in answers if code)
-    assert list(read_ledgers([ledger])["status"]) == ["ok"] * 8
-    assert len(list(output.glob("*.flac"))) == 8
-
-
-def test_a_folder_in_use_is_refused(data_set: Callable, one_clip: Path, tmp_path: Path) -> None:
-    manifest = data_set({"a": one_clip.read_bytes()})
-    with another_writer(tmp_path / "clips" / "0"), pytest.raises(FolderInUseError, match="another run writes to"):
-        run(manifest, tmp_path)
-    assert run(manifest, tmp_path)["status"].tolist() == ["ok"]
-
-
-def test_another_data_set_gives_what_it_made_of_the_same_files(
-    data_set: Callable, one_clip: Path, tmp_path: Path, normalised: list[str]
-) -> None:
-    manifest = data_set({name: one_clip.read_bytes() for name in "abcdef"} | {"bad": b"text\n"})
-    for shard in range(3):
-        run(manifest, tmp_path, shard, 3)
-    first = {path.name: path for path in (tmp_path / "clips").glob("*/*.*") if path.suffix in (".mp4", ".flac")}
-    expected = pd.concat([read_ledgers([tmp_path / "clips" / f"{shard}.ledger.parquet"]) for shard in range(3)])
-    (tmp_path / "root" / "d.mp4").write_bytes(one_clip.read_bytes() + b"\0")  # the raw file is another one now
-    first["e.flac"].write_bytes(b"damaged")
-    normalised.clear()
-
-    def again(where: str, **settings: object) -> pd.DataFrame:
-        ingest_shard(
-            manifest, RootFolder(tmp_path / "root"), shard=0, shards=1, output_folder=tmp_path / where,
-            settings=SETTINGS.model_copy(update=settings), ledger=tmp_path / f"{where}.parquet",
-            reuse=[tmp_path / "clips"],
-        )  # fmt: skip
-        return read_ledgers([tmp_path / f"{where}.parquet"])
-
-    rows = again("second")
-    assert sorted(normalised) == ["d", "e"]
-    assert rows.set_index("clip_id")["status"].to_dict() == expected.set_index("clip_id")["status"].to_dict()
-    fine = [name for name in rows["clip_id"] if name not in ("bad", "d", "e")]
-    compared = [frame.set_index("clip_id").loc[fine, "detail"].to_dict() for frame in (rows, expected)]
-    assert compared[0] == compared[1]
-    for name in fine:
-        for suffix in (".mp4", ".flac"):
-            assert (tmp_path / "second" / f"{name}{suffix}").samefile(first[f"{name}{suffix}"])
-    (tmp_path / "clips" / "0").rename(tmp_path / "gone")  # links do not need the first folder
-    normalised.clear()
-    again("second")
-    assert normalised == []
-    again("third", short_side=16)
-    assert sorted(normalised) == ["a", "b", "bad", "c", "d", "e", "f"]  # other settings: nothing is taken
-
-
-def test_links_are_no_condition(
-    data_set: Callable, one_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalised: list[str]
-) -> None:
-    manifest = data_set({"a": one_clip.read_bytes()})
-    run(manifest, tmp_path)
-    normalised.clear()
-
-    def none(*_: object) -> None:
-        raise OSError("no links here")
-
-    monkeypatch.setattr("os.link", none)
-    counts = ingest_shard(
-        manifest, RootFolder(tmp_path / "root"), shard=0, shards=1, settings=SETTINGS, reuse=[tmp_path / "clips"],
-        output_folder=tmp_path / "second", ledger=tmp_path / "second.parquet",
-    )  # fmt: skip
-    assert (counts, normalised) == ({"ok": 1}, [])
-    assert (tmp_path / "second/a.mp4").read_bytes() == (tmp_path / "clips/0/a.mp4").read_bytes()
-
-
-def test_a_sound_that_is_not_finite_costs_its_clip_only(
-    data_set: Callable[[dict[str, bytes | None]], pd.DataFrame], one_clip: Path, tmp_path: Path
-) -> None:
-    """Codecs of floating-point values can hold any; the clip is named, with where, and the others go on."""
-    bad = tmp_path / "float.mov"
-    with av.open(str(one_clip)) as given, av.open(str(bad), "w") as output:
-        video = output.add_stream_from_template(given.streams.video[0])
-        sound = output.add_stream("pcm_f32le", rate=16000)
-        sound.codec_context.layout = "mono"
-        for packet in given.demux(given.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = video
-                output.mux(packet)
-        values = np.zeros((1, 16000), np.float32)
-        values[0, 4000] = np.nan
-        frame = av.AudioFrame.from_ndarray(values, format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 16000, 0, Fraction(1, 16000)
-        output.mux([*sound.encode(frame), *sound.encode(None)])
-    good = one_clip.read_bytes()
-    ledger = run(data_set({"a": good, "b": bad.read_bytes(), "c": good}), tmp_path).set_index("clip_id")
-    assert dict(ledger["status"]) == {"a": "ok", "b": "not_finite", "c": "ok"}
-    assert "the first at 0.250 s" in ledger.loc["b", "detail"]
-    assert not (tmp_path / "clips" / "0" / "b.mp4").exists()

@@ -24,6 +24,7 @@ from metrics.judges.media import decode_whole_sound
 from metrics.judges.registry import PretrainedSettings, open_encoders, register
 from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
 from tests.evaluation_clips import write_video, write_wav
+from tests.words import words
 
 SECONDS = 4.8
 CLIPS = ("clip0", "clip1", "clip2", "clip3")
@@ -39,10 +40,19 @@ class Place:
         for judge in ("classifier", "clap", "imagebind", "synchformer"):
             register(judge, PretrainedSettings.model_validate(weights), self.judges / judge)
         rows = [
-            {"clip_id": c, "uri": f"{c}.mp4", "start": 0.0, "duration": None, "label": LABELS[c], "caption": LABELS[c],
-             "split": "test", "licence": "", "line": number + 2}
+            {
+                "clip_id": c,
+                "uri": f"{c}.mp4",
+                "start": 0.0,
+                "duration": None,
+                "label": LABELS[c],
+                "caption": LABELS[c],
+                "split": "test",
+                "licence": "",
+                "line": number + 2,
+            }
             for number, c in enumerate(CLIPS)
-        ]  # fmt: skip
+        ]
         self.manifest = pd.DataFrame(rows)
         table = pa.Table.from_pylist(rows, schema=MANIFEST)
         pq.write_table(table, root / "manifest.parquet")
@@ -55,24 +65,54 @@ class Place:
                 number = CLIPS.index(c)
                 write_video(self.clips(shard) / f"{c}.mp4", number, SECONDS, sound=False)
                 write_wav(self.clips(shard) / f"{c}.flac", number, 3.0 if c == "clip2" else SECONDS)
-        records = []
-        for number, c in enumerate(CLIPS[:3]):
-            path = write_wav(root / "ours" / "0" / f"{c}.flac", 100 + number, SECONDS)
-            records.append(
-                {"clip_id": c, "caption_id": "other", "protocol": "cross", "caption": self.other(c), "label": "x",
-                 "file": path.name, "seconds": 10.0, "sample_rate": 16000, "sha256": sha256_file(path), "status": "ok",
-                 "detail": None}
-            )  # fmt: skip
-        records.append({**records[0], "clip_id": "clip3", "status": "missing_feature", "detail": "no frames",
-                        "caption": self.other("clip3"), "file": None, "sha256": None})  # fmt: skip
-        pd.DataFrame(records).to_parquet(self.index, index=False)
+        self.write_samples()
         prompts = [
-            {"clip_id": c, "caption_id": "other", "caption": self.other(c), "label": self.other(c),
-             "own_label": LABELS[c], "own_caption": LABELS[c], "protocol": "cross"}
+            {
+                "clip_id": c,
+                "caption_id": "other",
+                "caption": self.other(c),
+                "label": self.other(c),
+                "own_label": LABELS[c],
+                "own_caption": LABELS[c],
+                "protocol": "cross",
+            }
             for c in CLIPS
-        ]  # fmt: skip
+        ]
         self.prompts = pd.DataFrame(prompts)[PROMPTS.names]
         self.prompts.to_parquet(root / "prompts.parquet", index=False)
+
+    def write_samples(self) -> None:
+        """Sounds of a system for three clips, and its index, in which the fourth failed."""
+        records = []
+        for number, c in enumerate(CLIPS[:3]):
+            path = write_wav(self.root / "ours" / "0" / f"{c}.flac", 100 + number, SECONDS)
+            records.append(
+                {
+                    "clip_id": c,
+                    "caption_id": "other",
+                    "protocol": "cross",
+                    "caption": self.other(c),
+                    "label": "x",
+                    "file": path.name,
+                    "seconds": 10.0,
+                    "sample_rate": 16000,
+                    "sha256": sha256_file(path),
+                    "status": "ok",
+                    "detail": None,
+                }
+            )
+        records.append(
+            {
+                **records[0],
+                "clip_id": "clip3",
+                "status": "missing_feature",
+                "detail": "no frames",
+                "caption": self.other("clip3"),
+                "file": None,
+                "sha256": None,
+            }
+        )
+        pd.DataFrame(records).to_parquet(self.index, index=False)
 
     @staticmethod
     def other(clip_id: str) -> str:
@@ -108,14 +148,18 @@ def truth(place: Place) -> list[Path]:
 def test_every_clip_ends_embedded_or_in_the_ledger(place: Place, truth: list[Path]):
     ledger = read_ledgers([folder / "ledger.parquet" for folder in truth]).set_index("clip_id")
     assert ledger["status"].to_dict() == {
-        "clip0": "ok", "clip1": "ok", "clip2": "short", "clip3": "missing_feature",
-    }  # fmt: skip
+        "clip0": "ok",
+        "clip1": "ok",
+        "clip2": "short",
+        "clip3": "missing_feature",
+    }
     assert ledger.loc["clip3", "detail"] == "ingest: corrupt"
     found = read_embeddings([folder / "classifier.parquet" for folder in truth], CLIP_KEY, ("embedding", "logits"))
     assert sorted(found.keys()["clip_id"]) == ["clip0", "clip1"]
     assert (found.hearing, found.leaks) == (
-        {"seconds": SECONDS, "imagebind_hears": SECONDS}, {"Speech": 0, "Music": 137},
-    )  # fmt: skip
+        {"seconds": SECONDS, "imagebind_hears": SECONDS},
+        {"Speech": 0, "Music": 137},
+    )
     assert not list(place.root.glob("truth/*/.cache"))
 
 
@@ -125,18 +169,32 @@ def test_samples_are_scored_as_the_encoders_score_them(place: Place, truth: list
     judge_text(place.judges, [*place.prompts["caption"], *place.prompts["own_caption"]], tmp_path / "text.parquet")
     index = read_sample_index([tmp_path / "ours" / "index.parquet"]).set_index("clip_id")
     assert index["status"].to_dict() == {
-        "clip0": "ok", "clip1": "ok", "clip2": "short", "clip3": "missing_feature",
-    }  # fmt: skip
+        "clip0": "ok",
+        "clip1": "ok",
+        "clip2": "short",
+        "clip3": "missing_feature",
+    }
     assert index.loc["clip2", "detail"].startswith("the clip's picture: the clip itself: 3.000 s of sound")
     seconds = pd.read_parquet(tmp_path / "ours" / "index.parquet")["seconds"]
     assert set(seconds.dropna()) == {SECONDS}  # what was scored, not what was generated
     scores = score_system(
-        "ours", place.prompts, read_generated([tmp_path / "ours"]), read_truth(truth, tmp_path / "text.parquet"),
+        "ours",
+        place.prompts,
+        read_generated([tmp_path / "ours"]),
+        read_truth(truth, tmp_path / "text.parquet"),
         index.reset_index(),
-    )  # fmt: skip
+    )
     assert set(scores["metric"]) == {
-        "KL", "IB", "DeSync", "DeSync_windows", "CLAP", "Acc", "Acc_margin", "Speech", "Music",
-    }  # fmt: skip
+        "KL",
+        "IB",
+        "DeSync",
+        "DeSync_windows",
+        "CLAP",
+        "Acc",
+        "Acc_margin",
+        "Speech",
+        "Music",
+    }
     encoders = open_encoders(place.judges)
     heard = encoders.clap_audio.embed(
         [encoders.clap_audio.prepare(*decode_whole_sound(place.index.with_suffix("") / "clip1.flac"), SECONDS)]
@@ -214,51 +272,58 @@ def test_a_shard_without_clips_has_empty_files_that_can_be_read(place: Place, tr
     assert counts["ok"] == 2
 
 
-def test_the_verbs_and_the_table(
-    place: Place, truth: list[Path], tmp_path: Path, command: Callable[[list[str]], Any], monkeypatch: Any
-):
+def embedded_by_commands(place: Place, own: list[Path], folder: Path, command: Callable[[list[str]], Any]) -> Path:
+    """Embed, check and score with the commands; the scores."""
     settings = json.dumps({"seconds": SECONDS, "max_loss": 1.0})
-    folders = [word for folder in truth for word in ("--reference-embeddings", str(folder))]
-    shard = place.shards[0]
+    shard, judges, ours = place.shards[0], place.judges, folder / "e" / "ours" / "0"
+    manifest, prompts, text = place.root / "manifest.parquet", place.root / "prompts.parquet", folder / "text.parquet"
+    clips = {"clips": place.clips(shard), "ingest_ledger": place.ledger(shard), "shard": f"{shard}/2"}
     command(
-        ["embed", "reference", "--judges", str(place.judges),
-         "--manifest", str(place.root / "manifest.parquet"), "--clips",
-         str(place.clips(shard)), "--ingest-ledger", str(place.ledger(shard)), "--shard", f"{shard}/2", "--settings",
-         settings, "--output-folder", str(tmp_path / "truth")]
-    )  # fmt: skip
-    assert (tmp_path / "truth" / "clap.parquet").read_bytes() == (truth[0] / "clap.parquet").read_bytes()
-    command(
-        ["embed", "samples", "--judges", str(place.judges), "--index", str(place.index), *folders, "--settings",
-         settings, "--output-folder", str(tmp_path / "e" / "ours" / "0")]
-    )  # fmt: skip
-    prompts, text = str(place.root / "prompts.parquet"), str(tmp_path / "text.parquet")
-    command(["embed", "text", "--judges", str(place.judges), "--prompts", prompts, "--output", text])
-    lenient = json.dumps({"thresholds": {"clap": {"paraphrase_retrieval": 0.0, "matched_over_other": 0.0},
-                                         "imagebind": {"own_over_other": 0.0},
-                                         "synchformer": {"desync_of_own_sound": 2.0}}})  # fmt: skip
-    command(
-        ["judges", "canary", "--judges", str(place.judges), *folders, "--text", text, "--manifest",
-         str(place.root / "manifest.parquet"), "--settings", lenient, "--output", str(tmp_path / "judges.json")]
-    )  # fmt: skip
-    checked = json.loads((tmp_path / "judges.json").read_text())
+        words(
+            "embed",
+            "reference",
+            judges=judges,
+            manifest=manifest,
+            **clips,
+            settings=settings,
+            output_folder=folder / "own",
+        )
+    )
+    assert (folder / "own" / "clap.parquet").read_bytes() == (own[0] / "clap.parquet").read_bytes()
+    sounds = {"index": place.index, "reference_embeddings": own, "output_folder": ours}
+    command(words("embed", "samples", judges=judges, **sounds, settings=settings))
+    command(words("embed", "text", judges=judges, prompts=prompts, output=text))
+    lenient = {
+        "clap": {"paraphrase_retrieval": 0.0, "matched_over_other": 0.0},
+        "imagebind": {"own_over_other": 0.0},
+        "synchformer": {"desync_of_own_sound": 2.0},
+    }
+    measured = {"reference_embeddings": own, "text": text, "manifest": manifest}
+    settings = json.dumps({"thresholds": lenient})
+    command(words("judges", "canary", judges=judges, **measured, settings=settings, output=folder / "judges.json"))
+    checked = json.loads((folder / "judges.json").read_text())
     assert "desync_of_own_sound" in checked["judges"]["synchformer"]["measures"]
-    command(
-        ["score", "--system", "ours", "--prompts", prompts, "--embeddings", str(tmp_path / "e" / "ours" / "0"),
-         *folders, "--text", text, "--index", str(tmp_path / "e" / "ours" / "0" / "index.parquet"), "--output",
-         str(tmp_path / "ours.parquet")]
-    )  # fmt: skip
+    scored = {"embeddings": ours, "reference_embeddings": own, "text": text, "index": ours / "index.parquet"}
+    command(words("score", system="ours", prompts=prompts, **scored, output=folder / "ours.parquet"))
+    return folder / "ours.parquet"
+
+
+def test_the_verbs_and_the_table(place: Place, truth: list[Path], tmp_path: Path, command: Callable[[list[str]], Any]):
+    scores = embedded_by_commands(place, truth, tmp_path, command)
     metrics = ["FAD", "KAD", "FAD_CLAP", "KAD_CLAP", "KL", "IB", "CLAP", "Acc", "DeSync", "Speech", "Music"]
-    table = json.dumps(
+    settings = json.dumps(
         {"protocol": "cross", "systems": ["ours"], "metrics": metrics, "max_loss": 0.5, "bootstrap": {"resamples": 100}}
     )
-    ledgers = [word for folder in truth for word in ("--ledger", str(folder / "ledger.parquet"))]
-    command(
-        ["table", "--name", "table1", "--settings", table, "--scores", str(tmp_path / "ours.parquet"),
-         "--embeddings-folder", str(tmp_path / "e"), *folders, "--prompts", prompts, "--samples-folder",
-         str(tmp_path / "e"), "--judges", str(tmp_path / "judges.json"), *ledgers, "--csv", str(tmp_path / "t.csv"),
-         "--markdown", str(tmp_path / "t.md"), "--card", str(tmp_path / "t.json"), "--differences",
-         str(tmp_path / "d.csv"), "--categories", str(tmp_path / "c.csv")]
-    )  # fmt: skip
+    inputs = {"scores": scores, "reference_embeddings": truth, "prompts": place.root / "prompts.parquet"}
+    folders = {
+        "embeddings_folder": tmp_path / "e",
+        "samples_folder": tmp_path / "e",
+        "judges": tmp_path / "judges.json",
+    }
+    ledgers = [folder / "ledger.parquet" for folder in truth]
+    outputs = {"csv": "t.csv", "markdown": "t.md", "card": "t.json", "differences": "d.csv", "categories": "c.csv"}
+    outputs = {name: tmp_path / file for name, file in outputs.items()}
+    command(words("table", name="table1", settings=settings, **inputs, **folders, ledger=ledgers, **outputs))
     row = pd.read_csv(tmp_path / "t.csv").loc[0]
     for metric in metrics:
         assert np.isfinite(row[[metric, f"{metric}_low", f"{metric}_high"]].astype(float)).all(), metric
@@ -273,8 +338,16 @@ def test_the_verbs_and_the_table(
 
 
 def test_options_of_the_other_kind_of_judges_are_refused(place: Place, tmp_path: Path, command: Any):
-    arguments = ["embed", "samples", "--judges", str(place.judges), "--index", str(place.index), "--output-folder",
-                 str(tmp_path)]  # fmt: skip
+    arguments = [
+        "embed",
+        "samples",
+        "--judges",
+        str(place.judges),
+        "--index",
+        str(place.index),
+        "--output-folder",
+        str(tmp_path),
+    ]
     with pytest.raises(InputError, match="are pretrained: give --reference-embeddings"):
         command(arguments)
     with pytest.raises(InputError, match="are pretrained: leave out --frames"):
