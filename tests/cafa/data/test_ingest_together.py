@@ -14,6 +14,7 @@ from cafa.common.ledger import read_ledgers
 from cafa.data.ingest import RootFolder, ingest_shard
 from cafa.media.normalise import NormaliseSettings
 from tests.cafa.data.test_ingest import data_set as data_set
+from tests.cafa.data.test_ingest import normalised as normalised
 from tests.cafa.data.test_ingest import one_clip as one_clip
 from tests.cafa.data.test_ingest import run
 from tests.two_runs import another_writer, run_at_once
