@@ -121,7 +121,7 @@ def _outdated(place: Path, target: Path, rows: dict[str, WeightSource]) -> list[
         same = card is not None and all(
             recorded.get(path, card["files"].get(file)) == card["files"].get(file) for file, path in held.items()
         )
-        here = same and all(Path(found).is_relative_to(place) for found in card["places"].values())
+        here = same and card is not None and all(Path(found).is_relative_to(place) for found in card["places"].values())
         if not here or (name == "adapter" and "backbone" in outdated):
             outdated.append(name)
     return outdated

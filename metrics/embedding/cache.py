@@ -90,7 +90,7 @@ class EmbeddingCache:
         """Store arrays, then record the item."""
         file = self._file(item, source)
         with atomic_write(file) as temporary:
-            np.savez(temporary, **arrays)
+            np.savez(temporary, allow_pickle=False, **arrays)
         self._journal.add(item, {"source": source, "size": file.stat().st_size, "facts": dict(facts)})
 
     def put_failure(self, item: str, source: str, error: ClipError) -> None:

@@ -17,6 +17,7 @@ from cafa.common.files import digest_of, sha256_file
 from cafa.common.ledger import OK
 from cafa.common.progress import progress
 from cafa.common.shards import batches_of_shard
+from cafa.common.tables import records
 from cafa.features.store import FeatureStore
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import read_sound
@@ -126,7 +127,7 @@ def embed_samples(judges: MicroJudges, index: Path, frames: Sequence[Path], batc
         If a clip has no frames.
     """
     rows = pd.read_parquet(index)
-    ready = rows[rows["status"] == OK].to_dict("records")
+    ready = records(rows[rows["status"] == OK])
     pictures = FeatureStore(frames, digest_of(judges.frames))
     settings = MelSettings(**{name: judges.mel[name] for name in MelSettings.model_fields})
     paths = {judge: output / f"{judge}.parquet" for judge in SOUND_COLUMNS}

@@ -20,6 +20,7 @@ from cafa.common.folder_lock import only_writer_in
 from cafa.common.ledger import OK, ledger_row, read_ledgers, write_ledger
 from cafa.common.shards import shard_of
 from cafa.common.stages import stage_version
+from cafa.common.tables import records
 from cafa.features.store import FeatureStore, write_features
 from cafa.models.encoders.synchformer_network import DESYNC_STRIDE, segment_starts
 from metrics.embedding.cache import EmbeddingCache
@@ -155,7 +156,7 @@ class SeenBefore:
         if clip_id not in self._ledger.index:
             return Outcome("not_in_manifest", "no folder of truth has a row for the clip")
         row = self._ledger.loc[clip_id]
-        return Outcome(row["status"], f"the clip itself: {row['detail']}")
+        return Outcome(str(row["status"]), f"the clip itself: {row['detail']}")
 
     def source(self, clip_id: str) -> str:
         """Digest of the clip's picture and of the encoder that looked at it."""
@@ -201,7 +202,7 @@ def judge_samples(
     """
     rows = pd.read_parquet(index)
     panel = open_panel(judges, settings, (HEARING,), device)
-    ready = rows[rows["status"] == OK].to_dict("records")
+    ready = records(rows[rows["status"] == OK])
     items = [_sample_item(index.with_suffix(""), row) for row in ready]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers, SeenBefore(truth, panel))

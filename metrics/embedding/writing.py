@@ -32,10 +32,17 @@ CAPTIONS = 256
 class Judges(Protocol):
     """What files of embeddings say of the judges that made them; see :class:`metrics.judges.interface.Panel`."""
 
-    judges: Mapping[str, Any]
-    grid: Sequence[float]
-    hearing: Mapping[str, Any]
-    leaks: Mapping[str, int]
+    @property
+    def judges(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def grid(self) -> Sequence[float]: ...  # noqa: D102
+
+    @property
+    def hearing(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def leaks(self) -> Mapping[str, int]: ...  # noqa: D102
 
 
 def _schema(judges: Judges, judge: str, key: Sequence[str], columns: Sequence[str]) -> pa.Schema:
@@ -66,7 +73,7 @@ class Tables:
         """
         for judge, writer in self._writers.items():
             for name, values in found[judge].items():
-                for row in np.flatnonzero([not np.isfinite(value).all() for value in values]):
+                for row in np.flatnonzero([not np.isfinite(value).all() for value in values]).tolist():
                     key = "/".join(str(of[row]) for of in keys.values())
                     raise InputError(
                         f"judge {judge} gave values that are not finite ({name}) for {key}: look at that file, and at "

@@ -18,6 +18,7 @@ from cafa.common.folder_lock import only_writer_in
 from cafa.common.ledger import OK, ledger_row, write_ledger
 from cafa.common.seeds import seed_for
 from cafa.common.stages import stage_version
+from cafa.common.tables import records
 from cafa.data.manifest import check_clip_id
 from metrics.embedding.cache import EmbeddingCache
 from metrics.embedding.embedder import Embedder, Outcome, SoundItem, write_generated, write_text, write_truth
@@ -65,7 +66,7 @@ class EvaluationSettings(BaseModel):
 def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str]) -> dict[str, str]:
     """Metrics that a list of prompts, or a classifier with these `classes`, has not what it takes for; and why."""
     same = int((prompts["caption"] == prompts["own_caption"]).sum())
-    reasons = {}
+    reasons: dict[str, str] = {}
     if same:
         why = f"in {same} of {len(prompts)} rows the prompt is the clip's own caption, or no own_caption is given"
         reasons |= {name: why for name, metric in METRICS.items() if metric.other_captions_only}
@@ -138,7 +139,7 @@ def _embed(
         good = [item for item in own if embedder.outcomes[item.name].status == OK]
         write_truth(embedder, good, folder / "reference_set", own_judges)
         for system, index in indices.items():
-            ready = index[index["status"] == OK].to_dict("records")
+            ready = records(index[index["status"] == OK])
             rows = [(row, samples[system][row["clip_id"], row["caption_id"]].name) for row in ready]
             write_generated(embedder, rows, folder / system / "0")
     if "clap" in panel.judges:
@@ -264,9 +265,11 @@ def _write_ledgers(
 
     clips = [row(item.clip_id, REFERENCE, embedder.outcomes[item.name]) for item in own]
     rows = [
-        ledger_row(one.clip_id, f"samples {system}", one.status, f"{one.caption_id}: {one.detail}".rstrip(": "))
+        ledger_row(
+            one["clip_id"], f"samples {system}", one["status"], f"{one['caption_id']}: {one['detail']}".rstrip(": ")
+        )
         for system, index in indices.items()
-        for one in index.itertuples()
+        for one in records(index)
     ]
     write_ledger(of_clips, clips)
     write_ledger(of_all, [*clips, *rows])
@@ -317,8 +320,13 @@ def _report(
         [output / "scores" / f"{system}.parquet" for system in indices], folder, output / "prompts.parquet",
         output / "samples", output / "judges.json", [folder / "reference.ledger.parquet"],
     )  # fmt: skip
-    files = [output / f"table.{end}" for end in ("csv", "md", "card.json", "differences.csv")]
-    outputs = TableOutputs(*files, output / "categories.csv")
+    outputs = TableOutputs(
+        csv=output / "table.csv",
+        markdown=output / "table.md",
+        card=output / "table.card.json",
+        differences=output / "table.differences.csv",
+        categories=output / "categories.csv",
+    )
     facts = {"judges": panel.kind, **panel.settings, **extra}
     if panel.leaks:
         found = class_probabilities(truth.classifier.column("logits"), panel.leaks)

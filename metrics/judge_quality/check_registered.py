@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cafa.common.errors import InputError
 from cafa.common.files import read_json, write_json
@@ -62,7 +63,8 @@ def check_registered_judges(
     if not are_pretrained(judges):
         raise InputError(f"the judges in {judges} were trained here: use `cafa judges check`")
     cards = {name: read_json(judges / name / CARD) for name in WEIGHTS_OF}
-    more, sizes = {}, {}
+    more: dict[str, Any] = {}
+    sizes: dict[str, int] = {}
     if clips.text is not None and clips.manifest is not None:
         more, sizes = on_clips([Path(folder) for folder in clips.folders], clips.text, read_manifest(clips.manifest))
     result = verdict(without_clips(open_encoders(judges, device=device)), more, settings, cards, sizes)

@@ -83,7 +83,7 @@ def other_label_sound(events: str | Path, clips: Clips, mel: Mapping[str, Any], 
     def sound(row: int, label: str) -> np.ndarray:
         clip_id = clips.clip_ids[row]
         about = times.loc[clip_id]
-        wave = oracle_sound(clip_id, label, label, about["event_times"], about["event_levels"], seed)
+        wave = oracle_sound(clip_id, label, label, list(about["event_times"]), list(about["event_levels"]), seed)
         return log_mel(wave, settings)
 
     return sound

@@ -74,8 +74,9 @@ PARAPHRASES = (
     ("snoring", "a person sleeps and breathes noisily"),
     ("sawing wood", "someone cuts a plank with a handsaw"),
 )
-REACTS = {"largest_cosine_of_different_sounds": ("<=", 0.999)}
-LOOKS = {"largest_cosine_of_different_pictures": ("<=", 0.999)}
+_Limits = dict[str, tuple[Literal[">=", "<="], float]]
+REACTS: _Limits = {"largest_cosine_of_different_sounds": ("<=", 0.999)}
+LOOKS: _Limits = {"largest_cosine_of_different_pictures": ("<=", 0.999)}
 
 #: What is demanded of measures that vary by chance. The share that a good text encoder finds was not measured here: 0.6
 #: is far below what such sentences should give, and far above a guess.
@@ -88,7 +89,7 @@ DEMANDS: dict[str, Demand] = {
 }
 
 #: Measure by judge: direction in which it is good, default threshold (with many clips, where it depends on them).
-CANARIES: dict[str, dict[str, tuple[Literal[">=", "<="], float]]] = {
+CANARIES: dict[str, _Limits] = {
     "classifier": {**REACTS, "same_over_other": (">=", 0.6)},
     "clap": {
         **REACTS,
@@ -98,7 +99,7 @@ CANARIES: dict[str, dict[str, tuple[Literal[">=", "<="], float]]] = {
     },
     "imagebind": {**REACTS, **LOOKS, "own_over_other": (">=", 0.6)},
     "synchformer": {**REACTS, **LOOKS, "desync_of_own_sound": ("<=", 0.9)},
-}  # type: ignore[dict-item]
+}
 
 
 class CanarySettings(BaseModel):

@@ -64,15 +64,32 @@ class Panel(Protocol):
         Verdict on the judges, as from ``cafa judges check``.
     """
 
-    kind: str
-    seconds: float
-    judges: Mapping[str, Any]
-    grid: Sequence[float]
-    sees: bool
-    leaks: Mapping[str, int]
-    hearing: Mapping[str, Any]
-    settings: dict[str, Any]
-    check: dict[str, Any]
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+    @property
+    def judges(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def grid(self) -> Sequence[float]: ...  # noqa: D102
+
+    @property
+    def sees(self) -> bool: ...  # noqa: D102
+
+    @property
+    def leaks(self) -> Mapping[str, int]: ...  # noqa: D102
+
+    @property
+    def hearing(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def settings(self) -> dict[str, Any]: ...  # noqa: D102
+
+    @property
+    def check(self) -> dict[str, Any]: ...  # noqa: D102
 
     def see(self, path: Path) -> Any:
         """Decode a clip's picture once, for all judges."""

@@ -150,8 +150,8 @@ class RealJudges:
         found: dict[str, Columns] = {}
         for judge in judges:
             sounds = [one.arrays[judge] for one in heard]
-            if judge == "classifier":
-                embedding, logits = self.listeners[judge].embed_with_logits(sounds)
+            if judge == "classifier" and self.encoders.panns is not None:
+                embedding, logits = self.encoders.panns.embed_with_logits(sounds)
                 found[judge] = {"embedding": embedding, "logits": logits}
             elif judge == "synchformer":
                 found[judge] = self._offsets(self.listeners[judge].embed(sounds), seen)

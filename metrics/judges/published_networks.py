@@ -120,7 +120,7 @@ def load_encoders(
         If a file is missing, or is not what its source says.
     """
     found: dict[str, Any] = {}
-    how = {"unverified": unverified}
+    how: dict[str, Any] = {"unverified": unverified}
 
     def given(judge: str) -> dict[str, Any]:
         return {"device": device, **(sizes or {}).get(judge, {})}
@@ -130,7 +130,8 @@ def load_encoders(
         found["panns"] = PannsEncoder.from_file(paths[name], sources[name], **how, **given("classifier"))
     if "clap" in judges and {HEARING, READING} & set(parts):
         checkpoint = load_clap(paths["laion_clap"], sources["laion_clap"], **how)
-        config = clap_config(**sizes["clap"]) if (sizes or {}).get("clap") else None
+        own_sizes = (sizes or {}).get("clap")
+        config = clap_config(**own_sizes) if own_sizes else None
         network = ClapNetwork.from_tensors(checkpoint.tensors, device=device, config=config)
         if HEARING in parts:
             found["clap_audio"] = ClapAudioEncoder(network, checkpoint.sha256)

@@ -201,12 +201,12 @@ def check_clap(golden: Golden) -> Rows:
         yield from golden.compare(f"logmel_{length}_shape", mel[:, None].shape, 0)
         yield from golden.compare(f"logmel_{length}_head", mel[:, :4], DECIBELS)
         yield from golden.compare(f"logmel_{length}_mean_per_bin", mel.double().mean(1), DECIBELS)
-        embedding = judge.embed(sound)
+        embedding = judge.embed(list(sound))
         yield from golden.compare(name, embedding, UNIT_EMBEDDINGS)
         yield from golden.compare(f"text_audio_cos_{length}", text.numpy() @ embedding.T, UNIT_EMBEDDINGS)
         if golden.has(f"audio_embed_int16_{length}"):
             quantised = (sound.clip(-1, 1) * 32767).astype(np.int16).astype(np.float32) / 32767
-            yield from golden.compare(f"audio_embed_int16_{length}", judge.embed(quantised), UNIT_EMBEDDINGS)
+            yield from golden.compare(f"audio_embed_int16_{length}", judge.embed(list(quantised)), UNIT_EMBEDDINGS)
 
 
 def check_clap_names(golden: Golden) -> Rows:

@@ -95,7 +95,7 @@ def _panns(folder: Path) -> PannsEncoder:
 
 def answer_panns(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     """Cnn14, from the waveform."""
-    embedding, logits = _panns(folder).embed_with_logits(inputs["sound"])
+    embedding, logits = _panns(folder).embed_with_logits(list(inputs["sound"]))
     return {"embedding": embedding, "probabilities": expit(logits)}
 
 
@@ -199,7 +199,8 @@ def compare_with_packages(folder: Path) -> list[PackageRow]:
     for package, about in read_json(folder / "about.json")["packages"].items():
         if about["absent"]:
             nothing = float("nan")
-            rows.append(PackageRow(package, about["package"], "", 0, *[nothing] * 4, "not compared", about["absent"]))
+            values = (nothing, nothing, nothing, nothing)
+            rows.append(PackageRow(package, about["package"], "", 0, *values, "not compared", about["absent"]))
             continue
         ours = ANSWERS[package](folder, _below(given, f"input.{package}."))
         rows += _compare(package, about, ours, _below(given, f"{package}."))

@@ -29,7 +29,7 @@ are the same on every platform.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ def tensor_for(name: str, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarr
     return np.asarray(0.1 * n, np.float32)
 
 
-def deterministic_tensors(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, torch.Tensor]:
+def deterministic_tensors(shapes: Mapping[str, Sequence[int]], gain: float = 1.0) -> dict[str, torch.Tensor]:
     """State dict for published ``shapes``; counters of batches are 0.
 
     Constant tables and other 0-d entries are left out: they are for the caller to add.

@@ -111,8 +111,9 @@ class ClassProbability:
 def ib(inputs: SampleInputs) -> SampleValues:
     """Cosine of the clip's picture and the sound."""
     judge, own = inputs.generated["imagebind"], inputs.truth.imagebind
+    if own is None:
+        raise InputError("a metric of the judge imagebind needs the embeddings of the clips' pictures")
     same_judge(judge, own)
-    assert own is not None  # as `same_judge` has seen
     return SampleValues(cosine_similarity(own.take(inputs.rows, "video"), judge.take(inputs.rows, "embedding")))
 
 
@@ -134,8 +135,9 @@ def clap(inputs: SampleInputs) -> SampleValues:
 
 def _text_judge(inputs: SampleInputs) -> tuple[Embeddings, Embeddings]:
     judge, text = inputs.generated["clap"], inputs.truth.text
+    if text is None:
+        raise InputError("a metric of the judge clap needs the embeddings of the captions")
     same_judge(judge, text)
-    assert text is not None  # as `same_judge` has seen
     return judge, text
 
 

@@ -174,7 +174,7 @@ def compute_table(
 def _findings(index: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
     """How many of a table's sounds are silent, constant..., or pass full scale; none where the index does not say."""
     here = rows[list(ROW)].merge(index, on=list(ROW), how="left")
-    counts = here["finding"].value_counts() if "finding" in here else {}
+    counts: Mapping[Any, int] = here["finding"].value_counts().to_dict() if "finding" in here else {}
     found = {name: int(counts[name]) for name in FINDINGS if name in counts}
     if "over_full_scale" in here and (beyond := int((here["over_full_scale"] > 0).sum())):
         found[OVER] = beyond

@@ -4,20 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
 from cafa.common.errors import InputError
-from metrics.encoders.miniature.clap import clap_loss
+from metrics.encoders.miniature.clap import MicroClap, clap_loss
 from metrics.encoders.miniature.classifier import classifier_loss
-from metrics.encoders.miniature.imagebind import FRAME_STEP, imagebind_loss
+from metrics.encoders.miniature.imagebind import FRAME_STEP, MicroImageBind, imagebind_loss
 from metrics.encoders.miniature.synchformer import GRID, LARGEST, MEL_STEP, STEP, WINDOW, MicroSynchformer
 from metrics.judges.training.augmentation import vary_pictures, vary_sound
 from metrics.judges.training.clips import Clips
 from metrics.judges.training.settings import JudgeSettings
 
 MakeBatch = Callable[[int, Generator], Any]
-Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
+#: of the judge's own network
+Loss = Callable[[Any, Any], dict[str, Tensor]]
 
 #: Windows of sound compared with each window of pictures in a batch: sound is cheap, pictures are not.
 SHIFTS = 6
@@ -54,9 +55,10 @@ def clap(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[MakeBat
         sound = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
         return sound, [clips.captions[row] for row in rows]
 
-    def loss(model: nn.Module, batch: tuple[Tensor, list[str]]) -> dict[str, Tensor]:
+    def loss(model: MicroClap, batch: tuple[Tensor, list[str]]) -> dict[str, Tensor]:
         sound, captions = batch
-        return clap_loss(model, sound, *model.words.tokens(captions), group=len(clips.labels))
+        words, lengths = model.words.tokens(captions)
+        return clap_loss(model, sound, words, lengths, group=len(clips.labels))
 
     return make_batch, loss
 
@@ -74,7 +76,11 @@ def imagebind(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[Ma
         sound = vary_sound(clips.sounds(rows), silence, settings.augmentation, generator)
         return vary_pictures(pictures, settings.augmentation, generator), sound
 
-    return make_batch, lambda model, batch: imagebind_loss(model, *batch, group=len(clips.labels))
+    def loss(model: MicroImageBind, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        pictures, sound = batch
+        return imagebind_loss(model, pictures, sound, group=len(clips.labels))
+
+    return make_batch, loss
 
 
 def _starts_allowed(total: int) -> Tensor:
