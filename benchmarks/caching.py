@@ -89,10 +89,19 @@ def manifest_of(shared: Path, count: int | None) -> pd.DataFrame:
     """The published clips of 10 s, repeated up to `count` rows."""
     entries = [e for e in csv.DictReader((shared / "clips" / "clips.csv").open()) if float(e["seconds"]) == 10]
     rows = [
-        {"clip_id": f"clip{k}", "uri": entries[k % len(entries)]["path"], "start": 0.0, "duration": 10.0, "label": "x",
-         "caption": "x", "split": "test", "licence": "x", "line": k}
+        {
+            "clip_id": f"clip{k}",
+            "uri": entries[k % len(entries)]["path"],
+            "start": 0.0,
+            "duration": 10.0,
+            "label": "x",
+            "caption": "x",
+            "split": "test",
+            "licence": "x",
+            "line": k,
+        }
         for k in range(count or len(entries))
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)[SCHEMA.names]
 
 
@@ -117,9 +126,14 @@ def cache(
     """Write features of all clips; returns processor and clock seconds."""
     processor, clock = used(), time.perf_counter()
     counts = encode_shard(
-        [video_encoding(encoder, folder / "clips", settings)], manifest, folder / "ledger.parquet", (0, 1),
-        {"av_clip": folder / f"{name}.arrow"}, folder / f"{name}.ledger.parquet", settings=settings,
-    )  # fmt: skip
+        [video_encoding(encoder, folder / "clips", settings)],
+        manifest,
+        folder / "ledger.parquet",
+        (0, 1),
+        {"av_clip": folder / f"{name}.arrow"},
+        folder / f"{name}.ledger.parquet",
+        settings=settings,
+    )
     if counts["ok"] != len(manifest):
         raise SystemExit(f"not all clips were encoded: {counts}")
     return used() - processor, time.perf_counter() - clock
@@ -130,9 +144,14 @@ def compare(shared: Path, folder: Path) -> dict[str, float]:
     manifest = manifest_of(shared, None)
     begun = used()
     ingest_shard(
-        manifest, RootFolder(shared / "clips"), shard=0, shards=1, settings=NormaliseSettings(),
-        output_folder=folder / "clips", ledger=folder / "ledger.parquet",
-    )  # fmt: skip
+        manifest,
+        RootFolder(shared / "clips"),
+        shard=0,
+        shards=1,
+        settings=NormaliseSettings(),
+        output_folder=folder / "clips",
+        ledger=folder / "ledger.parquet",
+    )
     normalising = (used() - begun) / len(manifest)
     encoder = make_encoder("tiny", "cpu")
     settings = EncodeSettings(workers=0, batch_size=4)
@@ -159,9 +178,15 @@ def throughput(
     """Clips per second of the clock of one job, and the GPU's utilisation."""
     sources, manifest = manifest_of(shared, None), manifest_of(shared, clips)
     ingest_shard(
-        sources, RootFolder(shared / "clips"), shard=0, shards=1, settings=NormaliseSettings(),
-        output_folder=folder / "clips", ledger=folder / "few.parquet", workers=workers,
-    )  # fmt: skip
+        sources,
+        RootFolder(shared / "clips"),
+        shard=0,
+        shards=1,
+        settings=NormaliseSettings(),
+        output_folder=folder / "clips",
+        ledger=folder / "few.parquet",
+        workers=workers,
+    )
     ledger = pd.read_parquet(folder / "few.parquet")
     for k in range(len(sources), clips):
         for end in (".mp4", ".flac"):
@@ -177,10 +202,12 @@ def throughput(
     clock = cache(folder, "features", encoder, manifest, settings)[1]
     watch.over.set()
     return {
-        "clips": clips, "seconds": clock, "clips_per_second": clips / clock,
+        "clips": clips,
+        "seconds": clock,
+        "clips_per_second": clips / clock,
         "gpu_utilisation": float(np.mean(watch.seen)) if watch.seen else None,
         "peak_gpu_bytes": torch.cuda.max_memory_allocated() if device != "cpu" else None,
-    }  # fmt: skip
+    }
 
 
 @click.command()
@@ -193,9 +220,15 @@ def throughput(
 @click.option("--naive", "naive_path", type=click.Path(path_type=Path), hidden=True)
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file of the figures")
 def main(
-    shared: Path | None, size: str, device: str, clips: int, workers: int, batch: int, naive_path: Path | None,
+    shared: Path | None,
+    size: str,
+    device: str,
+    clips: int,
+    workers: int,
+    batch: int,
+    naive_path: Path | None,
     output: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Compare, or measure one job."""
     torch.set_num_threads(1)
     if naive_path is not None:

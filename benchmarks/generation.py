@@ -95,9 +95,16 @@ class Loaded:
         text = self.backbone.encode_text([f"sound {number}" for number in clips])
         features = torch.randn(len(clips), FEATURES, 768, generator=torch.Generator().manual_seed(0))
         generate_windows(
-            self.backbone, text, SECONDS, clips, adapter=self.adapter, features=features, setting=setting,
-            defaults=replace(self.backbone.defaults, steps=steps), half=self.half,
-        )  # fmt: skip
+            self.backbone,
+            text,
+            SECONDS,
+            clips,
+            adapter=self.adapter,
+            features=features,
+            setting=setting,
+            defaults=replace(self.backbone.defaults, steps=steps),
+            half=self.half,
+        )
 
     def flops(self, latents: int, steps: int) -> int:
         """FLOPs that a clip needs, a multiplication with its addition counted as two."""
@@ -135,9 +142,17 @@ def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, f
 @click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
 @click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
-    size: str, device: str, threads: int, half: bool, steps: int, clips: int, batch: int, repeats: int,
-    peak_tflops: float | None, output: Path | None,
-) -> None:  # fmt: skip
+    size: str,
+    device: str,
+    threads: int,
+    half: bool,
+    steps: int,
+    clips: int,
+    batch: int,
+    repeats: int,
+    peak_tflops: float | None,
+    output: Path | None,
+) -> None:
     """Print seconds per clip of each way, and how many times faster it is than the published one."""
     torch.set_num_threads(threads)
     numbers = list(range(clips))
@@ -179,9 +194,13 @@ def main(
             slowest = slowest or seconds
             used = needed[latents] * clips / seconds / (peak * 1e12) if peak else None
             figures[way] = {
-                "seconds_per_clip": seconds / clips, "clips_per_hour": 3600 * clips / seconds, "peak_gb": memory,
-                "times_faster": slowest / seconds, "clip_tflop": needed[latents] / 1e12, "utilisation": used,
-            }  # fmt: skip
+                "seconds_per_clip": seconds / clips,
+                "clips_per_hour": 3600 * clips / seconds,
+                "peak_gb": memory,
+                "times_faster": slowest / seconds,
+                "clip_tflop": needed[latents] / 1e12,
+                "utilisation": used,
+            }
             shown = [f"{memory:.1f}" if memory else "-", f"{used:.0%}" if used else "-"]
             click.echo(
                 f"{way:<50}{seconds / clips:>11.2f}{3600 * clips / seconds:>16.0f}{slowest / seconds:>14.2f}"

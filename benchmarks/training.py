@@ -125,9 +125,10 @@ class Models:
     def batch(self, items: int, latents: int, device: str) -> dict[str, Tensor]:
         """A batch of random features."""
         shapes = {
-            "latents": (self.settings.latent_channels, latents), "text": (WORDS, self.settings.text_dim),
+            "latents": (self.settings.latent_channels, latents),
+            "text": (WORDS, self.settings.text_dim),
             "video": (TOKENS, AdapterSettings().feature_dim),
-        }  # fmt: skip
+        }
         return {name: torch.randn(items, *shape).to(device) for name, shape in shapes.items()}
 
 
@@ -172,9 +173,14 @@ def measure(
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     loop = LoopSettings(
-        steps=steps + 2, batch_size=batch, accumulation=accumulation, learning_rate=5e-5, ema_decay=0.9999, bf16=bf16,
+        steps=steps + 2,
+        batch_size=batch,
+        accumulation=accumulation,
+        learning_rate=5e-5,
+        ema_decay=0.9999,
+        bf16=bf16,
         save_every_seconds=1e9,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as folder:
         train(models.adapter, make_batch, models.loss, loop, seed=0, resume_dir=folder, key="", label="benchmark")
     memory = torch.cuda.max_memory_allocated() / 1e9 if cuda else None
@@ -213,9 +219,16 @@ def peak_of(device: str) -> float | None:
 @click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
 @click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
-    size: str, device: str, threads: int, bf16: bool, batch: int, accumulation: int, steps: int,
-    peak_tflops: float | None, output: Path | None,
-) -> None:  # fmt: skip
+    size: str,
+    device: str,
+    threads: int,
+    bf16: bool,
+    batch: int,
+    accumulation: int,
+    steps: int,
+    peak_tflops: float | None,
+    output: Path | None,
+) -> None:
     """Print seconds per step of each way, how many times faster it is than the naive one, and what it would cost."""
     torch.set_num_threads(threads)
     peak, together = peak_tflops or peak_of(device), batch * accumulation
@@ -228,9 +241,12 @@ def main(
         used = flops / seconds / (peak * 1e12) if peak else None
         hours = seconds / together * PAPER_BATCH * PAPER_STEPS / 3600
         rows[name] = {
-            "seconds_per_step": seconds, "peak_gb": memory, "step_tflop": flops / 1e12, "utilisation": used,
+            "seconds_per_step": seconds,
+            "peak_gb": memory,
+            "step_tflop": flops / 1e12,
+            "utilisation": used,
             "hours": hours,
-        }  # fmt: skip
+        }
         faster = (rows["naive"]["seconds_per_step"] or 0) / seconds
         shown = [f"{memory:.1f}" if memory else "-", f"{used:.0%}" if used else "-"]
         click.echo(f"{name:<40}{seconds:>9.3f}{faster:>14.2f}{shown[0]:>9}{shown[1]:>7}{hours:>16.1f}")

@@ -66,8 +66,10 @@ class QuickPanel:
         self.sees = bool({"imagebind", "synchformer"} & set(judges))
         self.stop_after, self.heard = stop_after, 0
         verdict = {"measures": {}, "good": True}
-        self.check = {"judges": {n: {"weights_sha256": j.weights_sha256, **verdict} for n, j in self.judges.items()},
-                      "good": True}  # fmt: skip
+        self.check = {
+            "judges": {n: {"weights_sha256": j.weights_sha256, **verdict} for n, j in self.judges.items()},
+            "good": True,
+        }
         self._matrix = np.random.default_rng(5).standard_normal((64, 12))
 
     def _answer(self, values: np.ndarray) -> np.ndarray:

@@ -38,12 +38,15 @@ SIZES: dict[str, dict[str, Any]] = {
     "clap": {
         "text": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32},
         "audio": {
-            "patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1] * 4, "num_attention_heads": [1, 2, 4, 8],
+            "patch_embeds_hidden_size": 8,
+            "hidden_size": 64,
+            "depths": [1] * 4,
+            "num_attention_heads": [1, 2, 4, 8],
         },
     },
     "imagebind": {**NARROW, "embedding": 16},
     "synchformer": NARROW,
-}  # fmt: skip
+}
 #: From our names in transformers' model to LAION's.
 TO_LAION = (
     (r"^audio_model\.audio_encoder\.batch_norm\.", "audio_branch.bn0."),

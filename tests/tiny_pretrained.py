@@ -73,26 +73,41 @@ def seeded(seed: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def stable_audio_settings(geometry: Geometry = SHORT) -> StableAudioSettings:
     """Size of the tiny Stable Audio denoiser."""
     return StableAudioSettings(
-        latent_channels=LATENT_CHANNELS, latents=geometry.latents, blocks=2, heads=2, head_dim=32, key_value_heads=1,
-        text_dim=TEXT_DIM, time_dim=256,
-    )  # fmt: skip
+        latent_channels=LATENT_CHANNELS,
+        latents=geometry.latents,
+        blocks=2,
+        heads=2,
+        head_dim=32,
+        key_value_heads=1,
+        text_dim=TEXT_DIM,
+        time_dim=256,
+    )
 
 
 def tangoflux_settings(geometry: Geometry = SHORT) -> TangoFluxSettings:
     """Size of the tiny TangoFlux denoiser."""
     return TangoFluxSettings(
-        latent_channels=LATENT_CHANNELS, latents=geometry.latents, double_blocks=1, single_blocks=2, heads=2,
-        head_dim=16, rotary_axes=(4, 6, 6), text_dim=TEXT_DIM, joint_dim=TEXT_DIM,
-    )  # fmt: skip
+        latent_channels=LATENT_CHANNELS,
+        latents=geometry.latents,
+        double_blocks=1,
+        single_blocks=2,
+        heads=2,
+        head_dim=16,
+        rotary_axes=(4, 6, 6),
+        text_dim=TEXT_DIM,
+        joint_dim=TEXT_DIM,
+    )
 
 
 def small_autoencoder(geometry: Geometry = SHORT) -> AutoencoderOobleck:
     """The tiny autoencoder."""
     return AutoencoderOobleck(
-        encoder_hidden_size=2 * LATENT_CHANNELS, downsampling_ratios=list(geometry.strides),
-        channel_multiples=list(geometry.multiples), decoder_channels=geometry.width,
+        encoder_hidden_size=2 * LATENT_CHANNELS,
+        downsampling_ratios=list(geometry.strides),
+        channel_multiples=list(geometry.multiples),
+        decoder_channels=geometry.width,
         decoder_input_channels=LATENT_CHANNELS,
-    )  # fmt: skip
+    )
 
 
 @seeded(10)
@@ -171,10 +186,16 @@ def make_tangoflux(folder: Path, text: Path, geometry: Geometry = SHORT) -> Path
     save_file(published, folder / "tangoflux.safetensors")
     save_file(small_autoencoder(geometry).state_dict(), folder / "vae.safetensors")
     config = {
-        "in_channels": LATENT_CHANNELS, "audio_seq_len": geometry.latents, "num_layers": 1, "num_single_layers": 2,
-        "num_attention_heads": 2, "attention_head_dim": 16, "joint_attention_dim": TEXT_DIM, "max_duration": 30,
+        "in_channels": LATENT_CHANNELS,
+        "audio_seq_len": geometry.latents,
+        "num_layers": 1,
+        "num_single_layers": 2,
+        "num_attention_heads": 2,
+        "attention_head_dim": 16,
+        "joint_attention_dim": TEXT_DIM,
+        "max_duration": 30,
         "axes_dims_rope": [4, 6, 6],
-    }  # fmt: skip
+    }
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -229,9 +250,13 @@ def make_registered(root: Path, geometry: Geometry = SHORT, words: Sequence[str]
 
 @seeded(50)
 def make_trained_adapter(
-    models: Path, name: str, backbone: str = "backbone", kinds: Sequence[str] = ("av_clip",), seconds: float = 10.0,
+    models: Path,
+    name: str,
+    backbone: str = "backbone",
+    kinds: Sequence[str] = ("av_clip",),
+    seconds: float = 10.0,
     latents: int | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """The folder of an adapter as training leaves it, with random weights, for a registered backbone."""
     card = read_card(models / backbone)
     settings = AdapterSettings(feature_dim=8, clip_dim=8 if "clip" in kinds else 0, hint_dim=12, latents=latents)

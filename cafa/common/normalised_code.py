@@ -67,10 +67,11 @@ class _Normalise(ast.NodeTransformer):
     def _body(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """Statements without strings that stand alone: docstrings."""
         return [
-            line for line in body
+            line
+            for line in body
             if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
             and not (isinstance(line, ast.ImportFrom) and line.module in OF_TYPES)
-        ]  # fmt: skip
+        ]
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(body := getattr(node, "body", None), list):

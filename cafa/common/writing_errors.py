@@ -15,8 +15,15 @@ from cafa.common.file_names import LONGEST_NAME
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Faults of a place, not of a program: one line says enough.
 OF_PLACE = FULL | {
-    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ELOOP,
-}  # fmt: skip
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EFBIG,
+    errno.ELOOP,
+}
 #: Bytes below which a disk counts as full where a library only says that it could not write.
 LITTLE = 1 << 16
 

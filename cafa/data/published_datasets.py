@@ -21,11 +21,20 @@ Split = Literal["train", "validation", "test"]
 #: the categories of VGGSound-Sparse: short events with silence between them (Iashin et al. 2022)
 SPARSE_CLASSES = frozenset(
     {
-        "chopping wood", "dog barking", "hammering nails", "ice cracking", "lions roaring", "people eating apple",
-        "people eating crisps", "people sneezing", "playing badminton", "playing tennis", "skateboarding",
+        "chopping wood",
+        "dog barking",
+        "hammering nails",
+        "ice cracking",
+        "lions roaring",
+        "people eating apple",
+        "people eating crisps",
+        "people sneezing",
+        "playing badminton",
+        "playing tennis",
+        "skateboarding",
         "striking bowling",
     }
-)  # fmt: skip
+)
 
 
 class DatasetKind(BaseModel):

@@ -63,10 +63,12 @@ FORMS: dict[str, ListForm] = {
     ),
     "sync_labels": ListForm(
         ("dataset_name", "video_id", "start_sec", "vid_is_missing", "is_sync", "is_sync_by_cls_obj"),
-        True, ",", start="start_sec",
+        True,
+        ",",
+        start="start_sec",
     ),
     "classes": ListForm(("class", "is_sparse"), True, "\t"),
-}  # fmt: skip
+}
 FormName = Literal[
     "vggsound", "clip_labels", "id_labels", "clip_names", "clip_starts", "visualsound", "sync_labels", "classes"
 ]

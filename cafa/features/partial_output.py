@@ -104,8 +104,11 @@ class ResumableWriter:
                 places[kind] = (file.seek(0, os.SEEK_END), len(data), zlib.crc32(data))
                 file.write(data)
             records[outcome.clip_id] = {
-                "sources": outcome.sources, "status": outcome.status, "detail": outcome.detail, "places": places,
-            }  # fmt: skip
+                "sources": outcome.sources,
+                "status": outcome.status,
+                "detail": outcome.detail,
+                "places": places,
+            }
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())

@@ -56,10 +56,15 @@ class FeatureFormat:
     def about(self) -> dict[str, Any]:
         """The file's metadata."""
         return {
-            "kind": self.kind, "shape": list(self.shape), "dtype": self.dtype, "encoder": self.encoder,
-            "encoder_digest": digest_of(self.encoder), "settings": self.settings, "trimmed": self.trimmed,
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "encoder": self.encoder,
+            "encoder_digest": digest_of(self.encoder),
+            "settings": self.settings,
+            "trimmed": self.trimmed,
             "code": self.code,
-        }  # fmt: skip
+        }
 
     @classmethod
     def of(cls, schema: pa.Schema, path: str | Path) -> "FeatureFormat":

@@ -30,6 +30,11 @@ def write_text_features(
     """Write the states of all different captions of a shard to a feature store; returns their number."""
     arrays = ((key, text_states(text, settings)) for key, text in captions_of_shard(captions, shard).items())
     return write_features(
-        path, arrays, kind="text", shape=(settings.words, settings.dim), dtype="float16", encoder=settings.encoder(),
+        path,
+        arrays,
+        kind="text",
+        shape=(settings.words, settings.dim),
+        dtype="float16",
+        encoder=settings.encoder(),
         trimmed=True,
-    )  # fmt: skip
+    )

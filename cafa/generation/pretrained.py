@@ -101,9 +101,17 @@ class PretrainedGenerator:
     def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> list[np.ndarray]:
         text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
         return generate_windows(
-            self.backbone, text, self.seconds, [request.seed for request in requests], adapter=self._adapter,
-            features=video, negative=negative, setting=setting, defaults=self.how, half=self._half,
-        )  # fmt: skip
+            self.backbone,
+            text,
+            self.seconds,
+            [request.seed for request in requests],
+            adapter=self._adapter,
+            features=video,
+            negative=negative,
+            setting=setting,
+            defaults=self.how,
+            half=self._half,
+        )
 
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
         """Waveforms of a batch, each float32 (channels, samples); a file of 16 bits holds them without a change."""

@@ -18,18 +18,40 @@ from cafa.common.errors import WeightsError
 MAXIMUM_MEMO = 1 << 24
 #: storage classes of torch, and dtypes without a storage class of their own
 STORAGES = {
-    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
-    "ComplexFloatStorage": torch.complex64, "ComplexDoubleStorage": torch.complex128, "UntypedStorage": torch.uint8,
-}  # fmt: skip
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+    "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
+    "UntypedStorage": torch.uint8,
+}
 DTYPES = {
     name: getattr(torch, name)
     for name in (
-        "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-        "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2",
+        "float64",
+        "float32",
+        "float16",
+        "bfloat16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "bool",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float8_e4m3fn",
+        "float8_e5m2",
     )
-}  # fmt: skip
+}
 
 
 class Inert:
@@ -117,8 +139,13 @@ class _Rebuild:
         return args[0]  # a parameter: its data
 
 
-_UTILS = {"_rebuild_tensor": "tensor", "_rebuild_tensor_v2": "tensor", "_rebuild_tensor_v3": "tensor_v3",
-          "_rebuild_parameter": "parameter", "_rebuild_parameter_with_state": "parameter"}  # fmt: skip
+_UTILS = {
+    "_rebuild_tensor": "tensor",
+    "_rebuild_tensor_v2": "tensor",
+    "_rebuild_tensor_v3": "tensor_v3",
+    "_rebuild_parameter": "parameter",
+    "_rebuild_parameter_with_state": "parameter",
+}
 
 
 def _unknown(module: str, name: str) -> type[Inert]:

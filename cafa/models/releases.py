@@ -49,17 +49,26 @@ TANGOFLUX = Release(
     ("config.json", "tangoflux.safetensors", "vae.safetensors"),
 )
 T5_BASE = Release(
-    "google-t5/t5-base", "Apache-2.0", "https://huggingface.co/google-t5/t5-base", False,
+    "google-t5/t5-base",
+    "Apache-2.0",
+    "https://huggingface.co/google-t5/t5-base",
+    False,
     ("config.json", "model.safetensors", "tokenizer*", "spiece.model"),
-)  # fmt: skip
+)
 FLAN_T5_LARGE = Release(
-    "google/flan-t5-large", "Apache-2.0", "https://huggingface.co/google/flan-t5-large", False,
+    "google/flan-t5-large",
+    "Apache-2.0",
+    "https://huggingface.co/google/flan-t5-large",
+    False,
     ("config.json", "model.safetensors", "tokenizer*", "spiece.model", "special_tokens_map.json"),
-)  # fmt: skip
+)
 CLIP_LARGE = Release(
-    "openai/clip-vit-large-patch14", "MIT", "https://huggingface.co/openai/clip-vit-large-patch14", False,
+    "openai/clip-vit-large-patch14",
+    "MIT",
+    "https://huggingface.co/openai/clip-vit-large-patch14",
+    False,
     ("config.json", "model.safetensors", "preprocessor_config.json"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -79,13 +88,15 @@ class PublishedFile:
 
 
 SYNCHFORMER = PublishedFile(
-    "Synchformer (experiment 24-01-04T16-39-21)", "MIT",
+    "Synchformer (experiment 24-01-04T16-39-21)",
+    "MIT",
     "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/synchformer_state_dict.pth",
-)  # fmt: skip
+)
 CAFA_AVCLIP = PublishedFile(
-    "CAFA with AV-CLIP", "not stated; derived from Stable Audio Open 1.0 (Stability AI Community License)",
+    "CAFA with AV-CLIP",
+    "not stated; derived from Stable Audio Open 1.0 (Stability AI Community License)",
     "https://huggingface.co/MichaelFinkelson/CAFA-avclip/resolve/main/CAFA_avclip.safetensors",
-)  # fmt: skip
+)
 
 
 def require_published(path: str | Path, published: PublishedFile) -> Path:
@@ -112,8 +123,12 @@ HUB_PREFIX = "hub:"
 
 #: files that a tokenizer may consist of
 TOKENIZER_FILES = (
-    "added_tokens.json", "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json",
-)  # fmt: skip
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 
 
 def how_to_get(release: Release, where: str | Path) -> str:

@@ -117,9 +117,12 @@ def read_partitions(text: str) -> dict[str, Partition]:
         numbers = [int(re.match(r"\d+", value)[0]) for value in (memory, cpus)]  # type: ignore[index]
         before = found.get(name, Partition(None, 0, 0, 0, False))
         found[name] = Partition(
-            minutes_of(limit), max(numbers[0], before.memory_mb), max(numbers[1], before.cpus),
-            max(gpus, before.gpus), state == "up",
-        )  # fmt: skip
+            minutes_of(limit),
+            max(numbers[0], before.memory_mb),
+            max(numbers[1], before.cpus),
+            max(gpus, before.gpus),
+            state == "up",
+        )
     return found
 
 

@@ -29,9 +29,15 @@ class AVClipTraining(BaseModel):
 
 
 def train_av_clip(
-    settings: AVClipTraining, manifest: pd.DataFrame, frames: FeatureStore, mel: FeatureStore, *, seed: int,
-    output: str | Path, device: str = "cpu",
-) -> None:  # fmt: skip
+    settings: AVClipTraining,
+    manifest: pd.DataFrame,
+    frames: FeatureStore,
+    mel: FeatureStore,
+    *,
+    seed: int,
+    output: str | Path,
+    device: str = "cpu",
+) -> None:
     """Train both towers contrastively and write the model folder."""
     rows = clips_with_features(manifest, settings.split, [frames, mel])
     clips = rows["clip_id"].tolist()
@@ -47,17 +53,27 @@ def train_av_clip(
         return {"loss": model.contrastive_loss(*batch)}
 
     card = {
-        "kind": KIND, "settings": settings.model.model_dump(mode="json"), "training": settings.model_dump(mode="json"),
-        "seed": seed, "clips": len(clips), "code": stage_version("train_av_clip"),
+        "kind": KIND,
+        "settings": settings.model.model_dump(mode="json"),
+        "training": settings.model_dump(mode="json"),
+        "seed": seed,
+        "clips": len(clips),
+        "code": stage_version("train_av_clip"),
         "inputs": {"frames": frames.encoder_digest, "mel": mel.encoder_digest},
-    }  # fmt: skip
+    }
     key = {**card, "training": settings.model_dump(mode="json", exclude={"loop"}), "data": digest_of(clips)}
     settled = settings.model_dump(mode="json", exclude={"loop": {"save_every_seconds"}})
     check_overwrites(output, {**card, "training": settled})
     trained = train(
-        model, make_batch, loss, settings.loop, seed=seed, resume_dir=Path(output) / RESUME, key=key,
+        model,
+        make_batch,
+        loss,
+        settings.loop,
+        seed=seed,
+        resume_dir=Path(output) / RESUME,
+        key=key,
         label="train av_clip",
-    )  # fmt: skip
+    )
     save_model(
         output, trained.weights, {**card, "seconds": trained.seconds, "changes": trained.changes}, trained.losses
     )

@@ -29,9 +29,16 @@ class BackboneTraining(GeneratorTraining):
 
 
 def train_backbone(
-    settings: BackboneTraining, manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, *,
-    seed: int, output: str | Path, device: str = "cpu", dataset: str = "",
-) -> None:  # fmt: skip
+    settings: BackboneTraining,
+    manifest: pd.DataFrame,
+    latents: FeatureStore,
+    text: FeatureStore,
+    *,
+    seed: int,
+    output: str | Path,
+    device: str = "cpu",
+    dataset: str = "",
+) -> None:
     """Train a text-to-audio backbone on sound and captions only."""
     if latents.shape[1] != settings.model.latent_channels or text.shape[1] != settings.model.text_dim:
         raise InputError(

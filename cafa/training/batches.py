@@ -83,9 +83,13 @@ class FeatureBatches:
     """
 
     def __init__(
-        self, rows: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: Sequence[FeatureStore] = (),
+        self,
+        rows: pd.DataFrame,
+        latents: FeatureStore,
+        text: FeatureStore,
+        video: Sequence[FeatureStore] = (),
         silence: Silence | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.clip_ids = rows["clip_id"].tolist()
         self.text_ids = [text_id(caption) for caption in rows["caption"]]
         self.latents, self.text, self.video, self.silence = latents, text, list(video), silence

@@ -183,9 +183,16 @@ def launch(count: int, device: str, function: Callable[..., None], *arguments: A
     if cpu:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex, rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0", max_restarts=0, start_method=method, signals_to_handle="SIGINT,SIGHUP,SIGQUIT",
-    )  # fmt: skip
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method=method,
+        signals_to_handle="SIGINT,SIGHUP,SIGQUIT",
+    )
     try:
         # The launcher would kill processes half a minute after SIGTERM, in the middle of saving: ours waits for them.
         with passed_on():

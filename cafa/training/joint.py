@@ -31,9 +31,17 @@ class JointTraining(GeneratorTraining):
 
 
 def train_joint(
-    settings: JointTraining, manifest: pd.DataFrame, latents: FeatureStore, text: FeatureStore, video: FeatureStore,
-    *, seed: int, output: str | Path, device: str = "cpu", dataset: str = "",
-) -> None:  # fmt: skip
+    settings: JointTraining,
+    manifest: pd.DataFrame,
+    latents: FeatureStore,
+    text: FeatureStore,
+    video: FeatureStore,
+    *,
+    seed: int,
+    output: str | Path,
+    device: str = "cpu",
+    dataset: str = "",
+) -> None:
     """Train a joint model of video and text from scratch."""
     model = seeded(seed, lambda: JointModel(settings.model, settings.video))
 

@@ -156,10 +156,15 @@ class _Run:
     def save(self, path: Path, key: dict[str, Any], sessions: list[dict[str, Any]]) -> None:
         """Save the state whole or not at all, and beside it, for people, what it is of."""
         state = {
-            "key": key, "model": _state_weights(self.model), "optimiser": self.optimiser.state_dict(),
-            "average": self.average, "rows": self.rows, "step": self.step, "sessions": sessions,
+            "key": key,
+            "model": _state_weights(self.model),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average,
+            "rows": self.rows,
+            "step": self.step,
+            "sessions": sessions,
             "changes": self.changes,
-        }  # fmt: skip
+        }
         with atomic_write(path) as temporary:
             torch.save(state, temporary)
         write_json(path.with_name(KEY), {"key": key, "work": cost_of(state)})

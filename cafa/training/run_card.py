@@ -20,7 +20,13 @@ def phase(card: Mapping[str, Any]) -> dict[str, Any]:
     """One phase of a model's history: the run that a card tells of."""
     loop = card["settings"]["loop"]
     return {
-        "data": card["data"]["name"], "data_sha256": card["data"]["sha256"], "clips": card["clips"],
-        "steps": loop["steps"], "batch": loop["batch_size"] * loop["accumulation"], "seed": card["seed"],
-        "seconds": card["seconds"], "gpu_hours": card["gpu_hours"], "hardware": card["hardware"],
-    }  # fmt: skip
+        "data": card["data"]["name"],
+        "data_sha256": card["data"]["sha256"],
+        "clips": card["clips"],
+        "steps": loop["steps"],
+        "batch": loop["batch_size"] * loop["accumulation"],
+        "seed": card["seed"],
+        "seconds": card["seconds"],
+        "gpu_hours": card["gpu_hours"],
+        "hardware": card["hardware"],
+    }

@@ -158,9 +158,12 @@ class Embedder:
                 self._failed(item.name, sources[item.name], error)
                 continue
             facts = {
-                "sample_rate": sound.sample_rate, "note": sound.note, "sha256": sources[item.name][:64],
-                "finding": sound.finding, "over": sound.over,
-            }  # fmt: skip
+                "sample_rate": sound.sample_rate,
+                "note": sound.note,
+                "sha256": sources[item.name][:64],
+                "finding": sound.finding,
+                "over": sound.over,
+            }
             self.cache.put(item.name, sources[item.name], arrays, facts)
             self._settle(item.name)
 

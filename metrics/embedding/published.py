@@ -70,9 +70,15 @@ def open_panel(judges: Path, settings: JudgingSettings, parts: Sequence[str], de
 
 
 def judge_truth(
-    judges: Path, manifest: pd.DataFrame, clips: Path, ingest_ledger: Path, shard: tuple[int, int],
-    settings: JudgingSettings, output: Path, device: str = "cpu",
-) -> dict[str, int]:  # fmt: skip
+    judges: Path,
+    manifest: pd.DataFrame,
+    clips: Path,
+    ingest_ledger: Path,
+    shard: tuple[int, int],
+    settings: JudgingSettings,
+    output: Path,
+    device: str = "cpu",
+) -> dict[str, int]:
     """Embed the clips of a shard: their own sound, and their pictures.
 
     Writes ``<judge>.parquet`` (imagebind with a column ``video``), ``video.arrow`` (what Synchformer saw) and
@@ -254,18 +260,25 @@ def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[st
     segments = len(segment_starts(panel.frame_counts[SYNC_RATE], DESYNC_STRIDE))
     arrays = ((clip_id, embedder.cache.arrays(picture_item(clip_id))[KEPT]) for clip_id in clip_ids)
     write_features(
-        path, arrays, kind=KEPT, shape=(segments, VIDEO_VECTORS, eyes.network.vproj.in_features), dtype="float32",
-        encoder=_eyes(panel), sources={clip_id: embedder.source_of_picture(clip_id) for clip_id in clip_ids},
-    )  # fmt: skip
+        path,
+        arrays,
+        kind=KEPT,
+        shape=(segments, VIDEO_VECTORS, eyes.network.vproj.in_features),
+        dtype="float32",
+        encoder=_eyes(panel),
+        sources={clip_id: embedder.source_of_picture(clip_id) for clip_id in clip_ids},
+    )
 
 
 def _key(panel: RealJudges, settings: JudgingSettings) -> dict[str, Any]:
     """Everything that an item depends on but its files."""
     weights = {name: judge.weights_sha256 for name, judge in panel.judges.items()}
     return {
-        "weights": weights, "judges": panel.settings, "batch_size": settings.batch_size,
+        "weights": weights,
+        "judges": panel.settings,
+        "batch_size": settings.batch_size,
         "version": stage_version("embed_pretrained"),
-    }  # fmt: skip
+    }
 
 
 def _note(outcome: Outcome) -> str:

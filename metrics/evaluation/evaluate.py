@@ -113,18 +113,25 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
 
 
 def _embed(
-    pairs: Pairs, samples: Mapping[str, Mapping[RowKey, SoundItem]], panel: Panel, settings: EvaluationSettings,
-    output: Path, work: Path,
-) -> dict[str, pd.DataFrame]:  # fmt: skip
+    pairs: Pairs,
+    samples: Mapping[str, Mapping[RowKey, SoundItem]],
+    panel: Panel,
+    settings: EvaluationSettings,
+    output: Path,
+    work: Path,
+) -> dict[str, pd.DataFrame]:
     """Embed everything below `work`, and say what became of every sound in `output`: an index by system."""
     own = [SoundItem(f"{REFERENCE}/{clip_id}", clip_id, sound) for clip_id, sound in sorted(pairs.sounds.items())]
     folder = work / "embeddings"
     own_judges = _judges_of_reference(panel, settings)
     key = {
-        "judges": panel.kind, "weights": {name: judge.weights_sha256 for name, judge in panel.judges.items()},
-        "settings": panel.settings, "batch_size": settings.batch_size, "judges_of_reference": own_judges,
+        "judges": panel.kind,
+        "weights": {name: judge.weights_sha256 for name, judge in panel.judges.items()},
+        "settings": panel.settings,
+        "batch_size": settings.batch_size,
+        "judges_of_reference": own_judges,
         "version": stage_version("evaluate"),
-    }  # fmt: skip
+    }
     with EmbeddingCache(output / "cache", key) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
         embedder.look(pairs.pictures)
@@ -294,9 +301,13 @@ def _refuse_losses(indices: Mapping[str, pd.DataFrame], max_loss: float, output:
 
 
 def _report(
-    pairs: Pairs, panel: Panel, settings: EvaluationSettings, indices: Mapping[str, pd.DataFrame], output: Path,
+    pairs: Pairs,
+    panel: Panel,
+    settings: EvaluationSettings,
+    indices: Mapping[str, pd.DataFrame],
+    output: Path,
     extra: Mapping[str, Any],
-) -> Table:  # fmt: skip
+) -> Table:
     """Score what is embedded below `output`, and write the table there."""
     folder = output / "embeddings"
     with atomic_write(output / "prompts.parquet") as temporary:
@@ -317,9 +328,13 @@ def _report(
             index.to_parquet(temporary, index=False)
     write_json(output / "judges.json", panel.check)
     inputs = TableInputs(
-        [output / "scores" / f"{system}.parquet" for system in indices], folder, output / "prompts.parquet",
-        output / "samples", output / "judges.json", [folder / "reference.ledger.parquet"],
-    )  # fmt: skip
+        [output / "scores" / f"{system}.parquet" for system in indices],
+        folder,
+        output / "prompts.parquet",
+        output / "samples",
+        output / "judges.json",
+        [folder / "reference.ledger.parquet"],
+    )
     outputs = TableOutputs(
         csv=output / "table.csv",
         markdown=output / "table.md",
@@ -357,9 +372,15 @@ def _table_settings(settings: EvaluationSettings, panel: Panel, systems: list[st
     else:
         meaning = "Judged by the small judges of the rendered world: comparable with nothing but their own tables."
     return TableSettings(
-        protocol=PROTOCOL, systems=tuple(systems), metrics=settings.metrics,
+        protocol=PROTOCOL,
+        systems=tuple(systems),
+        metrics=settings.metrics,
         compare=tuple((contestants[0], other) for other in contestants[1:]),
-        bootstrap=settings.bootstrap, inception_splits=settings.inception_splits, max_loss=settings.max_loss,
-        title="Evaluation", meaning=meaning, descriptions={name: CONTROLS[name] for name in controls},
+        bootstrap=settings.bootstrap,
+        inception_splits=settings.inception_splits,
+        max_loss=settings.max_loss,
+        title="Evaluation",
+        meaning=meaning,
+        descriptions={name: CONTROLS[name] for name in controls},
         controls=controls,
-    )  # fmt: skip
+    )

@@ -109,8 +109,11 @@ class RealJudges:
             cosines = (text := self.read(UNRELATED)) @ text.T
             largest = float(cosines[~np.eye(len(text), dtype=bool)].max())
             verdicts["clap"]["measures"]["largest_cosine_of_unrelated_captions"] = {
-                "value": largest, "threshold": LARGEST_COSINE, "direction": "<=", "good": largest <= LARGEST_COSINE,
-            }  # fmt: skip
+                "value": largest,
+                "threshold": LARGEST_COSINE,
+                "direction": "<=",
+                "good": largest <= LARGEST_COSINE,
+            }
         for verdict in verdicts.values():
             verdict["good"] = all(measure["good"] for measure in verdict["measures"].values())
         return {"judges": verdicts, "good": all(verdict["good"] for verdict in verdicts.values())}

@@ -173,11 +173,18 @@ def _compare(package: str, about: Mapping[str, Any], ours: Arrays, theirs: Array
         limit = TOLERANCES[f"{package}.{name}"] * (max(1.0, abs(float(other))) if other.ndim == 0 else 1.0)
         rows.append(
             PackageRow(
-                f"{package}.{name}", about["package"], about["version"], values.size, float(values.mean()),
-                float(other.mean()), difference, limit, "yes" if difference <= limit else "no",
+                f"{package}.{name}",
+                about["package"],
+                about["version"],
+                values.size,
+                float(values.mean()),
+                float(other.mean()),
+                difference,
+                limit,
+                "yes" if difference <= limit else "no",
                 about["note"] + replaced,
             )
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -91,9 +91,15 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
     frame = pd.read_csv(table).set_index("system")
     bars: dict[str, Any] = {"capsize": 3, "elinewidth": 1.2, "linewidth": 1.5, "markersize": 6}
     style: dict[Any, Any] = {  # matplotlib names every key in its types
-        "svg.hashsalt": "cafa", "svg.fonttype": "none", "font.size": 10, "axes.spines.top": False,
-        "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True,
-    }  # fmt: skip
+        "svg.hashsalt": "cafa",
+        "svg.fonttype": "none",
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e4e4e4",
+        "axes.axisbelow": True,
+    }
     with matplotlib.rc_context(style):
         count = len(settings.metrics) + 1
         figure = Figure(figsize=(3.3 * count, 3.4), layout="constrained")
@@ -104,9 +110,15 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
                 height = frame.loc[system, metric]
                 panel.axhline(height, color="#777777", linestyle="--", linewidth=1)
                 panel.annotate(
-                    label, (0.28, height), xycoords=("axes fraction", "data"), ha="center", va="center",
-                    color="#444444", fontsize=8, bbox=PLATE,
-                )  # fmt: skip
+                    label,
+                    (0.28, height),
+                    xycoords=("axes fraction", "data"),
+                    ha="center",
+                    va="center",
+                    color="#444444",
+                    fontsize=8,
+                    bbox=PLATE,
+                )
             panel.set_xticks(points["gamma"], [f"{gamma:g}" for gamma in points["gamma"]])
             panel.margins(x=0.1)
             panel.set_xlabel("asymmetric scale γ")
@@ -123,9 +135,16 @@ def _draw_plane(panel: "Axes", points: pd.DataFrame, metrics: tuple[str, str], b
     for place, row in enumerate(points.to_dict("records")):
         shade = ORANGES[place * (len(ORANGES) - 1) // max(1, len(points) - 1)]
         panel.errorbar(
-            row[across], row[up], y_errors[:, [place]], x_errors[:, [place]], marker=MARKERS[place % len(MARKERS)],
-            color=shade, linestyle="none", label=f"γ = {row['gamma']:g}", **bars,
-        )  # fmt: skip
+            row[across],
+            row[up],
+            y_errors[:, [place]],
+            x_errors[:, [place]],
+            marker=MARKERS[place % len(MARKERS)],
+            color=shade,
+            linestyle="none",
+            label=f"γ = {row['gamma']:g}",
+            **bars,
+        )
     panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
     panel.margins(x=0.15)
     panel.set_xlabel(_label(across))

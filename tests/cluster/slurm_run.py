@@ -67,10 +67,22 @@ def slurm_command(results: Path, logs: Path) -> list[str]:
     base = command(results, CONFIGS, cores=1)
     at = base.index("--cores")
     return [
-        *base[:at], *base[at + 2 :], "--workflow-profile", PROFILE, "--jobs", "4", "--slurm-logdir", str(logs),
-        "--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10",
-        "--set-resources", *resources, f"{STARVED}:mem_mb={TOO_LITTLE}*attempt",
-    ]  # fmt: skip
+        *base[:at],
+        *base[at + 2 :],
+        "--workflow-profile",
+        PROFILE,
+        "--jobs",
+        "4",
+        "--slurm-logdir",
+        str(logs),
+        "--slurm-init-seconds-before-status-checks",
+        "5",
+        "--latency-wait",
+        "10",
+        "--set-resources",
+        *resources,
+        f"{STARVED}:mem_mb={TOO_LITTLE}*attempt",
+    ]
 
 
 def running(rule: str) -> int | None:

@@ -22,8 +22,12 @@ TABLES = {
     "table4": ("vggsound_test", "matched"),
 }
 SPLITS = {"vggsound_train": "train", "visualsound": "train", "vggsound_test": "test", "vggsound_sparse": "test"}
-JUDGES = {"classifier": "panns_cnn14_16k", "clap": "laion_clap", "imagebind": "imagebind_huge",
-          "synchformer": "synchformer"}  # fmt: skip
+JUDGES = {
+    "classifier": "panns_cnn14_16k",
+    "clap": "laion_clap",
+    "imagebind": "imagebind_huge",
+    "synchformer": "synchformer",
+}
 
 
 def check(root: Path, asked: list[tuple[str, int]]) -> None:

@@ -82,7 +82,7 @@ def write_lists(folder: Path) -> dict[str, str]:
             *((clip.video_id, clip.start, clip.label, "train") for clip in train),
         ],
         "vggsound_sparse.csv": [("file", "start_sec"), *((clip.by_milliseconds, 4.64) for clip in test)],
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for name, lines in rows.items():
         with (folder / name).open("w", newline="", encoding="utf-8") as stream:
@@ -103,9 +103,10 @@ def write_clips(root: Path, web: Path, films: Path) -> None:
     own, mirror = root / "data/vggsound", web / "clips"
     for clip in CLIPS:
         places = {
-            "folder": own / "video" / f"{clip.clip_id}.mp4", "milliseconds": own / f"{clip.by_milliseconds}.mp4",
+            "folder": own / "video" / f"{clip.clip_id}.mp4",
+            "milliseconds": own / f"{clip.by_milliseconds}.mp4",
             "mirror": mirror / f"{clip.clip_id}.mp4",
-        }  # fmt: skip
+        }
         if (target := places.get(clip.place)) is None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)

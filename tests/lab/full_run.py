@@ -72,9 +72,14 @@ def snakemake(root: Path, *arguments: str, config: dict[str, Any] | None = None)
     if config is not None:
         (root / "overlay.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return [
-        str(Path(sys.executable).with_name("snakemake")), *arguments, "--directory", str(root),
-        "--configfile", str(ROOT / "config/paper.yaml"), str(root / "overlay.yaml"),
-    ]  # fmt: skip
+        str(Path(sys.executable).with_name("snakemake")),
+        *arguments,
+        "--directory",
+        str(root),
+        "--configfile",
+        str(ROOT / "config/paper.yaml"),
+        str(root / "overlay.yaml"),
+    ]
 
 
 def environment() -> dict[str, str]:

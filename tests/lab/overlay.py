@@ -20,11 +20,12 @@ def sources(address: str) -> list[dict[str, Any]]:
     return [
         {"kind": "archives", "root": "archives"},
         {
-            "kind": "folder", "root": "data/vggsound",
+            "kind": "folder",
+            "root": "data/vggsound",
             "cut": ["{clip_id}.mp4", "video/{clip_id}.mp4", "{video_id}_{start_ms}_{end_ms}.mp4"],
         },
         {"kind": "mirror", "url": f"{address}/clips/{{clip_id}}.mp4"},
-    ]  # fmt: skip
+    ]
 
 
 def datasets(address: str, digests: dict[str, str]) -> dict[str, Any]:
@@ -42,9 +43,10 @@ def datasets(address: str, digests: dict[str, str]) -> dict[str, Any]:
         "vggsound_test": {"lists": [{**labels, "split": "test"}], "expected": {"test": test}},
         "vggsound_sparse": {
             "lists": [listed("vggsound_sparse.csv", format="clip_starts", split="test")],
-            "labels": [labels], "expected": {"test": test},
+            "labels": [labels],
+            "expected": {"test": test},
         },
-    }  # fmt: skip
+    }
     shards = {"visualsound": {"shards": 1, "text_shards": 1}, "vggsound_sparse": {"shards": 2}}
     return {
         name: {"build": build, "fetch": {"sources": sources(address)}, **shards.get(name, {"shards": 1})}

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 #: what a process is given in place of the internet: every address but this machine's is refused
 NO_INTERNET = {
-    "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "all_proxy": "http://127.0.0.1:9",
-    "no_proxy": "127.0.0.1,localhost", "HF_HUB_OFFLINE": "1",
-}  # fmt: skip
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "all_proxy": "http://127.0.0.1:9",
+    "no_proxy": "127.0.0.1,localhost",
+    "HF_HUB_OFFLINE": "1",
+}
 
 
 class Web(NamedTuple):

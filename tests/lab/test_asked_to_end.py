@@ -40,11 +40,21 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ingest(films: Path, output: Path, workers: int) -> list[str]:
-    return ["ingest", *words_of({
-        "--manifest": films / "manifest.parquet", "--root": films, "--shard": "0/1", "--workers": workers,
-        "--settings": json.dumps({"preset": "ultrafast", "short_side": 32}), "--seconds-per-clip": 300,
-        "--output-folder": output / "clips", "--ledger": output / "end.ledger.parquet",
-    })]  # fmt: skip
+    return [
+        "ingest",
+        *words_of(
+            {
+                "--manifest": films / "manifest.parquet",
+                "--root": films,
+                "--shard": "0/1",
+                "--workers": workers,
+                "--settings": json.dumps({"preset": "ultrafast", "short_side": 32}),
+                "--seconds-per-clip": 300,
+                "--output-folder": output / "clips",
+                "--ledger": output / "end.ledger.parquet",
+            }
+        ),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +83,13 @@ def check(tmp_path: Path, command: Callable[[Path], list[str]], last: str, items
     """End a command after some items, start it again, and compare with one that nobody ended."""
     ended, quiet = tmp_path / "ended", tmp_path / "quiet"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.lab.ended_command", *command(ended)], capture_output=True, text=True, check=False,
-        env={**os.environ, "ITEMS": str(items)}, timeout=600,
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.lab.ended_command", *command(ended)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ITEMS": str(items)},
+        timeout=600,
+    )
     assert done.returncode == EXIT_CODE, done.stderr
     assert done.stderr.endswith("cafa: asked to end by SIGTERM: the same command goes on from here\n")
     assert "Traceback" not in done.stderr
@@ -100,12 +114,23 @@ def test_ingest(films: Path, tmp_path: Path, workers: int) -> None:
 @pytest.mark.slow
 def test_encoding(films: Path, clips: Path, models: Path, tmp_path: Path) -> None:  # noqa: F811
     def command(output: Path) -> list[str]:
-        return ["features", "encode", "latents", *words_of({
-            "--model": models / "backbone", "--manifest": films / "manifest.parquet", "--clips": clips / "clips",
-            "--ingest-ledger": clips / "end.ledger.parquet", "--shard": "0/1",
-            "--settings": json.dumps({"seconds": 1.0, "workers": 1, "batch_size": 1}),
-            "--output": output / "0.arrow", "--ledger": output / "0.ledger.parquet",
-        })]  # fmt: skip
+        return [
+            "features",
+            "encode",
+            "latents",
+            *words_of(
+                {
+                    "--model": models / "backbone",
+                    "--manifest": films / "manifest.parquet",
+                    "--clips": clips / "clips",
+                    "--ingest-ledger": clips / "end.ledger.parquet",
+                    "--shard": "0/1",
+                    "--settings": json.dumps({"seconds": 1.0, "workers": 1, "batch_size": 1}),
+                    "--output": output / "0.arrow",
+                    "--ledger": output / "0.ledger.parquet",
+                }
+            ),
+        ]
 
     check(tmp_path, command, "0.arrow")
 
@@ -113,12 +138,27 @@ def test_encoding(films: Path, clips: Path, models: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_sampling(models: Path, features: Path, prompts: Path, tmp_path: Path) -> None:  # noqa: F811
     def command(output: Path) -> list[str]:
-        return ["samples", "make", *words_of({
-            "--system": "cafa", "--settings": json.dumps(SYSTEMS["cafa"]), "--prompts": prompts,
-            "--features-folder": features / "backbone", "--models": models, "--clips": tmp_path, "--text-shards": 2,
-            "--seconds": SECONDS, "--sample-rate": RATE, "--seed": 1, "--batch-size": 2,
-            "--output-folder": output / "cafa", "--index": output / "cafa.parquet",
-        })]  # fmt: skip
+        return [
+            "samples",
+            "make",
+            *words_of(
+                {
+                    "--system": "cafa",
+                    "--settings": json.dumps(SYSTEMS["cafa"]),
+                    "--prompts": prompts,
+                    "--features-folder": features / "backbone",
+                    "--models": models,
+                    "--clips": tmp_path,
+                    "--text-shards": 2,
+                    "--seconds": SECONDS,
+                    "--sample-rate": RATE,
+                    "--seed": 1,
+                    "--batch-size": 2,
+                    "--output-folder": output / "cafa",
+                    "--index": output / "cafa.parquet",
+                }
+            ),
+        ]
 
     check(tmp_path, command, "cafa.parquet")
 
@@ -130,11 +170,20 @@ def test_embedding(films: Path, clips: Path, tmp_path: Path) -> None:
         register(judge, weights, tmp_path / "judges" / judge)
 
     def command(output: Path) -> list[str]:
-        return ["embed", "reference", *words_of({
-            "--judges": tmp_path / "judges", "--manifest": films / "manifest.parquet", "--clips": clips / "clips",
-            "--ingest-ledger": clips / "end.ledger.parquet", "--shard": "0/1",
-            "--settings": json.dumps({"seconds": LENGTH, "workers": 1, "max_loss": 1.0}),
-            "--output-folder": output / "truth",
-        })]  # fmt: skip
+        return [
+            "embed",
+            "reference",
+            *words_of(
+                {
+                    "--judges": tmp_path / "judges",
+                    "--manifest": films / "manifest.parquet",
+                    "--clips": clips / "clips",
+                    "--ingest-ledger": clips / "end.ledger.parquet",
+                    "--shard": "0/1",
+                    "--settings": json.dumps({"seconds": LENGTH, "workers": 1, "max_loss": 1.0}),
+                    "--output-folder": output / "truth",
+                }
+            ),
+        ]
 
     check(tmp_path, command, "truth/video.arrow")

@@ -76,11 +76,15 @@ def test_everything_is_said_at_once_and_no_job_runs(lab: Lab) -> None:
     assert code != 0
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
     for name, what in {
-        "imagebind_huge.pth": "download", "flan-t5-large": "model.safetensors", "synchformer_state_dict.pth": "SHA-256",
+        "imagebind_huge.pth": "download",
+        "flan-t5-large": "model.safetensors",
+        "synchformer_state_dict.pth": "SHA-256",
         "vae/diffusion_pytorch_model.safetensors": "Git LFS",
-        "CAFA_avclip.safetensors": "web page", "data/vggsound": "no folder", "archives": "no folder",
+        "CAFA_avclip.safetensors": "web page",
+        "data/vggsound": "no folder",
+        "archives": "no folder",
         "generations/mmaudio": "",
-    }.items():  # fmt: skip
+    }.items():
         assert [line for line in errors if name in line and what in line], f"{name} ({what}) is not in:\n{text}"
     assert lab.made() == []
 

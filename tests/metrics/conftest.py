@@ -47,11 +47,15 @@ def make_prompts() -> pd.DataFrame:
             label = LABELS[(own + shift) % CLASSES]
             rows.append(
                 {
-                    "clip_id": f"clip{number:03}", "caption_id": label, "caption": f"sound of {label}",
-                    "label": label, "own_label": LABELS[own], "own_caption": f"sound of {LABELS[own]}",
+                    "clip_id": f"clip{number:03}",
+                    "caption_id": label,
+                    "caption": f"sound of {label}",
+                    "label": label,
+                    "own_label": LABELS[own],
+                    "own_caption": f"sound of {LABELS[own]}",
                     "protocol": protocol,
                 }
-            )  # fmt: skip
+            )
     columns = ["clip_id", "caption_id", "caption", "label", "own_label", "own_caption", "protocol"]
     return pd.DataFrame(rows)[columns].sort_values(["protocol", "clip_id", "caption_id"], ignore_index=True)
 

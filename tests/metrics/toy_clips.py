@@ -67,23 +67,37 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     folder = tmp_path_factory.mktemp("toy")
     rows = [
         {
-            "clip_id": f"clip{number:03}", "uri": "x.mp4", "start": 0.0, "duration": 3.2,
-            "label": LABELS[number % 3], "caption": f"the sound of a {LABELS[number % 3]}", "split": "train",
-            "licence": "CC0-1.0", "line": number + 2,
+            "clip_id": f"clip{number:03}",
+            "uri": "x.mp4",
+            "start": 0.0,
+            "duration": 3.2,
+            "label": LABELS[number % 3],
+            "caption": f"the sound of a {LABELS[number % 3]}",
+            "split": "train",
+            "licence": "CC0-1.0",
+            "line": number + 2,
         }
         for number in range(36)
-    ]  # fmt: skip
+    ]
     manifest = pd.DataFrame(rows)
     frames = ((row["clip_id"], toy_frames(n, row["label"])) for n, row in enumerate(rows))
     mel = ((row["clip_id"], log_mel(toy_sound(n, row["label"]), MEL)) for n, row in enumerate(rows))
     write_features(
-        folder / "frames.arrow", frames, kind="frames", shape=(80, SIZE, SIZE, 3), dtype="uint8",
+        folder / "frames.arrow",
+        frames,
+        kind="frames",
+        shape=(80, SIZE, SIZE, 3),
+        dtype="uint8",
         encoder={"name": "frames"},
-    )  # fmt: skip
+    )
     write_features(
-        folder / "mel.arrow", mel, kind="mel", shape=(160, 16), dtype="float16",
+        folder / "mel.arrow",
+        mel,
+        kind="mel",
+        shape=(160, 16),
+        dtype="float16",
         encoder={"name": "log_mel", "seconds": 3.2, **MEL.model_dump()},
-    )  # fmt: skip
+    )
     clips: Clips = read_clips([folder / "frames.arrow"], [folder / "mel.arrow"], manifest, "train")
     for name in NAMES:
         batch = {"classifier": 8, "clap": 6, "imagebind": 6, "synchformer": 4}[name]
@@ -91,6 +105,11 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         settings = judge_settings(name, {"loop": loop, "augmentation": {"shift_picture": 0}})
         train_judge(name, clips, settings, seed=5, output=folder / "judges" / name)
     return Toy(
-        folder=folder, frames=folder / "frames.arrow", mel=folder / "mel.arrow", clips=clips, manifest=manifest,
-        manifest_path=write_manifest(folder / "manifest.parquet", manifest), judges=folder / "judges",
-    )  # fmt: skip
+        folder=folder,
+        frames=folder / "frames.arrow",
+        mel=folder / "mel.arrow",
+        clips=clips,
+        manifest=manifest,
+        manifest_path=write_manifest(folder / "manifest.parquet", manifest),
+        judges=folder / "judges",
+    )

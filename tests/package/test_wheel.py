@@ -107,10 +107,19 @@ def test_generate(run: Run, request: pytest.FixtureRequest, tmp_path: Path) -> N
     folder = tmp_path / "results"
     succeeded(
         run(
-            "cafa", "generate", video, "--prompt", "a dog", "--models", request.getfixturevalue("models"), "--steps", 2,
-            "--output-folder", folder,
+            "cafa",
+            "generate",
+            video,
+            "--prompt",
+            "a dog",
+            "--models",
+            request.getfixturevalue("models"),
+            "--steps",
+            2,
+            "--output-folder",
+            folder,
         )
-    )  # fmt: skip
+    )
     assert [len(list(folder.glob(f"*.{suffix}"))) for suffix in ("wav", "mp4")] == [1, 1]
 
 
@@ -124,11 +133,28 @@ def test_evaluate(run: Run, request: pytest.FixtureRequest, tmp_path: Path) -> N
     prompts.to_csv(tmp_path / "prompts.csv", index=False)
     succeeded(
         run(
-            "cafa", "evaluate", "--reference", tmp_path / "reference", "--samples", tmp_path / "ours", "--prompts",
-            tmp_path / "prompts.csv", "--output", tmp_path / "out", "--resamples", 100, "--judges", "miniature",
-            "--weights", judges, "--check", judges / "judges.json", "--inception-splits", 1,
+            "cafa",
+            "evaluate",
+            "--reference",
+            tmp_path / "reference",
+            "--samples",
+            tmp_path / "ours",
+            "--prompts",
+            tmp_path / "prompts.csv",
+            "--output",
+            tmp_path / "out",
+            "--resamples",
+            100,
+            "--judges",
+            "miniature",
+            "--weights",
+            judges,
+            "--check",
+            judges / "judges.json",
+            "--inception-splits",
+            1,
         )
-    )  # fmt: skip
+    )
     table = pd.read_csv(tmp_path / "out" / "table.csv")
     assert table["system"].tolist() == ["ours"]
     assert table["FAD"].notna().all()

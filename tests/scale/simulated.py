@@ -240,10 +240,21 @@ def main(shared: Path, cores: int, most: int | None, only_plan: bool) -> None:
         (work / "config").symlink_to(ROOT / "config")  # Snakemake keeps its records where it runs: not in the project
         python = make_environment(folder / "environment", timings, place)
         base = [
-            str(python), "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores),
-            "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--configfile", "config/paper.yaml",
-            str(make_configuration(folder, shared / "vggsound", most)), "--config", f"results={results}",
-        ]  # fmt: skip
+            str(python),
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(ROOT / "Snakefile"),
+            "--cores",
+            str(cores),
+            "--workflow-profile",
+            str(ROOT / "workflow/profiles/default"),
+            "--configfile",
+            "config/paper.yaml",
+            str(make_configuration(folder, shared / "vggsound", most)),
+            "--config",
+            f"results={results}",
+        ]
         plan = measured([*base, "--dry-run", "--quiet", "rules"], work, folder / "plan.log")
         counts = jobs_of(folder / "plan.log")
         click.echo(f"plan of {sum(counts.values())} jobs: {plan}")

@@ -174,10 +174,19 @@ def samples_make(arguments: Arguments) -> None:
     rows = read_rows(read_prompts(arguments["prompts"]))
     batches = batches_of_shard(rows, int(arguments["batch-size"]), *parse_shard(arguments["shard"]))
     records = [
-        {**row._asdict(), "file": row.file_name, "seed": seed_for(0, row.clip_id, row.caption_id), "seconds": 10.0,
-         "sample_rate": 44100, "sha256": sha256(row.file_name.encode()).hexdigest(), "status": OK, "detail": ""}
-        for batch in batches for row in batch
-    ]  # fmt: skip
+        {
+            **row._asdict(),
+            "file": row.file_name,
+            "seed": seed_for(0, row.clip_id, row.caption_id),
+            "seconds": 10.0,
+            "sample_rate": 44100,
+            "sha256": sha256(row.file_name.encode()).hexdigest(),
+            "status": OK,
+            "detail": "",
+        }
+        for batch in batches
+        for row in batch
+    ]
     with atomic_write(arguments["index"]) as temporary:
         pq.write_table(pa.Table.from_pylist(records, schema=INDEX_SCHEMA), temporary)
 

@@ -9,7 +9,7 @@ from tests.scale.damaged import run_all
 def test_damaged_clips_and_kills(shared: Path, tmp_path: Path) -> None:
     figures = run_all(
         tmp_path, shared, clips=60, small=None, kills=2, workers=1, kinds={"media"}, every=4, sources_wanted=3
-    )  # fmt: skip
+    )
     reasons = figures["whole"]["reasons"]
     assert sum(reasons.values()) == 60
     assert reasons["ok"] == 45

@@ -17,8 +17,14 @@ def command(results: Path, configs: Sequence[str], cores: int) -> list[str]:
     """The command of a run, the same for the first start and for every later one."""
     snakemake = Path(sys.executable).with_name("snakemake")
     return [
-        str(snakemake), "--cores", str(cores), "--configfile", *configs, "--config", f"results={results}",
-    ]  # fmt: skip
+        str(snakemake),
+        "--cores",
+        str(cores),
+        "--configfile",
+        *configs,
+        "--config",
+        f"results={results}",
+    ]
 
 
 def run(results: Path, configs: Sequence[str], cores: int) -> None:
@@ -35,9 +41,11 @@ def digests(results: Path) -> dict[str, str]:
         path
         for pattern in (*EXACT, *TABLES_OF_VALUES)
         for path in (results.rglob(pattern) if "/" not in pattern else results.glob(pattern))
-        if path.is_file() and "ledger" not in path.name and "refused" not in path.name
+        if path.is_file()
+        and "ledger" not in path.name
+        and "refused" not in path.name
         and not any(part.startswith(".") for part in path.relative_to(results).parts)
-    }  # fmt: skip
+    }
     return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found)}
 
 

@@ -35,11 +35,21 @@ def snakemake(tmp_path: Path, change: dict[str, Any], *arguments: str, **environ
     (tmp_path / "change.yaml").write_text(yaml.safe_dump({"results": str(tmp_path / "results"), **change}))
     done = subprocess.run(
         [
-            str(Path(sys.executable).with_name("snakemake")), "--cores", "2", *arguments, "--directory", str(tmp_path),
-            "--configfile", str(ROOT / "config/config.yaml"), str(tmp_path / "change.yaml"),
+            str(Path(sys.executable).with_name("snakemake")),
+            "--cores",
+            "2",
+            *arguments,
+            "--directory",
+            str(tmp_path),
+            "--configfile",
+            str(ROOT / "config/config.yaml"),
+            str(tmp_path / "change.yaml"),
         ],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -157,10 +167,20 @@ def test_reuse_that_leads_nowhere(tmp_path: Path, reuse: list[str], message: str
 def commands_for(target: str, dataset: str) -> list[str]:
     """Commands of a data set's jobs that the paper's configuration plans for a file."""
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--printshellcmds", "--cores", "2", target,
-         "--configfile", "config/paper.yaml"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            str(Path(sys.executable).with_name("snakemake")),
+            "--dry-run",
+            "--printshellcmds",
+            "--cores",
+            "2",
+            target,
+            "--configfile",
+            "config/paper.yaml",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     return [line for line in (done.stdout + done.stderr).splitlines() if dataset in line and "cafa " in line]
 

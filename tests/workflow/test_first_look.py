@@ -14,22 +14,34 @@ def run(tmp_path: Path, *arguments: str) -> str:
     """What Snakemake says of the run that makes one model's card and one judge's."""
     results = tmp_path / "results"
     change = {
-        "results": str(results), "device": "cpu",
+        "results": str(results),
+        "device": "cpu",
         "pretrained": {
             "models": {"clip": {"source": str(tmp_path / "clip")}},
             "judges": {"weights": str(tmp_path)},
         },
-    }  # fmt: skip
+    }
     (tmp_path / "change.yaml").write_text(yaml.safe_dump(change))
     done = subprocess.run(
         [
-            str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "--keep-going",
-            str(results / "models/clip/card.json"), str(results / "models/judges/clap/card.json"),
-            "--directory", str(tmp_path), "--configfile", str(ROOT / "config/config.yaml"),
-            str(ROOT / "config/paper.yaml"), str(tmp_path / "change.yaml"), *arguments,
+            str(Path(sys.executable).with_name("snakemake")),
+            "--cores",
+            "2",
+            "--keep-going",
+            str(results / "models/clip/card.json"),
+            str(results / "models/judges/clap/card.json"),
+            "--directory",
+            str(tmp_path),
+            "--configfile",
+            str(ROOT / "config/config.yaml"),
+            str(ROOT / "config/paper.yaml"),
+            str(tmp_path / "change.yaml"),
+            *arguments,
         ],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode != 0
     return done.stdout + done.stderr
 

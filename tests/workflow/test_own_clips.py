@@ -48,10 +48,20 @@ def project(tmp_path: Path) -> Path:
 
 def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [str(Path(sys.executable).with_name("snakemake")), "--cores", "1", *arguments,
-         "--configfile", "config/test.yaml", "config/local.yaml"],
-        cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            str(Path(sys.executable).with_name("snakemake")),
+            "--cores",
+            "1",
+            *arguments,
+            "--configfile",
+            "config/test.yaml",
+            "config/local.yaml",
+        ],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_own_clips_as_the_guide_says(project: Path) -> None:
@@ -63,9 +73,11 @@ def test_own_clips_as_the_guide_says(project: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     prompts = pd.read_parquet(project / "results" / "prompts" / "local.parquet")
     assert {(row.protocol, row.clip_id, row.caption) for row in prompts.itertuples()} == {
-        ("matched", "yard", "dog barking"), ("matched", "workshop", "hammering nails"),
-        ("cross", "yard", "hammering nails"), ("cross", "workshop", "dog barking"),
-    }  # fmt: skip
+        ("matched", "yard", "dog barking"),
+        ("matched", "workshop", "hammering nails"),
+        ("cross", "yard", "hammering nails"),
+        ("cross", "workshop", "dog barking"),
+    }
 
 
 def test_a_ledger_that_a_message_names_is_still_there(project: Path) -> None:
@@ -89,8 +101,10 @@ def test_no_home_is_needed(project: Path) -> None:
     without = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--cores", "1"],
-        cwd=project, env={**without, "PYTHONPATH": str(project), "HOME": str(project / "file" / "home")},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=project,
+        env={**without, "PYTHONPATH": str(project), "HOME": str(project / "file" / "home")},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "This was a dry-run" in done.stdout + done.stderr

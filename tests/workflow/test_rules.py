@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 #: pretrained models that only a plan names
 TWO_BACKBONES = {
     "models": {
-        "backbone": {"kind": "stable_audio_open"}, "other": {"kind": "tangoflux"},
+        "backbone": {"kind": "stable_audio_open"},
+        "other": {"kind": "tangoflux"},
         "av_clip": {"kind": "synchformer", "file": "none"},
     },
-    "judges": {"weights": "none"}, "canary": {},
-}  # fmt: skip
+    "judges": {"weights": "none"},
+    "canary": {},
+}
 COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml")
 
 
@@ -31,8 +33,11 @@ def snakemake(folder: Path, *arguments: str, change: dict[str, Any] | None = Non
         configs.append("change.yaml")
     done = subprocess.run(
         [str(Path(sys.executable).with_name("snakemake")), *arguments, "--configfile", *configs],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -180,9 +185,10 @@ def described(schema: object, place: str = "") -> list[str]:
     missing = []
     if isinstance(properties := schema.get("properties"), dict) and "if" not in place:
         missing = [
-            f"{place}.{name}" for name, entry in properties.items()
+            f"{place}.{name}"
+            for name, entry in properties.items()
             if name != "kind" and "description" not in entry and "$ref" not in entry
-        ]  # fmt: skip
+        ]
     return missing + [found for key, value in schema.items() for found in described(value, f"{place}.{key}")]
 
 
@@ -206,9 +212,14 @@ def test_jobs_on_a_device_take_a_gpu_each(finished: Path, device: str, gpus: set
 
 def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
     printed = snakemake(
-        finished, "--dry-run", "--printshellcmds", "--cores", "1", "results/table1.csv",
+        finished,
+        "--dry-run",
+        "--printshellcmds",
+        "--cores",
+        "1",
+        "results/table1.csv",
         change={"tables": {"table1": {"systems": ["cafa", "text_only"], "compare": []}}},
-    )  # fmt: skip
+    )
     assert '"controls": [],' in printed
 
 

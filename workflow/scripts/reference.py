@@ -105,9 +105,11 @@ def main() -> None:
         for end in ("npz", "json"):
             (folder / f"{name}.{end}").unlink(missing_ok=True)
     about = {
-        "packages": packages, "torch": torch.__version__, "numpy": np.__version__,
+        "packages": packages,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
         "weights": "published files" if options.weights else f"by rule, gain {GAIN:g}",
-    }  # fmt: skip
+    }
     np.savez(folder / "answers.part.npz", **answers)
     (folder / "about.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
     os.replace(folder / "answers.part.npz", folder / "answers.npz")

@@ -62,9 +62,10 @@ def panns(folder: Path, weights: Path | None, offline: bool) -> Said:
     with torch.inference_mode():
         found = network.eval()(torch.from_numpy(sound))
     answers = {
-        "panns.embedding": found["embedding"].numpy(), "panns.probabilities": found["clipwise_output"].numpy(),
+        "panns.embedding": found["embedding"].numpy(),
+        "panns.probabilities": found["clipwise_output"].numpy(),
         "input.panns.sound": sound,
-    }  # fmt: skip
+    }
     return answers, replaced, "from the waveform"
 
 
@@ -135,7 +136,11 @@ def clap(folder: Path, weights: Path | None, offline: bool) -> Said:
         heard = judge.get_audio_embedding_from_data(torch.from_numpy(sound), use_tensor=True)
         text = judge.get_text_embedding(["", "", ""], tokenizer=lambda _: tokens, use_tensor=True)
     answers = {
-        "clap.audio": heard.numpy(), "clap.text": text.numpy(), "clap.cosine": (text @ heard.T).numpy(),
-        "input.clap.ids": ids, "input.clap.mask": mask, "input.clap.sound": sound,
-    }  # fmt: skip
+        "clap.audio": heard.numpy(),
+        "clap.text": text.numpy(),
+        "clap.cosine": (text @ heard.T).numpy(),
+        "input.clap.ids": ids,
+        "input.clap.mask": mask,
+        "input.clap.sound": sound,
+    }
     return answers, replaced, "from the waveform, and from token ids"

@@ -26,9 +26,13 @@ def imagebind(folder: Path, weights: Path | None, offline: bool) -> Said:
     # Sizes of imagebind_huge for the towers that judge; one block for each of the others, which are removed.
     others = {f"{tower}_num_blocks": 1 for tower in ("text", "depth", "thermal", "imu")}
     network = imagebind_model.ImageBindModel(
-        vision_embed_dim=1280, vision_num_blocks=32, vision_num_heads=16, out_embed_dim=1024, audio_drop_path=0.1,
+        vision_embed_dim=1280,
+        vision_num_blocks=32,
+        vision_num_heads=16,
+        out_embed_dim=1024,
+        audio_drop_path=0.1,
         **others,
-    )  # fmt: skip
+    )
     for part in network.children():
         for tower in [name for name in part if name not in TOWERS]:
             del part[tower]
@@ -91,8 +95,12 @@ def synchformer(folder: Path, weights: Path | None, offline: bool) -> Said:
         heard = network.extract_afeats(mel, for_loop=False)
         logits = network.transformer(network.vproj(video).flatten(1, 2), network.aproj(audio).flatten(1, 2))
     answers = {
-        "synchformer.video": seen.numpy(), "synchformer.audio": heard.numpy(), "synchformer.offsets": logits.numpy(),
-        "input.synchformer.frames": frames.numpy(), "input.synchformer.mel": mel.numpy(),
-        "input.synchformer.video": video.numpy(), "input.synchformer.audio": audio.numpy(),
-    }  # fmt: skip
+        "synchformer.video": seen.numpy(),
+        "synchformer.audio": heard.numpy(),
+        "synchformer.offsets": logits.numpy(),
+        "input.synchformer.frames": frames.numpy(),
+        "input.synchformer.mel": mel.numpy(),
+        "input.synchformer.video": video.numpy(),
+        "input.synchformer.audio": audio.numpy(),
+    }
     return answers, replaced, INPUTS

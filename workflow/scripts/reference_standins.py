@@ -12,11 +12,17 @@ from unittest.mock import MagicMock
 #: module -> its parts that the packages import
 PARTS = {
     "torchvision": (
-        "datasets", "models", "models.feature_extraction", "ops", "ops.misc", "transforms", "transforms.functional",
+        "datasets",
+        "models",
+        "models.feature_extraction",
+        "ops",
+        "ops.misc",
+        "transforms",
+        "transforms.functional",
     ),
     "torchaudio": ("functional", "transforms"),
     "encodec": (),
-}  # fmt: skip
+}
 
 
 class NotImportable(Exception):

@@ -17,9 +17,13 @@ COMMENT = "Written by workflow/scripts/settings_schema.py from the libraries' se
 
 #: fields that the rules fill in from elsewhere in the configuration
 FILLED_IN = {
-    "AdapterTraining": ("seconds",), "BackboneTraining": ("seconds",), "JointTraining": ("seconds",),
-    "MediaSettings": ("seconds",), "EncodeSettings": ("seconds",), "TableSettings": ("bootstrap",),
-}  # fmt: skip
+    "AdapterTraining": ("seconds",),
+    "BackboneTraining": ("seconds",),
+    "JointTraining": ("seconds",),
+    "MediaSettings": ("seconds",),
+    "EncodeSettings": ("seconds",),
+    "TableSettings": ("bootstrap",),
+}
 #: models beside whose fields the configuration has keys of its own
 EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
 
@@ -54,12 +58,29 @@ def models() -> list[type[BaseModel]]:
     from metrics.tables.figure import FigureSettings
 
     return [
-        NormaliseSettings, PromptSettings, MediaSettings, TextSettings, AutoencoderSettings, AVClipTraining,
-        BackboneTraining, AdapterTraining, JointTraining, JudgeSettings, TableSettings, BootstrapSettings,
-        FigureSettings, ExamplesSettings, *of_packages(systems.SYSTEM_KINDS), FetchSettings,
+        NormaliseSettings,
+        PromptSettings,
+        MediaSettings,
+        TextSettings,
+        AutoencoderSettings,
+        AVClipTraining,
+        BackboneTraining,
+        AdapterTraining,
+        JointTraining,
+        JudgeSettings,
+        TableSettings,
+        BootstrapSettings,
+        FigureSettings,
+        ExamplesSettings,
+        *of_packages(systems.SYSTEM_KINDS),
+        FetchSettings,
         *of_packages(build.DATASET_KINDS),
-        IngestSettings, EncodeSettings, PretrainedSettings, JudgingSettings, *settings_of_kinds(),
-    ]  # fmt: skip
+        IngestSettings,
+        EncodeSettings,
+        PretrainedSettings,
+        JudgingSettings,
+        *settings_of_kinds(),
+    ]
 
 
 def judges_gate() -> dict[str, Any]:

@@ -32,7 +32,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         r"HTTP Error (403|408|5\d\d)|timed out|Connection|Temporary failure|resolve|bytes read|"
         r"Unable to download (API page|webpage|video|JSON)|Downloaded \d+ bytes, expected|Remote end closed",
     ),
-)  # fmt: skip
+)
 #: reason -> names of yt-dlp's classes, asked in this order before any sentence
 CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (("geo_blocked", ("GeoRestrictedError",)),)
 #: the same, asked when no sentence is known

@@ -46,9 +46,13 @@ class MelAutoencoder:
     """
 
     def __init__(
-        self, settings: AutoencoderSettings, mean: np.ndarray, components: np.ndarray, scale: np.ndarray,
+        self,
+        settings: AutoencoderSettings,
+        mean: np.ndarray,
+        components: np.ndarray,
+        scale: np.ndarray,
         encoder: dict[str, Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.settings, self.mean, self.components, self.scale = settings, mean, components, scale
         self.encoder = encoder
         # Least-squares inverse of the mel filters; negative magnitudes are cut when it is applied.

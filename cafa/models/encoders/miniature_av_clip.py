@@ -43,15 +43,19 @@ class FrameNetwork(nn.Module):
         super().__init__()
         a, b, c = settings.channels
         self.space = nn.Sequential(
-            nn.Conv2d(6, a, 5, stride=2, padding=2), nn.ReLU(),
-            nn.Conv2d(a, b, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(b, c, 3, stride=2, padding=1), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(6, a, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(a, b, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(b, c, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
         self.join = nn.Linear(c * 16, settings.dim)
         self.time = nn.Sequential(
-            nn.Conv1d(settings.dim, settings.dim, 5, padding=2), nn.GELU(),
             nn.Conv1d(settings.dim, settings.dim, 5, padding=2),
-        )  # fmt: skip
+            nn.GELU(),
+            nn.Conv1d(settings.dim, settings.dim, 5, padding=2),
+        )
         self.norm = nn.LayerNorm(settings.dim)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -71,10 +75,12 @@ class SoundNetwork(nn.Module):
         super().__init__()
         per = settings.mel_per_frame
         self.layers = nn.Sequential(
-            nn.Conv1d(settings.mel_bins, 96, 5, padding=2), nn.GELU(),
-            nn.Conv1d(96, settings.dim, per, stride=per), nn.GELU(),
+            nn.Conv1d(settings.mel_bins, 96, 5, padding=2),
+            nn.GELU(),
+            nn.Conv1d(96, settings.dim, per, stride=per),
+            nn.GELU(),
             nn.Conv1d(settings.dim, settings.dim, 3, padding=1),
-        )  # fmt: skip
+        )
 
     def forward(self, mel: Tensor) -> Tensor:
         """(B, frames, bins) -> (B, frames // mel_per_frame, dim)."""

@@ -125,9 +125,13 @@ def model_sizes(config: Mapping[str, Any]) -> tuple[StableAudioSettings, dict[st
             if entry["type"] == "number"
         }
         arguments = autoencoder_arguments(
-            encoder["channels"], encoder["c_mults"], encoder["strides"], latent_channels,
-            config["sample_rate"], config["audio_channels"],
-        )  # fmt: skip
+            encoder["channels"],
+            encoder["c_mults"],
+            encoder["strides"],
+            latent_channels,
+            config["sample_rate"],
+            config["audio_channels"],
+        )
         latents = config["sample_size"] // autoencoder["downsampling_ratio"]
         diffusion = config["model"]["diffusion"]["config"]
         return denoiser_settings(diffusion, latents, ranges["seconds_total"]), arguments

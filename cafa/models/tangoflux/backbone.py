@@ -103,9 +103,12 @@ class TangoFlux(DiffusionBackbone):
         with torch.device("meta"):
             audio = OobleckAudio(AutoencoderOobleck(**autoencoder_sizes(read_shapes(file), file)))
         return BackboneFacts(
-            audio.sample_rate, audio.channels, audio.samples_per_latent,
-            (settings.latent_channels, settings.latents), (cls.text_length, settings.text_dim),
-        )  # fmt: skip
+            audio.sample_rate,
+            audio.channels,
+            audio.samples_per_latent,
+            (settings.latent_channels, settings.latents),
+            (cls.text_length, settings.text_dim),
+        )
 
     @classmethod
     def load_text(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> T5Text:
@@ -207,8 +210,10 @@ def autoencoder_sizes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> dict
     WeightsError
         If the names are not those of the autoencoder.
     """
-    blocks = sum(name.startswith("encoder.block.") and name.endswith(".conv1.weight_v") and "res_unit" not in name
-                 for name in shapes)  # fmt: skip
+    blocks = sum(
+        name.startswith("encoder.block.") and name.endswith(".conv1.weight_v") and "res_unit" not in name
+        for name in shapes
+    )
     try:
         widths = [shapes[f"encoder.block.{index}.conv1.weight_v"] for index in range(blocks)]
         first, last = shapes["encoder.conv1.weight_v"], shapes["decoder.conv1.weight_v"]

@@ -25,10 +25,15 @@ def stages(channels: int, widths: tuple[int, int, int]) -> nn.Sequential:
     """
     first, second, third = widths
     return nn.Sequential(
-        nn.Conv2d(channels, first, 5, 2, 2), nn.ReLU(),
-        nn.Conv2d(first, second, 3, 2, 1), nn.GroupNorm(GROUPS, second), nn.ReLU(),
-        nn.Conv2d(second, third, 3, 2, 1), nn.GroupNorm(GROUPS, third), nn.ReLU(),
-    )  # fmt: skip
+        nn.Conv2d(channels, first, 5, 2, 2),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 3, 2, 1),
+        nn.GroupNorm(GROUPS, second),
+        nn.ReLU(),
+        nn.Conv2d(second, third, 3, 2, 1),
+        nn.GroupNorm(GROUPS, third),
+        nn.ReLU(),
+    )
 
 
 def mean_and_peak(features: Tensor) -> Tensor:

@@ -49,10 +49,15 @@ class MicroSynchformer(nn.Module):
         width = HEADS * HEAD_WIDTH
         # Each frame comes with its change since the frame before: events are changes.
         self.frames = nn.Sequential(
-            nn.Conv2d(6, 32, 5, 4, 2), nn.ReLU(),
-            nn.Conv2d(32, 64, 3, 2, 1), nn.GroupNorm(8, 64), nn.ReLU(),
-            nn.Flatten(), nn.Linear(64 * (size // 8) ** 2, HIDDEN), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(6, 32, 5, 4, 2),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, 2, 1),
+            nn.GroupNorm(8, 64),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(64 * (size // 8) ** 2, HIDDEN),
+            nn.ReLU(),
+        )
         self.video = nn.Sequential(_temporal(HIDDEN, HIDDEN), _temporal(HIDDEN, HIDDEN), nn.Conv1d(HIDDEN, width, 1))
         self.sound = nn.Sequential(
             _temporal(bands, HIDDEN),

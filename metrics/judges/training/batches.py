@@ -177,5 +177,8 @@ def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[
 
 #: judge -> function that gives its batches and its loss
 BATCHES: dict[str, Callable[[Clips, JudgeSettings, float], tuple[MakeBatch, Loss]]] = {
-    "classifier": classifier, "clap": clap, "imagebind": imagebind, "synchformer": synchformer,
-}  # fmt: skip
+    "classifier": classifier,
+    "clap": clap,
+    "imagebind": imagebind,
+    "synchformer": synchformer,
+}

@@ -64,9 +64,12 @@ def train_judge(
         return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))
 
     key = {
-        "judge": name, "architecture": architecture, "augmentation": settings.augmentation.model_dump(mode="json"),
-        "data": clips.digest, "version": stage_version("train_judge"),
-    }  # fmt: skip
+        "judge": name,
+        "architecture": architecture,
+        "augmentation": settings.augmentation.model_dump(mode="json"),
+        "data": clips.digest,
+        "version": stage_version("train_judge"),
+    }
     settled = settings.model_dump(mode="json", exclude={"loop": {"save_every_seconds"}})
     about = {"settings": settled, "seed": seed, "data_digest": clips.digest, "version": key["version"]}
     check_overwrites(output, about)

@@ -64,9 +64,17 @@ def folder(tmp_path: Path) -> Path:
 
 def options(folder: Path) -> list[object]:
     return [
-        "--reference", folder / "reference", "--samples", folder / "ours", "--prompts", folder / "prompts.csv",
-        "--output", folder / "out", "--resamples", 100,
-    ]  # fmt: skip
+        "--reference",
+        folder / "reference",
+        "--samples",
+        folder / "ours",
+        "--prompts",
+        folder / "prompts.csv",
+        "--output",
+        folder / "out",
+        "--resamples",
+        100,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +120,13 @@ def test_all_missing_weights_are_named_with_what_to_download(folder: Path, cafa:
     *lines, last = str(error.value).split("\n")
     assert "`cafa weights get --for evaluate`" in last
     assert [line.split()[1] for line in lines] == [
-        "panns_cnn14_16k", "laion_clap", "roberta_vocab", "roberta_merges", "imagebind_huge", "synchformer",
-    ]  # fmt: skip
+        "panns_cnn14_16k",
+        "laion_clap",
+        "roberta_vocab",
+        "roberta_merges",
+        "imagebind_huge",
+        "synchformer",
+    ]
     assert lines[0] == (
         "weights panns_cnn14_16k not found: download https://zenodo.org/record/3987831/files/Cnn14_16k_mAP%3D0.438.pth "
         "(licence: see https://zenodo.org/record/3987831) and put the file at "
@@ -200,9 +213,16 @@ def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path,
         ("reference", ReferenceSounds(tmp_path, {"clip0": "0"}, 44100, 5.0)),
     ):
         make_samples(
-            [row], source, label=name, seed=1, batch_size=1, shard=(0, 1), folder=tmp_path / name / "0",
-            index=tmp_path / name / "0.parquet", key="k",
-        )  # fmt: skip
+            [row],
+            source,
+            label=name,
+            seed=1,
+            batch_size=1,
+            shard=(0, 1),
+            folder=tmp_path / name / "0",
+            index=tmp_path / name / "0.parquet",
+            key="k",
+        )
         copies[name] = tmp_path / name / "0" / row.file_name
     alone, mixed = embedded(tmp_path / "left.wav"), tmp_path / "mixed.wav"
     for path in copies.values():
@@ -228,10 +248,11 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"classes": 3} if name == "classifier" else {"size": 32} if name in ("imagebind", "synchformer") else {}
         )
         card = {
-            "kind": name, "architecture": sizes,
+            "kind": name,
+            "architecture": sizes,
             "mel": {"name": "log_mel", "seconds": 2.4, **mel.model_dump()},
             "frames": {"name": "frames", "seconds": 2.4, "frame_rate": 25, "frame_size": 32},
-        }  # fmt: skip
+        }
         save_model(folder / name, build_judge(name, sizes).state_dict(), card)
         sha256 = json.loads((folder / name / "card.json").read_text())["weights_sha256"]
         verdicts[name] = {"weights_sha256": sha256, "measures": {}, "good": True}
@@ -248,9 +269,18 @@ def test_miniature_judges(tmp_path: Path, cafa: Run, miniature: Path):
     frame = pd.DataFrame({"clip_id": names, "caption": ["a dog", "a cat", "rain"], "own_caption": ["drums"] * 3})
     frame.to_csv(tmp_path / "prompts.csv", index=False)
     arguments = [
-        *options(tmp_path), "--samples", f"theirs={tmp_path}/theirs", "--judges", "miniature", "--weights", miniature,
-        "--check", miniature / "judges.json", "--inception-splits", 1,
-    ]  # fmt: skip
+        *options(tmp_path),
+        "--samples",
+        f"theirs={tmp_path}/theirs",
+        "--judges",
+        "miniature",
+        "--weights",
+        miniature,
+        "--check",
+        miniature / "judges.json",
+        "--inception-splits",
+        1,
+    ]
     printed = cafa(*arguments)
     assert "Judged by the small judges of the rendered world" in printed
     table = pd.read_csv(tmp_path / "out" / "table.csv").set_index("system")
@@ -275,11 +305,28 @@ def test_two_evaluations_at_once_into_one_folder_never_mix(tmp_path: Path, minia
 
     def command(part: str, output: str, resamples: int = 100) -> list[object]:
         return [
-            "evaluate", "--reference", tmp_path / "reference", "--samples", tmp_path / part / "ours",
-            "--prompts", tmp_path / "prompts.csv", "--judges", "miniature", "--weights", miniature,
-            "--check", miniature / "judges.json", "--metric", "FAD", "--metric", "KL", "--output", tmp_path / output,
-            "--set-resamples", resamples,
-        ]  # fmt: skip
+            "evaluate",
+            "--reference",
+            tmp_path / "reference",
+            "--samples",
+            tmp_path / part / "ours",
+            "--prompts",
+            tmp_path / "prompts.csv",
+            "--judges",
+            "miniature",
+            "--weights",
+            miniature,
+            "--check",
+            miniature / "judges.json",
+            "--metric",
+            "FAD",
+            "--metric",
+            "KL",
+            "--output",
+            tmp_path / output,
+            "--set-resamples",
+            resamples,
+        ]
 
     alone = {}
     for part in ("one", "two"):

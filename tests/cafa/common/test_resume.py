@@ -12,10 +12,21 @@ from cafa.common.resume import VARIABLE, ChangedError, differences, goes_on
 
 #: commands that keep unfinished work
 ASKING = (
-    "train av-clip", "train backbone", "train adapter", "train joint", "features encode", "features media",
-    "features text", "ingest", "samples make", "world render", "embed reference", "embed samples", "judges train",
+    "train av-clip",
+    "train backbone",
+    "train adapter",
+    "train joint",
+    "features encode",
+    "features media",
+    "features text",
+    "ingest",
+    "samples make",
+    "world render",
+    "embed reference",
+    "embed samples",
+    "judges train",
     "evaluate",
-)  # fmt: skip
+)
 
 
 def command_named(words: str) -> click.Command:
@@ -54,8 +65,11 @@ def test_differences_name_the_place_and_both_values() -> None:
     before = {"settings": {"loop": {"steps": 4, "rate": 0.1}, "old": 1}, "data": "0a", "betas": (1, 2)}
     now = {"settings": {"loop": {"steps": 8, "rate": 0.1}, "new": {}}, "data": "0b", "betas": [1, 2]}
     assert differences(before, now) == [
-        'data: "0a" -> "0b"', "settings.loop.steps: 4 -> 8", "settings.new: none -> {}", "settings.old: 1 -> none",
-    ]  # fmt: skip
+        'data: "0a" -> "0b"',
+        "settings.loop.steps: 4 -> 8",
+        "settings.new: none -> {}",
+        "settings.old: 1 -> none",
+    ]
     assert differences(now, now) == []
 
 

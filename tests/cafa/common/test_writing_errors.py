@@ -64,9 +64,13 @@ def test_full_disk_while_pictures_are_written(
         put_sound_under_video(clip, NOISE[:96_000], 16000, small_disk / "out.mp4")
     with pytest.raises(WriteError, match="no space left in"):
         normalise_clip(
-            raw, start=0.0, duration=None, settings=NormaliseSettings(), video_output=small_disk / "v.mp4",
+            raw,
+            start=0.0,
+            duration=None,
+            settings=NormaliseSettings(),
+            video_output=small_disk / "v.mp4",
             sound_output=small_disk / "s.flac",
-        )  # fmt: skip
+        )
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     chosen, ours = small_disk / "x" / "y", Path(tempfile.mkdtemp()) / "y"
     for place, hint in ((chosen, False), (ours, True)):

@@ -33,14 +33,27 @@ def test_good_rows(tmp_path: Path) -> None:
     assert list(manifest.columns) == SCHEMA.names
     first, second = manifest.to_dict("records")
     assert first == {
-        "clip_id": "a", "uri": "x/a.mp4", "start": 1.5, "duration": 3.2, "label": "dog", "caption": "a dog barks",
-        "split": "train", "licence": "CC0", "line": 2,
-    }  # fmt: skip
+        "clip_id": "a",
+        "uri": "x/a.mp4",
+        "start": 1.5,
+        "duration": 3.2,
+        "label": "dog",
+        "caption": "a dog barks",
+        "split": "train",
+        "licence": "CC0",
+        "line": 2,
+    }
     assert pd.isna(second.pop("duration"))
     assert second == {
-        "clip_id": "b", "uri": "https://host/watch?v=b", "start": 0.0, "label": "cat", "caption": "cat",
-        "split": "test", "licence": "unknown", "line": 4,
-    }  # fmt: skip
+        "clip_id": "b",
+        "uri": "https://host/watch?v=b",
+        "start": 0.0,
+        "label": "cat",
+        "caption": "cat",
+        "split": "test",
+        "licence": "unknown",
+        "line": 4,
+    }
 
 
 @pytest.mark.parametrize(
@@ -182,8 +195,21 @@ def test_command(tmp_path: Path) -> None:
     source = tmp_path / "clips.csv"
     source.write_text("id,file,label\na,a.mp4,dog\n..,b.mp4,cat\n")
     output, refused = tmp_path / "out" / "m.parquet", tmp_path / "out" / "r.parquet"
-    arguments = ["manifest", "--source", str(source), "--root", str(tmp_path), "--output", str(output),
-                 "--refused", str(refused), "--column", "id=clip_id", "--column", "file=uri"]  # fmt: skip
+    arguments = [
+        "manifest",
+        "--source",
+        str(source),
+        "--root",
+        str(tmp_path),
+        "--output",
+        str(output),
+        "--refused",
+        str(refused),
+        "--column",
+        "id=clip_id",
+        "--column",
+        "file=uri",
+    ]
     result = CliRunner().invoke(cli, [*arguments, "--default", "caption=hear {label}"], catch_exceptions=False)
     assert result.output == "1 clips accepted, 1 refused\n"
     assert list(read_manifest(output)["caption"]) == ["hear dog"]

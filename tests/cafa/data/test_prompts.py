@@ -277,9 +277,12 @@ def test_conflict_levels(tmp_path: Path) -> None:
     tvc = {"file": str(tmp_path / "tvc.tsv"), "sha256": sha256_file(tmp_path / "tvc.tsv")}
     prompts, excluded = make(tmp_path, {"tvc": tvc})
     assert dict(zip(prompts["protocol"], prompts["caption"], strict=True)) == {
-        "tvc_L0": "dog barking", "tvc_L1_action": "dog panting", "tvc_L1_subject": "wolf howling", "tvc_L2": "drum",
+        "tvc_L0": "dog barking",
+        "tvc_L1_action": "dog panting",
+        "tvc_L1_subject": "wolf howling",
+        "tvc_L2": "drum",
         "tvc_L3": "rain",
-    }  # fmt: skip
+    }
     assert set(prompts["own_caption"]) == {"dog barking"}
     assert set(prompts["own_label"]) == {"dog barking"}
     assert prompts["caption_id"].tolist() == ["L0", "L1_action", "L1_subject", "L2", "L3"]
@@ -310,10 +313,22 @@ def test_command(tmp_path: Path) -> None:
     columns = [field.name for field in MANIFEST]
     pq.write_table(pa.Table.from_pandas(manifest[columns], schema=MANIFEST), tmp_path / "m.parquet")
     arguments = [
-        "prompts", "--manifest", str(tmp_path / "m.parquet"), "--ledger", str(ledger_of(tmp_path, manifest)),
-        "--settings", '{"sound_of_label": {}}', "--seed", "0", "--output", str(tmp_path / "p.parquet"),
-        "--excluded", str(tmp_path / "x.parquet"), "--csv", str(tmp_path / "p.csv"),
-    ]  # fmt: skip
+        "prompts",
+        "--manifest",
+        str(tmp_path / "m.parquet"),
+        "--ledger",
+        str(ledger_of(tmp_path, manifest)),
+        "--settings",
+        '{"sound_of_label": {}}',
+        "--seed",
+        "0",
+        "--output",
+        str(tmp_path / "p.parquet"),
+        "--excluded",
+        str(tmp_path / "x.parquet"),
+        "--csv",
+        str(tmp_path / "p.csv"),
+    ]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     digest = sha256_file(tmp_path / "p.csv")
     assert result.output == f"18 sound_of_label\n{tmp_path / 'p.csv'}: SHA-256 {digest}\n"

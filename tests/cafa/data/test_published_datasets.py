@@ -40,10 +40,16 @@ def test_vggsound(tmp_path: Path) -> None:
     published = listed(tmp_path, "vggsound.csv", "vggsound", rows)
     manifest, refused, card = build(tmp_path, "vggsound", {"lists": [published]})
     assert manifest.iloc[0].to_dict() == {
-        "clip_id": "aaaaaaaaaaa_000030", "uri": "https://www.youtube.com/watch?v=aaaaaaaaaaa", "start": 30.0,
-        "duration": 10.0, "label": "dogs, barking", "caption": "dogs, barking", "split": "train",
-        "licence": "CC-BY-4.0", "line": 1,
-    }  # fmt: skip
+        "clip_id": "aaaaaaaaaaa_000030",
+        "uri": "https://www.youtube.com/watch?v=aaaaaaaaaaa",
+        "start": 30.0,
+        "duration": 10.0,
+        "label": "dogs, barking",
+        "caption": "dogs, barking",
+        "split": "train",
+        "licence": "CC-BY-4.0",
+        "line": 1,
+    }
     assert list(manifest["clip_id"]) == ["aaaaaaaaaaa_000030", "-cccccccccc_000000"]
     assert [(row.status, row.line, row.clip_id) for row in refused.itertuples()] == [
         ("duplicate_id", 3, "aaaaaaaaaaa_000030"),
@@ -87,8 +93,11 @@ def test_subset_and_caption(tmp_path: Path) -> None:
     subset = listed(tmp_path, "subset.tsv", "id_labels", f"id\tlabel\n{VIDEOS[1]}_000030\tx\n")
     settings = {
         "lists": [listed(tmp_path, "test.csv", "clip_labels", rows, split="test")],
-        "subset": subset, "caption": "The sound of {label}", "seconds": 8.0, "expected": {"test": 1},
-    }  # fmt: skip
+        "subset": subset,
+        "caption": "The sound of {label}",
+        "seconds": 8.0,
+        "expected": {"test": 1},
+    }
     manifest, refused, _ = build(tmp_path, "vggsound", settings)
     assert list(manifest["caption"]) == ["The sound of dog barking"]
     assert list(manifest["duration"]) == [8.0]

@@ -21,13 +21,16 @@ ROWS = {
     "clip_names": ("abcdefghijk_30000_40000\n", ("abcdefghijk_000030", "", "train"), 1),
     "clip_starts": ("file,start_sec\nabcdefghijk_0_10000,4.64\n", ("abcdefghijk_000000", "", "train"), 2),
     "visualsound": (
-        'filename,start,desc,split\nabcdefghijk,185,"a, b",valid\n', ("abcdefghijk_000185", "a, b", "validation"), 2,
+        'filename,start,desc,split\nabcdefghijk,185,"a, b",valid\n',
+        ("abcdefghijk_000185", "a, b", "validation"),
+        2,
     ),
     "sync_labels": (
         "dataset_name,video_id,start_sec,vid_is_missing,is_sync,is_sync_by_cls_obj\nv,abcdefghijk,58,0,1,1\n",
-        ("abcdefghijk_000058", "", "train"), 2,
+        ("abcdefghijk_000058", "", "train"),
+        2,
     ),
-}  # fmt: skip
+}
 
 
 def listed(path: Path, form: str, text: str | bytes, **more: object) -> PublishedList:

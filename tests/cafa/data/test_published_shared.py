@@ -17,10 +17,19 @@ pytestmark = pytest.mark.shared
 
 #: clips of each category of VGGSound-Sparse
 SPARSE = {
-    "chopping wood": 44, "dog barking": 31, "hammering nails": 40, "ice cracking": 41, "lions roaring": 22,
-    "people eating apple": 34, "people eating crisps": 37, "people sneezing": 29, "playing badminton": 41,
-    "playing tennis": 46, "skateboarding": 38, "striking bowling": 41,
-}  # fmt: skip
+    "chopping wood": 44,
+    "dog barking": 31,
+    "hammering nails": 40,
+    "ice cracking": 41,
+    "lions roaring": 22,
+    "people eating apple": 34,
+    "people eating crisps": 37,
+    "people sneezing": 29,
+    "playing badminton": 41,
+    "playing tennis": 46,
+    "skateboarding": 38,
+    "striking bowling": 41,
+}
 
 
 @pytest.fixture
@@ -41,9 +50,12 @@ def build(tmp_path: Path, kind: str, **settings: Any) -> tuple[pd.DataFrame, pd.
 def test_the_guide_names_their_checksums(lists: Path) -> None:
     guide = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
     for name in (
-        "vggsound_test_official.csv", "vggsound_test_labels.tsv", "visualsound.csv", "vggsound_sparse_starts.csv",
+        "vggsound_test_official.csv",
+        "vggsound_test_labels.tsv",
+        "visualsound.csv",
+        "vggsound_sparse_starts.csv",
         "vggsound_sparse_clean.csv",
-    ):  # fmt: skip
+    ):
         assert sha256_file(lists / name) in guide, name
 
 
@@ -70,8 +82,12 @@ def test_training_clips(lists: Path, tmp_path: Path) -> None:
     assert len(manifest) == 156696 - 5 - 79248 == 77443
     twice = refused[refused["status"] == "duplicate_id"]
     assert set(twice["clip_id"]) == {
-        "JixXL5s6fnE_000070", "K_EsxukdNXM_000030", "o4HqWhVTW2o_000043", "rajXrf_Dzfw_000029", "sKtU5y4czNc_000045",
-    }  # fmt: skip
+        "JixXL5s6fnE_000070",
+        "K_EsxukdNXM_000030",
+        "o4HqWhVTW2o_000043",
+        "rajXrf_Dzfw_000029",
+        "sKtU5y4czNc_000045",
+    }
     assert twice["detail"].str.contains("of vggsound_test_official.csv").all()
 
 

@@ -43,20 +43,28 @@ def written(folder: Path, text: str | bytes, encoding: str = "utf-8", name: str 
 @pytest.mark.parametrize(
     ("text", "encoding", "name"),
     [
-        (PLAIN, "utf-8", "list.csv"), (PLAIN, "utf-8-sig", "list.csv"), (PLAIN, "utf-16", "list.csv"),
-        (PLAIN, "utf-32", "list.csv"), (PLAIN.replace(",", ";"), "utf-8", "list.csv"),
-        (PLAIN.replace(",", "\t"), "utf-8", "list.csv"), (PLAIN.replace(",", "\t"), "utf-16", "list.txt"),
-        (PLAIN.replace(",", "|"), "utf-8", "list.csv"), (PLAIN, "utf-8", "list.tsv"), (PLAIN, "utf-8", "list.txt"),
-        (PLAIN.replace("\n", "\r\n"), "utf-8", "list.csv"), (PLAIN.replace("\n", "\r"), "utf-8", "list.csv"),
+        (PLAIN, "utf-8", "list.csv"),
+        (PLAIN, "utf-8-sig", "list.csv"),
+        (PLAIN, "utf-16", "list.csv"),
+        (PLAIN, "utf-32", "list.csv"),
+        (PLAIN.replace(",", ";"), "utf-8", "list.csv"),
+        (PLAIN.replace(",", "\t"), "utf-8", "list.csv"),
+        (PLAIN.replace(",", "\t"), "utf-16", "list.txt"),
+        (PLAIN.replace(",", "|"), "utf-8", "list.csv"),
+        (PLAIN, "utf-8", "list.tsv"),
+        (PLAIN, "utf-8", "list.txt"),
+        (PLAIN.replace("\n", "\r\n"), "utf-8", "list.csv"),
+        (PLAIN.replace("\n", "\r"), "utf-8", "list.csv"),
         (PLAIN.replace("clip_id,caption", "clip_id, caption").replace(",dog", ", dog"), "utf-8", "list.csv"),
         (PLAIN.replace("clip_id,caption", "Clip ID,CAPTION"), "utf-8", "list.csv"),
         (PLAIN.replace("clip_id,caption", "ClipId, Caption "), "utf-8", "list.csv"),
         (PLAIN.replace(",dog barking", ', "dog barking"'), "utf-8", "list.csv"),
-        (PLAIN.replace("\n", ",\n"), "utf-8", "list.csv"), (PLAIN + ",\n,,\n\n", "utf-8", "list.csv"),
+        (PLAIN.replace("\n", ",\n"), "utf-8", "list.csv"),
+        (PLAIN + ",\n,,\n\n", "utf-8", "list.csv"),
         (PLAIN.replace("clip004", "\n\nclip004") + "\n\n", "utf-8", "list.csv"),
         ("sep=;\r\n" + PLAIN.replace(",", ";"), "utf-8", "list.csv"),
     ],
-)  # fmt: skip
+)
 def test_read_rightly(tmp_path: Path, read: Reader, text: str, encoding: str, name: str) -> None:
     assert read(written(tmp_path, text, encoding, name)) == EXPECTED
 
@@ -101,11 +109,12 @@ def test_quoted_text_may_hold_all_of_it(tmp_path: Path, read: Reader) -> None:
         (PLAIN.replace("caption", "text").replace(",", ";"), ["no column 'caption'", "separated by semicolons"]),
         ("Clip ID,clip-id,caption\na,b,c\n", ["'Clip ID' and 'clip-id'", "rename one"]),
         (PLAIN + "clip003,dog barking\n", ["line 12", "line 5"]),
-        ("clip_id,caption\n", ["holds no prompt"]), ("", ["first line must name each column"]),
+        ("clip_id,caption\n", ["holds no prompt"]),
+        ("", ["first line must name each column"]),
         (b"PK\x03\x04rest", ["is a spreadsheet", "save it as .csv"]),
         ('clip_id,caption\na,"never closed\n', ["row that begins in line 2"]),
     ],
-)  # fmt: skip
+)
 def test_refused(tmp_path: Path, read: Reader, text: str | bytes, messages: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         read(written(tmp_path, text))
@@ -153,11 +162,13 @@ HEAD = "clip_id,uri,label\n"
 @pytest.mark.parametrize(
     "text",
     [
-        (HEAD + "a,000123.mp4,dog\n").replace(",", ";"), HEAD + " a , 000123.mp4 , dog \n",
-        "Clip-ID,URI,Label\na,000123.mp4,dog\n", 'clip_id,uri,label,start\na,000123.mp4,dog,"0,0"\n',
+        (HEAD + "a,000123.mp4,dog\n").replace(",", ";"),
+        HEAD + " a , 000123.mp4 , dog \n",
+        "Clip-ID,URI,Label\na,000123.mp4,dog\n",
+        'clip_id,uri,label,start\na,000123.mp4,dog,"0,0"\n',
         "clip_id;uri;label;start\na;000123.mp4;dog;0,0\n",
     ],
-)  # fmt: skip
+)
 def test_manifests_are_read_by_the_same_rules(tmp_path: Path, text: str) -> None:
     manifest, refused = manifest_of(tmp_path, text)
     assert refused.empty

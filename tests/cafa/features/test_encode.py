@@ -82,10 +82,15 @@ def shard(tmp_path: Path) -> Callable[..., dict[str, int]]:
         write_ledger(tmp_path / "ingest.parquet", rows)
         others = {name: options.pop(name) for name in ("reuse", "alike", "keep_rows") if name in options}
         return encode_shard(
-            encoder.encodings, pd.DataFrame({"clip_id": list(names)}), tmp_path / "ingest.parquet", (0, 1),
-            {kind: tmp_path / where / f"{kind}.arrow" for kind in SHAPES}, tmp_path / where / "ledger.parquet",
-            settings=EncodeSettings(**{"workers": 0, "batch_size": 2, **options}), **others,
-        )  # fmt: skip
+            encoder.encodings,
+            pd.DataFrame({"clip_id": list(names)}),
+            tmp_path / "ingest.parquet",
+            (0, 1),
+            {kind: tmp_path / where / f"{kind}.arrow" for kind in SHAPES},
+            tmp_path / where / "ledger.parquet",
+            settings=EncodeSettings(**{"workers": 0, "batch_size": 2, **options}),
+            **others,
+        )
 
     return run
 
@@ -102,9 +107,12 @@ def test_every_clip_is_accounted_for(shard: Callable, tmp_path: Path) -> None:
     assert counts == {"missing_feature": 1, "missing_file": 1, "not_finite": 1, "ok": 5, "truncated": 1, "reused": 0}
     ledger = read_ledgers([tmp_path / "a" / "ledger.parquet"]).set_index("clip_id")
     assert ledger["status"].to_dict() == {
-        **dict.fromkeys(("c1", "c2", "c3", "c4", "c5"), "ok"), "bad": "truncated", "refused": "missing_feature",
-        "away": "missing_file", "odd": "not_finite",
-    }  # fmt: skip
+        **dict.fromkeys(("c1", "c2", "c3", "c4", "c5"), "ok"),
+        "bad": "truncated",
+        "refused": "missing_feature",
+        "away": "missing_file",
+        "odd": "not_finite",
+    }
     assert ledger.at["refused", "detail"] == "ingest: corrupt"
     assert "not finite in float16" in ledger.at["odd", "detail"]
     left, right = (FeatureStore([tmp_path / "a" / f"{kind}.arrow"]) for kind in SHAPES)
@@ -241,8 +249,9 @@ def test_verify_finds_what_is_wrong(verified: Callable, shard: Callable, tmp_pat
     report = verify_features([path, tmp_path / "b" / "left.arrow"])
     assert len(report.lines) == 2
     assert report.faults == [
-        f"{tmp_path / 'b' / 'left.arrow'} was made by another encoder than {path}", "clip c1 is in the files 2 times",
-    ]  # fmt: skip
+        f"{tmp_path / 'b' / 'left.arrow'} was made by another encoder than {path}",
+        "clip c1 is in the files 2 times",
+    ]
 
 
 def test_verify_compares_the_clips(shard: Callable, tmp_path: Path) -> None:

@@ -47,10 +47,13 @@ def data_set(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
     for clip_id, start, seconds in (("a", 0.0, 1.0), ("b", 2.0, 1.0), ("brief", 1.0, 0.6)):
         outputs = [folder / "clips" / f"{clip_id}{end}" for end in (".mp4", ".flac")]
         facts = normalise_clip(
-            shared / "clips" / "groundtruth" / "drum.mp4", start=start, duration=seconds,
-            settings=NormaliseSettings(preset="ultrafast", short_side=32), video_output=outputs[0],
+            shared / "clips" / "groundtruth" / "drum.mp4",
+            start=start,
+            duration=seconds,
+            settings=NormaliseSettings(preset="ultrafast", short_side=32),
+            video_output=outputs[0],
             sound_output=outputs[1],
-        )  # fmt: skip
+        )
         rows.append(ledger_row(clip_id, "ingest", detail=json.dumps(facts)))
     write_ledger(folder / "ingest.parquet", rows)
     lines = "".join(f"{clip_id},{clip_id}.mp4,a dog barks\n" for clip_id in ("a", "b", "brief"))
@@ -65,11 +68,29 @@ def run(data_set: Path, models: Path, tmp_path: Path) -> Callable[..., str]:
 
     def encode(kind: str, model: str, *more: str, **settings: object) -> str:
         arguments = [
-            "features", "encode", kind, "--model", str(models / model), "--manifest", str(data_set / "m.parquet"),
-            "--clips", str(data_set / "clips"), "--ingest-ledger", str(data_set / "ingest.parquet"), "--shard", "0/1",
-            "--settings", json.dumps({"seconds": 1.0, "workers": 0, **settings}), "--threads", "1",
-            "--output", str(tmp_path / f"{kind}.arrow"), "--ledger", str(tmp_path / f"{kind}.ledger.parquet"), *more,
-        ]  # fmt: skip
+            "features",
+            "encode",
+            kind,
+            "--model",
+            str(models / model),
+            "--manifest",
+            str(data_set / "m.parquet"),
+            "--clips",
+            str(data_set / "clips"),
+            "--ingest-ledger",
+            str(data_set / "ingest.parquet"),
+            "--shard",
+            "0/1",
+            "--settings",
+            json.dumps({"seconds": 1.0, "workers": 0, **settings}),
+            "--threads",
+            "1",
+            "--output",
+            str(tmp_path / f"{kind}.arrow"),
+            "--ledger",
+            str(tmp_path / f"{kind}.ledger.parquet"),
+            *more,
+        ]
         return CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
 
     return encode
@@ -127,11 +148,20 @@ def together(data_set: Path, models: Path, tmp_path: Path) -> Callable[..., str]
             arguments += ["--model", str(models / model)]
             arguments += ["--output", str(tmp_path / where / f"{kind}_{Path(model).name}" / "0.arrow")]
         arguments += [
-            "--manifest", str(data_set / "m.parquet"), "--clips", str(data_set / "clips"),
-            "--ingest-ledger", str(data_set / "ingest.parquet"), "--threads", "1",
-            "--settings", json.dumps({"seconds": 1.0, "workers": 0, **settings}),
-            "--ledger", str(tmp_path / where / "0.ledger.parquet"), *more,
-        ]  # fmt: skip
+            "--manifest",
+            str(data_set / "m.parquet"),
+            "--clips",
+            str(data_set / "clips"),
+            "--ingest-ledger",
+            str(data_set / "ingest.parquet"),
+            "--threads",
+            "1",
+            "--settings",
+            json.dumps({"seconds": 1.0, "workers": 0, **settings}),
+            "--ledger",
+            str(tmp_path / where / "0.ledger.parquet"),
+            *more,
+        ]
         return CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
 
     return encode
@@ -226,8 +256,9 @@ def test_latents_of_equal_autoencoders_are_computed_once_in_a_job(
         together("apart", kind)
     computed = counted(monkeypatch, OobleckAudio, "encode")
     assert together("one", *both).splitlines() == [
-        f"the autoencoders of {tmp_path / 'flux_model'} and {models / 'backbone'} are the same", "2 ok, 1 short",
-    ]  # fmt: skip
+        f"the autoencoders of {tmp_path / 'flux_model'} and {models / 'backbone'} are the same",
+        "2 ok, 1 short",
+    ]
     assert len(computed) == 2
     assert contents(tmp_path / "one") == contents(tmp_path / "apart")
     # What one of them has made before is enough.
@@ -249,9 +280,16 @@ def test_clip_features_are_reused_and_verified(run: Callable, data_set: Path, mo
     assert run("clip", "clip", "--reuse", str(tmp_path / "before.arrow")) == "2 ok, 1 short, 2 reused\n"
     assert (tmp_path / "clip.arrow").read_bytes() == first
     arguments = [
-        "features", "verify", str(tmp_path / "clip.arrow"), "--ledger", str(tmp_path / "clip.ledger.parquet"),
-        "--manifest", str(data_set / "m.parquet"), "--clips", str(data_set / "clips"),
-    ]  # fmt: skip
+        "features",
+        "verify",
+        str(tmp_path / "clip.arrow"),
+        "--ledger",
+        str(tmp_path / "clip.ledger.parquet"),
+        "--manifest",
+        str(data_set / "m.parquet"),
+        "--clips",
+        str(data_set / "clips"),
+    ]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert "clip 216x8 float16, 2 clips" in result.output
     (tmp_path / "clip.arrow").write_bytes(first[:-100])

@@ -135,9 +135,13 @@ def test_ids_of_any_length_are_told_apart(tmp_path: Path) -> None:
     assert [name in store for name in ("ab", "abc", "a", "abcd", "", 7)] == [True, True, False, False, False, False]
     with pytest.raises(InputError, match="would be twice"):
         write_features(
-            tmp_path / "g.arrow", [("a", np.zeros(1)), ("a", np.zeros(1))], kind="k", shape=(1,), dtype="float32",
+            tmp_path / "g.arrow",
+            [("a", np.zeros(1)), ("a", np.zeros(1))],
+            kind="k",
+            shape=(1,),
+            dtype="float32",
             encoder={},
-        )  # fmt: skip
+        )
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -57,11 +57,15 @@ def folder(tmp_path_factory) -> Path:
         for label in LABELS:
             prompts.append(
                 {
-                    "clip_id": f"clip{number}", "caption_id": label, "caption": f"a <{label}> & more", "label": label,
-                    "own_label": own, "own_caption": f"a <{own}> & more",
+                    "clip_id": f"clip{number}",
+                    "caption_id": label,
+                    "caption": f"a <{label}> & more",
+                    "label": label,
+                    "own_label": own,
+                    "own_caption": f"a <{own}> & more",
                     "protocol": "matched" if label == own else "cross",
                 }
-            )  # fmt: skip
+            )
     frame = pd.DataFrame(prompts)
     frame.to_parquet(folder / "prompts.parquet", index=False)
     for pitch, system in enumerate(SYSTEMS):
@@ -176,8 +180,11 @@ def test_choice_has_different_categories_and_only_what_all_systems_have(folder):
             lost = (rows["clip_id"] == "clip0") & (rows["caption_id"] == "drum")
             assert not lost.any()
     with pytest.raises(MissingClipError, match="only 3 clips have 3 prompts in all of cafa, text_only, 4 were asked"):
-        choose_rows(prompts, read_indices(sources(folder), SYSTEMS), settings.model_copy(
-            update={"clips": 4, "prompts_per_clip": 3}))  # fmt: skip
+        choose_rows(
+            prompts,
+            read_indices(sources(folder), SYSTEMS),
+            settings.model_copy(update={"clips": 4, "prompts_per_clip": 3}),
+        )
 
 
 def test_refuses_what_cannot_be_shown(folder, tmp_path):

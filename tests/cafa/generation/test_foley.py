@@ -182,8 +182,14 @@ def test_command_gives_every_request_files_of_its_own(models, make_video, tmp_pa
     made = generate(first, *every)
     one = ("--prompt", "sound number 1")
     made += generate(second, *one)
-    for option in (("--gamma", "0.7"), ("--steps", "3"), ("--guidance-scale", "2"), ("--negative-prompt", "x"),
-                   ("--seed", "1"), ("--overlap", "0.2")):  # fmt: skip
+    for option in (
+        ("--gamma", "0.7"),
+        ("--steps", "3"),
+        ("--guidance-scale", "2"),
+        ("--negative-prompt", "x"),
+        ("--seed", "1"),
+        ("--overlap", "0.2"),
+    ):
         made += generate(first, *one, *option)
     assert len(set(made)) == len(made) == len(prompts) + 7
     videos = [path for path in folder.iterdir() if path.suffix in (".mp4", ".mov")]

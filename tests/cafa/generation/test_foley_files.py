@@ -40,9 +40,11 @@ PROMPTS = [
 
 def test_names_differ_wherever_requests_do(tmp_path: Path) -> None:
     videos = [
-        video_at(tmp_path / "a.mp4"), video_at(tmp_path / "a.mov"), video_at(tmp_path / "b.mp4"),
+        video_at(tmp_path / "a.mp4"),
+        video_at(tmp_path / "a.mov"),
+        video_at(tmp_path / "b.mp4"),
         video_at(tmp_path / ("ж" * 120 + ".mp4")),
-    ]  # fmt: skip
+    ]
     settings: list[dict] = [{}, {"gamma": 0.7}, {"negative_prompt": "x"}, {"models": {"backbone": "00"}}]
     names = [
         ResultFiles(tmp_path / "out", video, setting).name(prompt, seed)

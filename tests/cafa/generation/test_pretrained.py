@@ -63,14 +63,21 @@ def features(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_features(
                 root / backbone / "text" / f"{shard}.arrow",
                 ((key, value) for key, value in states.items() if int(key, 16) % 2 == shard),
-                kind="text", shape=card["facts"]["text_shape"], dtype="float16", encoder=card["encoders"]["text"],
-            )  # fmt: skip
+                kind="text",
+                shape=card["facts"]["text_shape"],
+                dtype="float16",
+                encoder=card["encoders"]["text"],
+            )
         for number, kind in enumerate(("av_clip", "clip")):
             clips = CLIPS if kind == "av_clip" else CLIPS[:-1]
             write_features(
-                root / backbone / kind / "0.arrow", ((clip, video[clip][number]) for clip in clips),
-                kind=kind, shape=(FEATURES, 8), dtype="float16", encoder=read_card(models / kind)["encoders"][kind],
-            )  # fmt: skip
+                root / backbone / kind / "0.arrow",
+                ((clip, video[clip][number]) for clip in clips),
+                kind=kind,
+                shape=(FEATURES, 8),
+                dtype="float16",
+                encoder=read_card(models / kind)["encoders"][kind],
+            )
     return root
 
 
@@ -89,10 +96,20 @@ def run(name: str, models: Path, features: Path, prompts: Path, output: Path, **
     settings = SYSTEMS[name] | changes
     data = features / ("tangoflux" if settings.get("backbone") == "tangoflux" else "backbone")
     arguments = {
-        "--system": name, "--settings": json.dumps(settings), "--prompts": prompts, "--features-folder": data,
-        "--models": models, "--clips": output, "--text-shards": 2, "--seconds": SECONDS, "--sample-rate": RATE,
-        "--seed": 1, "--batch-size": 3, "--output-folder": output / name, "--index": output / f"{name}.parquet",
-    }  # fmt: skip
+        "--system": name,
+        "--settings": json.dumps(settings),
+        "--prompts": prompts,
+        "--features-folder": data,
+        "--models": models,
+        "--clips": output,
+        "--text-shards": 2,
+        "--seconds": SECONDS,
+        "--sample-rate": RATE,
+        "--seed": 1,
+        "--batch-size": 3,
+        "--output-folder": output / name,
+        "--index": output / f"{name}.parquet",
+    }
     words = [str(word) for pair in arguments.items() for word in pair]
     result = CliRunner().invoke(make, words)
     if result.exception is not None:
@@ -149,10 +166,15 @@ def test_the_official_preset_is_the_published_way_and_survives_the_file(
     assert generator.setting == StableAudioOpen.published_window.model_copy(update={"latents": 24})
     wanted = requests(generator, 2)
     expected = generate_windows(
-        generator.backbone, torch.from_numpy(np.stack([r.text for r in wanted])), SECONDS, [100, 101],
-        adapter=generator._adapter, features=torch.from_numpy(np.stack([r.video for r in wanted])).float(),
-        setting=generator.setting, defaults=generator.how,
-    )  # fmt: skip
+        generator.backbone,
+        torch.from_numpy(np.stack([r.text for r in wanted])),
+        SECONDS,
+        [100, 101],
+        adapter=generator._adapter,
+        features=torch.from_numpy(np.stack([r.video for r in wanted])).float(),
+        setting=generator.setting,
+        defaults=generator.how,
+    )
     for sound, published in zip(generator.generate(wanted), expected, strict=True):
         assert published.dtype == np.int16
         soundfile.write(tmp_path / "x.flac", sound.T, RATE, subtype="PCM_16")

@@ -43,9 +43,16 @@ def rows(count: int = 10) -> list[PromptRow]:
 def make(folder: Path, source, *, shard=(0, 1), key="k", batch_size=3, which=None) -> pd.DataFrame:
     index = folder / f"{shard[0]}.parquet"
     make_samples(
-        which or rows(), source, label="test", seed=1, batch_size=batch_size, shard=shard,
-        folder=folder / str(shard[0]), index=index, key={"key": key},
-    )  # fmt: skip
+        which or rows(),
+        source,
+        label="test",
+        seed=1,
+        batch_size=batch_size,
+        shard=shard,
+        folder=folder / str(shard[0]),
+        index=index,
+        key={"key": key},
+    )
     return pd.read_parquet(index)
 
 

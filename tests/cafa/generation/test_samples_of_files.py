@@ -24,9 +24,16 @@ def sound_of(seconds: float, channels: int = 1, rate: int = RATE) -> np.ndarray:
 
 def made(folder: Path, source: PublishedSounds | ReferenceSounds) -> pd.Series:
     make_samples(
-        [ROW], source, label="test", seed=1, batch_size=1, shard=(0, 1), folder=folder / "made" / "0",
-        index=folder / "made" / "0.parquet", key="k",
-    )  # fmt: skip
+        [ROW],
+        source,
+        label="test",
+        seed=1,
+        batch_size=1,
+        shard=(0, 1),
+        folder=folder / "made" / "0",
+        index=folder / "made" / "0.parquet",
+        key="k",
+    )
     return pd.read_parquet(folder / "made" / "0.parquet").iloc[0]
 
 

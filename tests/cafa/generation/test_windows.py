@@ -117,9 +117,15 @@ def test_official_setting_follows_the_golden_trajectory(golden_generator: Path, 
         update={"latents": None, "peak": "none", "samples": "float32"}
     )
     (final,) = generate_windows(
-        GoldenBackbone(golden, denoiser), golden.tensor("cross"), float(golden.tensor("x").shape[2]), [0],
-        adapter=adapter, features=hint, setting=setting, defaults=how,
-    )  # fmt: skip
+        GoldenBackbone(golden, denoiser),
+        golden.tensor("cross"),
+        float(golden.tensor("x").shape[2]),
+        [0],
+        adapter=adapter,
+        features=hint,
+        setting=setting,
+        defaults=how,
+    )
     expected = golden.tensor("sde_final")[0].numpy()
     assert np.abs(final - expected).max() <= 1e-5 * np.abs(expected).max()
 
@@ -134,9 +140,15 @@ def test_without_guidance_only_the_official_setting_halves_the_adapter(
         # only the treatment of the adapter differs here
         chosen = OURS.model_copy(update={"published_guidance": chosen.published_guidance})
         return generate_windows(
-            backbone, text[:items], SECONDS, range(items), adapter=adapter, features=video[:items], setting=chosen,
+            backbone,
+            text[:items],
+            SECONDS,
+            range(items),
+            adapter=adapter,
+            features=video[:items],
+            setting=chosen,
             defaults=how,
-        )[0]  # fmt: skip
+        )[0]
 
     np.testing.assert_allclose(first("ours", 1), first("ours", 2), atol=1e-5)
     np.testing.assert_allclose(first("official", 2), first("ours", 2), atol=1e-5)

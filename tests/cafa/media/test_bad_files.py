@@ -158,7 +158,11 @@ def test_metadata_that_is_not_utf8_is_no_reason(make_clip: MakeClip, tmp_path: P
     data = source.read_bytes().replace(b"Lavf", b"L\xff\xfef")
     source.write_bytes(data)
     facts = normalise_clip(
-        source, start=0, duration=1.5, settings=SETTINGS, video_output=tmp_path / "o.mp4",
+        source,
+        start=0,
+        duration=1.5,
+        settings=SETTINGS,
+        video_output=tmp_path / "o.mp4",
         sound_output=tmp_path / "o.flac",
-    )  # fmt: skip
+    )
     assert facts["seconds"] == 1.52  # 38 frames: the nearest whole number

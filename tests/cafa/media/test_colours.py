@@ -74,9 +74,16 @@ def middles(picture: np.ndarray, bars: int = len(PATCHES)) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("size", "matrix"),
-    [((720, 1280), "BT.709"), ((1280, 720), "BT.709"), ((544, 1280), "BT.709"), ((600, 800), "BT.709"),
-     ((576, 720), "BT.601"), ((360, 640), "BT.601"), ((720, 406), "BT.601")],
-)  # fmt: skip
+    [
+        ((720, 1280), "BT.709"),
+        ((1280, 720), "BT.709"),
+        ((544, 1280), "BT.709"),
+        ((600, 800), "BT.709"),
+        ((576, 720), "BT.601"),
+        ((360, 640), "BT.601"),
+        ((720, 406), "BT.601"),
+    ],
+)
 def test_hd_without_tags_is_bt709_and_sd_is_bt601(tmp_path: Path, size: tuple[int, int], matrix: str) -> None:
     facts, colours = seen(patches(tmp_path / "clip.mp4", size))
     for reader, found in colours.items():

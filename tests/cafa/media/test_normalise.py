@@ -233,8 +233,17 @@ def test_without_sound(make_clip: MakeClip, tmp_path: Path) -> None:
 def test_avi_and_mpegts(make_clip: MakeClip) -> None:
     for name, codec, sound_codec in (("a.avi", "mpeg4", "pcm_s16le"), ("a.ts", "libx264", "mp2")):
         times = [Fraction(k, 25) for k in range(75)]
-        source = make_clip(name, times=times, sound=tone(3, 32000), sample_rate=32000, video_codec=codec,
-                           sound_codec=sound_codec, b="20M", qmin="1", qmax="2")  # fmt: skip
+        source = make_clip(
+            name,
+            times=times,
+            sound=tone(3, 32000),
+            sample_rate=32000,
+            video_codec=codec,
+            sound_codec=sound_codec,
+            b="20M",
+            qmin="1",
+            qmax="2",
+        )
         _, frames, sound = normalise(source, duration=2.8)
         assert np.abs(greys_of(frames) - expected_greys(times, 70)).max() < 1.6, name
         _, part, part_sound = normalise(source, start=1.4, duration=1.0)
@@ -259,8 +268,17 @@ def test_frame_count_rounds_halves_up() -> None:
     assert [frame_count(seconds) for seconds in (3.2, 0.02, 0.06, 10, 8.0199)] == [80, 1, 2, 250, 200]
 
 
-CLIPS = ["cow", "drum", "keyboard", "3qesirWAGt4_000020", "ZYc410CE4Rg_000000", "0B4dYTMsgHA_000130",
-         "F8Zt3mYlOqU_000094", "fcvgg0", "fcvgg1"]  # fmt: skip
+CLIPS = [
+    "cow",
+    "drum",
+    "keyboard",
+    "3qesirWAGt4_000020",
+    "ZYc410CE4Rg_000000",
+    "0B4dYTMsgHA_000130",
+    "F8Zt3mYlOqU_000094",
+    "fcvgg0",
+    "fcvgg1",
+]
 
 
 @pytest.mark.shared

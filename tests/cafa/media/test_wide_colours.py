@@ -17,7 +17,7 @@ from cafa.media.wide_colour import (
     pressed,
     shown,
     to_xyz,
-)  # fmt: skip
+)
 from metrics.judges.media import sample_frames
 from tests.cafa.media.test_colours import middles, rgb_of
 

@@ -57,10 +57,17 @@ def test_clap_with_optimizer_and_old_position_ids(tmp_path: Path):
 def test_all_kinds_of_tensors(tmp_path: Path, zipped: bool, protocol: int):
     base = torch.arange(24.0).view(4, 6)
     tensors = {
-        "transposed": base.t(), "slice": base[1:3, ::2], "shared": base, "half": base.half(), "brain": base.bfloat16(),
-        "whole": torch.tensor(7), "flags": torch.tensor([True, False]), "none": torch.zeros(0, 3),
-        "weight": torch.nn.Parameter(torch.ones(2)), "same": base.view(-1),
-    }  # fmt: skip
+        "transposed": base.t(),
+        "slice": base[1:3, ::2],
+        "shared": base,
+        "half": base.half(),
+        "brain": base.bfloat16(),
+        "whole": torch.tensor(7),
+        "flags": torch.tensor([True, False]),
+        "none": torch.zeros(0, 3),
+        "weight": torch.nn.Parameter(torch.ones(2)),
+        "same": base.view(-1),
+    }
     torch.save(tensors, tmp_path / "w.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
     found = read_tensors(tmp_path / "w.pt")
     assert same(found, tensors)
@@ -149,13 +156,29 @@ def test_a_record_in_its_storage_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"key": "../0"}, {"key": "/etc/passwd"}, {"key": 0}, {"length": 7}, {"length": 1 << 40}, {"length": -1},
-        {"offset": 1}, {"offset": -1}, {"offset": 1 << 62}, {"size": (7,)}, {"size": (-1,)}, {"size": (1 << 40,)},
-        {"size": (1 << 40,), "stride": (0,)}, {"stride": (-1,)}, {"stride": (2,)}, {"stride": (1, 1)}, {"size": 6},
-        {"size": (True,)}, {"size": ("6",)}, {"size": (1,) * 65, "stride": (1,) * 65},
+        {"key": "../0"},
+        {"key": "/etc/passwd"},
+        {"key": 0},
+        {"length": 7},
+        {"length": 1 << 40},
+        {"length": -1},
+        {"offset": 1},
+        {"offset": -1},
+        {"offset": 1 << 62},
+        {"size": (7,)},
+        {"size": (-1,)},
+        {"size": (1 << 40,)},
+        {"size": (1 << 40,), "stride": (0,)},
+        {"stride": (-1,)},
+        {"stride": (2,)},
+        {"stride": (1, 1)},
+        {"size": 6},
+        {"size": (True,)},
+        {"size": ("6",)},
+        {"size": (1,) * 65, "stride": (1,) * 65},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_records_outside_their_storage_are_refused(tmp_path: Path, wrong: dict[str, Any]):
     with_record(tmp_path / "w.pt", **wrong)
     with pytest.raises(WeightsError, match="tensor w"):

@@ -59,9 +59,16 @@ def test_tensors_of_training_scripts_are_taken_out(tmp_path: Path, save: Callabl
 def test_equal_bytes_every_time_and_shared_storages_written_apart(tmp_path: Path):
     base = torch.arange(24.0).view(4, 6)
     tensors = {
-        "shared": base, "tied": base, "rows": base[1:3], "transposed": base.t(), "part": torch.arange(9.0)[3:6],
-        "none": torch.zeros(0, 3), "nothing": torch.zeros(0), "brain": base.bfloat16(), "flags": torch.tensor([True]),
-    }  # fmt: skip
+        "shared": base,
+        "tied": base,
+        "rows": base[1:3],
+        "transposed": base.t(),
+        "part": torch.arange(9.0)[3:6],
+        "none": torch.zeros(0, 3),
+        "nothing": torch.zeros(0),
+        "brain": base.bfloat16(),
+        "flags": torch.tensor([True]),
+    }
     for zipped in (True, False):
         torch.save(tensors, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
         digests = {convert(tmp_path / "w.pt", tmp_path / f"{number}.safetensors").sha256 for number in range(6)}

@@ -50,9 +50,14 @@ def write_phase(models: Path, backbone: str, folder: Path, seed: int = 0, window
         states[:, :4] = rng.standard_normal((len(captions), 4, shape[1]))
         pairs = ((text_id(caption), array) for caption, array in zip(captions, states, strict=True))
         write_features(
-            folder / f"text{number}.arrow", pairs, kind="text", shape=shape, dtype="float16",
-            encoder=encoders["text"], trimmed=True,
-        )  # fmt: skip
+            folder / f"text{number}.arrow",
+            pairs,
+            kind="text",
+            shape=shape,
+            dtype="float16",
+            encoder=encoders["text"],
+            trimmed=True,
+        )
     stores = {kind: FeatureStore([folder / f"{kind}.arrow"]) for kind in shapes}
     return Phase(manifest, text=FeatureStore([folder / "text0.arrow", folder / "text1.arrow"]), **stores)
 
@@ -69,9 +74,17 @@ class PretrainedWorld:
         }
 
     def train(
-        self, output: str, phase: str = "first", *, clip: bool = False, start_from: Path | None = None,
-        changes: dict | None = None, seed: int = 1, processes=None, **loop_changes,
-    ) -> Path:  # fmt: skip
+        self,
+        output: str,
+        phase: str = "first",
+        *,
+        clip: bool = False,
+        start_from: Path | None = None,
+        changes: dict | None = None,
+        seed: int = 1,
+        processes=None,
+        **loop_changes,
+    ) -> Path:
         """Train an adapter; returns its folder."""
         data = self.phases[phase]
         model = AdapterSettings(feature_dim=WIDTH, clip_dim=WIDTH if clip else 0, hint_dim=12, dropout=0.1)

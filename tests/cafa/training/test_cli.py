@@ -39,9 +39,20 @@ def arguments(world: PretrainedWorld, phase: str, output: Path, *more: str, clip
     files |= {"--text": ["text0", "text1"]}
     options = [part for name, kinds in files.items() for kind in kinds for part in (name, f"{folder}/{kind}.arrow")]
     return [
-        "adapter", "--backbone", str(world.models / "backbone"), *options, "--manifest", f"{folder}.parquet",
-        "--settings", settings.model_dump_json(), "--seed", "1", "--output", str(output), *more,
-    ]  # fmt: skip
+        "adapter",
+        "--backbone",
+        str(world.models / "backbone"),
+        *options,
+        "--manifest",
+        f"{folder}.parquet",
+        "--settings",
+        settings.model_dump_json(),
+        "--seed",
+        "1",
+        "--output",
+        str(output),
+        *more,
+    ]
 
 
 def called(arguments: list[str]) -> None:

@@ -16,9 +16,15 @@ PUBLISHED = Path(__file__).resolve().parents[3] / "config" / "published" / "tabl
 def run(data: str, steps: int, sessions: list[dict], before: list[dict] | None = None, batch: int = 16) -> dict:
     loop = {"steps": steps, "batch_size": batch // 2, "accumulation": 2}
     card = {
-        "kind": "adapter", "settings": {"loop": loop}, "seed": 0, "clips": 9, "data": {"name": data, "sha256": "0"},
-        "parameters_trained": 7, "seconds": sum(s["seconds"] for s in sessions), **hardware(sessions),
-    }  # fmt: skip
+        "kind": "adapter",
+        "settings": {"loop": loop},
+        "seed": 0,
+        "clips": 9,
+        "data": {"name": data, "sha256": "0"},
+        "parameters_trained": 7,
+        "seconds": sum(s["seconds"] for s in sessions),
+        **hardware(sessions),
+    }
     return {**card, "phases": [*(before or []), phase(card)]}
 
 
@@ -58,8 +64,11 @@ def test_published_rows_stand_beside_ours_as_they_were_given():
     published = pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False)
     table = training_table({"mine": run("world", 10, [session(3600)])}, published).set_index("model")
     assert table.loc["CAFA", ["steps_or_epochs", "hardware", "batch", "gpu_hours"]].tolist() == [
-        "81k steps", "A100 40GB", "16", "48",
-    ]  # fmt: skip
+        "81k steps",
+        "A100 40GB",
+        "16",
+        "48",
+    ]
     assert table.loc["MMAudio", "batch"] == "-"
     assert (table.loc["mine", "source"], table.loc["CAFA", "source"]) == ("cafa", "paper")
     assert list(table.index) == ["mine", *published["model"]]

@@ -117,10 +117,15 @@ def test_accumulation_equals_the_large_batch(tmp_path, bf16):
         )
         every = data.reshape(-1, batch_size, 4)
         return train(
-            model, lambda index, generator: every[index],
-            lambda model, batch, generator: {"loss": torch.mean((model(batch).float() - batch**2) ** 2)}, settings,
-            seed=0, resume_dir=tmp_path / str(accumulation), key={"accumulation": accumulation}, label="test",
-        ).weights  # fmt: skip
+            model,
+            lambda index, generator: every[index],
+            lambda model, batch, generator: {"loss": torch.mean((model(batch).float() - batch**2) ** 2)},
+            settings,
+            seed=0,
+            resume_dir=tmp_path / str(accumulation),
+            key={"accumulation": accumulation},
+            label="test",
+        ).weights
 
     large, parts = weights(24, 1), weights(6, 4)
     for name in large:
@@ -156,9 +161,15 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     settings = LoopSettings(steps=3, batch_size=1, learning_rate=1.0)
     with pytest.raises(CafaError, match="lower the learning rate"):
         train(
-            model, lambda i, g: None, lambda m, b, g: {"loss": m.weight.sum() * math.nan}, settings,
-            seed=0, resume_dir=tmp_path, key={}, label="test",
-        )  # fmt: skip
+            model,
+            lambda i, g: None,
+            lambda m, b, g: {"loss": m.weight.sum() * math.nan},
+            settings,
+            seed=0,
+            resume_dir=tmp_path,
+            key={},
+            label="test",
+        )
 
 
 def test_schedules():

@@ -15,21 +15,29 @@ EMA_PYTORCH = [
     (
         {"ema_decay": 0.9999, "ema_power": 0.75},
         {
-            1: (0.0, 0.10983341932296753), 2: (0.4053964614868164, 0.17454762756824493),
-            3: (0.5613086223602295, 0.24077799916267395), 10: (0.8221720457077026, 0.6807369589805603),
-            50: (0.9468170404434204, -0.003991743549704552), 200: (0.9811969995498657, 1.5282245874404907),
+            1: (0.0, 0.10983341932296753),
+            2: (0.4053964614868164, 0.17454762756824493),
+            3: (0.5613086223602295, 0.24077799916267395),
+            10: (0.8221720457077026, 0.6807369589805603),
+            50: (0.9468170404434204, -0.003991743549704552),
+            200: (0.9811969995498657, 1.5282245874404907),
             500: (0.9905425906181335, 4.008146286010742),
         },
     ),
     (
         {"ema_decay": 0.98, "ema_power": 2 / 3, "ema_inverse_gamma": 5.0, "ema_every": 3, "ema_after_step": 7},
         {
-            3: (None, 0.32552020666133963), 5: (None, 0.32552020666133963), 6: (0.0, 0.6246424733950355),
-            9: (0.2009364366531372, 0.823357145159841), 12: (0.3700394630432129, 0.9674177433831818),
-            50: (None, -0.18510136199130078), 200: (None, 1.6376580481062157), 500: (None, 4.261874604855502),
+            3: (None, 0.32552020666133963),
+            5: (None, 0.32552020666133963),
+            6: (0.0, 0.6246424733950355),
+            9: (0.2009364366531372, 0.823357145159841),
+            12: (0.3700394630432129, 0.9674177433831818),
+            50: (None, -0.18510136199130078),
+            200: (None, 1.6376580481062157),
+            500: (None, 4.261874604855502),
         },
     ),
-]  # fmt: skip
+]
 
 
 def settings(**changes) -> LoopSettings:
@@ -66,9 +74,15 @@ def weights_of_run(folder, **changes) -> tuple[torch.Tensor, list[torch.Tensor]]
         return {"loss": torch.mean((model(batch) - 4.0) ** 2)}
 
     trained = train(
-        model, lambda index, generator: torch.randn(4, 3, generator=generator), loss, settings(**changes),
-        seed=0, resume_dir=folder, key={}, label="test",
-    )  # fmt: skip
+        model,
+        lambda index, generator: torch.randn(4, 3, generator=generator),
+        loss,
+        settings(**changes),
+        seed=0,
+        resume_dir=folder,
+        key={},
+        label="test",
+    )
     return trained.weights["weight"], seen
 
 
@@ -111,9 +125,21 @@ def test_no_decay_without_an_average():
 def test_records_of_settings_are_as_before_these_choices_existed():
     """A state or a card of before is still that of the same settings: nothing is asked, nothing made again."""
     assert list(settings(ema_decay=0.9).model_dump(mode="json")) == [
-        "steps", "batch_size", "learning_rate", "schedule", "warmup_steps", "inverse_gamma", "inverse_power",
-        "weight_decay", "betas", "gradient_clip", "ema_decay", "accumulation", "bf16", "save_every_seconds",
-    ]  # fmt: skip
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "warmup_steps",
+        "inverse_gamma",
+        "inverse_power",
+        "weight_decay",
+        "betas",
+        "gradient_clip",
+        "ema_decay",
+        "accumulation",
+        "bf16",
+        "save_every_seconds",
+    ]
     chosen = settings(ema_decay=0.9, ema_power=0.75, warmup_decay=0.99)
     recorded = chosen.model_dump(mode="json")
     assert recorded["ema_power"] == 0.75

@@ -22,9 +22,16 @@ from cafa.training.loop_settings import LoopSettings
 LATENTS, CHANNELS, FEATURE = 20, 4, 6
 SECONDS = 0.8
 MODEL = StableAudioSettings(
-    latent_channels=CHANNELS, latents=LATENTS, blocks=2, heads=2, head_dim=8, key_value_heads=1, text_dim=8,
-    time_dim=16, maximum_seconds=10,
-)  # fmt: skip
+    latent_channels=CHANNELS,
+    latents=LATENTS,
+    blocks=2,
+    heads=2,
+    head_dim=8,
+    key_value_heads=1,
+    text_dim=8,
+    time_dim=16,
+    maximum_seconds=10,
+)
 VIDEO = AdapterSettings(feature_dim=FEATURE, hint_dim=8, dropout=0.1)
 TEXT = TextSettings(dim=8, words=6)
 
@@ -49,13 +56,21 @@ class TinyWorld:
         fit_autoencoder(mels, settings, folder / "autoencoder", {})
         encoder = MelAutoencoder.load(folder / "autoencoder")
         write_features(
-            folder / "latents.arrow", zip(clips, map(encoder.encode, mels), strict=True), kind="latents",
-            shape=(LATENTS, CHANNELS), dtype="float16", encoder=encoder.encoder,
-        )  # fmt: skip
+            folder / "latents.arrow",
+            zip(clips, map(encoder.encode, mels), strict=True),
+            kind="latents",
+            shape=(LATENTS, CHANNELS),
+            dtype="float16",
+            encoder=encoder.encoder,
+        )
         write_features(
-            folder / "video.arrow", ((c, rng.standard_normal((LATENTS, FEATURE))) for c in clips), kind="av_clip",
-            shape=(LATENTS, FEATURE), dtype="float16", encoder={"name": "random"},
-        )  # fmt: skip
+            folder / "video.arrow",
+            ((c, rng.standard_normal((LATENTS, FEATURE))) for c in clips),
+            kind="av_clip",
+            shape=(LATENTS, FEATURE),
+            dtype="float16",
+            encoder={"name": "random"},
+        )
         write_text_features(folder / "text.arrow", self.manifest["caption"], TEXT)
         self.latents = FeatureStore([folder / "latents.arrow"])
         self.video = FeatureStore([folder / "video.arrow"])
@@ -67,9 +82,16 @@ class TinyWorld:
         return self.folder / name
 
     def adapter(
-        self, name: str = "adapter", *, processes: Processes = ALONE, start_from: Path | None = None,
-        tensorboard: bool = False, read_ahead: int = 2, gradient_checkpointing: str = "none", **changes,
-    ) -> Path:  # fmt: skip
+        self,
+        name: str = "adapter",
+        *,
+        processes: Processes = ALONE,
+        start_from: Path | None = None,
+        tensorboard: bool = False,
+        read_ahead: int = 2,
+        gradient_checkpointing: str = "none",
+        **changes,
+    ) -> Path:
         settings = AdapterTraining(
             loop=loop(**changes),
             seconds=SECONDS,

@@ -154,10 +154,25 @@ def test_offline(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 def strange(tmp_path: Path) -> Iterator[str]:
     """Address of a server with a certificate that nobody trusts."""
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-out", "c.pem", "-days", "2",
-         "-subj", "/CN=localhost"],
-        cwd=tmp_path, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "k.pem",
+            "-out",
+            "c.pem",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+    )
     assert made.returncode == 0, made.stderr
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")

@@ -13,9 +13,17 @@ from cafa.world.scene import draw_scene, motion_of_scene, render_frames
 
 #: Nothing moves but the actor.
 CALM = Difficulty(
-    grain=(0.0, 0.0), shake=(0.0, 0.0), bumps_max=0, flicker=(0.0, 0.0), shadows_max=0, distractors_max=0, feints_max=0,
-    contrast=(1.0, 1.0), effect=(1.0, 1.0), level=(1.0, 1.0),
-)  # fmt: skip
+    grain=(0.0, 0.0),
+    shake=(0.0, 0.0),
+    bumps_max=0,
+    flicker=(0.0, 0.0),
+    shadows_max=0,
+    distractors_max=0,
+    feints_max=0,
+    contrast=(1.0, 1.0),
+    effect=(1.0, 1.0),
+    level=(1.0, 1.0),
+)
 
 
 def test_every_category_has_a_look():

@@ -35,9 +35,21 @@ def index(tmp_path):
 def test_samples_are_embedded_for_scoring(toy, command, index, tmp_path):
     output = tmp_path / "embeddings"
     command(
-        ["embed", "samples", "--judges", str(toy.judges), "--index", str(index), "--frames", str(toy.frames),
-         "--batch-size", "4", "--output-folder", str(output)]
-    )  # fmt: skip
+        [
+            "embed",
+            "samples",
+            "--judges",
+            str(toy.judges),
+            "--index",
+            str(index),
+            "--frames",
+            str(toy.frames),
+            "--batch-size",
+            "4",
+            "--output-folder",
+            str(output),
+        ]
+    )
     found = read_generated([output])
     keys = found["clap"].keys()
     assert keys["clip_id"].tolist() == [f"clip{number:03}" for number in (0, 1, 2, 4, 5, 6)]
@@ -101,9 +113,13 @@ def test_a_clip_without_frames_is_an_error(toy, index, tmp_path):
 def test_frames_of_another_encoder_are_refused(toy, index, tmp_path):
     frames = np.zeros((80, SIZE, SIZE, 3), np.uint8)
     write_features(
-        tmp_path / "f.arrow", [("clip000", frames)], kind="frames", shape=frames.shape, dtype="uint8",
+        tmp_path / "f.arrow",
+        [("clip000", frames)],
+        kind="frames",
+        shape=frames.shape,
+        dtype="uint8",
         encoder={"name": "other"},
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match="not the configured one"):
         embed_samples(MicroJudges(toy.judges), index, [tmp_path / "f.arrow"], 2, tmp_path / "e")
 
@@ -116,18 +132,45 @@ def test_a_shard_without_sounds_gives_empty_tables(toy, index, tmp_path):
 
 
 def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
-    prompt = {"clip_id": "clip000", "caption_id": "own", "caption": "the sound of a drum", "label": "drum",
-              "own_label": "bell", "own_caption": "the sound of a bell", "protocol": "cross"}  # fmt: skip
+    prompt = {
+        "clip_id": "clip000",
+        "caption_id": "own",
+        "caption": "the sound of a drum",
+        "label": "drum",
+        "own_label": "bell",
+        "own_caption": "the sound of a bell",
+        "protocol": "cross",
+    }
     prompts = pd.DataFrame([prompt])[PROMPTS.names]
     prompts.to_parquet(tmp_path / "prompts.parquet", index=False)
     command(
-        ["embed", "reference", "--judges", str(toy.judges), "--frames", str(toy.frames), "--mel", str(toy.mel),
-         "--manifest", str(toy.manifest_path), "--output-folder", str(tmp_path / "truth")]
-    )  # fmt: skip
+        [
+            "embed",
+            "reference",
+            "--judges",
+            str(toy.judges),
+            "--frames",
+            str(toy.frames),
+            "--mel",
+            str(toy.mel),
+            "--manifest",
+            str(toy.manifest_path),
+            "--output-folder",
+            str(tmp_path / "truth"),
+        ]
+    )
     command(
-        ["embed", "text", "--judges", str(toy.judges), "--prompts", str(tmp_path / "prompts.parquet"), "--output",
-         str(tmp_path / "text.parquet")]
-    )  # fmt: skip
+        [
+            "embed",
+            "text",
+            "--judges",
+            str(toy.judges),
+            "--prompts",
+            str(tmp_path / "prompts.parquet"),
+            "--output",
+            str(tmp_path / "text.parquet"),
+        ]
+    )
     truth = read_truth([tmp_path / "truth"], tmp_path / "text.parquet")
     assert truth.classifier.keys()["clip_id"].tolist() == sorted(toy.manifest["clip_id"])
     assert truth.imagebind.column("video").shape == (36, 64)

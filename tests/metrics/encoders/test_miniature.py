@@ -45,9 +45,13 @@ def test_columns_and_shapes(judges, clips):
     found = judges.embed_sound(*clips)
     shapes = {f"{judge}.{name}": array.shape for judge, columns in found.items() for name, array in columns.items()}
     assert shapes == {
-        "classifier.embedding": (5, 64), "classifier.logits": (5, 5), "clap.embedding": (5, 64),
-        "imagebind.embedding": (5, 64), "synchformer.logits_first": (5, 25), "synchformer.logits_last": (5, 25),
-    }  # fmt: skip
+        "classifier.embedding": (5, 64),
+        "classifier.logits": (5, 5),
+        "clap.embedding": (5, 64),
+        "imagebind.embedding": (5, 64),
+        "synchformer.logits_first": (5, 25),
+        "synchformer.logits_last": (5, 25),
+    }
     assert all(array.dtype == np.float32 for columns in found.values() for array in columns.values())
     assert found["classifier"]["embedding"].min() >= 0
 

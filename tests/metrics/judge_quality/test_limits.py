@@ -55,8 +55,13 @@ def test_many_clips_meet_the_strictest_demand():
 @pytest.mark.parametrize("value", [0.3, 0.5])
 def test_the_verdict_states_how_often_it_is_wrong(value: float):
     cards = {"clap": {"weights_sha256": "1", "model": "clap", "files": {}}}
-    found = verdict({"clap": {"paraphrase_retrieval": 0.7}}, {"clap": {"matched_over_other": value}},
-                    CanarySettings(), cards, {"matched_over_other": 40})["judges"]["clap"]  # fmt: skip
+    found = verdict(
+        {"clap": {"paraphrase_retrieval": 0.7}},
+        {"clap": {"matched_over_other": value}},
+        CanarySettings(),
+        cards,
+        {"matched_over_other": 40},
+    )["judges"]["clap"]
     limit = DEMANDS["matched_over_other"].threshold(40)
     row = found["measures"]["matched_over_other"]
     assert (row["threshold"], row["good"]) == (limit, value >= limit)

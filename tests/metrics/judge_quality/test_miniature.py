@@ -61,8 +61,11 @@ def test_the_verdict_follows_direction_and_threshold():
     assert not result["good"]
     assert not result["judges"]["classifier"]["good"]
     assert result["judges"]["synchformer"]["measures"]["matched_error_seconds"] == {
-        "value": 0.1, "threshold": 0.15, "direction": "<=", "good": True,
-    }  # fmt: skip
+        "value": 0.1,
+        "threshold": 0.15,
+        "direction": "<=",
+        "good": True,
+    }
     assert verdict_lines(result)[-1].startswith("WARNING: classifier cannot be trusted")
     good = report(values, thresholds({"classifier": {"accuracy": 0.9}}), weights)
     assert good["good"]
@@ -85,9 +88,24 @@ def test_the_command_trains(toy, command, tmp_path):
     output = tmp_path / "classifier"
     settings = json.dumps({"loop": {"steps": 2, "batch_size": 4}})
     command(
-        ["judges", "train", "classifier", "--frames", str(toy.frames), "--mel", str(toy.mel), "--manifest",
-         str(toy.manifest_path), "--settings", settings, "--seed", "1", "--output", str(output)]
-    )  # fmt: skip
+        [
+            "judges",
+            "train",
+            "classifier",
+            "--frames",
+            str(toy.frames),
+            "--mel",
+            str(toy.mel),
+            "--manifest",
+            str(toy.manifest_path),
+            "--settings",
+            settings,
+            "--seed",
+            "1",
+            "--output",
+            str(output),
+        ]
+    )
     assert sorted(path.name for path in output.iterdir()) == ["card.json", "loss.parquet", "model.safetensors"]
 
 
@@ -95,6 +113,21 @@ def test_the_command_trains(toy, command, tmp_path):
 def test_settings_that_are_no_object_are_refused(toy, command, tmp_path, settings, message):
     with pytest.raises(InputError, match=message):
         command(
-            ["judges", "train", "clap", "--frames", str(toy.frames), "--mel", str(toy.mel), "--manifest",
-             str(toy.manifest_path), "--settings", settings, "--seed", "1", "--output", str(tmp_path)]
-        )  # fmt: skip
+            [
+                "judges",
+                "train",
+                "clap",
+                "--frames",
+                str(toy.frames),
+                "--mel",
+                str(toy.mel),
+                "--manifest",
+                str(toy.manifest_path),
+                "--settings",
+                settings,
+                "--seed",
+                "1",
+                "--output",
+                str(tmp_path),
+            ]
+        )

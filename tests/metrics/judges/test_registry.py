@@ -64,7 +64,9 @@ def test_a_network_that_does_not_fit_is_refused_when_it_is_registered(tmp_path: 
 def test_missing_files_are_all_named(tmp_path: Path):
     with pytest.raises(WeightsError) as error:
         register("clap", PretrainedSettings(weights=tmp_path), tmp_path / "clap")
-    assert [line.split()[1] for line in str(error.value).split("\n")] == [
+    *lines, advice = str(error.value).split("\n")
+    assert "cafa weights get" in advice
+    assert [line.split()[1] for line in lines] == [
         "laion_clap",
         "roberta_vocab",
         "roberta_merges",
@@ -141,12 +143,27 @@ def test_measures_of_canaries():
 def test_the_verbs_register_and_measure(tmp_path: Path, tiny_weights: dict[str, Any], command):
     for judge in CANARIES:
         command(
-            ["judges", "register", judge, "--settings", json.dumps(tiny_weights), "--output",
-             str(tmp_path / "judges" / judge)]
-        )  # fmt: skip
+            [
+                "judges",
+                "register",
+                judge,
+                "--settings",
+                json.dumps(tiny_weights),
+                "--output",
+                str(tmp_path / "judges" / judge),
+            ]
+        )
     settings = json.dumps({"thresholds": {"clap": {"paraphrase_retrieval": 0.0}}})
     command(
-        ["judges", "canary", "--judges", str(tmp_path / "judges"), "--settings", settings, "--output",
-         str(tmp_path / "judges.json")]
-    )  # fmt: skip
+        [
+            "judges",
+            "canary",
+            "--judges",
+            str(tmp_path / "judges"),
+            "--settings",
+            settings,
+            "--output",
+            str(tmp_path / "judges.json"),
+        ]
+    )
     assert read_json(tmp_path / "judges.json")["good"]

@@ -24,13 +24,20 @@ def leave(folder: Path, absent: str = "", **answers: np.ndarray) -> None:
     np.savez(folder / "answers.npz", **{name.replace("__", "."): values for name, values in answers.items()})
     packages = {"panns": ("panns-inference", "0.1.1"), "fad": ("frechet-audio-distance", "0.3.4")}
     about = {
-        "torch": "2", "numpy": "2", "weights": "by rule",
+        "torch": "2",
+        "numpy": "2",
+        "weights": "by rule",
         "packages": {
-            name: {"package": package, "version": version, "absent": "", "note": "from the waveform",
-                   "replaced": ["encodec"] * (name == "fad")}
+            name: {
+                "package": package,
+                "version": version,
+                "absent": "",
+                "note": "from the waveform",
+                "replaced": ["encodec"] * (name == "fad"),
+            }
             for name, (package, version) in packages.items()
         },
-    }  # fmt: skip
+    }
     if absent:
         about["packages"]["clap"] = {"package": "laion-clap", "version": "", "absent": absent, "note": ""}
     (folder / "about.json").write_text(json.dumps(about))
@@ -61,8 +68,10 @@ def test_a_package_that_cannot_be_asked_has_a_row_that_says_why(tmp_path: Path, 
     write_parity(tmp_path, tmp_path / "parity.csv")
     table = pd.read_csv(tmp_path / "parity.csv").set_index("quantity")
     assert table.loc["clap", ["package", "ok", "note"]].tolist() == [
-        "laion-clap", "not compared", "cannot be imported: ImportError: no",
-    ]  # fmt: skip
+        "laion-clap",
+        "not compared",
+        "cannot be imported: ImportError: no",
+    ]
     assert np.isnan(table.loc["clap", "max_difference"])
 
 

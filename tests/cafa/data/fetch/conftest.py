@@ -175,10 +175,16 @@ def clip(video_id: str = "abcdefghijk", start: float = 30.0, **fields: Any) -> W
 def manifest_of(*video_ids: str, start: float = 30.0) -> pd.DataFrame:
     rows = [
         {
-            "clip_id": f"{video_id}_{int(start):06d}", "uri": f"https://www.youtube.com/watch?v={video_id}",
-            "start": start, "duration": 10.0, "label": "dog barking", "caption": "dog barking", "split": "test",
-            "licence": "x", "line": line,
+            "clip_id": f"{video_id}_{int(start):06d}",
+            "uri": f"https://www.youtube.com/watch?v={video_id}",
+            "start": start,
+            "duration": 10.0,
+            "label": "dog barking",
+            "caption": "dog barking",
+            "split": "test",
+            "licence": "x",
+            "line": line,
         }
         for line, video_id in enumerate(video_ids, start=2)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)

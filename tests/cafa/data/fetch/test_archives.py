@@ -174,9 +174,14 @@ def test_a_shard_from_archives(tmp_path: Path) -> None:
 
     def run() -> dict[str, int]:
         return fetch_shard(
-            manifest_of(name("a"), name("b")), settings, shard=0, shards=1, folder=tmp_path / "raw",
-            output=tmp_path / "0.parquet", ledger=tmp_path / "0.ledger.parquet",
-        )  # fmt: skip
+            manifest_of(name("a"), name("b")),
+            settings,
+            shard=0,
+            shards=1,
+            folder=tmp_path / "raw",
+            output=tmp_path / "0.parquet",
+            ledger=tmp_path / "0.ledger.parquet",
+        )
 
     assert run() == {"missing_file": 1, "ok": 1}
     assert Path(read_fetched(tmp_path / "0.parquet")["path"][0]).read_bytes() == content(name("a"))

@@ -44,10 +44,17 @@ class Job:
         """Statuses by video, of a run."""
         settings = {"sources": self.sources, "politeness": self.politeness, "concurrency": self.concurrency}
         fetch_shard(
-            manifest, FetchSettings.model_validate(settings), shard=0, shards=1, folder=self.path / "raw",
-            output=self.path / "fetched" / "0.parquet", ledger=self.ledger, downloader=(self.stand_in.open, "yt-dlp 0"),
-            sleep=self.time.sleep, clock=self.time.clock,
-        )  # fmt: skip
+            manifest,
+            FetchSettings.model_validate(settings),
+            shard=0,
+            shards=1,
+            folder=self.path / "raw",
+            output=self.path / "fetched" / "0.parquet",
+            ledger=self.ledger,
+            downloader=(self.stand_in.open, "yt-dlp 0"),
+            sleep=self.time.sleep,
+            clock=self.time.clock,
+        )
         rows = self.rows()
         assert list(rows["clip_id"]) == list(manifest["clip_id"])
         fetched = self.fetched()
@@ -300,11 +307,21 @@ def test_a_killed_run_goes_on(tmp_path: Path, mirror: Mirror) -> None:
     ].to_parquet(tmp_path / "m.parquet", index=False)
     settings = {"sources": [{"kind": "mirror", "url": f"{mirror.url}/{{clip_id}}.mp4"}], "concurrency": 1}
     command = [
-        sys.executable, "-c", "from cafa.cli import main; main()", "fetch",
-        "--manifest", str(tmp_path / "m.parquet"), "--settings",
-        json.dumps(settings), "--folder", str(tmp_path / "raw"), "--output", str(tmp_path / "f.parquet"),
-        "--ledger", str(tmp_path / "l.parquet"),
-    ]  # fmt: skip
+        sys.executable,
+        "-c",
+        "from cafa.cli import main; main()",
+        "fetch",
+        "--manifest",
+        str(tmp_path / "m.parquet"),
+        "--settings",
+        json.dumps(settings),
+        "--folder",
+        str(tmp_path / "raw"),
+        "--output",
+        str(tmp_path / "f.parquet"),
+        "--ledger",
+        str(tmp_path / "l.parquet"),
+    ]
     process = subprocess.Popen(command)
     while not [part for part in (tmp_path / "raw").rglob(".*.mp4.part") if part.stat().st_size == 700]:
         assert process.poll() is None

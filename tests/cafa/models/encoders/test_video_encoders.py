@@ -125,9 +125,14 @@ def test_both_published_files_are_read(tmp_path: Path, monkeypatch: pytest.Monke
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(2)
     config = CLIPVisionConfig(
-        hidden_size=16, intermediate_size=16, projection_dim=8, num_hidden_layers=1, num_attention_heads=2,
-        image_size=32, patch_size=16,
-    )  # fmt: skip
+        hidden_size=16,
+        intermediate_size=16,
+        projection_dim=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=16,
+    )
     folder = tmp_path_factory.mktemp("clip")
     CLIPVisionModelWithProjection(config).save_pretrained(folder)
     return folder
@@ -187,9 +192,14 @@ def test_features_of_a_shard_account_for_every_clip(
     def statuses(**options: object) -> dict[str, str]:
         settings = EncodeSettings(batch_size=2, workers=0, **options)
         encode_shard(
-            [video_encoding(synchformer, clips, settings)], manifest, tmp_path / "ingest.parquet", (0, 1),
-            {"av_clip": tmp_path / "out.arrow"}, tmp_path / "ledger.parquet", settings=settings,
-        )  # fmt: skip
+            [video_encoding(synchformer, clips, settings)],
+            manifest,
+            tmp_path / "ingest.parquet",
+            (0, 1),
+            {"av_clip": tmp_path / "out.arrow"},
+            tmp_path / "ledger.parquet",
+            settings=settings,
+        )
         return dict(read_ledgers([tmp_path / "ledger.parquet"])[["clip_id", "status"]].to_numpy())
 
     lost = {"refused": "missing_feature", "gone": "missing_file"}

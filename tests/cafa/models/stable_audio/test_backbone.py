@@ -62,12 +62,17 @@ def test_the_published_configuration_is_the_default_size():
             "conditioning": {"configs": [{"id": "seconds_total", "type": "number", "config": {"max_val": 512}}]},
             "diffusion": {
                 "config": {
-                    "io_channels": 64, "embed_dim": 1536, "depth": 24, "num_heads": 24, "cond_token_dim": 768,
-                    "global_cond_dim": 1536, "project_cond_tokens": False,
+                    "io_channels": 64,
+                    "embed_dim": 1536,
+                    "depth": 24,
+                    "num_heads": 24,
+                    "cond_token_dim": 768,
+                    "global_cond_dim": 1536,
+                    "project_cond_tokens": False,
                 }
             },
         },
-    }  # fmt: skip
+    }
     settings, arguments = model_sizes(config)
     assert settings == StableAudioSettings()
     assert (settings.width, settings.rotary_dim) == (1536, 32)

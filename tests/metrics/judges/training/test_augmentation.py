@@ -37,8 +37,10 @@ def test_each_variation_changes_the_sound_and_stays_above_silence(mel, name):
 
 def test_the_generator_decides(mel, frames):
     settings = Augmentation(mirror_bands=0.5)
-    for vary, what in ((lambda x, g: vary_sound(x, SILENCE, settings, g), mel),
-                       (lambda x, g: vary_pictures(x, settings, g), frames)):  # fmt: skip
+    for vary, what in (
+        (lambda x, g: vary_sound(x, SILENCE, settings, g), mel),
+        (lambda x, g: vary_pictures(x, settings, g), frames),
+    ):
         assert torch.equal(vary(what, generator(1)), vary(what, generator(1)))
         assert not torch.equal(vary(what, generator(1)), vary(what, generator(2)))
 
