@@ -116,20 +116,9 @@ STAGES: dict[str, Stage] = {
             "metrics.encoders.miniature.all": "judges that were trained here are of the stage embed",
         },
     ),
-    "score": _made_by(
-        "score",
-        "metrics.tables.scores_file:write_scores",
-        without={"metrics.tables.set_metrics": "scores are of single sounds; metrics of sets are of the table"},
-    ),
+    "score": _made_by("score", "metrics.tables.scores_file:write_scores"),
     "table": _made_by("table", "metrics.tables.write:write_table"),
-    "figure": _made_by(
-        "figure",
-        "metrics.tables.figure:draw_trade_off",
-        without={
-            "metrics.tables.set_metrics": "a figure draws what a table holds",
-            "metrics.tables.sample_metrics": "a figure draws what a table holds",
-        },
-    ),
+    "figure": _made_by("figure", "metrics.tables.figure:draw_trade_off"),
     "examples": _made_by("examples", "cafa.generation.examples_page:make_examples_page"),
     "evaluate": _made_by("evaluate", "metrics.evaluation.from_files:evaluate_folders"),
     "parity_answers": Stage(modules=("metrics.parity.weights", "metrics.parity.inputs")),

@@ -26,7 +26,7 @@ NUMBERS = {
     "cafa/diffusion/samplers.py":
         ({"make_samples"}, {"train_adapter", "train_judge", "embed_reference", "ingest_clips"}),
     "metrics/functional/bootstrap.py":
-        ({"make_table"}, {"score_system", "make_samples", "train_adapter", "train_judge"}),
+        ({"make_table", "score_system"}, {"make_samples", "train_adapter", "train_judge"}),
     "metrics/judges/training/batches.py":
         ({"train_judge"}, {"train_adapter", "train_backbone", "make_samples", "ingest_clips"}),
     "cafa/training/objective.py": ({"train_adapter", "train_backbone"}, {"train_judge", "ingest_clips"}),

@@ -104,8 +104,8 @@ def edit(finished: Path, file: str, to: Path) -> Path:
     [
         (
             "metrics/functional/frechet.py",
-            {"make_table"},
-            {"score_system", "embed_samples", "make_samples", "train_judge"},
+            {"make_table", "score_system"},
+            {"embed_samples", "make_samples", "train_judge"},
         ),
         (
             "cafa/diffusion/samplers.py",

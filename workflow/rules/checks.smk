@@ -3,6 +3,7 @@
 from snakemake.exceptions import WorkflowError
 
 from cafa.common.provenance import project_root
+from metrics.tables.catalogue import metric_named
 
 
 def check_names():
@@ -61,6 +62,11 @@ def check_table(table, entry):
         raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
     if "prompts" not in DATASETS[dataset]:
         raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
+    for name in entry["metrics"]:
+        try:
+            metric_named(name)
+        except InputError as error:
+            raise WorkflowError(f"table {table}: {error}") from error
     for name in [*entry["systems"], *entry.get("controls", []), *entry.get("descriptions", {})]:
         if name not in SYSTEMS:
             raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(SYSTEMS)}")
