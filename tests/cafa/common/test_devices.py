@@ -32,7 +32,9 @@ def test_devices() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("verb", [["train", "adapter"], ["samples", "make"], ["embed", "reference"], ["features", "text"]])
+@pytest.mark.parametrize(
+    "verb", [["train", "adapter"], ["samples", "make"], ["embed", "reference"], ["features", "text"]]
+)
 def test_every_command_refuses_cuda_without_cuda_in_one_line(verb: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cafa", *verb, "--device", "cuda"], capture_output=True, text=True, check=False

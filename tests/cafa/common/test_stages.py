@@ -218,7 +218,11 @@ def test_check_names_what_changed_and_record_settles_it(copy: Path) -> None:
     assert "\ntable:" not in said
     assert "evaluate: ~metrics.functional.frechet" in said
     known = json.loads((ROOT / "cafa" / "common" / "stages.json").read_text())
-    raised = [word for name in ("evaluate", "parity") for word in (f"{name}:", f"v{known[name]['version'] + 1}")]
+    raised = [
+        word
+        for name in ("score", "figure", "evaluate", "parity")
+        for word in (f"{name}:", f"v{known[name]['version'] + 1}")
+    ]
     assert cafa(copy, "record", "--all", "--new-results")[1].split() == raised
     assert cafa(copy, "check")[0] == 0
 
