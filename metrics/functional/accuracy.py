@@ -58,6 +58,15 @@ def prompt_accuracy(sound: ArrayLike, prompt: ArrayLike, own_caption: ArrayLike)
     Returns
     -------
     PromptAccuracy
+
+    Examples
+    --------
+    The first sound is closer to its prompt, the second to the caption of its clip.
+
+    >>> import numpy as np
+    >>> found = prompt_accuracy(np.eye(2), prompt=[[1, 0], [1, 0]], own_caption=[[0, 1], [0, 1]])
+    >>> found.correct.tolist(), found.margin.tolist()
+    ([True, False], [1.0, -1.0])
     """
     margin = cosine_similarity(sound, prompt) - cosine_similarity(sound, own_caption)
     return PromptAccuracy(margin > 0, margin, int((margin == 0).sum()))

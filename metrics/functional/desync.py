@@ -63,6 +63,13 @@ def desync(first_logits: ArrayLike, last_logits: ArrayLike, grid: ArrayLike) -> 
     ------
     InputError
         If the grid does not fit the logits or is not an increasing list of finite numbers.
+
+    Examples
+    --------
+    The judge finds the first window 0.2 s apart, and the last one in time.
+
+    >>> desync([[0.1, 0.2, 5.0]], [[0.1, 3.0, 0.2]], grid=[-0.2, 0.0, 0.2]).seconds.tolist()
+    [0.1]
     """
     first, last = as_rows(first_logits, "logits of first windows"), as_rows(last_logits, "logits of last windows")
     same_shape(first, last, "logits of first and last windows")

@@ -41,6 +41,11 @@ def kl_divergence(reference_logits: ArrayLike, generated_logits: ArrayLike) -> n
     ------
     InputError
         If the shapes differ or a logit is not finite.
+
+    Examples
+    --------
+    >>> kl_divergence([[0.0, 1.0], [2.0, 0.0]], [[0.0, 1.0], [0.0, 2.0]]).round(3).tolist()
+    [0.0, 1.523]
     """
     reference = as_rows(reference_logits, "reference logits")
     generated = as_rows(generated_logits, "generated logits")

@@ -119,6 +119,15 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
     ------
     InputError
         If a set has fewer than two rows, a value that is not finite, or the lengths differ.
+
+    Examples
+    --------
+    Two sets of one shape, three apart in the first dimension: the distance is the square.
+
+    >>> import numpy as np
+    >>> reference = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(frechet_distance(reference + [3, 0, 0, 0], reference).value, 6)
+    9.0
     """
     x = as_rows(generated, "generated embeddings", minimum=2, dtype=None)
     y = as_rows(reference, "reference embeddings", minimum=2, dtype=None)
@@ -139,7 +148,14 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
 
 
 def rank_deficiency(generated: np.ndarray, reference: np.ndarray) -> int:
-    """Dimensions minus the largest rank that the covariance of the smaller of two sets (n, d) can have; at least 0."""
+    """Dimensions minus the largest rank that the covariance of the smaller of two sets (n, d) can have; at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rank_deficiency(np.zeros((5, 12)), np.zeros((100, 12)))
+    8
+    """
     return max(0, generated.shape[1] - min(len(generated), len(reference)) + 1)
 
 
@@ -157,6 +173,14 @@ def frechet_replicates(generated: ArrayLike, reference: ArrayLike, counts: np.nd
     Returns
     -------
     numpy.ndarray, shape (resamples,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reference = np.random.default_rng(0).standard_normal((50, 4))
+    >>> once = np.ones((1, 50), dtype=int)
+    >>> frechet_replicates(reference + [3, 0, 0, 0], reference, once).round(6).tolist()
+    [9.0]
     """
     x = as_rows(generated, "generated embeddings", minimum=2)
     y = as_rows(reference, "reference embeddings", minimum=2)

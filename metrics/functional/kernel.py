@@ -54,6 +54,11 @@ def median_distance(reference: ArrayLike) -> float:
     ------
     InputError
         If it is 0, because more than half of all pairs are equal.
+
+    Examples
+    --------
+    >>> median_distance([[0.0], [1.0], [3.0]])
+    2.0
     """
     rows = as_rows(reference, "reference embeddings", minimum=2)
     if len(rows) > MEDIAN_ROWS:
@@ -106,6 +111,14 @@ def kernel_replicates(
     -------
     numpy.ndarray, shape (resamples,)
         100 times the squared maximum mean discrepancy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reference = np.random.default_rng(0).standard_normal((50, 4))
+    >>> twice = np.full((1, 50), 2)  # every clip twice is as good as every clip once
+    >>> bool(kernel_replicates(reference, reference, twice)[0] < 0.1)
+    True
     """
     x = as_rows(generated, "generated embeddings", minimum=2)
     y = as_rows(reference, "reference embeddings", minimum=2)
@@ -143,6 +156,14 @@ def kernel_distance(
     -------
     float
         100 times the unbiased squared maximum mean discrepancy; may be slightly negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> generator = np.random.default_rng(0)
+    >>> reference, alike, other = (generator.standard_normal((100, 4)) + shift for shift in (0, 0, 2))
+    >>> bool(kernel_distance(alike, reference) < 1 < kernel_distance(other, reference))
+    True
     """
     once = np.ones((1, len(as_rows(generated, "generated embeddings", minimum=2))), dtype=np.int16)
     return float(kernel_replicates(generated, reference, once, kernel=kernel, bandwidth=bandwidth)[0])

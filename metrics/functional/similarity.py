@@ -39,6 +39,11 @@ def cosine_similarity(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     ------
     InputError
         If the shapes differ, or a row is all zeros and so has no direction.
+
+    Examples
+    --------
+    >>> cosine_similarity([[1.0, 0.0], [1.0, 1.0]], [[2.0, 0.0], [1.0, -1.0]]).tolist()
+    [1.0, 0.0]
     """
     a, b = as_rows(first, "first embeddings"), as_rows(second, "second embeddings")
     same_shape(a, b, "first and second embeddings")

@@ -33,6 +33,11 @@ def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike |
     ------
     InputError
         If it is not two-dimensional, has too few rows or no columns, or holds a value that is not finite.
+
+    Examples
+    --------
+    >>> as_rows([[1, 2], [3, 4]], "embeddings").shape
+    (2, 2)
     """
     rows = np.asarray(array, dtype=dtype)
     if rows.ndim != 2:
@@ -49,13 +54,28 @@ def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike |
 
 
 def same_shape(first: np.ndarray, second: np.ndarray, names: str) -> None:
-    """Raise `InputError` unless two arrays that are compared row by row have one shape."""
+    """Raise `InputError` unless two arrays that are compared row by row have one shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> same_shape(np.zeros((2, 3)), np.zeros((3, 3)), "first and second")
+    Traceback (most recent call last):
+    ...
+    cafa.common.errors.InputError: first and second must have the same shape, got (2, 3) and (3, 3)
+    """
     if first.shape != second.shape:
         raise InputError(f"{names} must have the same shape, got {first.shape} and {second.shape}")
 
 
 def same_width(first: np.ndarray, second: np.ndarray, names: str) -> None:
-    """Raise `InputError` unless two sets have embeddings of one length."""
+    """Raise `InputError` unless two sets have embeddings of one length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> same_width(np.zeros((2, 3)), np.zeros((5, 3)), "first and second")  # nothing to say
+    """
     if first.shape[1] != second.shape[1]:
         raise InputError(
             f"{names} must have embeddings of the same length, got {first.shape[1]} and {second.shape[1]}: "
