@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError, MissingClipError
 from cafa.common.files import atomic_write
-from cafa.common.ledger import OK
 from cafa.common.seeds import seed_for
-from cafa.common.shards import shard_files, shard_of
+from cafa.common.shards import shard_of
 from cafa.common.tables import records, row_tuples
 from cafa.data.manifest import check_clip_id
+from cafa.data.sample_index import keyed, read_sounds
 
 #: Columns of a waveform's picture.
 BINS = 160
@@ -72,11 +72,6 @@ class Example:
     own_wave: str
 
 
-def _keyed(rows: pd.DataFrame) -> pd.DataFrame:
-    """`rows` indexed by what names a sample."""
-    return rows.set_axis(pd.Index(rows["clip_id"] + "/" + rows["caption_id"] + "/" + rows["protocol"]))
-
-
 def read_indices(sources: ExampleSources, systems: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Samples that are ok, by system, indexed by ``clip_id/caption_id/protocol``, with ``path`` of the sound.
 
@@ -88,12 +83,7 @@ def read_indices(sources: ExampleSources, systems: Sequence[str]) -> dict[str, p
     found = {}
     for system in systems:
         check_clip_id(system)
-        parts = []
-        for path in shard_files(sources.samples / system, "{}.parquet", shards=sources.sample_shards):
-            part = pd.read_parquet(path)
-            part = part[part["status"] == OK]
-            parts.append(part.assign(path=[path.parent / path.stem / name for name in part["file"]]))
-        index = _keyed(pd.concat(parts, ignore_index=True))
+        index = read_sounds(sources.samples / system, sources.sample_shards)
         if not index.index.is_unique:
             raise InputError(
                 f"a sample of {system} is in two indices below {sources.samples}: say how many shards there are"
@@ -115,7 +105,7 @@ def choose_rows(
     MissingClipError
         If there are not enough clips with enough prompts.
     """
-    rows = _keyed(prompts)
+    rows = keyed(prompts)
     for index in indices.values():
         rows = rows[rows.index.isin(index.index)]
     rows = rows.assign(own=rows["caption"] == rows["own_caption"]).drop_duplicates(["clip_id", "caption"])

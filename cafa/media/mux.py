@@ -17,6 +17,22 @@ AAC_BIT_RATE = 192_000
 AAC_FRAME = 1024
 
 
+def checked_waveform(waveform: np.ndarray, output_path: str | Path) -> np.ndarray:
+    """A waveform as float32 (1 or 2 channels, samples).
+
+    Raises
+    ------
+    InputError
+        If its shape is another, or a value is not finite; `output_path` is for the message.
+    """
+    waveform = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
+    if waveform.ndim != 2 or waveform.shape[0] not in (1, 2) or waveform.shape[1] == 0:
+        raise InputError(f"waveform must be (samples,) or (1 or 2 channels, samples), got {waveform.shape}")
+    if not np.isfinite(waveform).all():
+        raise InputError(f"waveform for {Path(output_path).name} holds values that are not finite")
+    return waveform
+
+
 def put_sound_under_video(
     video_path: str | Path,
     waveform: np.ndarray,
@@ -50,11 +66,7 @@ def put_sound_under_video(
     ClipError
         If the video can not be read.
     """
-    waveform = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
-    if waveform.ndim != 2 or waveform.shape[0] not in (1, 2) or waveform.shape[1] == 0:
-        raise InputError(f"waveform must be (samples,) or (1 or 2 channels, samples), got {waveform.shape}")
-    if not np.isfinite(waveform).all():
-        raise InputError(f"waveform for {Path(output_path).name} holds values that are not finite")
+    waveform = checked_waveform(waveform, output_path)
     needed = Path(video_path).stat().st_size if Path(video_path).is_file() else None
     with open_media(video_path) as media, atomic_write(output_path, needed) as temporary:
         source = media.stream("video")

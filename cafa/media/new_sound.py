@@ -18,6 +18,7 @@ from av.stream import Disposition
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import atomic_write
 from cafa.media.container import Media, open_media
+from cafa.media.mux import checked_waveform
 
 #: Samples per frame where an encoder takes any number (FLAC, PCM).
 FRAME = 1024
@@ -153,7 +154,7 @@ def write_with_new_sound(
     ClipError
         If the video cannot be read.
     """
-    output, waveform = Path(output), _checked(waveform, output)
+    output, waveform = Path(output), checked_waveform(waveform, output)
     container = CONTAINERS.get(output.suffix.lower())
     if container is None:
         raise InputError(f"a video is written as {', '.join(CONTAINERS)}, got {output.name!r}")
@@ -170,15 +171,6 @@ def write_with_new_sound(
             _write(media, target, container, kept, waveform, sample_rate, played=played)
         names = tuple(f"{stream.type} {_codec(stream)}" for stream in kept)
     return CopiedTracks(names, tuple(left_out))
-
-
-def _checked(waveform: np.ndarray, output: Path) -> np.ndarray:
-    waveform = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
-    if waveform.ndim != 2 or waveform.shape[0] not in (1, 2) or waveform.shape[1] == 0:
-        raise InputError(f"waveform must be (samples,) or (1 or 2 channels, samples), got {waveform.shape}")
-    if not np.isfinite(waveform).all():
-        raise InputError(f"waveform for {output.name} holds values that are not finite")
-    return waveform
 
 
 def _muxing(container: Container) -> dict[str, str]:

@@ -14,10 +14,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
-from cafa.common.files import atomic_write, digest_of, sha256_file, write_json
-from cafa.common.ledger import OK
+from cafa.common.files import atomic_write, digest_of, write_json
 from cafa.common.progress import progress
-from cafa.common.shards import shard_files
+from cafa.data.sample_index import read_sounds
 from cafa.media.mux import put_sound_under_video
 from cafa.media.sound import read_channels
 from metrics.study.design import (
@@ -100,7 +99,7 @@ def build_study(
     InputError
         If there are not enough samples or clips, or the folder holds a study of other settings.
     """
-    samples = {name: _samples(sources.samples, name) for name in (settings.system, *settings.opponents)}
+    samples = {name: read_sounds(sources.samples / name) for name in (settings.system, *settings.opponents)}
     pairs = choose_pairs(prompts, {name: set(index.index) for name, index in samples.items()}, settings)
     own = prompts[prompts["label"] == prompts["own_label"]]
     design = assign(pairs, choose_checks(own, settings), settings)
@@ -115,16 +114,6 @@ def build_study(
     _write_page(output / PAGE, design, settings, page)
     write_json(output / KEY, {"settings": settings.model_dump(mode="json"), **design.as_json()})
     return design
-
-
-def _samples(folder: Path, system: str) -> pd.DataFrame:
-    parts = []
-    for path in shard_files(folder / system, "{}.parquet"):
-        part = pd.read_parquet(path)
-        part = part[part["status"] == OK]
-        parts.append(part.assign(path=[path.parent / path.stem / name for name in part["file"]]))
-    index = pd.concat(parts, ignore_index=True)
-    return index.set_index(index["clip_id"] + "/" + index["caption_id"] + "/" + index["protocol"])
 
 
 def _refuse_another(output: Path, design: Design) -> None:
@@ -215,8 +204,3 @@ def _shown(design: Design, shown: Any, settings: StudySettings) -> dict[str, str
 def study_digest(design: Design) -> str:
     """Digest of a design: answers name it, so that those of another study are refused."""
     return digest_of(design.as_json())[:16]
-
-
-def media_digests(output: Path) -> dict[str, str]:
-    """SHA-256 of every video of the page, by name."""
-    return {path.name: sha256_file(path) for path in sorted((output / PAGE / MEDIA).glob("*.mp4"))}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,30 @@ class SampleInputs:
     rows: pd.DataFrame
     generated: Mapping[str, Embeddings]
     truth: Truth
+
+    @cached_property
+    def text_judge(self) -> tuple[Embeddings, Embeddings]:
+        """The CLAP judge's embeddings of the sounds and of the captions."""
+        judge, text = self.generated["clap"], self.truth.text
+        if text is None:
+            raise InputError("a metric of the judge clap needs the embeddings of the captions")
+        same_judge(judge, text)
+        return judge, text
+
+    @cached_property
+    def accuracy(self) -> tuple[np.ndarray, PromptAccuracy | None]:
+        """Rows whose prompt is another than the clip's own caption, and how well they fit it; None if there are none.
+
+        Computed once: Acc and its margin are two views of it.
+        """
+        judge, text = self.text_judge
+        other = np.flatnonzero(self.rows["caption"] != self.rows["own_caption"])
+        if not len(other):
+            return other, None
+        asked = self.rows.iloc[other]
+        own = text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
+        sound, prompt = judge.take(self.rows, "embedding"), text.take(self.rows, "embedding")
+        return other, prompt_accuracy(sound[other], prompt[other], own)
 
 
 @dataclass(frozen=True)
@@ -129,36 +154,17 @@ def desync_seconds(inputs: SampleInputs) -> SampleValues:
 
 def clap(inputs: SampleInputs) -> SampleValues:
     """Cosine of the prompt and the sound."""
-    judge, text = _text_judge(inputs)
+    judge, text = inputs.text_judge
     return SampleValues(cosine_similarity(judge.take(inputs.rows, "embedding"), text.take(inputs.rows, "embedding")))
-
-
-def _text_judge(inputs: SampleInputs) -> tuple[Embeddings, Embeddings]:
-    judge, text = inputs.generated["clap"], inputs.truth.text
-    if text is None:
-        raise InputError("a metric of the judge clap needs the embeddings of the captions")
-    same_judge(judge, text)
-    return judge, text
 
 
 def acc(inputs: SampleInputs) -> SampleValues | None:
     """Whether the sound is closer to the prompt than to the clip's own caption, where these differ."""
-    rows, accuracy = _accuracy(inputs)
+    rows, accuracy = inputs.accuracy
     return None if accuracy is None else SampleValues(accuracy.correct.astype(np.float64), rows)
 
 
 def acc_margin(inputs: SampleInputs) -> SampleValues | None:
     """By how much."""
-    rows, accuracy = _accuracy(inputs)
+    rows, accuracy = inputs.accuracy
     return None if accuracy is None else SampleValues(accuracy.margin, rows)
-
-
-def _accuracy(inputs: SampleInputs) -> tuple[np.ndarray, PromptAccuracy | None]:
-    judge, text = _text_judge(inputs)
-    other = np.flatnonzero(inputs.rows["caption"] != inputs.rows["own_caption"])
-    if not len(other):
-        return other, None
-    asked = inputs.rows.iloc[other]
-    own = text.take(asked.drop(columns="caption").rename(columns={"own_caption": "caption"}), "embedding")
-    sound, prompt = judge.take(inputs.rows, "embedding"), text.take(inputs.rows, "embedding")
-    return other, prompt_accuracy(sound[other], prompt[other], own)

@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
-from cafa.common.ledger import OK
 from cafa.common.seeds import seed_for
-from cafa.common.shards import shard_files
 from cafa.common.tables import row_tuples
+from cafa.data.sample_index import keyed, read_sounds
 from cafa.media.sound import read_sound
 
 if TYPE_CHECKING:
@@ -63,13 +62,10 @@ def choose_panels(prompts: pd.DataFrame, samples: Path, settings: SpectrogramSet
     InputError
         If no clip has samples of every system under as many captions.
     """
-    places = {system: _sounds(samples / system) for system in settings.systems}
-    common = set.intersection(*(set(found) for found in places.values()))
-    keys = list(zip(prompts["clip_id"], prompts["caption_id"], prompts["protocol"], strict=True))
-    rows = prompts.assign(
-        key=pd.Series(keys, prompts.index, dtype=object), own=prompts["label"] == prompts["own_label"]
-    )
-    rows = rows[[key in common for key in keys]].drop_duplicates(["clip_id", "caption"])
+    places = {system: read_sounds(samples / system)["path"] for system in settings.systems}
+    common = set.intersection(*(set(found.index) for found in places.values()))
+    rows = keyed(prompts.assign(own=prompts["label"] == prompts["own_label"]))
+    rows = rows[rows.index.isin(list(common))].drop_duplicates(["clip_id", "caption"])
     rows = rows if settings.clip is None else rows[rows["clip_id"] == settings.clip]
     order = [seed_for(settings.seed, str(row.clip_id), str(row.caption_id)) for row in rows.itertuples()]
     rows = rows.assign(order=order).sort_values(["own", "order"], ascending=[False, True])
@@ -81,19 +77,10 @@ def choose_panels(prompts: pd.DataFrame, samples: Path, settings: SpectrogramSet
     clip = str(rows["clip_id"].iloc[0])
     shown = rows[rows["clip_id"] == clip].head(settings.captions)
     panels = [
-        [Panel(label, row.caption, places[system][row.key]) for row in row_tuples(shown)]
+        [Panel(label, row.caption, Path(places[system][row.Index])) for row in row_tuples(shown)]
         for system, label in settings.systems.items()
     ]
     return clip, panels
-
-
-def _sounds(folder: Path) -> Mapping[tuple[str, str, str], Path]:
-    found = {}
-    for path in shard_files(folder, "{}.parquet"):
-        index = pd.read_parquet(path)
-        for row in index[index["status"] == OK].itertuples():
-            found[(str(row.clip_id), str(row.caption_id), str(row.protocol))] = path.parent / path.stem / str(row.file)
-    return found
 
 
 def spectrogram(waveform: np.ndarray) -> np.ndarray:

@@ -50,9 +50,10 @@ def check_models():
             model_kind(entry["kind"])
         except InputError as error:
             raise WorkflowError(f"pretrained model {name}: {error}") from error
-    known = {encoder.kind for encoder in VIDEO_ENCODERS.values()}
     for name, entry in ADAPTERS.items():
-        if strange := set(entry.get("video", VIDEO_KINDS)) - known:
+        # Only what is no default is looked up: that imports the encoders, seconds at each start of Snakemake.
+        unsure = set(entry.get("video", VIDEO_KINDS)) - set(VIDEO_KINDS)
+        if unsure and (strange := unsure - set(known := kinds_of_video_features())):
             raise WorkflowError(f"adapter {name}: no video features {sorted(strange)}, there are {sorted(known)}")
 
 

@@ -9,7 +9,7 @@ from snakemake.utils import min_version, update_config, validate
 
 from cafa.models.backbones import BACKBONES as BACKBONE_KINDS
 from cafa.models.kinds import model_kind
-from cafa.models.video_encoders import VIDEO_ENCODERS
+from cafa.models.video_encoders import video_kinds as kinds_of_video_features
 from cafa.common.plugins import use_plugins
 from cafa.common.errors import InputError
 from cafa.common.stages import stage_version
