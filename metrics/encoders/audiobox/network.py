@@ -5,6 +5,7 @@ to 1, before a few linear layers. The networks predict normalised values; `axes`
 standard deviation of each axis. Source: Tjandra et al., "Meta Audiobox Aesthetics" (2025).
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -138,9 +139,12 @@ class Aesthetics(nn.Module):
         hidden = features.masked_fill(~real[..., None], 0)
         hidden = encoder.layer_norm(hidden + encoder.pos_conv_embed(hidden))
         found, bias = [hidden], None
-        for layer in encoder.layers:
-            hidden, bias = layer(hidden, attention_mask=real, position_bias=bias)
-            found.append(hidden)
+        with warnings.catch_warnings():
+            # transformers hands torch a mask of truth values beside one of numbers
+            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
+            for layer in encoder.layers:
+                hidden, bias = layer(hidden, attention_mask=real, position_bias=bias)
+                found.append(hidden)
         return torch.stack(found), real
 
     def forward(self, sound: Tensor, heard: Tensor) -> Tensor:
