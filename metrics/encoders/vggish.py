@@ -24,6 +24,7 @@ Sources: Hershey et al., "CNN architectures for large-scale audio classification
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,11 +92,11 @@ class Vggish(nn.Module):
 
     @classmethod
     def from_tensors(
-        cls, tensors: Mapping[str, Tensor], *, device: torch.device | str = "cpu", **settings: object
+        cls, tensors: Mapping[str, Tensor], *, device: torch.device | str = "cpu", **settings: Any
     ) -> "Vggish":
         """Build from a published state dict, strictly; `settings` as in the class."""
         with torch.device("meta"):
-            network = cls(**settings)  # type: ignore[arg-type]
+            network = cls(**settings)
         load_strict(network, tensors, device=device)
         return network
 
@@ -107,10 +108,10 @@ class Vggish(nn.Module):
         return functional.relu(found) if self.last_relu else found
 
 
-def published_shapes(**settings: object) -> dict[str, tuple[int, ...]]:
+def published_shapes(**settings: Any) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all 18 tensors of a checkpoint."""
     with torch.device("meta"):
-        network = Vggish(**settings)  # type: ignore[arg-type]
+        network = Vggish(**settings)
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
@@ -163,7 +164,7 @@ class VggishEncoder:
         *,
         device: torch.device | str = "cpu",
         unverified: bool = False,
-        **settings: object,
+        **settings: Any,
     ) -> "VggishEncoder":
         """Load the published checkpoint (a flat state dict); `settings` as in `Vggish`."""
         checkpoint = load_checkpoint(path, source, unverified=unverified)
@@ -182,6 +183,6 @@ class VggishEncoder:
         ClipError
             Reason ``short`` if there is no whole piece.
         """
-        waveforms = stack_mono(batch, LEAST_SAMPLES).to(self.network.embeddings[0].weight.device)
+        waveforms = stack_mono(batch, LEAST_SAMPLES).to(next(self.network.parameters()).device)
         pieces = log_mel_pieces(waveforms)
         return self.network(pieces.flatten(0, 1)).unflatten(0, pieces.shape[:2]).cpu().numpy()

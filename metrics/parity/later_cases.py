@@ -48,7 +48,7 @@ SMALL_WAVLM = {
 TRANSFORM = {axis: {"mean": 5.0 + place, "std": 1.0 + place / 4} for place, axis in enumerate(AXES)}
 
 
-def passt_network(gain: float, sizes: Mapping[str, int]) -> passt.Passt:
+def passt_network(gain: float, sizes: Mapping[str, Any]) -> passt.Passt:
     """PaSST with deterministic weights."""
     return passt.Passt.from_tensors(deterministic_tensors(passt.published_shapes(**sizes), gain), **sizes)
 
@@ -91,12 +91,12 @@ def ms_clap_network(
     gain: float, audio: Mapping[str, Any], text: Mapping[str, Any], width: int
 ) -> ms_clap.MsClapNetwork:
     """Microsoft's CLAP with deterministic weights."""
-    configs = {"audio": ms_clap.htsat_config(**audio), "text": ms_clap.gpt2_config(**text)}
+    audio_config, text_config = ms_clap.htsat_config(**audio), ms_clap.gpt2_config(**text)
     with torch.device("meta"):
-        own = ms_clap.MsClapNetwork(**configs, width=width)
+        own = ms_clap.MsClapNetwork(audio_config, text_config, width)
     shapes = ms_clap_shapes(own)
     tensors = deterministic_tensors(shapes, gain) | ms_clap_constants(shapes)
-    return ms_clap.MsClapNetwork.from_tensors(tensors, **configs, width=width)
+    return ms_clap.MsClapNetwork.from_tensors(tensors, audio=audio_config, text=text_config, width=width)
 
 
 def check_ms_clap(golden: Golden) -> Rows:

@@ -82,11 +82,12 @@ class Settings:
         return settings
 
 
-def wavlm_config(**sizes: object) -> "WavLMConfig":
+def wavlm_config(**sizes: Any) -> "WavLMConfig":
     """WavLM base; ``sizes`` replace single entries (for tests)."""
     from transformers import WavLMConfig
 
-    return WavLMConfig(**{"layerdrop": 0.0, "apply_spec_augment": False, **sizes})
+    settings: dict[str, Any] = {"layerdrop": 0.0, "apply_spec_augment": False, **sizes}
+    return WavLMConfig(**settings)
 
 
 def _head(width: int, settings: Settings) -> nn.Sequential:

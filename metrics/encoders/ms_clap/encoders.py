@@ -14,7 +14,7 @@ Source: Elizalde et al., "Natural language supervision for general-purpose audio
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -39,11 +39,11 @@ _WINDOW, _HOP, _BINS = 1024, 320, 64
 _TABLE_RATE = 32000
 
 
-def htsat_config(**sizes: object) -> "ClapAudioConfig":
+def htsat_config(**sizes: Any) -> "ClapAudioConfig":
     """Sizes of the published audio tower; ``sizes`` replace single entries (for tests)."""
     from transformers import ClapAudioConfig
 
-    published = {
+    published: dict[str, Any] = {
         "patch_embeds_hidden_size": 96,
         "hidden_size": 768,
         "depths": [2, 2, 6, 2],
@@ -53,7 +53,7 @@ def htsat_config(**sizes: object) -> "ClapAudioConfig":
     return ClapAudioConfig(**{**published, **sizes})
 
 
-def gpt2_config(**sizes: object) -> "GPT2Config":
+def gpt2_config(**sizes: Any) -> "GPT2Config":
     """GPT-2's sizes; ``sizes`` replace single entries (for tests)."""
     from transformers import GPT2Config
 

@@ -48,6 +48,8 @@ def load_tokenizer(vocab: Path, merges: Path) -> "GPT2Tokenizer":
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     words = json.loads(vocab.read_text(encoding="utf-8"))
     tokenizer = GPT2Tokenizer(vocab=words, merges=pairs)  # type: ignore[arg-type]  # takes pairs, annotated str
+    # As published: it also takes " !" apart into a space and the mark, which gpt2 by itself reads as one token.
+    tokenizer.add_special_tokens({"pad_token": "!"})
     check_tokenizer(tokenizer)
     return tokenizer
 

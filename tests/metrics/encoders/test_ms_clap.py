@@ -87,6 +87,8 @@ def test_captions_end_and_are_filled_up_with_the_exclamation_mark(tokenizer_file
     ids = tokenise(tokenizer, ["a dog", "Hello, my dog is cute"])
     assert ids.shape == (2, 77)
     assert ids[0, :5].tolist() == [64, 3290, 220, 50256, 0]
+    # the mark is the padding token, so that it never joins the space before it
+    assert tokenise(tokenizer, ["a dog !"])[0, :7].tolist() == [64, 3290, 220, 0, 220, 50256, 0]
     long = tokenise(tokenizer, ["a dog", "a" + " dog" * 100])
     assert long.shape == (2, 103)  # nothing is cut
     for captions, message in (
