@@ -101,12 +101,12 @@ class SystemData:
     embeddings
         judge -> its embedding of every row, shape (rows, d), for the metrics of sets.
     logits
-        The classifier's, shape (rows, classes).
+        judge -> its logits of every row, shape (rows, classes), of the judges that have some.
     """
 
     scores: Mapping[str, np.ndarray]
     embeddings: Mapping[str, np.ndarray]
-    logits: np.ndarray
+    logits: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def build_table(
         judge = METRICS[name].judge
         return SetInputs(
             data.embeddings[judge],
-            data.logits,
+            data.logits.get(judge, np.empty((0, 0))),
             reference[judge],
             bootstrap.row_counts[: settings.bootstrap.set_resamples],
             prepared.get(name),

@@ -16,6 +16,7 @@ from cafa.common.shards import shard_files
 from cafa.media.usable_sound import FINDINGS
 from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, Embeddings, read_embeddings, read_frame, same_judge
 from metrics.judge_quality.verdict import check_judges
+from metrics.judges.kinds import JUDGES
 from metrics.tables.card import protocol_card
 from metrics.tables.catalogue import METRICS
 from metrics.tables.categories import write_categories
@@ -103,36 +104,38 @@ def _read_index(inputs: TableInputs, system: str, protocol: str) -> pd.DataFrame
 
 
 def _read_sets(
-    inputs: TableInputs, system: str, rows: pd.DataFrame, truth: Mapping[str, Embeddings]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Embeddings of a system's rows by judge, and the classifier's logits."""
+    inputs: TableInputs, system: str, rows: pd.DataFrame, reference: Mapping[str, Embeddings]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Embeddings of a system's rows by judge, and logits of the judges that have some."""
     found: dict[str, np.ndarray] = {}
-    logits = np.empty((0, 0))
-    for judge, own in truth.items():
+    logits: dict[str, np.ndarray] = {}
+    for judge, own in reference.items():
         paths = shard_files(inputs.embeddings_folder / system, f"{{}}/{judge}.parquet", shards=inputs.shards)
-        columns = ("embedding", "logits") if judge == "classifier" else ("embedding",)
+        columns = [name for name in ("embedding", "logits") if name in JUDGES[judge].columns]
         embeddings = read_embeddings(paths, SAMPLE_KEY, columns)
         same_judge(embeddings, own)
         found[judge] = embeddings.take(rows, "embedding")
-        if judge == "classifier":
-            logits = embeddings.take(rows, "logits")
+        if "logits" in columns:
+            logits[judge] = embeddings.take(rows, "logits")
     return found, logits
 
 
-def _read_truth(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
+def _read_reference(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
     """The reference sets of a table's metrics, by judge; those of the judges that were checked."""
     folders = inputs.truth or [inputs.embeddings_folder / "reference_set"]
     needed = dict.fromkeys(["classifier", *(METRICS[name].judge for name in metrics if METRICS[name].of_sets)])
-    truth = {}
+    reference = {}
     for judge in needed:
-        truth[judge] = read_embeddings([folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, ("embedding",))
-        checked, found = judges.get(judge, {}).get("weights_sha256"), truth[judge].weights_sha256
+        reference[judge] = read_embeddings(
+            [folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, ("embedding",)
+        )
+        checked, found = judges.get(judge, {}).get("weights_sha256"), reference[judge].weights_sha256
         if found not in (None, checked):
             raise InputError(
-                f"{truth[judge].source} was made by a {judge} (weights {found}) that is not the one that was checked "
+                f"{reference[judge].source} was made by a {judge} (weights {found}), not by the one that was checked "
                 f"(weights {checked}): embed again, or check the judges again"
             )
-    return truth
+    return reference
 
 
 def compute_table(
@@ -156,18 +159,18 @@ def compute_table(
     wanted = [name for name in settings.metrics if not METRICS[name].of_sets]
     companions = [METRICS[name].companion for name in wanted]
     wanted = list(dict.fromkeys([*wanted, *(name for name in companions if name is not None)]))
-    truth = _read_truth(inputs, judges, settings.metrics)
+    reference = _read_reference(inputs, judges, settings.metrics)
     systems = {}
     for name in settings.systems:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
-        systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, truth))
+        systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, reference))
     used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
-    reference = {judge: embeddings.column("embedding") for judge, embeddings in truth.items()}
-    table = build_table(settings, coverage, systems, reference)
+    own = {judge: embeddings.column("embedding") for judge, embeddings in reference.items()}
+    table = build_table(settings, coverage, systems, own)
     table.notes["findings"] = {name: _findings(index, coverage.rows) for name, index in indices.items()}
-    if truth["classifier"].hearing is not None:
-        table.notes["heard"] = truth["classifier"].hearing
+    if (protocol := reference["classifier"].audio_protocol) is not None:
+        table.notes["heard"] = protocol
     return table, sound
 
 
