@@ -140,6 +140,12 @@ class Sampling(BaseModel):
         description="length of the sound of a pretrained backbone; null = the adapter's, 10 for a published one",
     )
     half: bool = Field(False, description="run the denoiser in 16 bits (float16 on a GPU, bfloat16 on a CPU)")
+    compiled: bool = Field(
+        False,
+        exclude_if=lambda compiled: not compiled,
+        description="compile the blocks of a pretrained denoiser (torch.compile): faster on a GPU after some minutes "
+        "of compiling, another rounding; needs a C++ compiler",
+    )
 
     @field_validator("sampler")
     @classmethod
