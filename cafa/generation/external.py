@@ -4,7 +4,6 @@ Torch is not imported here, so that a workflow can ask for the settings of a sys
 """
 
 import os
-import string
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,13 +12,11 @@ from pydantic import Field, model_validator
 
 from cafa.baselines.peers import PEERS, Peer
 from cafa.common.errors import InputError
-from cafa.generation.systems import SystemKind
-
-#: fields of wordings of prompts
-FIELDS = frozenset({"caption", "label", "own_caption", "own_label"})
+from cafa.data.wording import Wording
+from cafa.generation.systems import Optional, SystemKind
 
 
-class ExternalSystem(SystemKind):
+class ExternalSystem(Wording, Optional, SystemKind):
     """Somebody else's system: its code, in an environment and a checkout of its own."""
 
     source: ClassVar[str] = "cafa.generation.external_sounds:open_external"
@@ -37,12 +34,6 @@ class ExternalSystem(SystemKind):
         description="interpreter of the peer's environment, or the words of a command that ends in one; "
         "null = that of the conda environment of the job",
     )
-    caption: str | None = Field(
-        None,
-        description="wording of the prompt, with {caption}, {label}, {own_caption}, {own_label}; empty = without text; "
-        "null = the caption",
-    )
-    negative_prompt: str | None = Field(None, description="wording of the negative prompt, as `caption`; null = none")
     seconds: float | None = Field(None, gt=0, description="length that is asked for; null = the peer's")
     settings: dict[str, Any] = Field(default_factory=dict, description="how the peer generates")
     seconds_per_clip: float = Field(600.0, gt=0, description="longest time of a clip; then the peer hangs")
@@ -52,10 +43,6 @@ class ExternalSystem(SystemKind):
     def _is_possible(self) -> "ExternalSystem":
         peer = self.of_peer()
         peer.parse(self.settings)
-        for text in (self.caption, self.negative_prompt):
-            unknown = {name for _, name, _, _ in string.Formatter().parse(text or "") if name is not None} - FIELDS
-            if unknown:
-                raise ValueError(f"{text!r} names {sorted(unknown)}; there are {sorted(FIELDS)}")
         if self.negative_prompt is not None and not peer.takes_negative:
             raise ValueError(f"{peer.title} takes no negative prompt")
         return self
@@ -75,6 +62,22 @@ class ExternalSystem(SystemKind):
     def folders(self) -> tuple[str, ...]:
         """See :meth:`SystemKind.folders`."""
         return (self.checkout,)
+
+    @property
+    def longest(self) -> float | None:
+        """See :meth:`SystemKind.longest`."""
+        return self.length()
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """See :meth:`SystemKind.wordings`: the peer encodes texts itself."""
+        return ()
+
+    def absent(self) -> str:
+        """See :meth:`SystemKind.absent`: the checkout, or a program that is named as its Python."""
+        place = self.python if isinstance(self.python, str) else None
+        lacking = [path for path in (self.checkout, place) if path is not None and not Path(path).exists()]
+        return f"no {' and no '.join(lacking)}" if lacking else ""
 
     def interpreter(self) -> tuple[str, ...]:
         """Words that start Python in the peer's environment.

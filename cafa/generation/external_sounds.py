@@ -29,11 +29,6 @@ from cafa.media.sound import ENOUGH
 CLIPS_IN_A_ROW = 5
 
 
-def worded(text: str | None, row: PromptRow) -> str:
-    """A wording, with the fields of a row; None stands for the caption."""
-    return row.caption if text is None else text.format(**row._asdict())
-
-
 @dataclass
 class ExternalSounds:
     """Sounds of an external system.
@@ -88,12 +83,11 @@ class ExternalSounds:
 
     def _request(self, row: PromptRow, folder: Path, clip: Path) -> dict[str, Any]:
         folder.mkdir()
-        negative = self.system.negative_prompt
         return {
             "id": folder.name,
             "video": str(clip),
-            "prompt": worded(self.system.caption, row),
-            "negative": None if negative is None else worded(negative, row),
+            "prompt": self.system.prompt_of(row),
+            "negative": self.system.negative_of(row),
             "seed": seed_for(self.seed, row.clip_id, row.caption_id),
             "seconds": self.system.length(),
             "folder": str(folder),

@@ -1,7 +1,7 @@
 """Driver of FoleyCrafter (commit c2399fa): `inference.run_inference`, a folder of one clip at a time.
 
-Its function has one prompt and one seed for all mp4 files of a folder, so each row has a folder of its own. It loads the
-image encoder again at each call, and writes a film beside each sound: the encoder is kept, and no film is written.
+Its function has one prompt and one seed for all mp4 files of a folder, so each row has a folder of its own. It loads
+the image encoder again at each call, and writes a film beside each sound: the encoder is kept, and no film is written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import inference
 
-#: names that hold for the published checkpoints
+#: the class that its script loads the image encoder with
 IMAGE_ENCODER = inference.CLIPVisionModelWithProjection
 
 
