@@ -64,7 +64,7 @@ class Peer:
     environment
         File below ``envs/`` that makes its environment.
     seconds, sample_rate
-        Of its sounds.
+        Of its sounds; the length that is asked for.
     licence
         Of code and weights.
     settings
@@ -109,7 +109,7 @@ PEERS = Registry[Peer](
             "c2399fa3cb7ecf860df5a873763dd3a1a59b4bc3",
             DRIVERS / "foleycrafter_driver.py",
             "foleycrafter.yaml",
-            10.0,
+            8.0,  # it cannot be asked: its sounds are as long as the clip, up to 10 s
             16000,
             "code Apache-2.0; the model below it, Auffusion, has a licence of its own",
             FoleyCrafterSettings,

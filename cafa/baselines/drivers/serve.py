@@ -62,13 +62,17 @@ def one_line(error: Exception) -> str:
 
 def made(peer: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Answers for rows: of all at once or, where that fails, of each by itself."""
+    failed, files = "", []
     try:
         files = peer.generate(rows)
     except Exception as error:  # whatever a peer raises belongs to the clips
-        if len(rows) > 1:
-            print(f"{one_line(error)}: its {len(rows)} rows are tried one by one", file=sys.stderr, flush=True)
-            return [answer for row in rows for answer in made(peer, [row])]
-        return [{"id": rows[0]["id"], "failed": one_line(error)}]
+        failed = one_line(error)
+    # Outside of the handler, where the error no longer holds what it left on the GPU.
+    if failed and len(rows) > 1:
+        print(f"{failed}: its {len(rows)} rows are tried one by one", file=sys.stderr, flush=True)
+        return [answer for row in rows for answer in made(peer, [row])]
+    if failed:
+        return [{"id": rows[0]["id"], "failed": failed}]
     pairs = [file if isinstance(file, tuple) else (file, None) for file in files]
     return [
         {"id": row["id"], "file": str(file), "sample_rate": rate}

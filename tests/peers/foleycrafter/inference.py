@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import av
+import numpy as np
 import soundfile as sf
-import torch
 from faults import factor, fault
 
 
@@ -41,19 +41,18 @@ def run_inference(config, pipe, vocoder, time_detector):
     os.makedirs(config.save_dir, exist_ok=True)
     input_list = sorted(glob.glob(f"{config.input}/*.mp4"))
     assert len(input_list) != 0, "input list is empty!"
-    generator = torch.Generator(device=config.device)
-    generator.manual_seed(config.seed)
+    generator = np.random.default_rng(config.seed)
     CLIPVisionModelWithProjection.from_pretrained("h94/IP-Adapter", subfolder="models/image_encoder").to(config.device)
     for input_video in input_list:
         found = fault(input_video, config.prompt)
         with av.open(input_video) as container:
             duration = container.streams.video[0].frames / 25 * factor(found)
-        audio = 0.1 * torch.randn(160000, generator=generator) * (1 + pipe["scale"] * config.temporal_scale)
+        audio = 0.1 * generator.standard_normal(160000).clip(-4, 4) * (1 + pipe["scale"] * config.temporal_scale)
         os.makedirs(os.path.join(config.save_dir, "audio"), exist_ok=True)
         name = Path(input_video).stem.replace("+", " ")
         save_path = os.path.join(config.save_dir, "audio", f"{name}.wav")
         if found != "missing":
-            sf.write(save_path, audio[: int(duration * 16000)].numpy(), 16000)
+            sf.write(save_path, audio[: int(duration * 16000)], 16000)
             audio = AudioFileClip(save_path)
             video = VideoFileClip(input_video)
             video.audio = audio.subclip(0, duration)

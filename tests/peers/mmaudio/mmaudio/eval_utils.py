@@ -90,9 +90,11 @@ def generate(
     assert clip_video.shape == (bs, net.clip_seq_len, 3, 4, 4), (clip_video.shape, net.clip_seq_len)
     assert sync_video.shape[0] == bs
     assert negative_text is None or len(negative_text) == bs
+    found = [fault(SEEN[float(one.sum())], prompt) for one, prompt in zip(clip_video, text, strict=True)]
     clip_video = clip_video.to(feature_utils.device, feature_utils.dtype)
-    found = [fault(SEEN[float(one.float().sum())], prompt) for one, prompt in zip(clip_video, text, strict=True)]
-    words = torch.tensor([zlib.crc32(f"{a}/{b}".encode()) % 997 / 997 for a, b in zip(text, negative_text, strict=True)])
+    words = torch.tensor(
+        [zlib.crc32(f"{a}/{b}".encode()) % 997 / 997 for a, b in zip(text, negative_text, strict=True)]
+    )
     x0 = torch.randn(bs, net.latent_seq_len, net.latent_dim, dtype=feature_utils.dtype, generator=rng)
     x1 = fm.to_data(lambda t, x: (words + clip_video.float().mean((1, 2, 3, 4))).view(-1, 1, 1).to(x.dtype) - x, x0)
     audio = feature_utils.vocode(feature_utils.decode(net.unnormalize(x1)))
