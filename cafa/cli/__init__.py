@@ -28,6 +28,7 @@ VERBS = {
     "weights": "weights",
     "train": "train",
     "samples": "samples",
+    "baselines": "baselines",
     "judges": "judges",
     "embed": "embed",
     "score": "score",

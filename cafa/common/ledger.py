@@ -55,6 +55,7 @@ REASONS: dict[str, Reason] = {
         short="less video or sound than was asked for",
         too_large="more bytes than the settings allow",
         ambiguous="several files could be the clip's",
+        unmatched_name="the pattern of names does not read the file's",
         no_source="none of the sources serves such a clip",
     ),
     **_reasons(

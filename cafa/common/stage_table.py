@@ -151,6 +151,12 @@ class Aside:
 _READS = "it prints what it finds, and writes nothing that another stage reads"
 NO_RESULTS = {
     "check": Aside("cafa.preflight.check:check_machine", "it looks at the machine before a run, every time anew"),
+    "baselines list": Aside("cafa.generation.published_commands:list_baselines", _READS),
+    "baselines get": Aside(
+        "cafa.generation.published_commands:get_baselines",
+        "the bytes are the publishers'; their SHA-256 is compared",
+    ),
+    "baselines check": Aside("cafa.generation.published_commands:check_baseline", _READS),
     "dataset list": Aside(
         "cafa.data.published_lists:fetch_list", "the bytes are the publisher's; their SHA-256 is compared"
     ),
