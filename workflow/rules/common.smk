@@ -81,6 +81,7 @@ def reused_by(dataset):
     return DATASETS[dataset].get("reuse", [])
 
 
+@cache
 def system_of(name):
     """Settings of a system, of whichever kind: they say what its samples need."""
     return parse_system(SYSTEMS[name])
@@ -96,21 +97,25 @@ def dataset_of(table):
     return config["tables"][table].get("dataset", config["evaluate"])
 
 
+@cache
 def judged_seconds():
     """Length that the judges hear unless a table says otherwise."""
     return config["embed"]["pretrained"].get("seconds", 8.0) if PRETRAINED else config["window"]["seconds"]
 
 
+@cache
 def seconds_of(table):
     """Length of the sounds that a table is of."""
     return config["tables"][table].get("seconds") or judged_seconds()
 
 
+@cache
 def cut_of(table):
     """Behind the data set's name in paths of what judges made of another length than the usual one: `.5s`."""
     return "" if seconds_of(table) == judged_seconds() else f".{seconds_of(table):g}s"
 
 
+@cache
 def rows_of(table):
     """Rows of a table as the configuration has them, in order."""
     entry = config["tables"][table]
@@ -123,11 +128,13 @@ def why_left_out(name):
     return parse_system(config["systems"][name]).left_out
 
 
+@cache
 def rows_here(table):
     """Rows of a table that are not left out."""
     return [name for name in rows_of(table) if not why_left_out(name)]
 
 
+@cache
 def why_no_table(table):
     """Why a table is not made; empty if it is."""
     chosen = (config["tables"][table].get("clips") or {}).get("of_system")
@@ -142,6 +149,7 @@ def parts_of_row(name):
     return list(parts_of_system(name, config["systems"][name]))
 
 
+@cache
 def sounding_of(table):
     """Systems of which a table needs the sounds: those of its rows, and the one whose rows it takes."""
     chosen = (config["tables"][table].get("clips") or {}).get("of_system")
@@ -149,6 +157,7 @@ def sounding_of(table):
     return list(dict.fromkeys([*names, *([chosen] if chosen else [])]))
 
 
+@cache
 def tables_here():
     """Tables that are made."""
     return [table for table in config["tables"] if not why_no_table(table)]

@@ -108,6 +108,7 @@ ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
 ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
 
 
+@cache
 def systems_of(dataset):
     """Systems that are asked on a data set: those of its tables, and of the page of examples."""
     tables = [sounding_of(table) for table in tables_here() if dataset_of(table) == dataset]
