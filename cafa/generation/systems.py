@@ -404,6 +404,7 @@ SYSTEM_KINDS = Registry[type[SystemKind]](
         "oracle": OracleSystem,
         "oracle_wrong_times": OracleWrongTimesSystem,
         "samples": SamplesSystem,
+        "external": "cafa.generation.external:ExternalSystem",
     },
 )
 #: former name of a kind -> its name
