@@ -32,6 +32,7 @@ VERBS = {
     "embed": "embed",
     "score": "score",
     "table": "table",
+    "rows": "rows",
     "figure": "figure",
     "examples": "examples",
     "generate": "generate",
