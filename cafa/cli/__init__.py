@@ -33,6 +33,7 @@ VERBS = {
     "embed": "embed",
     "score": "score",
     "table": "table",
+    "rows": "rows",
     "figure": "figure",
     "examples": "examples",
     "generate": "generate",

@@ -453,6 +453,26 @@ def parse_system(settings: str | Mapping[str, Any]) -> SystemKind:
     return system_kind(fields["kind"]).model_validate(fields)
 
 
+def parts_of_system(name: str, settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Systems that a row of a table is made from, by name: itself, or one for each of several takes.
+
+    Settings that are not possible are returned as they are: whoever validates them says what is wrong.
+
+    Parameters
+    ----------
+    name : str
+        Of the system.
+    settings : mapping
+        As a configuration has them.
+    """
+    if not settings.get("takes"):
+        return {name: settings}
+    try:
+        return dict(parse_system(settings).parts(name))
+    except ValueError:
+        return {name: settings}
+
+
 def stage_of_samples(kind: str) -> str:
     """Stage that makes the samples of systems of a kind."""
     return system_kind(kind).stage
