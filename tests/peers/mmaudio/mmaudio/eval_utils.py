@@ -58,7 +58,7 @@ def load_video(video_path, duration_sec, load_all_frames=True):
             if frame.time <= duration_sec
         ]
     length = len(frames) / 25
-    duration_sec = min(duration_sec, int(length * 8) / 8, length)
+    duration_sec = min(duration_sec, (int(frames[-1][0] * 8) + 1) / 8, length)
     means = torch.stack([mean for _, mean in frames])
 
     def at(rate, side):
