@@ -27,9 +27,9 @@ class WeightSource:
     is None where it is not known. The row of a file that `cafa models convert` made is named after that file, which the
     fragment of its ``url`` repeats.
 
-    The rest is for `cafa weights`: the ``md5`` that a publisher states, the ``git`` object name that a commit gives it, the ``model`` that the file is a part of (its
-    own name where that is empty), its ``path`` below the folder of weights (its published name where that is empty),
-    words of `PURPOSES` and of `TERMS`, and the ``page`` where the licence is read and, if need be, accepted.
+    The rest is for `cafa weights`: the ``md5`` that a publisher states, the name that a ``git`` repository has for the
+    file's object, the ``model`` that the file is a part of (its own name where that is empty), its ``path`` below the
+    folder of weights (its published name where that is empty), words of `PURPOSES` and of `TERMS`, and the ``page`` where the licence is read and, if need be, accepted.
     """
 
     name: str
