@@ -1,5 +1,6 @@
 """From files to files: gather what a table needs, compute it, write csv, markdown, protocol card and differences."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from metrics.judges.kinds import JUDGES
 from metrics.tables.card import protocol_card
 from metrics.tables.catalogue import METRICS
 from metrics.tables.categories import write_categories
+from metrics.tables.clip_choice import chosen_rows
 from metrics.tables.compute import (
     OVER,
     SystemData,
@@ -91,10 +93,11 @@ def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd
     scores = pd.concat([read_frame(path, COLUMNS, "a table of scores") for path in paths], ignore_index=True)
     if scores.duplicated(list(COLUMNS[:-1])).any():
         raise InputError("a system's scores were given twice")
-    if absent := [name for name in settings.systems if name not in set(scores["system"])]:
+    rows = list(dict.fromkeys(part for name in settings.systems for part in settings.parts_of(name)))
+    if absent := [name for name in rows if name not in set(scores["system"])]:
         raise InputError(f"no scores of {', '.join(absent)}, only of {', '.join(sorted(set(scores['system'])))}")
     scores = scores[scores["protocol"] == settings.protocol]
-    return {name: scores[scores["system"] == name] for name in settings.systems}
+    return {name: scores[scores["system"] == name] for name in rows}
 
 
 def _read_index(inputs: TableInputs, system: str, protocol: str) -> pd.DataFrame:
@@ -152,7 +155,10 @@ def compute_table(
     prompts = read_frame(inputs.prompts, SAMPLE_KEY, "a prompt set")
     prompts = prompts[prompts["protocol"] == settings.protocol]
     scores = _read_scores(inputs.scores, settings)
-    indices = {name: _read_index(inputs, name, settings.protocol) for name in settings.systems}
+    indices = {name: _read_index(inputs, name, settings.protocol) for name in settings.sounding}
+    chosen: dict[str, Any] = {}
+    if settings.clips is not None:
+        prompts, chosen = chosen_rows(settings.clips, prompts, indices)
     scored = {name: frame[["clip_id", "caption_id"]].drop_duplicates() for name, frame in scores.items()}
     coverage = common_rows(prompts, scored, indices, settings.max_loss)
 
@@ -161,14 +167,21 @@ def compute_table(
     wanted = list(dict.fromkeys([*wanted, *(name for name in companions if name is not None)]))
     reference = _read_reference(inputs, judges, settings.metrics)
     systems = {}
-    for name in settings.systems:
+    for name in scores:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
         systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, reference))
-    used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
+    used = pd.concat([indices[name][indices[name]["status"] == "ok"] for name in scores])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
+    if settings.seconds is not None and sound["seconds"] != [settings.seconds]:
+        raise InputError(f"the table is of {settings.seconds:g} s, and the sounds were judged on {sound['seconds']} s")
     own = {judge: embeddings.column("embedding") for judge, embeddings in reference.items()}
     table = build_table(settings, coverage, systems, own)
-    table.notes["findings"] = {name: _findings(index, coverage.rows) for name, index in indices.items()}
+    table.notes["findings"] = {
+        name: _sum([_findings(indices[part], coverage.rows) for part in settings.parts_of(name)])
+        for name in settings.systems
+    }
+    if chosen:
+        table.notes["clips"] = chosen
     if (protocol := reference["classifier"].audio_protocol) is not None:
         table.notes["heard"] = protocol
     return table, sound
@@ -181,6 +194,24 @@ def _findings(index: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
     found = {name: int(counts[name]) for name in FINDINGS if name in counts}
     if "over_full_scale" in here and (beyond := int((here["over_full_scale"] > 0).sum())):
         found[OVER] = beyond
+    return found
+
+
+def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Counts of several takes together."""
+    total: Counter[str] = Counter()
+    for found in counts:
+        total.update(found)
+    return dict(total)
+
+
+def _mean_of_takes(scores: Mapping[str, pd.DataFrame], settings: TableSettings) -> dict[str, pd.DataFrame]:
+    """Scores of every row of the table; of several takes the mean of each sound's values."""
+    found = {}
+    for name in settings.systems:
+        parts = [scores[part] for part in settings.parts_of(name)]
+        keys = ["protocol", "clip_id", "caption_id", "metric"]
+        found[name] = parts[0] if len(parts) == 1 else pd.concat(parts).groupby(keys)["value"].mean().reset_index()
     return found
 
 
@@ -228,7 +259,7 @@ def write_table(
     with atomic_write(outputs.markdown) as temporary:
         temporary.write_text(render(name, table, card, published), encoding="utf-8")
     if outputs.categories is not None:
-        scores = _read_scores(inputs.scores, settings)
+        scores = _mean_of_takes(_read_scores(inputs.scores, settings), settings)
         write_categories(outputs.categories, table.coverage.rows, scores, settings.bootstrap)
     write_json(outputs.card, card)
     return table

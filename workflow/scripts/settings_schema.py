@@ -22,7 +22,7 @@ FILLED_IN = {
     "JointTraining": ("seconds",),
     "MediaSettings": ("seconds",),
     "EncodeSettings": ("seconds",),
-    "TableSettings": ("bootstrap",),
+    "TableSettings": ("bootstrap", "takes", "left_out"),
 }
 #: models beside whose fields the configuration has keys of its own
 EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
