@@ -112,7 +112,7 @@ class NamePattern:
         if not {"clip_id", "youtube_id"} & set(names):
             raise InputError(f"pattern {self.text!r} must name {{clip_id}}, or {{youtube_id}} and {{start}}")
         literal = "".join(part for part, _, _, _ in self._parsed)
-        if literal.startswith("/") or ".." in self._rest.split("/") or "\\" in literal or "*" in literal:
+        if self._rest.startswith("/") or ".." in self._rest.split("/") or "\\" in literal or "*" in literal:
             raise InputError(
                 f"pattern {self.text!r} must be a name below the folder: no `/` at its beginning, no `..`, and no `*` "
                 "but in `**/` at the beginning, which means any folder"

@@ -198,7 +198,9 @@ class ArchiveFiles:
                 raise InputError(f"{key}.json of the archives names {given!r}, which leads outside")
             found.setdefault(str(PurePosixPath(given)), []).extend(members)
         if not found:
-            raise InputError(f"no sound of the archives has a <key>.json beside it, whose field {field!r} could name it")
+            raise InputError(
+                f"no sound of the archives has a <key>.json beside it, whose field {field!r} could name it"
+            )
         return found
 
     @contextmanager

@@ -190,7 +190,8 @@ class Optional(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optional: bool = Field(
-        False, description="leave the system out of tables, with a line on their cards, where what it needs is not there"
+        False,
+        description="leave the system out of tables, with a line on their cards, where what it needs is not there",
     )
     how_to_get: str = Field(
         "", description="what to get, and from whom, printed where it is not there: address, licence, command"

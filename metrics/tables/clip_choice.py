@@ -21,9 +21,7 @@ class ClipChoice(BaseModel):
 
     file: Annotated[Path | None, Field(description="csv with a column of clip ids; all rows of these clips")] = None
     column: Annotated[str, Field(description="name of that column")] = "clip_id"
-    sha256: Annotated[
-        str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="of `file`; null: not checked")
-    ] = None
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="of `file`; null: not checked")] = None
     of_system: Annotated[
         str | None, Field(description="system, whose own rows are taken: those of which it has a sound")
     ] = None
