@@ -154,7 +154,7 @@ class NamePattern:
         return self._rest.format(**values)
 
     def read(self, name: str) -> dict[str, str] | None:
-        """Fields of a name, with ``clip_id`` where it follows from others; None if the pattern is not that of the name."""
+        """Fields of a name, with ``clip_id`` where it follows; None if the name is not of the pattern."""
         found = self._expression.fullmatch(name)
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""Which rows of a prompt set a table takes: all of a protocol, those of a list of clips, or those that one system has."""
+"""Rows of a prompt set that a table takes: all of a protocol, of a list of clips, or those that a system has."""
 
 from collections.abc import Mapping
 from pathlib import Path

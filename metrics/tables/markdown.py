@@ -133,7 +133,7 @@ def _special(table: Table) -> list[str]:
             )
         )
     lines += [
-        f"{row}: mean of {len(parts)} sounds of each prompt ({', '.join(parts)}); FAD, KAD and IS of each set by itself."
+        f"{row}: mean of {len(parts)} sounds of each prompt ({', '.join(parts)}); FAD, KAD and IS of each set."
         for row, parts in settings.takes.items()
     ]
     if settings.left_out:
