@@ -106,21 +106,33 @@ class SoundMaker:
         )
         if results and results[0].damage:
             self.say(f"note: {request.video.name} is damaged: {results[0].damage}")
-        new = NewVideo(request.video, part, options.video_track, options.encode)
         by_pair = {(result.prompt, result.seed): result for result in results}
+        with NewVideo(request.video, part, options.video_track, options.encode) as new:
+            self._write(request, files, record, missing, by_pair, new)
+
+    def _write(
+        self,
+        request: GenerateRequest,
+        files: ResultFiles,
+        record: TakesRecord,
+        missing: dict[str, tuple[int, ...]],
+        by_pair: dict[Pair, FoleyResult],
+        new: NewVideo,
+    ) -> None:
         for prompt, seeds in missing.items():
             chosen = self._chosen(request, files, record, prompt, [by_pair[prompt, seed] for seed in seeds])
             for seed in seeds if chosen is None else chosen.seeds:
                 facts: dict[str, Any] = {} if chosen is None else {"take": chosen.facts(seed, request.takes)}
-                if part is not None:
-                    facts["written_part"] = {"start": part.start, "end": part.end}
+                if new.part is not None:
+                    facts["written_part"] = {"start": new.part.start, "end": new.part.end}
                 self._save(request, files, new, by_pair[prompt, seed], facts)
 
     def _part(self, request: GenerateRequest) -> Part | None:
         """The part that is written, and said where it is another than was asked for."""
         options = request.options
-        track, encode = options.video_track, options.encode or "video" not in request.write
-        part = find_part(request.video, request.start, request.end, video_track=track, encode=encode)
+        part = find_part(
+            request.video, request.start, request.end, video_track=options.video_track, encode=options.encode
+        )
         if part is not None and part.note:
             self.say(f"note: {request.video.name}: {part.note}")
         return part

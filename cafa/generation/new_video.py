@@ -1,6 +1,7 @@
 """The video that a new sound goes under: its picture copied, or encoded where that cannot be."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from cafa.media.parts import Part
 
 @dataclass
 class NewVideo:
-    """A video, or a part of it, under which sounds are put.
+    """A video, or a part of it, under which sounds are put; a context manager, where a part is encoded.
 
     Parameters
     ----------
@@ -33,7 +34,15 @@ class NewVideo:
     part: Part | None = None
     video_track: int | None = None
     encode: bool = False
-    _folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory, repr=False)
+    _held: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> "NewVideo":
+        """What is encoded is held until the block ends."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Give up what was encoded."""
+        self._held.close()
 
     def write(self, result: FoleyResult, sound: Finished, finish: Finish, stem: Path) -> tuple[Path, Mapping[str, Any]]:
         """Put a sound under the video.
@@ -87,6 +96,6 @@ class NewVideo:
         """The part's picture, encoded once for all sounds; None where it is copied."""
         if self.part is None or self.part.copied:
             return None
-        path = Path(self._folder.name) / "picture.mp4"
+        path = Path(self._held.enter_context(TemporaryDirectory())) / "picture.mp4"
         encode_part(self.video, path, start=self.part.start, end=self.part.end, video_track=self.video_track)
         return path
