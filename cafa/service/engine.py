@@ -89,6 +89,7 @@ class Engine:
                 continue
             if job.state not in ENDED:
                 self._end(job, JobState.FAILED, error=ENDED_BY_SERVER)
+            self._tidy(job)
             self._jobs[job.id] = job
 
     def submit(self, request: JobRequest) -> Job:
@@ -257,10 +258,14 @@ class Engine:
         with self._changed:
             self._unwanted.discard(job.id)
             self._end(job, state, **more)
-        if state is not JobState.DONE:  # nothing half stays
-            for path in (self._jobs_folder / job.id).iterdir():
-                if path.name != RECORD:
-                    path.unlink()
+            self._tidy(job)
+
+    def _tidy(self, job: Job) -> None:
+        """Delete what is no result: nothing half stays."""
+        wanted = {RECORD, *(name for take in job.takes for name in take.files.values())}
+        for path in (self._jobs_folder / job.id).iterdir():
+            if path.name not in wanted:
+                path.unlink()
 
     def clean(self) -> None:
         """Delete uploads and results that are older than the limit."""

@@ -5,13 +5,19 @@ from http.cookies import SimpleCookie
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "cafa_token"
 #: what is told without a token: that the service is up
 OPEN = {"/v1/health"}
+#: told to browsers: load nothing from other hosts, show the page in no other page, guess no types
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 def is_loopback(host: str) -> bool:
@@ -48,7 +54,15 @@ class Guard:
             return
         headers = Headers(scope=scope)
         answer = self._refusal(scope, headers)
-        await (answer or self.app)(scope, receive, send)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                sent = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    sent.setdefault(name, value)
+            await send(message)
+
+        await (answer or self.app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | RedirectResponse | None:
         host = headers.get("host", "")

@@ -92,9 +92,14 @@ def _blocks(gr: Any, engine: Engine) -> Any:
         gr.Examples(rendered_examples(engine.folder / "examples"), [video, prompt], label="examples (drawn scenes)")
         with gr.Accordion("models in use and their licences", open=False):
             gr.HTML(models_text(in_use), elem_id="models")
+
+        async def generate(*fields: Any) -> AsyncIterator[tuple[Any, ...]]:
+            async for shown in _generate(gr, engine, *fields):
+                yield shown
+
         private = {"api_visibility": "private"}  # the API of the service is the one that is documented
         go.click(
-            lambda *fields: _generate(gr, engine, *fields),
+            generate,
             [video, prompt, negative, *settings],
             [state, result, job_id, go, stop],
             concurrency_limit=None,  # the engine has the queue

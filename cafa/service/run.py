@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cafa.service.http import service_app
 from cafa.service.limits import Limits
 
 #: Seconds that open connections get at the end.
-FAREWELL = 3
+FAREWELL = 1
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,9 @@ def _run(
         address = f"http://{host}:{listening.getsockname()[1]}"
         say(f"{what.format(address=address)}" + (" (add ?token=TOKEN in a browser)" if place.token else ""))
         say("Ctrl-C ends it")
-        try:
+        with suppress(KeyboardInterrupt):  # which it raises again once it has ended
             uvicorn.Server(config).run(sockets=[listening])
-        except KeyboardInterrupt:
-            say("ended")
+    say("ended")
 
 
 def _folder(request: ServiceRequest) -> Path:

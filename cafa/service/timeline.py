@@ -10,7 +10,7 @@ import numpy as np
 
 from cafa.media.container import open_media
 
-WIDTH, PICTURES, STRIP, WAVE, SCALE = 960, 10, 54, 96, 16
+WIDTH, PICTURES, STRIP, WAVE, SCALE = 960, 10, 54, 110, 24
 COLUMNS = 480
 
 
@@ -94,7 +94,7 @@ def timeline_svg(waveform: np.ndarray, seconds: float, pictures: list[bytes], la
     bottom = " ".join(f"{(n + 0.5) * across:.1f},{low + 0.6:.1f}" for n, (low, _) in reversed([*enumerate(scaled)]))
     tick = next(size for size in (0.5, 1, 2, 5, 10, 30, 60, 300, 3600) if seconds / size <= 12 or size == 3600)
     marks = [
-        f'<text x="{number * tick / seconds * WIDTH + 2:.1f}" y="{height - 4}">{number * tick:g} s</text>'
+        f'<text x="{number * tick / seconds * WIDTH + 2:.1f}" y="{height - 5}">{number * tick:g} s</text>'
         f'<path class="tick" d="M{number * tick / seconds * WIDTH:.1f} {STRIP}V{height}"/>'
         for number in range(int(seconds / tick) + 1)
         if number * tick < seconds - tick / 4
@@ -102,7 +102,7 @@ def timeline_svg(waveform: np.ndarray, seconds: float, pictures: list[bytes], la
     box, style = f'viewBox="0 0 {WIDTH} {height}" role="img"', ".cafa-timeline"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="cafa-timeline" {box} aria-label={quoteattr(label)}>'
-        f"<style>{style} text{{font:11px sans-serif;fill:#667}}{style} .tick{{stroke:#8888}}"
+        f"<style>{style} text{{font:18px sans-serif;fill:#667}}{style} .tick{{stroke:#8888}}"
         f"{style} .wave{{fill:#4f5bd5}}</style>"
         f'{"".join(images)}{"".join(marks)}<polygon class="wave" points="{top} {bottom}"/></svg>'
     )
