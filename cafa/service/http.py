@@ -141,7 +141,7 @@ def _add_videos(app: FastAPI, engine: Engine) -> None:
         "/v1/videos",
         status_code=201,
         summary="Upload a video, as a form or as it is",
-        responses=_faults(413, 422, 507),
+        responses=_faults(400, 413, 422, 507),
         openapi_extra=UPLOAD,
     )
     async def upload(request: Request, name: str = "video.mp4") -> Video:

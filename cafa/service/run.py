@@ -148,6 +148,7 @@ def _run(
         )
         host = f"[{place.host}]" if ":" in place.host else place.host
         address = f"http://{host}:{listening.getsockname()[1]}"
+        listening.listen()  # now: who reads the address may call it at once
         say(f"{what.format(address=address)}" + (" (add ?token=TOKEN in a browser)" if place.token else ""))
         say("Ctrl-C ends it")
         with suppress(KeyboardInterrupt):  # which it raises again once it has ended

@@ -11,6 +11,7 @@ import numpy as np
 from cafa.media.container import open_media
 
 WIDTH, PICTURES, STRIP, WAVE, SCALE = 960, 10, 54, 110, 24
+HEIGHT = STRIP + WAVE + SCALE
 COLUMNS = 480
 
 
@@ -79,7 +80,7 @@ def timeline_svg(waveform: np.ndarray, seconds: float, pictures: list[bytes], la
     label : str
         Said to those who do not see it.
     """
-    height, middle = STRIP + WAVE + SCALE, STRIP + WAVE / 2
+    middle = STRIP + WAVE / 2
     step = WIDTH / max(1, len(pictures))
     images = [
         f'<image x="{number * step:.1f}" y="0" width="{step:.1f}" height="{STRIP}" preserveAspectRatio="xMidYMid slice"'
@@ -94,12 +95,12 @@ def timeline_svg(waveform: np.ndarray, seconds: float, pictures: list[bytes], la
     bottom = " ".join(f"{(n + 0.5) * across:.1f},{low + 0.6:.1f}" for n, (low, _) in reversed([*enumerate(scaled)]))
     tick = next(size for size in (0.5, 1, 2, 5, 10, 30, 60, 300, 3600) if seconds / size <= 12 or size == 3600)
     marks = [
-        f'<text x="{number * tick / seconds * WIDTH + 2:.1f}" y="{height - 5}">{number * tick:g} s</text>'
-        f'<path class="tick" d="M{number * tick / seconds * WIDTH:.1f} {STRIP}V{height}"/>'
+        f'<text x="{number * tick / seconds * WIDTH + 2:.1f}" y="{HEIGHT - 5}">{number * tick:g} s</text>'
+        f'<path class="tick" d="M{number * tick / seconds * WIDTH:.1f} {STRIP}V{HEIGHT}"/>'
         for number in range(int(seconds / tick) + 1)
         if number * tick < seconds - tick / 4
     ]
-    box, style = f'viewBox="0 0 {WIDTH} {height}" role="img"', ".cafa-timeline"
+    box, style = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img"', ".cafa-timeline"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="cafa-timeline" {box} aria-label={quoteattr(label)}>'
         f"<style>{style} text{{font:18px sans-serif;fill:#667}}{style} .tick{{stroke:#8888}}"
