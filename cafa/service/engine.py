@@ -98,9 +98,10 @@ class Engine:
         Raises
         ------
         RefusedError
-            If there is no such video, too many takes are wanted, or the queue is full.
+            If there is no such video, too many takes are wanted, or the queue or the folder is full.
         """
         self.videos.get(request.video)
+        self.videos.require_room(0)
         if request.takes > self.limits.most_takes:
             raise RefusedError(f"{request.takes} takes are wanted, at most {self.limits.most_takes} are made at once")
         with self._changed:
@@ -261,11 +262,13 @@ class Engine:
             self._tidy(job)
 
     def _tidy(self, job: Job) -> None:
-        """Delete what is no result: nothing half stays."""
-        wanted = {RECORD, *(name for take in job.takes for name in take.files.values())}
+        """Delete what is no result, so that nothing half stays, and count what is."""
+        wanted = {RECORD, *_names(job)}
         for path in (self._jobs_folder / job.id).iterdir():
             if path.name not in wanted:
                 path.unlink()
+            elif path.name != RECORD:
+                self.videos.result_bytes += path.stat().st_size
 
     def clean(self) -> None:
         """Delete uploads and results that are older than the limit."""
@@ -275,5 +278,13 @@ class Engine:
             old = [job for job in self._jobs.values() if job.ended is not None and job.ended.timestamp() < oldest]
             for job in old:
                 del self._jobs[job.id]
+                self.videos.result_bytes -= sum(
+                    (self._jobs_folder / job.id / name).stat().st_size for name in _names(job)
+                )
                 shutil.rmtree(self._jobs_folder / job.id)
             self.videos.clean(wanted)
+
+
+def _names(job: Job) -> set[str]:
+    """Names of a job's files."""
+    return {name for take in job.takes for name in take.files.values()}

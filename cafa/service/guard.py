@@ -75,7 +75,8 @@ class Guard:
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if given and self._is_token(given) and scope.get("method") == "GET":
-            answer = RedirectResponse(scope["path"], 303)  # so that the token does not stay in the address
+            # so that the token does not stay in the address; `//host` would be another host
+            answer = RedirectResponse("/" + scope["path"].lstrip("/"), 303)
             answer.set_cookie(COOKIE, given, httponly=True, samesite="strict")
             return answer
         scheme, _, bearer = headers.get("authorization", "").partition(" ")

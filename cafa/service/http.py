@@ -186,7 +186,7 @@ async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
 
 
 def _add_jobs(app: FastAPI, engine: Engine) -> None:
-    @app.post("/v1/jobs", status_code=202, summary="Ask for new sound", responses=_faults(404, 422, 503))
+    @app.post("/v1/jobs", status_code=202, summary="Ask for new sound", responses=_faults(404, 422, 503, 507))
     def submit(asked: JobRequest) -> Job:
         return engine.submit(asked)
 

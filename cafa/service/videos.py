@@ -65,6 +65,11 @@ class VideoStore:
     folder : path
         Made if it is not there. Parts of uploads that an ended service left are deleted.
     limits : Limits
+
+    Attributes
+    ----------
+    result_bytes : int
+        Bytes of the results that lie beside them.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -72,6 +77,7 @@ class VideoStore:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{PART}"):
             left.unlink()
+        self.result_bytes = 0
         self._videos: dict[str, Video] = {}
         for place in folder.iterdir():
             if ID.fullmatch(place.name) is None:
@@ -133,10 +139,20 @@ class VideoStore:
         if size > self.limits.largest_bytes:
             raise TooLargeError(f"the file is larger than {self.limits.largest_bytes / 1e6:g} MB, which is the limit")
 
+    def require_room(self, size: int) -> None:
+        """Refuse what would not fit beside the uploads and results that are there.
+
+        Raises
+        ------
+        FolderFullError
+            If it does not fit.
+        """
+        used = self.result_bytes + sum(video.bytes for video in self._videos.values())
+        if used + size > self.limits.folder_bytes:
+            raise FolderFullError("the room for uploads and results is full: try again later")
+
     def _keep(self, part: Path, name: str) -> Video:
-        used = sum(video.bytes for video in self._videos.values())
-        if used + part.stat().st_size > self.limits.folder_bytes:
-            raise FolderFullError("the room for uploads is full: try again later")
+        self.require_room(part.stat().st_size)
         seconds, width, height = look_at(part, self.limits)
         plain = name.replace("\\", "/").rpartition("/")[2]
         suffix = Path(plain).suffix.lower()

@@ -8,7 +8,7 @@ import pytest
 
 from cafa.common.errors import FolderInUseError
 from cafa.service.engine import ENDED_BY_SERVER, Engine
-from cafa.service.errors import NotReadyError, QueueFullError, RefusedError, UnknownError
+from cafa.service.errors import FolderFullError, NotReadyError, QueueFullError, RefusedError, UnknownError
 from cafa.service.jobs import RECORD, Job, JobRequest, JobState
 from cafa.service.limits import Limits
 from tests.cafa.service.makers import FILES, SteppingMaker, until_ended, until_running
@@ -107,6 +107,23 @@ def test_what_is_too_much_or_not_known_is_refused(engine: Engine, video: Path) -
         engine.submit(request)
     with pytest.raises(QueueFullError, match="3 jobs wait already"):
         engine.submit(request)
+
+
+def test_results_count_as_well_as_uploads(maker: SteppingMaker, video: Path, tmp_path: Path) -> None:
+    maker.let()
+    room = video.stat().st_size + 10
+    with Engine(maker, tmp_path, Limits(folder_bytes=room, keep_hours=0.2 / 3600)) as engine:
+        request = asked(engine, video)
+        until_ended(engine, engine.submit(request).id)
+        assert engine.videos.result_bytes == len(FILES) * len(b"<svg/>")
+        with pytest.raises(FolderFullError, match="room for uploads and results is full"):
+            engine.submit(request)
+    with Engine(maker, tmp_path, Limits(folder_bytes=room, keep_hours=0.2 / 3600)) as engine:
+        assert engine.videos.result_bytes == len(FILES) * len(b"<svg/>")
+        time.sleep(0.3)
+        engine.clean()
+        assert engine.videos.result_bytes == 0
+        assert asked(engine, video)
 
 
 def test_one_service_at_a_time_has_a_folder(engine: Engine) -> None:
