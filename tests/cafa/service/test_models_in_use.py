@@ -33,7 +33,7 @@ def test_licences_of_published_files_are_those_of_the_table(tmp_path: Path) -> N
             {"model.safetensors": "0" * 64}, source="/weights/CAFA_avclip.safetensors", text_source="/weights/t5-base"
         ),
         "av_clip": registered({"of_another_name.pth": synchformer}, file="/elsewhere/of_another_name.pth"),
-        "adapter": registered({"mine.safetensors": "1" * 64}, file="/home/mine.safetensors"),
+        "adapter": registered({"mine.safetensors": "1" * 64}, file="/own/mine.safetensors"),
     }
     for name, card in cards.items():
         write_json(tmp_path / name / CARD, card)
