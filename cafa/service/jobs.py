@@ -78,7 +78,7 @@ class Job(BaseModel):
     progress: float = Field(0.0, ge=0, le=1, description="share that is done; never falls")
     step: str = Field("waiting", description="what is done now, in words")
     error: str | None = Field(None, description="why it failed, in words")
-    note: str = Field("", description="what of the video is damaged, and what is there instead")
+    note: str = Field("", description="what of the video is damaged, or is other than was asked for")
     asked: datetime = Field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     takes: list[Take] = Field(default_factory=list)

@@ -47,7 +47,7 @@ def state_text(job: Job) -> str:
         return _state(f"<p>{escape(job.step)} ({100 * job.progress:.0f} %)</p>{shown}")
     if job.state is JobState.FAILED:
         return fault_text(job.error or "this did not work")
-    note = f" The video is damaged: {escape(job.note)}" if job.note else ""
+    note = f" Note: {escape(job.note)}." if job.note else ""
     return _state(f"<p>{job.state.value}.{note}</p>")
 
 

@@ -76,6 +76,23 @@ def test_one_load_serves_jobs_of_different_strengths(engine: Engine, video: Path
     assert np.corrcoef(expected.waveform.ravel(), sound(engine, other).ravel())[0, 1] > 0.9999
 
 
+def tone(sound: np.ndarray) -> float:
+    """Amplitude at 1 kHz of the middle half second of a sound of 1 s."""
+    middle = sound.mean(axis=0)[11025:33075]
+    wave = np.exp(-2j * np.pi * 1000 * np.arange(len(middle)) / 44100)
+    return float(2 * np.abs(np.mean(middle * wave)))
+
+
+def test_the_old_sound_is_mixed_in_at_its_level(engine: Engine, video: Path, tmp_path: Path) -> None:
+    without, _ = made(engine, video)
+    low, _ = made(engine, video, mix=-20.0)
+    added = sound(engine, low) - sound(engine, without)
+    assert tone(added) == pytest.approx(0.05, rel=0.15)  # a tone of 0.5, 20 dB lower, apart from the limiter
+    silent, _ = made(engine, write_video(tmp_path / "silent.mp4"), mix=0.0)
+    assert silent.note == "the video has no sound of its own to mix with"
+    assert silent.takes
+
+
 def test_a_video_without_picture_frames_fails_in_plain_words(engine: Engine, tmp_path: Path) -> None:
     short = write_video(tmp_path / "short.mp4", 0.08)
     with short.open("rb") as file:
