@@ -124,7 +124,7 @@ def test_progress_of_generating_comes_to_its_end(pipeline, make_video, monkeypat
         yield from items
         ended.append((label, total))
 
-    monkeypatch.setattr("cafa.generation.foley.progress", watched)
+    monkeypatch.setattr("cafa.generation.steps.progress", watched)
     pipeline.generate(make_video(2 * WINDOW), ["sound number 1", "sound number 2"])
     assert dict(ended)["generate"] == 2 * dict(ended)["encode video"]
 
