@@ -1,7 +1,7 @@
 """`cafa demo`: a page to try it on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -20,13 +20,18 @@ def command(
     folder: Path | None,
     limits: "Limits",
     models: Path | None,
+    judged_by: Literal["auto", "real", "miniature", "none"],
+    device: str,
     **options: Any,
 ) -> None:
     """Show a page to try it on: a video and a prompt, the new sound against its pictures, files to keep.
 
     The API of `cafa serve` is there as well. The page needs the extra `demo` (Gradio).
     """
-    from cafa.generation.generate_files import GenerateOptions
+    from cafa.generation.generate_options import GenerateOptions
     from cafa.service.run import Place, ServiceRequest, demo
+    from metrics.evaluation.rank_takes import TakePanel
 
-    demo(ServiceRequest(Place(host, port, token, folder), models, GenerateOptions(**options), limits), say=click.echo)
+    place, asked = Place(host, port, token, folder), GenerateOptions(device=device, **options)
+    request = ServiceRequest(place, models, asked, limits, TakePanel(judged_by, device=device))
+    demo(request, say=click.echo)

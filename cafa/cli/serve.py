@@ -1,7 +1,7 @@
 """`cafa serve`: generation over HTTP."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -20,13 +20,18 @@ def command(
     folder: Path | None,
     limits: "Limits",
     models: Path | None,
+    judged_by: Literal["auto", "real", "miniature", "none"],
+    device: str,
     **options: Any,
 ) -> None:
     """Make sound for other programs: upload a video, ask for sound, get files; docs/service.md describes the API.
 
     Models are loaded once, and jobs are made one after the other.
     """
-    from cafa.generation.generate_files import GenerateOptions
+    from cafa.generation.generate_options import GenerateOptions
     from cafa.service.run import Place, ServiceRequest, serve
+    from metrics.evaluation.rank_takes import TakePanel
 
-    serve(ServiceRequest(Place(host, port, token, folder), models, GenerateOptions(**options), limits), say=click.echo)
+    place, asked = Place(host, port, token, folder), GenerateOptions(device=device, **options)
+    request = ServiceRequest(place, models, asked, limits, TakePanel(judged_by, device=device))
+    serve(request, say=click.echo)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cafa.cli.options import device_option, threads_option, writable
+from cafa.cli.options import auto_device_option, machine_threads_option, writable
 from cafa.cli.settings import Settings
 
 _OPTIONS = (
@@ -34,9 +34,16 @@ _OPTIONS = (
     click.option("--backbone", default="backbone", help="folder of the backbone below --models"),
     click.option("--adapter", default="adapter", help="folder of the adapter below --models"),
     click.option("--steps", type=click.IntRange(2), help="sampling steps  [default: the backbone's own]"),
-    click.option("--half", is_flag=True, help="16 bits: faster on a GPU"),
-    threads_option,
-    device_option,
+    click.option("--half/--no-half", default=None, help="16 bits  [default: on a GPU of CUDA]"),
+    click.option(
+        "--judges",
+        "judged_by",
+        type=click.Choice(["auto", "real", "miniature", "none"]),
+        default="auto",
+        help="who ranks takes; auto: the published judges that are there, the miniature's for its own models",
+    ),
+    machine_threads_option,
+    auto_device_option,
 )
 
 

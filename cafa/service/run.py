@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from platformdirs import user_cache_path
 
 from cafa.common.errors import InputError
-from cafa.generation.generate_files import GenerateOptions
+from cafa.common.judged_takes import TakeJudges
+from cafa.generation.generate_options import GenerateOptions
 from cafa.service.engine import Engine
 from cafa.service.foley_maker import FoleyMaker
 from cafa.service.guard import is_loopback
@@ -87,12 +88,15 @@ class ServiceRequest:
         Names of the model folders, device, steps.
     limits
         What it takes.
+    judges
+        Who puts takes into an order; None: nobody.
     """
 
     place: Place = field(default_factory=Place)
     models: Path | None = None
     options: GenerateOptions = field(default_factory=GenerateOptions)
     limits: Limits = field(default_factory=Limits)
+    judges: TakeJudges | None = None
 
 
 def serve(request: ServiceRequest, say: Callable[[str], None] = print) -> None:
@@ -134,7 +138,7 @@ def _run(
     place = request.place
     place.check()
     listening = place.listen()
-    maker = FoleyMaker(request.models, request.options, say)
+    maker = FoleyMaker(request.models, request.options, say, request.judges)
     loopback = is_loopback(place.host)
     if not loopback:
         say(

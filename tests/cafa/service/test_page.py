@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import uvicorn
 
-from cafa.generation.generate_files import GenerateOptions
+from cafa.generation.generate_options import GenerateOptions
 from cafa.media.container import open_media
 from cafa.service.engine import Engine, Report
 from cafa.service.foley_maker import FoleyMaker
