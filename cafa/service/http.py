@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
@@ -209,20 +208,19 @@ def _add_jobs(app: FastAPI, engine: Engine) -> None:
         """`download` has a browser save the file under a readable name."""
         path = engine.file(job, take, kind.value)
         media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
-        name = result_name(engine, job, path) if download else None
+        name = result_name(engine, job, take, path.suffix) if download else None
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
         return FileResponse(path, media_type=media_type, filename=name, headers=headers)
 
 
-def result_name(engine: Engine, job: str, path: Path) -> str:
+def result_name(engine: Engine, name: str, take: int, suffix: str) -> str:
     """Name for a person of a file of a result: the video, the prompt, the seed."""
-    asked = engine.job(job).request
-    seed = asked.seed + int(path.name.partition(".")[0])
+    job = engine.job(name)
     try:
-        video = engine.videos.get(asked.video).name
+        video = engine.videos.get(job.request.video).name
     except RefusedError:  # deleted since, by its age
         video = "video"
-    return f"{video}--{readable_part(asked.prompt)}--{seed}{path.suffix}"
+    return f"{video}--{readable_part(job.request.prompt)}--{job.takes[take].seed}{suffix}"
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

@@ -41,7 +41,8 @@ class SteppingMaker:
         for name in FILES.values():
             (folder / name).write_bytes(b"<svg/>")
         self.made.append(job.request.prompt)
-        return [Take(seed=job.request.seed, seconds=1.0, sample_rate=8000, files=FILES)]
+        # the best take need not be the first
+        return [Take(seed=job.request.seed + 1, seconds=1.0, sample_rate=8000, files=FILES)]
 
     def in_use(self) -> InUse:
         return InUse(models=[], miniature=False, guidance_scale=3.0)

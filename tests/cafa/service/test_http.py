@@ -51,13 +51,13 @@ def test_from_a_video_to_files(client: DocumentedClient, engine: Engine, maker: 
     maker.let()
     until_ended(engine, job["id"])
     done = client.get(f"/v1/jobs/{job['id']}").json()
-    assert (done["state"], done["progress"], done["takes"][0]["seed"]) == ("done", 1.0, 7)
+    assert (done["state"], done["progress"], done["takes"][0]["seed"]) == ("done", 1.0, 8)
     place = f"/v1/jobs/{job['id']}/takes/0"
     for kind, media_type in {"wav": "audio/wav", "flac": "audio/flac", "video": "video/mp4"}.items():
         answer = client.get(f"{place}/{kind}?download=true")
         assert answer.headers["content-type"] == media_type
         assert answer.content == b"<svg/>"
-        assert "my_bars--a_dog_barks--7" in answer.headers["content-disposition"]
+        assert "my_bars--a_dog_barks--8" in answer.headers["content-disposition"]
     timeline = client.get(f"{place}/timeline")
     assert "default-src 'none'" in timeline.headers["content-security-policy"]
     assert client.get(f"{place}/preview").headers["x-content-type-options"] == "nosniff"
