@@ -134,12 +134,12 @@ def _key_at(picture: _Picture, start: Fraction, near: Fraction) -> int | None:
 
 
 def _clean_end(picture: _Picture, key: int, end: Fraction, near: Fraction) -> Fraction:
-    """First end from `end` on after which nothing is shown that decoding needs before it."""
+    """First end of a frame from `end` on, or half a frame before it, with all that decoding needs before it."""
     while True:
         kept = [place for place in range(key, len(picture.shown)) if picture.shown[place] < end - near]
         reached = max(picture.ends[place] for place in range(key, max(kept, default=key) + 1))
         if reached <= end + near:
-            return max(end, reached)
+            return reached
         end = reached
 
 
