@@ -66,8 +66,9 @@ def test_the_old_sound_is_mixed_at_its_level(make_clip: MakeClip) -> None:
 def test_a_video_without_sound_is_no_fault_but_a_missing_track_is(make_clip: MakeClip) -> None:
     made = finish_sound(noise(1.0), make_clip(), Finish(mix=-12.0))
     assert "has no sound to mix with" in made.notes[0]
-    with pytest.raises(ClipError, match="audio track 3"):
-        finish_sound(noise(1.0), make_clip(), Finish(mix=-12.0, sound_track=3))
+    video = make_clip(sound=tone(2.0, RATE), sample_rate=RATE)
+    with pytest.raises(ClipError, match="audio track 3 is asked for, the file has 1"):
+        finish_sound(noise(1.0), video, Finish(mix=-12.0, sound_track=3))
 
 
 def test_a_sound_of_six_channels_is_mixed(tmp_path: Path) -> None:

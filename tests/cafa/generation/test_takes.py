@@ -39,7 +39,7 @@ def test_the_best_are_kept_in_order_and_all_scores_are_said(tmp_path: Path) -> N
     chosen = choose_takes(sounds(4), 2, judge, tmp_path / "v.mp4", "dog", miniature=True, say=said.append)
     assert chosen.seeds == (8, 7)
     assert said[0] == "note: one ear only"
-    assert [line.split()[4].rstrip(":") for line in said[1:]] == ["8", "7", "6", "5"]
+    assert [line.split()[3].rstrip(":") for line in said[1:]] == ["8", "7", "6", "5"]
     assert [line.rsplit(" ", 1)[1] for line in said[1:]] == ["kept", "kept", "left", "left"]
     assert judge.asked[0].miniature
     assert judge.asked[0].seconds == pytest.approx(0.1)
