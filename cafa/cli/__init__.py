@@ -37,6 +37,8 @@ VERBS = {
     "figure": "figure",
     "examples": "examples",
     "generate": "generate",
+    "serve": "serve",
+    "demo": "demo",
     "ledger": "ledger",
     "evaluate": "evaluate",
     "parity": "parity",
