@@ -33,6 +33,8 @@ VERBS = {
     "score": "score",
     "table": "table",
     "figure": "figure",
+    "spectrograms": "spectrograms",
+    "conflict": "conflict",
     "examples": "examples",
     "generate": "generate",
     "ledger": "ledger",

@@ -23,9 +23,19 @@ FILLED_IN = {
     "MediaSettings": ("seconds",),
     "EncodeSettings": ("seconds",),
     "TableSettings": ("bootstrap",),
+    "ConflictSettings": ("bootstrap",),
+    "SpectrogramSettings": ("sample_rate",),
 }
 #: models beside whose fields the configuration has keys of its own
-EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
+EXTENDED = (
+    "ConflictSettings",
+    "EncodeSettings",
+    "ExamplesSettings",
+    "FigureSettings",
+    "JudgingSettings",
+    "SpectrogramSettings",
+    "TableSettings",
+)
 
 
 def of_packages(registry: Mapping[str, type[BaseModel]]) -> list[type[BaseModel]]:
@@ -55,7 +65,9 @@ def models() -> list[type[BaseModel]]:
     from metrics.judges.registry import PretrainedSettings
     from metrics.judges.training.settings import JudgeSettings
     from metrics.tables.compute import BootstrapSettings, TableSettings
+    from metrics.tables.conflict import ConflictSettings
     from metrics.tables.figure import FigureSettings
+    from metrics.tables.spectrograms import SpectrogramSettings
 
     return [
         NormaliseSettings,
@@ -71,6 +83,8 @@ def models() -> list[type[BaseModel]]:
         TableSettings,
         BootstrapSettings,
         FigureSettings,
+        SpectrogramSettings,
+        ConflictSettings,
         ExamplesSettings,
         *of_packages(systems.SYSTEM_KINDS),
         FetchSettings,
