@@ -28,6 +28,5 @@ def read_event_times(path: str | Path | None) -> dict[str, list[float]]:
             f"{path} has no column {', '.join(sorted(missing))}, only {', '.join(frame.columns)}: "
             "event times are a table of clip_id and event_times, a list of seconds"
         )
-    return {
-        str(clip): sorted(map(float, times)) for clip, times in zip(frame["clip_id"], frame["event_times"], strict=True)
-    }
+    rows = zip(frame["clip_id"], frame["event_times"], strict=True)
+    return {str(clip_id): sorted(map(float, times)) for clip_id, times in rows}

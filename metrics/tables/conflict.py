@@ -1,7 +1,7 @@
 """Curve over levels of conflict: how far a sound follows picture and caption, the more these two disagree.
 
 As ControlFoley (arXiv 2604.15086) draws for its captions VGGSound-TVC: IB asks whether a sound fits the picture, CLAP
-whether it fits the caption. A system that text controls keeps its CLAP and loses IB; one that ignores the text keeps IB.
+whether it fits the caption. Where text is in control CLAP stays and IB falls; a system that ignores the text keeps IB.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ PUBLISHED = ["model", "level", "metric", "value", "source"]
 HERE = "measured here"
 
 
-class ConflictSettings(BaseModel):
+class ConflictCurveSettings(BaseModel):
     """What the curve shows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,7 +57,7 @@ class ConflictSettings(BaseModel):
         return names
 
 
-def conflict_frame(scores: pd.DataFrame, settings: ConflictSettings) -> pd.DataFrame:
+def conflict_frame(scores: pd.DataFrame, settings: ConflictCurveSettings) -> pd.DataFrame:
     """Means with intervals over clips, columns :data:`COLUMNS`.
 
     Every value is of the same clips: those that have a score of every system, level and metric.
@@ -66,7 +66,7 @@ def conflict_frame(scores: pd.DataFrame, settings: ConflictSettings) -> pd.DataF
     ----------
     scores : pandas.DataFrame
         system, protocol, clip_id, caption_id, metric, value, of all systems.
-    settings : ConflictSettings
+    settings : ConflictCurveSettings
 
     Raises
     ------
@@ -122,7 +122,7 @@ def read_published(path: str | Path) -> pd.DataFrame:
 
 
 def draw_conflict(
-    scores: Sequence[Path], settings: ConflictSettings, csv: Path, output: Path, published: Path | None = None
+    scores: Sequence[Path], settings: ConflictCurveSettings, csv: Path, output: Path, published: Path | None = None
 ) -> None:
     """Write the curve as a table and as a figure.
 
@@ -130,7 +130,7 @@ def draw_conflict(
     ----------
     scores : sequence of path
         Of the systems.
-    settings : ConflictSettings
+    settings : ConflictCurveSettings
     csv : path
         Table to write: ours with intervals, then the published values, each with its source.
     output : path

@@ -30,6 +30,29 @@ def check_names():
             )
     for table, entry in config["tables"].items():
         check_table(table, entry)
+    check_shown()
+
+
+def check_shown():
+    """Refuse figures, examples or a study of tables and systems that there are not."""
+    if "systems" not in config["examples"] and "table" not in config["examples"]:
+        raise WorkflowError("config examples: name a `table`, whose systems are all shown, or `systems`")
+    for key in ("figure", *SHOWN):
+        entry = config[key] or {}
+        if entry.get("table", next(iter(config["tables"]))) not in config["tables"]:
+            raise WorkflowError(f"config {key}: no table {entry['table']!r}, there are {sorted(config['tables'])}")
+    for key in [key for key in SHOWN if config[key]]:
+        if strange := sorted(set(shown_systems(key)) - set(SYSTEMS)):
+            raise WorkflowError(f"config {key}: no system {', '.join(strange)}, there are {sorted(SYSTEMS)}")
+        if "prompts" not in DATASETS.get(dataset_shown(key), {}):
+            raise WorkflowError(f"config {key}: data set {dataset_shown(key)!r} is not there, or has no `prompts`")
+    figure = config["figure"] or {"curves": {}}
+    rows = config["tables"][figure["table"]]["systems"] if config["figure"] else []
+    for label, points in figure["curves"].items():
+        if strange := sorted(set(points.values()) - set(rows)):
+            raise WorkflowError(
+                f"config figure: curve {label} names {', '.join(strange)}, no rows of {figure['table']}, which has {rows}"
+            )
 
 
 def check_systems():

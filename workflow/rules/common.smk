@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config, validate
 
 from cafa.models.backbones import BACKBONES as BACKBONE_KINDS
@@ -33,6 +34,13 @@ configfile: beside_rules("config/config.yaml")
 # Before any registry is asked: modules of other people, which register what they bring. Jobs get them by `PREFIX`.
 if config.get("plugins"):
     use_plugins(config["plugins"])
+
+# Before the schema, which would only say that the key is not known.
+if "systems" in (config.get("figure") or {}):
+    raise WorkflowError(
+        "config figure: `systems` (system -> scale) is now `curves`, of which there can be several: "
+        "write `curves: {CAFA: {0: cafa_gamma0, 0.5: cafa}}`"
+    )
 
 validate(config, "../schemas/config.schema.yaml", set_default=False)
 
@@ -91,6 +99,26 @@ def backbone_of(entry):
 def dataset_of(table):
     """Data set that a table is made from."""
     return config["tables"][table].get("dataset", config["evaluate"])
+
+
+#: Keys of the configuration that show samples to people, beside the tables.
+SHOWN = ("examples", "spectrograms", "conflict", "study")
+
+
+def dataset_shown(key):
+    """Data set whose samples one of :data:`SHOWN` shows: that of its table, its own, or the one that is evaluated."""
+    if key == "examples":
+        return config["evaluate"]
+    entry = config[key]
+    return dataset_of(entry["table"]) if "table" in entry else entry.get("dataset", config["evaluate"])
+
+
+def shown_systems(key):
+    """Systems that one of :data:`SHOWN` shows: those that it names, or all of its table."""
+    entry = config[key]
+    if key == "study":
+        return [entry["system"], *entry["opponents"]]
+    return list(entry.get("systems") or config["tables"][entry["table"]]["systems"])
 
 
 def as_json(value):

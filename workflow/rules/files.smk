@@ -114,9 +114,13 @@ ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text
 
 def systems_of(dataset):
     """Systems that are asked on a data set: those of its tables, and of the page of examples."""
-    tables = [entry for table, entry in config["tables"].items() if dataset_of(table) == dataset]
-    examples = config["examples"]["systems"] if dataset == config["evaluate"] else []
-    return {name for systems in [*(entry["systems"] for entry in tables), examples] for name in systems}
+    shown = {name for key in SHOWN if config[key] and dataset_shown(key) == dataset for name in shown_systems(key)}
+    return systems_of_tables(dataset) | shown
+
+
+def systems_of_tables(dataset):
+    """Rows of the tables of a data set."""
+    return {name for table, entry in config["tables"].items() if dataset_of(table) == dataset for name in entry["systems"]}
 
 
 def features_of(dataset):

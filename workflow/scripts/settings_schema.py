@@ -23,17 +23,18 @@ FILLED_IN = {
     "MediaSettings": ("seconds",),
     "EncodeSettings": ("seconds",),
     "TableSettings": ("bootstrap",),
-    "ConflictSettings": ("bootstrap",),
+    "ConflictCurveSettings": ("bootstrap",),
     "SpectrogramSettings": ("sample_rate",),
 }
 #: models beside whose fields the configuration has keys of its own
 EXTENDED = (
-    "ConflictSettings",
+    "ConflictCurveSettings",
     "EncodeSettings",
     "ExamplesSettings",
     "FigureSettings",
     "JudgingSettings",
     "SpectrogramSettings",
+    "StudySettings",
     "TableSettings",
 )
 
@@ -64,8 +65,10 @@ def models() -> list[type[BaseModel]]:
     from metrics.embedding.published import JudgingSettings
     from metrics.judges.registry import PretrainedSettings
     from metrics.judges.training.settings import JudgeSettings
+    from metrics.study.build import PageSettings
+    from metrics.study.design import StudySettings
     from metrics.tables.compute import BootstrapSettings, TableSettings
-    from metrics.tables.conflict import ConflictSettings
+    from metrics.tables.conflict import ConflictCurveSettings
     from metrics.tables.figure import FigureSettings
     from metrics.tables.spectrograms import SpectrogramSettings
 
@@ -84,7 +87,9 @@ def models() -> list[type[BaseModel]]:
         BootstrapSettings,
         FigureSettings,
         SpectrogramSettings,
-        ConflictSettings,
+        ConflictCurveSettings,
+        StudySettings,
+        PageSettings,
         ExamplesSettings,
         *of_packages(systems.SYSTEM_KINDS),
         FetchSettings,

@@ -7,9 +7,9 @@ import pytest
 
 from cafa.common.errors import InputError
 from metrics.tables.compute import BootstrapSettings
-from metrics.tables.conflict import HERE, ConflictSettings, conflict_frame, draw_conflict, read_published
+from metrics.tables.conflict import HERE, ConflictCurveSettings, conflict_frame, draw_conflict, read_published
 
-SETTINGS = ConflictSettings(
+SETTINGS = ConflictCurveSettings(
     systems={"cafa": "CAFA", "text_only": "text only"},
     levels={"own": "matched", "other": "cross"},
     bootstrap=BootstrapSettings(resamples=100),
@@ -44,7 +44,8 @@ def test_values_are_means_of_the_clips_that_all_have(scores: pd.DataFrame) -> No
     assert frame.loc[("text only", "other", "CLAP"), "value"] == pytest.approx(0.2 + 0.02)
     assert set(frame["n_clips"]) == {5}
     assert dict(frame["n"].groupby("level").first()) == {"own": 5, "other": 10}
-    assert (frame["low"] < frame["value"]).all() and (frame["value"] < frame["high"]).all()
+    assert (frame["low"] < frame["value"]).all()
+    assert (frame["value"] < frame["high"]).all()
 
 
 def test_a_system_without_a_level_is_refused(scores: pd.DataFrame) -> None:
@@ -52,7 +53,7 @@ def test_a_system_without_a_level_is_refused(scores: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="no scores of cafa cross IB; cafa cross CLAP"):
         conflict_frame(without, SETTINGS)
     with pytest.raises(ValueError, match="FAD has no value of a single sound"):
-        ConflictSettings(systems={"cafa": "CAFA"}, metrics=("FAD",))
+        ConflictCurveSettings(systems={"cafa": "CAFA"}, metrics=("FAD",))
     with pytest.raises(InputError, match="1 clips have scores"):
         conflict_frame(scores[scores["clip_id"] == "clip0"], SETTINGS)
 
@@ -68,7 +69,8 @@ def test_published_values_stand_beside_ours_with_their_source(files: list[Path],
     table = pd.read_csv(tmp_path / "one.csv")
     assert set(table.loc[table["model"] == "CAFA", "source"]) == {HERE}
     others = table[table["source"] != HERE]
-    assert len(others) == 20 and others["source"].str.contains("read off the plot").all()
+    assert len(others) == 20
+    assert others["source"].str.contains("read off the plot").all()
 
 
 def test_a_value_without_a_source_is_refused(tmp_path: Path) -> None:
