@@ -52,7 +52,7 @@ PRETRAINED = config["pretrained"]
 BACKBONES = (
     [name for name, entry in PRETRAINED["models"].items() if entry["kind"] in BACKBONE_KINDS]
     if PRETRAINED
-    else ["backbone"]
+    else ["backbone", *config["backbones"]]
 )
 #: kinds of video features that models read unless they say otherwise
 VIDEO_KINDS = ["av_clip"]

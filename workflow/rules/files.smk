@@ -2,8 +2,11 @@
 
 
 def of_backbone(kind, backbone):
-    """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another."""
-    return kind if backbone == "backbone" else f"{kind}_{backbone}"
+    """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another.
+
+    Backbones that are trained here have one autoencoder and one text encoder.
+    """
+    return kind if backbone == "backbone" or not PRETRAINED else f"{kind}_{backbone}"
 
 
 def caption_words(*_):

@@ -26,6 +26,8 @@ FILLED_IN = {
     "ConflictCurveSettings": ("bootstrap",),
     "SpectrogramSettings": ("sample_rate",),
 }
+#: fields that the rules fill in where the configuration does not name them
+FILLED_IN_IF_ABSENT = {"SpectrogramSettings": ("systems",)}
 #: models beside whose fields the configuration has keys of its own
 EXTENDED = (
     "ConflictCurveSettings",
@@ -142,6 +144,8 @@ def build() -> str:
             del definitions[name]["properties"][field]
         if required := set(definitions[name].pop("required", [])) - set(fields):
             definitions[name]["required"] = sorted(required)
+    for name, fields in FILLED_IN_IF_ABSENT.items():
+        definitions[name]["required"] = sorted(set(definitions[name]["required"]) - set(fields))
     for name in EXTENDED:
         del definitions[name]["additionalProperties"]
     definitions["JudgesGate"] = judges_gate()
