@@ -69,7 +69,9 @@ def check_systems():
 def check_models():
     """Refuse a pretrained model, or a kind of video features, that no registry has, and two models of one name."""
     if PRETRAINED and config["backbones"]:
-        raise WorkflowError("config backbones: these are trained here; with `pretrained` add models to `pretrained.models`")
+        raise WorkflowError(
+            "config backbones: these are trained here; with `pretrained` add models to `pretrained.models`"
+        )
     if clash := sorted({"backbone", "autoencoder", "av_clip", "joint", "judges", *ADAPTERS} & set(config["backbones"])):
         raise WorkflowError(f"config backbones: {', '.join(clash)} is the name of another model: choose another")
     for name, entry in PRETRAINED["models"].items() if PRETRAINED else ():

@@ -123,7 +123,9 @@ def systems_of(dataset):
 
 def systems_of_tables(dataset):
     """Rows of the tables of a data set."""
-    return {name for table, entry in config["tables"].items() if dataset_of(table) == dataset for name in entry["systems"]}
+    return {
+        name for table, entry in config["tables"].items() if dataset_of(table) == dataset for name in entry["systems"]
+    }
 
 
 def features_of(dataset):
