@@ -35,6 +35,8 @@ VERBS = {
     "table": "table",
     "rows": "rows",
     "figure": "figure",
+    "spectrograms": "spectrograms",
+    "conflict": "conflict",
     "examples": "examples",
     "generate": "generate",
     "serve": "serve",

@@ -125,6 +125,8 @@ STAGES: dict[str, Stage] = {
     "score": _made_by("score", "metrics.tables.scores_file:write_scores"),
     "table": _made_by("table", "metrics.tables.write:write_table"),
     "figure": _made_by("figure", "metrics.tables.figure:draw_trade_off"),
+    "spectrograms": _made_by("spectrograms", "metrics.tables.spectrograms:draw_spectrograms_of_files"),
+    "conflict": _made_by("conflict", "metrics.tables.conflict:draw_conflict"),
     "examples": _made_by("examples", "cafa.generation.examples_page:make_examples_page"),
     "evaluate": _made_by("evaluate", "metrics.evaluation.from_files:evaluate_folders"),
     "parity_answers": Stage(modules=("metrics.parity.weights", "metrics.parity.inputs")),
