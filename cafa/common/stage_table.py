@@ -175,7 +175,7 @@ NO_RESULTS = {
     "models convert": Aside("cafa.models.convert_file:convert_checkpoint", "registration compares the files' SHA-256"),
     "parity generator": Aside("cafa.parity.report:report_generator", _READS),
     "parity evaluators": Aside("metrics.parity.report:report_evaluators", _READS),
-    "rows": Aside("metrics.tables.plan:print_rows", _READS),
+    "rows": Aside("cafa.preflight.rows:print_rows", _READS),
     "study build": Aside("metrics.study.commands:build_from_files", "a study is made once, and its key is kept"),
     "study serve": Aside("metrics.study.commands:serve", "it appends what raters hand in"),
     "study platforms": Aside("metrics.study.commands:platform_files", _READS),

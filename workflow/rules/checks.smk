@@ -4,7 +4,7 @@ from snakemake.exceptions import WorkflowError
 
 from cafa.common.provenance import project_root
 from metrics.tables.catalogue import metric_named
-from metrics.tables.plan import as_lines, planned_rows
+from cafa.preflight.rows import as_lines, planned_rows
 
 
 def check_names():

@@ -10,8 +10,8 @@ import torch
 
 from cafa.common.errors import InputError, WeightsError
 from cafa.generation.samples import make_samples
+from cafa.generation.samples_system import SamplesSystem
 from cafa.generation.sound_sources import PromptRow, PublishedSounds, ReferenceSounds
-from cafa.generation.systems import SamplesSystem
 from cafa.media.mel import MelSettings
 from cafa.models.folders import save_model
 from cafa.models.weights import read_weight_sources
