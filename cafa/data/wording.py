@@ -20,7 +20,7 @@ class Wording(BaseModel):
 
     caption: str | None = Field(
         None,
-        description="what the system is told in place of the caption: a text with {caption}, {label}, {own_caption} and "
+        description="what the system is told in place of the caption: a text with {caption}, {label}, {own_caption} or "
         '{own_label}, such as "The sound of {label}"; "" = no text; null = the caption as it is',
     )
     negative_prompt: str | None = Field(

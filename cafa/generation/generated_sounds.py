@@ -11,13 +11,13 @@ import torch
 from cafa.common.errors import ClipError, InputError
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files
+from cafa.data.wording import Wording
 from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
 from cafa.generation.interface import Request, SoundGenerator
 from cafa.generation.opening import open_generator
 from cafa.generation.sources import PromptRow, SampleContext
 from cafa.generation.systems import GenerativeSystem
-from cafa.data.wording import Wording
 
 
 @dataclass

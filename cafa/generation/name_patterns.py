@@ -112,7 +112,7 @@ class NamePattern:
         if not {"clip_id", "youtube_id"} & set(names):
             raise InputError(f"pattern {self.text!r} must name {{clip_id}}, or {{youtube_id}} and {{start}}")
         literal = "".join(part for part, _, _, _ in self._parsed)
-        if literal.startswith("/") or ".." in self._rest.split("/") or "\\" in literal or "*" in literal:
+        if self._rest.startswith("/") or ".." in self._rest.split("/") or "\\" in literal or "*" in literal:
             raise InputError(
                 f"pattern {self.text!r} must be a name below the folder: no `/` at its beginning, no `..`, and no `*` "
                 "but in `**/` at the beginning, which means any folder"
@@ -154,7 +154,7 @@ class NamePattern:
         return self._rest.format(**values)
 
     def read(self, name: str) -> dict[str, str] | None:
-        """Fields of a name, with ``clip_id`` where it follows from others; None if the pattern is not that of the name."""
+        """Fields of a name, with ``clip_id`` where it follows; None if the name is not of the pattern."""
         found = self._expression.fullmatch(name)
         if found is None:
             return None

@@ -92,7 +92,7 @@ class ArchiveFiles:
     archives : sequence of Path
         Tars, also compressed ones, and zips.
     name_field : str, optional
-        Of a webdataset: field of the JSON beside each sound (``<key>.json``) that holds its name, to which the suffix of
+        Webdataset: field of the JSON beside each sound (``<key>.json``) that holds its name, to which the suffix of
         the member is added where it has none of its own.
 
     Raises
@@ -198,7 +198,9 @@ class ArchiveFiles:
                 raise InputError(f"{key}.json of the archives names {given!r}, which leads outside")
             found.setdefault(str(PurePosixPath(given)), []).extend(members)
         if not found:
-            raise InputError(f"no sound of the archives has a <key>.json beside it, whose field {field!r} could name it")
+            raise InputError(
+                f"no sound of the archives has a <key>.json beside it, whose field {field!r} could name it"
+            )
         return found
 
     @contextmanager
@@ -252,7 +254,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def archives_named(named: str | Sequence[str]) -> list[Path]:
-    """Archives of a file's name, of a pattern such as ``set/*.tar``, or of several; those of a pattern in order of name.
+    """Archives of a file's name, of a pattern such as ``set/*.tar``, or of several; of a pattern in order of name.
 
     A name without a file is kept as it is, so that whoever opens it says that it is not there.
     """

@@ -143,7 +143,7 @@ class PublishedSounds:
         read = len(self._files.names) - len(strange)
         patterns = " or ".join(repr(pattern.text) for pattern in self.system.patterns)
         raise InputError(
-            f"none of the {len(rows)} prompts has a file: looked for {', '.join(self.candidates(rows[0]))} and the like. "
+            f"none of the {len(rows)} prompts has a file: looked for {', '.join(self.candidates(rows[0]))} ... "
             f"There are {len(self._files.names)} files, of which {read} have names of the pattern {patterns}"
             + (f"; names that it does not read: {', '.join(strange[:5])}" if strange else " but of other clips")
             + ". Set `pattern` in the system's settings"

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cafa.common.errors import InputError
 from cafa.common.registry import Registry
+from cafa.data.wording import Wording
 from cafa.generation.name_patterns import NamePattern
 from cafa.generation.sound_archives import archives_named
-from cafa.data.wording import Wording
 
 if TYPE_CHECKING:
     from cafa.generation.sources import SampleContext, SoundSource
@@ -86,7 +86,7 @@ class SystemKind(BaseModel):
         return ()
 
     def parts(self, name: str) -> dict[str, dict[str, Any]]:
-        """Systems whose values a row of a table is the mean of, by their names: their settings; by default itself alone.
+        """Systems whose values a row is the mean of, by their names: their settings; by default itself.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class SystemKind(BaseModel):
         return {name: self.model_dump(mode="json", exclude_unset=True)}
 
     def absent(self) -> str:
-        """What the system lacks of other people's files, so that it has no sound at all; empty if nothing is missing."""
+        """What the system lacks of other people's files, so that it has no sound; empty if nothing is missing."""
         return ""
 
     @property
@@ -190,7 +190,8 @@ class Optional(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optional: bool = Field(
-        False, description="leave the system out of tables, with a line on their cards, where what it needs is not there"
+        False,
+        description="leave the system out of tables, with a line on their cards, where what it needs is not there",
     )
     how_to_get: str = Field(
         "", description="what to get, and from whom, printed where it is not there: address, licence, command"

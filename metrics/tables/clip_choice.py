@@ -1,4 +1,4 @@
-"""Which rows of a prompt set a table takes: all of a protocol, those of a list of clips, or those that one system has."""
+"""Rows of a prompt set that a table takes: all of a protocol, of a list of clips, or those that a system has."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +21,7 @@ class ClipChoice(BaseModel):
 
     file: Annotated[Path | None, Field(description="csv with a column of clip ids; all rows of these clips")] = None
     column: Annotated[str, Field(description="name of that column")] = "clip_id"
-    sha256: Annotated[
-        str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="of `file`; null: not checked")
-    ] = None
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="of `file`; null: not checked")] = None
     of_system: Annotated[
         str | None, Field(description="system, whose own rows are taken: those of which it has a sound")
     ] = None

@@ -126,10 +126,14 @@ def _special(table: Table) -> list[str]:
     if chosen := table.notes.get("clips"):
         lines.append(
             f"Of {chosen['of']} prompts the table takes {chosen['taken']}, of {chosen['clips']} clips: {chosen['by']}."
-            + (f" {chosen['not_in_prompts']} ids of the list are no clips here." if chosen.get("not_in_prompts") else "")
+            + (
+                f" {chosen['not_in_prompts']} ids of the list are no clips here."
+                if chosen.get("not_in_prompts")
+                else ""
+            )
         )
     lines += [
-        f"{row}: mean of {len(parts)} sounds of each prompt ({', '.join(parts)}); FAD, KAD and IS of each set by itself."
+        f"{row}: mean of {len(parts)} sounds of each prompt ({', '.join(parts)}); FAD, KAD and IS of each set."
         for row, parts in settings.takes.items()
     ]
     if settings.left_out:

@@ -105,15 +105,15 @@ def planned_rows(config: Mapping[str, Any], *, weights: bool = True) -> Iterator
             for name in names:
                 system = _system(config, name, table)
                 needs = (*whole, *_needs(config, name, system, models))
-                state = "missing" if needs else "importable" if system.kind == "samples" else "can be made"
+                state: State = "missing" if needs else "importable" if system.kind == "samples" else "can be made"
                 state = "made" if name in made and not needs else state
                 seconds = entry.get("seconds") or judged
                 yield PlannedRow(table, block, name, system.kind, state, seconds, needs)
     for name in (config.get("costs") or {}).get("adapters", ()):
         needs = tuple(models.of_adapter(name))
         made = _rows_made(folder / "table5.csv", "model")
-        state = "missing" if needs else "made" if made else "can be made"
-        yield PlannedRow("table5", "", name, "cost of training", state, None, needs)
+        cost: State = "missing" if needs else "made" if made else "can be made"
+        yield PlannedRow("table5", "", name, "cost of training", cost, None, needs)
 
 
 def _groups(entry: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:

@@ -4,6 +4,7 @@ from snakemake.exceptions import WorkflowError
 
 from cafa.common.provenance import project_root
 from metrics.tables.catalogue import metric_named
+from metrics.tables.plan import as_lines, planned_rows
 
 
 def check_names():
@@ -152,4 +153,15 @@ def check_sources():
                 )
 
 
+def say_rows():
+    """In a dry run: every row of every table, and which are left out; `cafa rows` looks for weights, too."""
+    from snakemake.logging import logger
+
+    words = sys.argv[1:]
+    dry = any(word in ("--dry-run", "--dryrun") or (word[:1] == "-" != word[1:2] and "n" in word) for word in words)
+    if dry and not {"--quiet", "-q"} & set(words):
+        logger.info("\n".join(as_lines(list(planned_rows(config, weights=False)))))
+
+
 check_names()
+say_rows()
