@@ -35,6 +35,8 @@ from metrics.functional.similarity import cosine_similarity
 from metrics.judges.synthetic_signals import normal, waves
 from metrics.parity.golden import Golden
 from metrics.parity.inputs import decoded_frames, decoded_sound
+from metrics.parity.later_cases import check_audiobox, check_ms_clap, check_passt, check_vggish
+from metrics.parity.published_names import window_places
 from metrics.parity.weights import deterministic_tensors
 
 if TYPE_CHECKING:
@@ -165,16 +167,8 @@ def published_shapes(names: Sequence[str], config: "ClapConfig") -> dict[str, tu
 
 def clap_constants(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """What LAION-CLAP's constructor puts in place: front end, temperatures, places inside a window."""
-    constants = clap.front_end_tables()
-    for name, shape in shapes.items():
-        if name.startswith("logit_scale"):
-            constants[name] = torch.tensor(math.log(1 / 0.07))
-        elif name.endswith("relative_position_index"):
-            side = math.isqrt(shape[0])
-            place = torch.cartesian_prod(torch.arange(side), torch.arange(side))
-            steps = place[:, None] - place[None, :] + side - 1
-            constants[name] = steps[..., 0] * (2 * side - 1) + steps[..., 1]
-    return constants
+    scales = {name: torch.tensor(math.log(1 / 0.07)) for name in shapes if name.startswith("logit_scale")}
+    return clap.front_end_tables() | scales | window_places(shapes)
 
 
 def clap_network(golden: Golden) -> clap.ClapNetwork:
@@ -286,7 +280,11 @@ RULES: dict[str, Callable[[Golden], Rows]] = {
     "mel_frontends": check_front_ends,
     "ib_audio_preproc_drum_gt": check_sound,
     "video_preproc_drum": check_video,
+    "vggish": check_vggish,
     "panns": check_panns,
+    "audiobox": check_audiobox,
+    "passt": check_passt,
+    "ms_clap": check_ms_clap,
     "clap_htsat_base": check_clap,
     "synchformer": check_synchformer,
     "imagebind": check_imagebind,

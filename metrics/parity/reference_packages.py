@@ -28,6 +28,7 @@ from metrics.encoders.synchformer.audio_network import SynchformerAudio
 from metrics.encoders.synchformer.encoders import load_synchformer
 from metrics.encoders.synchformer.offset_network import SynchformerOffset
 from metrics.functional.frechet import frechet_distance
+from metrics.parity.later_packages import LATER_ANSWERS, LATER_TOLERANCES
 
 PANNS, CLAP = "Cnn14_16k_mAP=0.438.pth", "music_speech_audioset_epoch_15_esc_89.98.pt"
 IMAGEBIND, SYNCHFORMER = "imagebind_huge.pth", "synchformer_state_dict.pth"
@@ -44,6 +45,7 @@ TOLERANCES = {
     "synchformer.video": 1e-4,
     "synchformer.audio": 1e-4,
     "synchformer.offsets": 1e-4,
+    **LATER_TOLERANCES,
 }
 
 Arrays = Mapping[str, np.ndarray]
@@ -151,6 +153,7 @@ ANSWERS: dict[str, Callable[[Path, Arrays], dict[str, np.ndarray]]] = {
     "clap": answer_clap,
     "imagebind": answer_imagebind,
     "synchformer": answer_synchformer,
+    **LATER_ANSWERS,
 }
 
 

@@ -12,6 +12,7 @@ import argparse
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from reference_judges import audiobox, ms_clap, passt, vggish
 from reference_packages import clap, frechet, panns
 from reference_repositories import imagebind, synchformer
 from reference_standins import NotImportable
@@ -30,6 +32,10 @@ PACKAGES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "panns": ("panns-inference", panns, ()),
     "fad": ("frechet-audio-distance", frechet, ()),
     "clap": ("laion-clap", clap, ()),
+    "passt": ("hear21passt", passt, ()),
+    "vggish": ("torchvggish", vggish, ()),
+    "ms_clap": ("msclap", ms_clap, ()),
+    "audiobox": ("audiobox-aesthetics", audiobox, ()),
     "imagebind": ("ImageBind", imagebind, (".",)),
     "synchformer": ("Synchformer", synchformer, (".", "model/modules/feat_extractors/visual")),
 }
@@ -87,6 +93,7 @@ def main() -> None:
     parser.add_argument("--imagebind", type=Path, help="checkout of facebookresearch/ImageBind")
     parser.add_argument("--synchformer", type=Path, help="checkout of v-iashin/Synchformer")
     parser.add_argument("--offline", action="store_true", help="fetch nothing: no tokenizers, no RoBERTa to start from")
+    parser.add_argument("--only", choices=list(PACKAGES), nargs="+", default=list(PACKAGES), help="ask only these")
     parser.add_argument("--one", choices=list(PACKAGES), help=argparse.SUPPRESS)
     options = parser.parse_args()
     folder = options.folder
@@ -96,10 +103,10 @@ def main() -> None:
         return
     (folder / "weights").mkdir(parents=True, exist_ok=True)
     for old in (folder / "weights").iterdir():
-        old.unlink()
-    packages = {name: ask_in_its_own_process(name, options) for name in PACKAGES}
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    packages = {name: ask_in_its_own_process(name, options) for name in options.only}
     answers: dict[str, np.ndarray] = {}
-    for name in PACKAGES:
+    for name in options.only:
         with np.load(folder / f"{name}.npz", allow_pickle=False) as content:
             answers |= dict(content)
         for end in ("npz", "json"):

@@ -22,6 +22,7 @@ PARTS = {
     ),
     "torchaudio": ("functional", "transforms"),
     "encodec": (),
+    "timm": ("models", "models._hub"),
 }
 
 
@@ -42,6 +43,25 @@ def replace_modules(names: Sequence[str]) -> list[str]:
                 sys.modules[full] = MagicMock()
             replaced.append(name)
     return replaced
+
+
+def python_of_torchaudio() -> list[str]:
+    """Import torchaudio; where only its compiled part does not fit this torch, without that part; return it if so.
+
+    What the packages use of torchaudio (resampling, Kaldi's mel filters) is written in Python and runs as published.
+    """
+    try:
+        importlib.import_module("torchaudio")
+        return []
+    except (ImportError, OSError, RuntimeError):
+        for loaded in [module for module in sys.modules if module.split(".")[0] == "torchaudio"]:
+            del sys.modules[loaded]
+    compiled = types.ModuleType("torchaudio._extension")
+    compiled.__dict__.update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=lambda function: function)
+    sys.modules["torchaudio._extension"] = compiled
+    with importing():
+        importlib.import_module("torchaudio")
+    return ["torchaudio's compiled extension"]
 
 
 def replace_names(module: Any, names: Sequence[str]) -> list[str]:

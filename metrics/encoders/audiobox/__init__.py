@@ -1,0 +1,1 @@
+"""Audiobox-Aesthetics: network, settings, checkpoint."""

@@ -1,0 +1,1 @@
+"""Microsoft's CLAP of 2023: network, tokenizer, checkpoint."""
