@@ -37,6 +37,8 @@ VERBS = {
     "generate": "generate",
     "ledger": "ledger",
     "evaluate": "evaluate",
+    "compare": "compare",
+    "export": "export",
     "parity": "parity",
     "stages": "stages",
     "study": "study",
