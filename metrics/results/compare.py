@@ -101,6 +101,8 @@ def _of_metric(one: Results, other: Results, metric: str, first: str) -> list[st
     if METRICS[metric].of_sets:
         names = {key for found in (one, other) for key in found.card["notes"] if key.startswith(f"{metric}_")}
         names -= {f"{metric}_rank_deficiency", f"{metric}_splits_wanted"}
+        longer = tuple(f"{name}_" for name in METRICS if name.startswith(f"{metric}_"))  # KAD_CLAP_... is none of KAD
+        names = {key for key in names if not key.startswith(longer)}
         for key in sorted(names | {"reference_sounds"}):
             a, b = one.card["notes"].get(key), other.card["notes"].get(key)
             if a != b and not (key == "reference_sounds" and metric == "IS"):
@@ -253,11 +255,10 @@ def render(comparison: Comparison) -> str:
         lines += ["| a − b | metric | difference | interval | better | p (Holm) | better of all | detectable | n |"]
         lines += ["| :-- | :-- | --: | --: | :-- | --: | :-- | --: | --: |"]
         for row in comparison.differences.to_dict("records"):
-            ends = ", ".join(number(row[end], row["metric"]) for end in ("low", "high"))
-            lines.append(
-                f"| {row['a']} − {row['b']} | {row['metric']} | {number(row['difference'], row['metric'])} | [{ends}] "
-                f"| {row['better']} | {row['p_holm']:.2g} | {row['better_holm']} | {row['detectable']:.3g} | {row['n']} |"
-            )
+            value, *ends = (number(row[what], row["metric"]) for what in ("difference", "low", "high"))
+            cells = [f"{row['a']} − {row['b']}", row["metric"], value, f"[{', '.join(ends)}]", row["better"]]
+            cells += [f"{row['p_holm']:.2g}", row["better_holm"], f"{row['detectable']:.3g}", str(row["n"])]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -110,7 +110,7 @@ def read_results(place: Path) -> Results:
     card = table.with_name(f"{table.stem}{CARD}")
     if lacking := [path for path in (table, card) if not path.is_file()]:
         raise InputError(
-            f"no results at {place}: {' and '.join(str(path) for path in lacking)} missing; give the --output folder of "
+            f"no results at {place}: {' and '.join(map(str, lacking))} missing; give the --output folder of "
             "`cafa evaluate`, or a table's .csv"
         )
     results = Results(table, read_json(card), pd.read_csv(table, dtype={"system": str}, keep_default_na=False))
