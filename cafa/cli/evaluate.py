@@ -35,7 +35,7 @@ from cafa.cli.options import (
     "--weights",
     type=click.Path(path_type=Path),
     default=None,
-    help="folder of the judges' weights  [default: ./weights or as `cafa weights`; miniature: results/models/judges]",
+    help="folder of weights  [default: CAFA_WEIGHTS, ./weights or as `cafa weights`; miniature: results/models/judges]",
 )
 @click.option(
     "--weights-table",

@@ -264,6 +264,12 @@ def stage_version(stage: str) -> str:
     return " ".join(words)
 
 
+def version_of_features(kind: str) -> str:
+    """Version of the code that makes features of a kind; that of a plugin's kind holds the digest of the plugins."""
+    stage = f"encode_{kind}"
+    return stage_version(stage) if stage in STAGES else f"{stage_version('encode_clip')}-{plugins_digest()}"
+
+
 def forget_versions() -> None:
     """Forget what was computed in this process; the record, the code or the plugins changed."""
     for cached in (_reached, code_digest, _code_version, stage_version, _code_of, _module_file, data_files):

@@ -2,17 +2,10 @@
 
 from pathlib import Path
 
-from cafa.common.plugins import plugins_digest
-from cafa.common.stages import STAGES, stage_version
+from cafa.common.stages import version_of_features
 from cafa.features.encode import EncodeSettings, Encoding
 from cafa.features.store import FeatureFormat
 from cafa.models.encoders.video_encoder import VideoEncoder
-
-
-def version_of(kind: str) -> str:
-    """Version of the code that makes features of a kind; that of a plugin's kind holds the digest of the plugins."""
-    stage = f"encode_{kind}"
-    return stage_version(stage) if stage in STAGES else f"{stage_version('encode_clip')}-{plugins_digest()}"
 
 
 def video_encoding(encoder: VideoEncoder, clips: str | Path, settings: EncodeSettings) -> Encoding:
@@ -28,7 +21,7 @@ def video_encoding(encoder: VideoEncoder, clips: str | Path, settings: EncodeSet
     """
     how = {"seconds": settings.seconds, "pad_short": settings.pad_short}
     kind = encoder.kind
-    form = FeatureFormat(kind, encoder.shape, "float16", encoder.encoder, how, code=version_of(kind))
+    form = FeatureFormat(kind, encoder.shape, "float16", encoder.encoder, how, code=version_of_features(kind))
     return Encoding(
         stage=f"features {kind}",
         formats={kind: form},

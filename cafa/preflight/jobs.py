@@ -114,7 +114,7 @@ def read_partitions(text: str) -> dict[str, Partition]:
     for line in text.splitlines():
         name, limit, memory, cpus, gres, state = line.strip().split("|")
         gpus = sum(int(count) for count in re.findall(r"gpu(?::[^:,()]+)?:(\d+)", gres))
-        numbers = [int(re.match(r"\d+", value)[0]) for value in (memory, cpus)]  # type: ignore[index]
+        numbers = [_first_number(value) for value in (memory, cpus)]
         before = found.get(name, Partition(None, 0, 0, 0, False))
         found[name] = Partition(
             minutes_of(limit),
@@ -124,6 +124,12 @@ def read_partitions(text: str) -> dict[str, Partition]:
             state == "up",
         )
     return found
+
+
+def _first_number(value: str) -> int:
+    """The number that a value begins with (``64000+`` where nodes differ); 0, unknown, for ``N/A`` or ``UNLIMITED``."""
+    match = re.match(r"\d+", value)
+    return int(match[0]) if match else 0
 
 
 def minutes_of(limit: str) -> int | None:
@@ -150,8 +156,8 @@ def _in_partition(job: JobNeeds, name: str, partitions: Mapping[str, Partition])
             "on in the next attempt: `retries`)",
         )
     for asked, most, what in (
-        (job.memory_mb, partition.memory_mb, "MB of memory"),
-        (job.threads, partition.cpus, "CPUs"),
+        (job.memory_mb, partition.memory_mb or job.memory_mb, "MB of memory"),
+        (job.threads, partition.cpus or job.threads, "CPUs"),
         (job.gpus, partition.gpus, "GPUs"),
     ):
         if asked > most:

@@ -33,9 +33,9 @@ def weights_folder(folder: str | Path | None = None) -> Path:
 
 
 def judges_folder() -> Path:
-    """Folder where `cafa evaluate` looks for weights: ``weights`` here if it is there, else :func:`weights_folder`."""
+    """Folder where `cafa evaluate` looks for weights: that of the variable, ``weights`` here, or the user's own."""
     here = Path("weights")
-    return here if here.is_dir() else weights_folder()
+    return here if here.is_dir() and not os.environ.get(VARIABLE) else weights_folder()
 
 
 def why_folder(folder: str | Path | None = None) -> str:

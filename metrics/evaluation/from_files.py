@@ -56,8 +56,8 @@ class JudgeChoice:
     ----------
     kind : {"real", "miniature"}
     weights : Path, optional
-        Folder of the judges' weights; by default ``./weights`` where it is there, else the folder of `cafa weights`;
-        ``results/models/judges`` for the miniature's.
+        Folder of the judges' weights; by default that of the variable ``CAFA_WEIGHTS``, ``./weights``, or that of
+        `cafa weights`; ``results/models/judges`` for the miniature's.
     weights_table : Path, optional
         Table of weights; None: the package's own.
     unverified : bool

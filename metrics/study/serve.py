@@ -5,6 +5,7 @@ crash the file holds whole lines, apart from at most one that was cut, which is 
 """
 
 import json
+import logging
 import os
 import threading
 from collections import Counter
@@ -24,6 +25,7 @@ from metrics.study.answers import HandIn, hand_in, read_answers
 from metrics.study.build import KEY, PAGE, study_digest
 from metrics.study.results import StudyKey
 
+LOGGER = logging.getLogger(__name__)
 #: Largest hand-in, in bytes: some hundred pairs.
 LARGEST = 1_000_000
 
@@ -111,6 +113,13 @@ def study_app(folder: str | Path, answers: str | Path) -> Starlette:
     if not (page / "index.html").is_file():
         raise InputError(f"no page of a study in {page}: make it with `cafa study build`")
     file, digest = AnswerFile(answers), study_digest(key.design)
+    if file.cut:
+        LOGGER.warning(
+            "the last line of %s was cut and lies in %s.cut beside it now: its rater had no answer that it arrived, so "
+            "ask for these answers again",
+            file.path,
+            file.path.name,
+        )
     lines = [json.loads(line) for line in file.path.read_text("utf-8").splitlines()] if file.path.exists() else []
     sets = _Sets(len(key.design.sets), [line["set"] for line in lines if isinstance(line.get("set"), int)])
 

@@ -1,8 +1,14 @@
 """A video encoder from outside, as docs/extending/video_encoder.md adds it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.extending.plugin import run_with_plugin
+from tests.extending.from_docs import code_blocks
+from tests.extending.plugin import ROOT, run_with_plugin
+
+RESULTS = "results/paper"
 
 SCRIPT = """
 import json
@@ -54,3 +60,33 @@ def test_an_encoder_of_a_plugin_encodes_the_frames_of_a_clip(tmp_path: Path) -> 
     done = run_with_plugin("video_encoder.md", "my_encoders", SCRIPT, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "matrix.safetensors has SHA-256" in done.stdout
+
+
+def plan(folder: Path, models: str) -> str:
+    """What Snakemake would do for the paper's adapter C with the plug-in's features in the place of CLIP's."""
+    (folder / "my_encoders.py").write_text(code_blocks("video_encoder.md")[0], encoding="utf-8")
+    (folder / "more.yaml").write_text(
+        "plugins: [my_encoders]\n"
+        f"pretrained: {{models: {{{models}}}}}\n"
+        "adapters: {adapter_c: {video: [av_clip, colour], settings: {model: {feature_dim: 768}}}}\n"
+    )
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--nolock"]
+    configurations = ["--configfile", str(ROOT / "config/paper.yaml"), str(folder / "more.yaml")]
+    target = f"{RESULTS}/models/adapter_c/model.safetensors"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    done = subprocess.run(
+        [*command, target, *configurations], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_workflow_encodes_the_features_of_a_plugin(tmp_path: Path) -> None:
+    printed = plan(tmp_path, "colour: {kind: mean_colour, file: matrix.safetensors}")
+    assert "features encode av_clip colour " in printed.replace("'", ""), printed[-3000:]
+    assert f"--model {RESULTS}/models/colour" in printed
+    assert "models register" in printed
+
+
+def test_features_that_no_model_makes_are_refused_before_any_job(tmp_path: Path) -> None:
+    printed = plan(tmp_path, "")
+    assert "no pretrained model makes its video features ['colour']" in printed

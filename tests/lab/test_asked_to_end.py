@@ -19,13 +19,10 @@ from metrics.judges.registry import PretrainedSettings, register
 from tests.cafa.generation.test_pretrained import RATE, SECONDS, SYSTEMS, features, models, prompts  # noqa: F401
 from tests.evaluation_clips import write_video
 from tests.tiny_judges import make_weights
+from tests.words import words
 
 CLIPS = ("clip0", "clip1", "clip2", "clip3")
 LENGTH = 4.8
-
-
-def words_of(options: dict[str, object]) -> list[str]:
-    return [str(word) for pair in options.items() for word in pair]
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +39,15 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ingest(films: Path, output: Path, workers: int) -> list[str]:
     return [
         "ingest",
-        *words_of(
-            {
-                "--manifest": films / "manifest.parquet",
-                "--root": films,
-                "--shard": "0/1",
-                "--workers": workers,
-                "--settings": json.dumps({"preset": "ultrafast", "short_side": 32}),
-                "--seconds-per-clip": 300,
-                "--output-folder": output / "clips",
-                "--ledger": output / "end.ledger.parquet",
-            }
+        *words(
+            manifest=films / "manifest.parquet",
+            root=films,
+            shard="0/1",
+            workers=workers,
+            settings=json.dumps({"preset": "ultrafast", "short_side": 32}),
+            seconds_per_clip=300,
+            output_folder=output / "clips",
+            ledger=output / "end.ledger.parquet",
         ),
     ]
 
@@ -118,17 +113,15 @@ def test_encoding(films: Path, clips: Path, models: Path, tmp_path: Path) -> Non
             "features",
             "encode",
             "latents",
-            *words_of(
-                {
-                    "--model": models / "backbone",
-                    "--manifest": films / "manifest.parquet",
-                    "--clips": clips / "clips",
-                    "--ingest-ledger": clips / "end.ledger.parquet",
-                    "--shard": "0/1",
-                    "--settings": json.dumps({"seconds": 1.0, "workers": 1, "batch_size": 1}),
-                    "--output": output / "0.arrow",
-                    "--ledger": output / "0.ledger.parquet",
-                }
+            *words(
+                model=models / "backbone",
+                manifest=films / "manifest.parquet",
+                clips=clips / "clips",
+                ingest_ledger=clips / "end.ledger.parquet",
+                shard="0/1",
+                settings=json.dumps({"seconds": 1.0, "workers": 1, "batch_size": 1}),
+                output=output / "0.arrow",
+                ledger=output / "0.ledger.parquet",
             ),
         ]
 
@@ -141,22 +134,20 @@ def test_sampling(models: Path, features: Path, prompts: Path, tmp_path: Path) -
         return [
             "samples",
             "make",
-            *words_of(
-                {
-                    "--system": "cafa",
-                    "--settings": json.dumps(SYSTEMS["cafa"]),
-                    "--prompts": prompts,
-                    "--features-folder": features / "backbone",
-                    "--models": models,
-                    "--clips": tmp_path,
-                    "--text-shards": 2,
-                    "--seconds": SECONDS,
-                    "--sample-rate": RATE,
-                    "--seed": 1,
-                    "--batch-size": 2,
-                    "--output-folder": output / "cafa",
-                    "--index": output / "cafa.parquet",
-                }
+            *words(
+                system="cafa",
+                settings=json.dumps(SYSTEMS["cafa"]),
+                prompts=prompts,
+                features_folder=features / "backbone",
+                models=models,
+                clips=tmp_path,
+                text_shards=2,
+                seconds=SECONDS,
+                sample_rate=RATE,
+                seed=1,
+                batch_size=2,
+                output_folder=output / "cafa",
+                index=output / "cafa.parquet",
             ),
         ]
 
@@ -173,16 +164,14 @@ def test_embedding(films: Path, clips: Path, tmp_path: Path) -> None:
         return [
             "embed",
             "reference",
-            *words_of(
-                {
-                    "--judges": tmp_path / "judges",
-                    "--manifest": films / "manifest.parquet",
-                    "--clips": clips / "clips",
-                    "--ingest-ledger": clips / "end.ledger.parquet",
-                    "--shard": "0/1",
-                    "--settings": json.dumps({"seconds": LENGTH, "workers": 1, "max_loss": 1.0}),
-                    "--output-folder": output / "truth",
-                }
+            *words(
+                judges=tmp_path / "judges",
+                manifest=films / "manifest.parquet",
+                clips=clips / "clips",
+                ingest_ledger=clips / "end.ledger.parquet",
+                shard="0/1",
+                settings=json.dumps({"seconds": LENGTH, "workers": 1, "max_loss": 1.0}),
+                output_folder=output / "truth",
             ),
         ]
 

@@ -55,6 +55,11 @@ def check_models():
         unsure = set(entry.get("video", VIDEO_KINDS)) - set(VIDEO_KINDS)
         if unsure and (strange := unsure - set(known := kinds_of_video_features())):
             raise WorkflowError(f"adapter {name}: no video features {sorted(strange)}, there are {sorted(known)}")
+        if PRETRAINED and (missing := sorted(set(entry.get("video", VIDEO_KINDS)) - set(PRETRAINED["models"]))):
+            raise WorkflowError(
+                f"adapter {name}: no pretrained model makes its video features {missing}: add a model of that name to "
+                "`pretrained.models`"
+            )
 
 
 def check_table(table, entry):

@@ -12,7 +12,7 @@ from cafa.models.kinds import model_kind
 from cafa.models.video_encoders import video_kinds as kinds_of_video_features
 from cafa.common.plugins import use_plugins
 from cafa.common.errors import InputError
-from cafa.common.stages import stage_version
+from cafa.common.stages import stage_version, version_of_features
 from cafa.generation.systems import parse_system
 
 min_version("9.27.1")

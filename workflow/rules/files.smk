@@ -103,8 +103,12 @@ def fetched_lists():
     return found
 
 
-#: folder of features -> their kind, and the pretrained model whose encoder makes them
-ENCODERS = {"av_clip": ("av_clip", "av_clip"), "clip": ("clip", "clip")}
+#: folder of features -> their kind, and the pretrained model whose encoder makes them; kinds of video features are made by
+#: the model of their own name
+ENCODERS = {
+    kind: (kind, kind)
+    for kind in dict.fromkeys([*VIDEO_KINDS, *(kind for entry in ADAPTERS.values() for kind in entry.get("video", []))])
+}
 ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
 
 

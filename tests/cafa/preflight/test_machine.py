@@ -134,6 +134,16 @@ old|1:00:00|1000|1|(null)|drain
 """
 
 
+def test_what_slurm_does_not_know_is_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text("#!/bin/sh\necho 'odd|infinite|N/A|UNLIMITED|(null)|up'\n")
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert not texts([JobNeeds(rule="ingest", partition="odd", memory_mb=64000, threads=8)])
+    (found,) = texts([JobNeeds(rule="train", partition="odd", gpus=1)])
+    assert "asks for 1 GPUs, and the largest node of the partition odd has 0" in found
+
+
 def test_partitions_of_slurm_are_compared_with_what_jobs_ask_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

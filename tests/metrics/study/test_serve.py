@@ -85,6 +85,18 @@ def test_a_cut_line_is_put_aside(tmp_path: Path) -> None:
     assert not AnswerFile(place).cut
 
 
+def test_who_runs_the_receiver_is_told_of_a_cut_line(
+    study: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "answers.jsonl"
+    place.write_text(json.dumps(a_hand_in(study)) + '\n{"b": ')
+    study_app(study, place)
+    assert f"the last line of {place} was cut and lies in answers.jsonl.cut" in caplog.text
+    caplog.clear()
+    study_app(study, place)
+    assert not caplog.text
+
+
 def test_what_was_confirmed_survives_a_kill(study: Path, tmp_path: Path) -> None:
     import httpx
 

@@ -15,7 +15,7 @@ def encoded_kinds(wildcards):
 
 def encoding_versions(wildcards):
     """Versions of the stages that make a data set's features."""
-    return [stage_version(f"encode_{kind}") for kind in encoded_kinds(wildcards)]
+    return [version_of_features(kind) for kind in encoded_kinds(wildcards)]
 
 
 def encoder_folders(wildcards):
