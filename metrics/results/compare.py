@@ -216,7 +216,7 @@ def render(comparison: Comparison) -> str:
     """The comparison as Markdown."""
     folders = comparison.folders
     metrics = list(dict.fromkeys(m for results in folders.values() for m in results.metrics))
-    table = comparison.table.set_index(["folder", "system", "metric"])
+    found = {(row["folder"], row["system"], row["metric"]): row for row in comparison.table.to_dict("records")}
     best = {m: _best(comparison, m) for m in metrics}
     lines = ["# Comparison", "", "| system | n | " + " | ".join(f"{m} {METRICS[m].arrow}" for m in metrics) + " |"]
     lines.append("| :-- | --: | " + " | ".join("--:" for _ in metrics) + " |")
@@ -227,7 +227,7 @@ def render(comparison: Comparison) -> str:
                 if metric not in results.metrics:
                     cells.append("–")
                     continue
-                row = table.loc[(name, system, metric)]
+                row = found[name, system, metric]
                 value = number(row["value"], metric)
                 value = f"**{value}**" if (name, system) in best[metric] else value
                 mark = "" if row["comparable"] else " ‡"

@@ -72,7 +72,8 @@ class Results:
     def cell(self, system: str, metric: str) -> Cell:
         """A value."""
         row = self._rows[system]
-        return Cell(*(float(row[f"{metric}{end}"]) for end in ("", "_low", "_high")), n=int(row[f"{metric}_n"]))
+        value, low, high = (float(row[f"{metric}{end}"]) for end in ("", "_low", "_high"))
+        return Cell(value, low, high, int(row[f"{metric}_n"]))
 
     @cached_property
     def clips(self) -> pd.DataFrame | None:
