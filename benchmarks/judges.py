@@ -32,7 +32,11 @@ from metrics.encoders.synchformer.encoders import SynchformerAudioEncoder, Synch
 from metrics.encoders.synchformer.offset_network import SynchformerOffset
 from metrics.judges.media import decode_whole_sound, fill_up
 from metrics.judges.published import RealJudges
-from metrics.judges.published_networks import RealEncoders
+from metrics.judges.published_judge import PublishedJudge
+from metrics.judges.published_judges.clap import ClapJudge
+from metrics.judges.published_judges.classifier import ClassifierJudge
+from metrics.judges.published_judges.imagebind import ImageBindJudge
+from metrics.judges.published_judges.synchformer import OffsetJudge
 
 Arrays = dict[str, np.ndarray]
 
@@ -81,19 +85,25 @@ def make_clip(path: Path, number: int, seconds: float) -> None:
         container.mux(track.encode(None))
 
 
-def untrained() -> RealEncoders:
+def untrained() -> dict[str, PublishedJudge]:
     """Networks of the published sizes; 5 GB."""
     torch.manual_seed(0)
     clap = ClapNetwork(clap_config())
-    return RealEncoders(
-        panns=PannsEncoder(Cnn14(16000).eval(), 16000, ""),
-        clap_audio=ClapAudioEncoder(clap.eval(), ""),
-        imagebind_audio=ImageBindAudioEncoder(ImageBindAudio().eval(), ""),
-        imagebind_vision=ImageBindVisionEncoder(ImageBindVision().eval(), ""),
-        synchformer_audio=SynchformerAudioEncoder(SynchformerAudio().eval(), ""),
-        synchformer_video=SynchformerVideoEncoder(SynchformerVisual().eval(), ""),
-        synchformer_offset=SynchformerJudge(SynchformerOffset().eval(), ""),
-    )
+    return {
+        "classifier": ClassifierJudge(PannsEncoder(Cnn14(16000).eval(), 16000, "")),
+        "clap": ClapJudge(ClapAudioEncoder(clap.eval(), ""), None, "none"),
+        "imagebind": ImageBindJudge(
+            ImageBindAudioEncoder(ImageBindAudio().eval(), ""),
+            ImageBindVisionEncoder(ImageBindVision().eval(), ""),
+            "none",
+        ),
+        "synchformer": OffsetJudge(
+            SynchformerAudioEncoder(SynchformerAudio().eval(), ""),
+            SynchformerVideoEncoder(SynchformerVisual().eval(), ""),
+            SynchformerJudge(SynchformerOffset().eval(), ""),
+            "none",
+        ),
+    }
 
 
 def whole_stage(paths: list[Path], seconds: float, repeat: int, sight: bool) -> dict[str, float]:
@@ -103,14 +113,14 @@ def whole_stage(paths: list[Path], seconds: float, repeat: int, sight: bool) -> 
     none = {"synchformer_video": np.zeros((24, 8, 768), np.float32)}
 
     def once(path: Path) -> None:
-        seen = panel.look(panel.see(path)) if sight else none
-        panel.listen([panel.hear(path, every)], [seen], every)
+        video = panel.embed_video(panel.decode_video(path)) if sight else none
+        panel.embed_audio([panel.prepare_audio(path, every)], [video], every)
 
     def for_each(path: Path) -> None:
         # The picture of a clip is decoded once for both judges that look at it, as in av-benchmark.
-        seen = panel.look(panel.see(path)) if sight else none
+        video = panel.embed_video(panel.decode_video(path)) if sight else none
         for judge in every:
-            panel.listen([panel.hear(path, [judge])], [seen], [judge])
+            panel.embed_audio([panel.prepare_audio(path, [judge])], [video], [judge])
 
     ways: dict[str, Callable[[Path], None]] = {"once": once, "for each judge": for_each}
     spent = dict.fromkeys(ways, 0.0)

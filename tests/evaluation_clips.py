@@ -1,17 +1,18 @@
 """Small real files, and judges that answer at once, for tests of the evaluation."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import soundfile
 
 from cafa.media.usable_sound import check_samples, finding_of, over_full_scale
-from metrics.judges.interface import Columns, Heard
+from metrics.judges.interface import Columns, PreparedAudio
 from metrics.judges.media import decode_whole_sound, fill_up
-from metrics.judges.published import Identity
 
 RATE = 16000
 
@@ -53,18 +54,24 @@ def write_video(path: Path, number: int, seconds: float, *, sound: bool = True, 
     return path
 
 
+@dataclass(frozen=True)
+class Identity:
+    """SHA-256 of a judge's weights."""
+
+    weights_sha256: str
+
+
 class QuickPanel:
     """Judges made of sums: what they say depends on every sample, and costs nothing."""
 
     kind = "real"
-    leaks: Mapping[str, int] = {"Speech": 0}
-    grid = (-0.2, 0.0, 0.2)
+    reported_classes: Mapping[str, int] = {"Speech": 0}
 
     def __init__(self, judges: Collection[str] = ("classifier",), seconds: float = 0.5, stop_after: int = -1) -> None:
         self.judges = {name: Identity(str(number) * 64) for number, name in enumerate(sorted(judges))}
-        self.seconds, self.settings, self.hearing = seconds, {"seconds": seconds}, {"seconds": seconds}
-        self.sees = bool({"imagebind", "synchformer"} & set(judges))
-        self.stop_after, self.heard = stop_after, 0
+        self.seconds, self.settings, self.audio_protocol = seconds, {"seconds": seconds}, {"seconds": seconds}
+        self.needs_video = bool({"imagebind", "synchformer"} & set(judges))
+        self.stop_after, self.opened = stop_after, 0
         verdict = {"measures": {}, "good": True}
         self.check = {
             "judges": {n: {"weights_sha256": j.weights_sha256, **verdict} for n, j in self.judges.items()},
@@ -75,26 +82,35 @@ class QuickPanel:
     def _answer(self, values: np.ndarray) -> np.ndarray:
         return (np.log1p(100 * np.abs(values)) @ self._matrix).astype(np.float32)
 
-    def see(self, path: Path) -> np.ndarray:
+    def facts(self, judge: str) -> Mapping[str, Any]:
+        known: dict[str, Any] = {
+            "classifier": {"leaks": self.reported_classes},
+            "synchformer": {"grid": [-0.2, 0.0, 0.2]},
+        }
+        return known.get(judge, {})
+
+    def decode_video(self, path: Path) -> np.ndarray:
         return np.frombuffer(path.read_bytes(), np.uint8)
 
-    def look(self, data: np.ndarray) -> Columns:
+    def embed_video(self, data: np.ndarray) -> Columns:
         return {"imagebind_video": self._answer(np.resize(data, 64) / 255.0)}
 
-    def hear(self, path: Path, judges: Collection[str]) -> Heard:
-        if self.heard == self.stop_after:
+    def prepare_audio(self, path: Path, judges: Collection[str]) -> PreparedAudio:
+        if self.opened == self.stop_after:
             raise KeyboardInterrupt
-        self.heard += 1
+        self.opened += 1
         samples, rate = decode_whole_sound(path)
         judged = samples[:, : round(self.seconds * rate)]
         check_samples(judged, rate, path.name)
         finding, over = finding_of(judged), over_full_scale(judged)
         samples = fill_up(judged, rate, self.seconds).mean(0)
         spectrum = np.abs(np.fft.rfft(samples[: int(self.seconds * rate)], 4096))[:2048]
-        return Heard({"bands": spectrum.reshape(64, -1).mean(1)}, rate, "", finding, over)
+        return PreparedAudio({"bands": spectrum.reshape(64, -1).mean(1)}, rate, "", finding, over)
 
-    def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
-        answers = np.stack([self._answer(one.arrays["bands"]) for one in heard])
+    def embed_audio(
+        self, sounds: Sequence[PreparedAudio], video: Sequence[Columns], judges: Collection[str]
+    ) -> dict[str, Columns]:
+        answers = np.stack([self._answer(one.arrays["bands"]) for one in sounds])
         columns = {
             "classifier": {"embedding": answers, "logits": 0.1 * answers[:, ::-1]},
             "clap": {"embedding": answers},
@@ -103,5 +119,5 @@ class QuickPanel:
         }
         return {judge: columns[judge] for judge in judges}
 
-    def read(self, captions: Sequence[str]) -> np.ndarray:
+    def embed_text(self, captions: Sequence[str], judge: str = "clap") -> np.ndarray:
         return np.stack([self._answer(np.resize(list(text.encode()), 64) / 100.0) for text in captions])

@@ -26,7 +26,7 @@ from metrics.encoders.panns import front_end_tables as panns_tables
 from metrics.encoders.synchformer.audio_network import SynchformerAudio
 from metrics.encoders.synchformer.offset_network import SynchformerOffset
 from metrics.judge_quality.published import PARAPHRASES
-from metrics.judges.published_networks import weights_path
+from metrics.judges.published_files import weights_path
 from metrics.parity.weights import deterministic_tensors, fill
 from tests.published_forms import save_clap, save_flat, save_panns
 

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import click
 
 from cafa.cli.options import (
-    device_option,
+    auto_device_option,
     encoding_option,
     folder,
+    machine_threads_option,
     resume_options,
     separator_option,
-    threads_option,
 )
 
 
@@ -79,8 +79,8 @@ from cafa.cli.options import (
 @click.option("--html", is_flag=True, help="write report.html, too: tables, distributions, sounds with players")
 @encoding_option
 @separator_option
-@threads_option
-@device_option
+@machine_threads_option
+@auto_device_option
 @resume_options
 def command(
     reference: Path,

@@ -144,6 +144,12 @@ def av_clip(frames: str, model: Path, output: str) -> None:
 @files("--prompts", required=False, help="prompt sets whose captions to encode")
 @validated_settings("cafa.models.encoders.miniature_text.TextSettings", more=": the miniature's encoder", default=None)
 @click.option("--model", type=click.Path(path_type=Path), help="folder of a registered backbone: its text encoder")
+@click.option(
+    "--wording",
+    multiple=True,
+    help="what a system is told of a row of the prompt sets in place of the caption, with {caption}, {label}, "
+    "{own_caption}, {own_label}; an empty one is no text; encoded beside the captions",
+)
 @shard_option
 @click.option("--batch-size", default=32, type=click.IntRange(1), help="captions per pass of a pretrained encoder")
 @device_option
@@ -155,6 +161,7 @@ def text(
     prompts: tuple[str, ...],
     settings: "TextSettings | None",
     model: Path | None,
+    wording: tuple[str, ...],
     shard: tuple[int, int],
     batch_size: int,
     device: str,
@@ -163,7 +170,7 @@ def text(
     """Text states of captions, which are dealt to shards by the hash of their text."""
     from cafa.features.captions import Captions, encode_captions
 
-    captions = Captions(manifest, prompts, shard)
+    captions = Captions(manifest, prompts, shard, wording)
     click.echo(encode_captions(captions, settings, model, output, batch_size=batch_size, device=device))
 
 

@@ -61,7 +61,7 @@ def train(
     output: Path,
     device: str,
 ) -> None:
-    """Train judge NAME: classifier, clap, imagebind or synchformer; an interrupted run continues exactly."""
+    """Train judge NAME, in its small form; an interrupted run continues exactly."""
     from metrics.judges.training.from_files import ClipFiles, train_judge_from_files
 
     clips = ClipFiles(frames, mel, manifest, split)
@@ -77,7 +77,7 @@ def train(
 @click.option(
     "--event-times", default=None, help="event times (rendered world); without it dubbed pairs are not measured"
 )
-@object_option("--settings", help="thresholds, {judge: {measure: number}}; see metrics.judge_quality.verdict.MEASURES")
+@object_option("--settings", help="thresholds, {judge: {measure: number}}; see metrics.judges.kinds")
 @seed_option
 @verdict_option
 @threads_option
@@ -107,7 +107,7 @@ def check(
 @validated_settings("metrics.judges.registry.PretrainedSettings")
 @folder("--output", help="model folder to write")
 def register(name: str, settings: "PretrainedSettings", output: Path) -> None:
-    """Register pretrained judge NAME: classifier, clap, imagebind or synchformer; its files are checked."""
+    """Register pretrained judge NAME (classifier, clap, imagebind, synchformer...); its files are checked."""
     from metrics.judges.registering import register_judge
 
     click.echo(register_judge(name, settings, output), err=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cafa.cli.settings import JsonObject, Settings, SettingsText
-from cafa.common.devices import check_device, torch_threads
+from cafa.common.devices import best_device, check_device, machine_threads, torch_threads
 from cafa.common.gpus import DEAL, take_gpus
 from cafa.common.resume import VARIABLE
 from cafa.common.shards import parse_shard
@@ -79,28 +79,38 @@ def _note_threads(ctx: click.Context, param: click.Parameter, value: int) -> int
     return value
 
 
-def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def _threads(default: int | Callable[[], int], help: str) -> Decorator:
     """Option ``--threads``: the command is called with so many threads of torch, and parsing sets none."""
 
-    @functools.wraps(command)
-    def with_threads(*args: Any, **kwargs: Any) -> Any:
-        with torch_threads(click.get_current_context().meta[THREADS]):
-            return command(*args, **kwargs)
+    def option(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_threads(*args: Any, **kwargs: Any) -> Any:
+            with torch_threads(click.get_current_context().meta[THREADS]):
+                return command(*args, **kwargs)
 
-    return click.option(
-        "--threads",
-        default=1,
-        type=click.IntRange(1),
-        callback=_note_threads,
-        expose_value=False,
-        help="threads of a job; results are equal bit for bit only at equal counts",
-    )(with_threads)
+        return click.option(
+            "--threads",
+            default=default,
+            show_default=True if isinstance(default, int) else "all of the machine's, or OMP_NUM_THREADS",
+            type=click.IntRange(1),
+            callback=_note_threads,
+            expose_value=False,
+            help=help,
+        )(with_threads)
+
+    return option
+
+
+threads_option = _threads(1, "threads of a job; results are equal bit for bit only at equal counts")
+machine_threads_option = _threads(
+    machine_threads, "threads of the processor; results are equal bit for bit only at equal counts, else to rounding"
+)
 
 
 def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value == "cuda" and DEAL in os.environ:
         take_gpus(ctx.params.get("processes", 1))  # before torch looks for them
-    return check_device(value)
+    return check_device(best_device() if value == "auto" else value)
 
 
 shard_option = click.option("--shard", default="0/1", callback=_parse_shard, help="index/count, index from 0")
@@ -128,6 +138,9 @@ def resume_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 device_option = click.option("--device", default="cpu", callback=_check_device, help="torch device")
+auto_device_option = click.option(
+    "--device", default="auto", callback=_check_device, help="torch device; auto: cuda, else mps, else cpu"
+)
 encoding_option = click.option(
     "--encoding", default=None, help="of the list, where it is neither UTF-8 nor has a byte order mark: cp1252, ..."
 )

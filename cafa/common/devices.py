@@ -1,5 +1,6 @@
 """Whether a device can be used by the torch that is installed, said in one line before any work begins."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -93,6 +94,23 @@ def check_device(name: str) -> str:
     if result != 4:
         raise InputError(f"--device {name}: a sum of four ones gave {result} there: the device is faulty")
     return name
+
+
+def best_device() -> str:
+    """The fastest device that this torch can use: ``cuda``, ``mps`` or ``cpu``."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def machine_threads() -> int:
+    """Threads that this process may use: ``OMP_NUM_THREADS`` where it is set, else the processors it may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -55,6 +55,7 @@ REASONS: dict[str, Reason] = {
         short="less video or sound than was asked for",
         too_large="more bytes than the settings allow",
         ambiguous="several files could be the clip's",
+        unmatched_name="the pattern of names does not read the file's",
         no_source="none of the sources serves such a clip",
     ),
     **_reasons(
@@ -65,6 +66,9 @@ REASONS: dict[str, Reason] = {
         damaged_archive="no archive holds the clip, but one is cut short or damaged: fetch that one again",
         missing_feature="an earlier stage has no array for the clip",
         missing_sample="no generated file for the clip and caption",
+        peer_failed="another system's code raised an error",
+        peer_crashed="another system's process ended on the clip",
+        peer_hung="another system's process gave no answer for the clip in time",
         network="no connection, a time-out, a download cut short, or an error of the server",
         checksum="the bytes that came are not those that were promised",
         rate_limited="the server says that it was asked too often",

@@ -66,6 +66,11 @@ _NO_VIDEO = {
     "cafa.models.encoders.clip": "captions are encoded without video",
 }
 _NO_MODEL = {"cafa.generation.generated_sounds": "systems of these kinds have no model"}
+#: what runs in other environments is named by the entries of a registry of files, which no import leads to
+_DRIVERS = tuple(
+    f"cafa.baselines.drivers.{name}" for name in ("serve", "mmaudio_driver", "foleycrafter_driver", "rewas_driver")
+)
+_NO_EXTERNAL = {"cafa.generation.external": "systems of other people's code are of the stage samples_of_external"}
 _NO_WORLD = {"cafa.world": "only systems that render sounds from event times use the rendered world"}
 
 STAGES: dict[str, Stage] = {
@@ -94,9 +99,10 @@ STAGES: dict[str, Stage] = {
     "encode_clip": _made_by("features encode", _ENCODE, without={**_OF_SOUND, **_SYNCHFORMER}),
     "encode_text": _made_by("features text", _CAPTIONS, without=_NO_VIDEO),
     "prompts": _made_by("prompts", "cafa.data.prompt_set:write_prompt_set"),
-    "samples": _made_by("samples make", _SAMPLES, without=_NO_WORLD),
-    "samples_of_events": _made_by("samples make", _SAMPLES, without=_NO_MODEL),
-    "samples_of_files": _made_by("samples make", _SAMPLES, without={**_NO_MODEL, **_NO_WORLD}),
+    "samples": _made_by("samples make", _SAMPLES, without={**_NO_WORLD, **_NO_EXTERNAL}),
+    "samples_of_events": _made_by("samples make", _SAMPLES, without={**_NO_MODEL, **_NO_EXTERNAL}),
+    "samples_of_files": _made_by("samples make", _SAMPLES, without={**_NO_MODEL, **_NO_WORLD, **_NO_EXTERNAL}),
+    "samples_of_external": Stage({"samples make": _SAMPLES}, _DRIVERS, without={**_NO_MODEL, **_NO_WORLD}),
     "train_autoencoder": _made_by("train autoencoder", f"{_FROM_FILES}:train_autoencoder_from_files"),
     "train_av_clip": _made_by("train av-clip", f"{_FROM_FILES}:train_av_clip_from_files"),
     "train_backbone": _made_by("train backbone", f"{_FROM_FILES}:train_backbone_from_files"),
@@ -145,6 +151,12 @@ class Aside:
 _READS = "it prints what it finds, and writes nothing that another stage reads"
 NO_RESULTS = {
     "check": Aside("cafa.preflight.check:check_machine", "it looks at the machine before a run, every time anew"),
+    "baselines list": Aside("cafa.generation.published_commands:list_baselines", _READS),
+    "baselines get": Aside(
+        "cafa.generation.published_commands:get_baselines",
+        "the bytes are the publishers'; their SHA-256 is compared",
+    ),
+    "baselines check": Aside("cafa.generation.published_commands:check_baseline", _READS),
     "dataset list": Aside(
         "cafa.data.published_lists:fetch_list", "the bytes are the publisher's; their SHA-256 is compared"
     ),
@@ -156,11 +168,14 @@ NO_RESULTS = {
         "cafa.generation.generate_files:generate_files",
         "a person asks for every file; its name and its note say of what",
     ),
+    "serve": Aside("cafa.service.run:serve", "visitors ask for every file; the record of a job says of what"),
+    "demo": Aside("cafa.service.run:demo", "as `serve`"),
     "ledger show": Aside("cafa.common.ledger_text:ledgers_as_text", _READS),
     "ledger retry": Aside("cafa.data.fetch.retry:retry_clips", "it marks clips that the next fetch asks for again"),
     "models convert": Aside("cafa.models.convert_file:convert_checkpoint", "registration compares the files' SHA-256"),
     "parity generator": Aside("cafa.parity.report:report_generator", _READS),
     "parity evaluators": Aside("metrics.parity.report:report_evaluators", _READS),
+    "rows": Aside("metrics.tables.plan:print_rows", _READS),
     "study build": Aside("metrics.study.commands:build_from_files", "a study is made once, and its key is kept"),
     "study serve": Aside("metrics.study.commands:serve", "it appends what raters hand in"),
     "study platforms": Aside("metrics.study.commands:platform_files", _READS),

@@ -10,13 +10,13 @@ from cafa.common.errors import InputError
 
 COLUMNS = ("name", "url", "sha256", "bytes", "licence", "used_by", "note")
 #: columns that say how `cafa weights` fetches a file
-FETCHING = ("md5", "model", "path", "purposes", "terms", "page")
+FETCHING = ("md5", "git", "model", "path", "purposes", "terms", "page")
 #: a table may do without
 OPTIONAL = ("bytes", *FETCHING)
 #: what files may be fetched for merged_message
 PURPOSES = ("generate", "evaluate", "train", "baselines")
 #: what must be accepted before a file is fetched
-TERMS = ("gated", "non-commercial")
+TERMS = ("gated", "non-commercial", "unstated")
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class WeightSource:
     is None where it is not known. The row of a file that `cafa models convert` made is named after that file, which the
     fragment of its ``url`` repeats.
 
-    The rest is for `cafa weights`: the ``md5`` that a publisher states, the ``model`` that the file is a part of (its
-    own name where that is empty), its ``path`` below the folder of weights (its published name where that is empty),
-    words of `PURPOSES` and of `TERMS`, and the ``page`` where the licence is read and, if need be, accepted.
+    The rest is for `cafa weights`: the ``md5`` that a publisher states, the name that a ``git`` repository has for the
+    file's object, the ``model`` that the file is a part of (its own name where that is empty), its ``path`` below the
+    folder of weights (its published name where that is empty), words of `PURPOSES` and of `TERMS`, and the ``page`` where the licence is read and, if need be, accepted.
     """
 
     name: str
@@ -40,6 +40,7 @@ class WeightSource:
     note: str = ""
     bytes: int | None = None
     md5: str = ""
+    git: str = ""
     model: str = ""
     path: str = ""
     purposes: str = ""
@@ -107,7 +108,11 @@ def _source(row: dict[str, str | None], table: Path) -> WeightSource:
     values = {name: value or "" for name, value in row.items()}
     what = f"{table}: {values['name']}"
     digest = values.pop("sha256").lower()
-    for text, digits, kind in ((digest, 64, "SHA-256"), (values.get("md5", ""), 32, "MD5")):
+    for text, digits, kind in (
+        (digest, 64, "SHA-256"),
+        (values.get("md5", ""), 32, "MD5"),
+        (values.get("git", ""), 40, "SHA-1"),
+    ):
         if text and (len(text) != digits or set(text) - set("0123456789abcdef")):
             raise InputError(f"{what}: {text!r} is not a {kind} ({digits} hexadecimal digits)")
     size = values.pop("bytes", "")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cafa.common.errors import InputError
+from cafa.common.tables import row_tuples
 from cafa.data.manifest import read_manifest
 from cafa.data.prompts import read_prompts
+from cafa.data.wording import worded
 from cafa.features.text import write_text_features
 from cafa.models.encoders.miniature_text import TextSettings
 
@@ -20,16 +22,24 @@ class Captions:
     manifests, prompts : sequence of path
     shard : (int, int)
         Number and count: captions are dealt by the hash of their text.
+    wordings : sequence of str
+        Wordings of rows of the prompt sets that systems are told in place of the captions, or beside them, as
+        ``The sound of {label}``; the empty one is no text.
     """
 
     manifests: Sequence[str | Path] = ()
     prompts: Sequence[str | Path] = ()
     shard: tuple[int, int] = (0, 1)
+    wordings: Sequence[str] = ()
 
     def all(self) -> list[str]:
         """Captions of all shards, some of them several times."""
         captions = [caption for path in self.manifests for caption in read_manifest(path)["caption"]]
-        return captions + [caption for path in self.prompts for caption in read_prompts(path)["caption"]]
+        for path in self.prompts:
+            prompts = read_prompts(path)
+            captions += list(prompts["caption"])
+            captions += [worded(wording, row) for wording in self.wordings for row in row_tuples(prompts)]
+        return captions
 
 
 def encode_captions(

@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from cafa.common.shards import shard_of
 from cafa.features.store import write_features
 from cafa.models.encoders.miniature_text import TextSettings, text_states
@@ -27,8 +29,13 @@ def captions_of_shard(captions: Iterable[str], shard: tuple[int, int]) -> dict[s
 def write_text_features(
     path: str | Path, captions: Iterable[str], settings: TextSettings, *, shard: tuple[int, int] = (0, 1)
 ) -> int:
-    """Write the states of all different captions of a shard to a feature store; returns their number."""
-    arrays = ((key, text_states(text, settings)) for key, text in captions_of_shard(captions, shard).items())
+    """Write the states of all different captions of a shard to a feature store; returns their number.
+
+    Those of the empty text are zeros: the null text, which models here know from training.
+    """
+    nothing = np.zeros((settings.words, settings.dim), np.float32)
+    mine = captions_of_shard(captions, shard)
+    arrays = ((key, text_states(text, settings) if text else nothing) for key, text in mine.items())
     return write_features(
         path,
         arrays,

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from cafa.common.errors import InputError
-from cafa.common.progress import progress
 from cafa.common.seeds import seed_for
 from cafa.common.shards import batches_of_shard
 from cafa.common.writing_errors import explained
@@ -23,6 +22,7 @@ from cafa.generation.interface import Request
 from cafa.generation.model_choice import backbone_of, choose_models
 from cafa.generation.opening import open_generator
 from cafa.generation.overlapping_windows import join_windows, window_starts
+from cafa.generation.steps import OnProgress, counted
 from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.media import FRAME_RATE, frame_count
 from cafa.media.mux import put_sound_under_video
@@ -47,6 +47,8 @@ class FoleyResult:
         The normalised picture (mp4, 25 frames per second).
     damage : str
         How much of the video could not be decoded, and what is there instead; empty if nothing is damaged.
+    start : float
+        Second of the video that the sound begins with.
     """
 
     prompt: str
@@ -55,6 +57,7 @@ class FoleyResult:
     sample_rate: int
     video: bytes
     damage: str = ""
+    start: float = 0.0
 
     def save(self, path: str | Path) -> Path:
         """Write the video with the new sound (``.mp4``), or the sound alone (``.wav`` or ``.flac``).
@@ -95,11 +98,15 @@ class FoleyResult:
 
     def save_video(self, path: str | Path) -> None:
         """Write the video with the new sound (.mp4)."""
+        self.save_picture_with(path, self.waveform, self.sample_rate)
+
+    def save_picture_with(self, path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
+        """Write the normalised picture (.mp4) with a sound of its length, such as a finished one."""
         with TemporaryDirectory() as folder:
             picture = Path(folder) / "picture.mp4"
             with explained(picture, len(self.video)):
                 picture.write_bytes(self.video)
-            put_sound_under_video(picture, self.waveform, self.sample_rate, path)
+            put_sound_under_video(picture, waveform, sample_rate, path)
 
 
 class FoleyPipeline:
@@ -213,6 +220,9 @@ class FoleyPipeline:
         overlap_seconds: float = 0.4,
         batch_size: int = 1,
         video_track: int | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        on_progress: OnProgress | None = None,
     ) -> list[FoleyResult]:
         """New sounds for a video: one for each prompt and seed.
 
@@ -231,6 +241,11 @@ class FoleyPipeline:
         batch_size : int
             Windows, of any prompt and seed, that are sampled together: more is faster on a GPU. The sound is the same
             to rounding.
+        start, end : float
+            Part of the video that gets a sound, in seconds; `end` None: to its end.
+        on_progress : callable, optional
+            Told of each :class:`~cafa.generation.steps.Step`, in this thread; what it raises, such as
+            :class:`~cafa.generation.steps.Cancelled`, ends the call.
 
         Returns
         -------
@@ -245,23 +260,51 @@ class FoleyPipeline:
             If a prompt has no word or too many.
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        return self.generate_pairs(
+            video,
+            [(prompt, seed) for prompt in prompts for seed in seeds],
+            negative_prompt=negative_prompt,
+            overlap_seconds=overlap_seconds,
+            batch_size=batch_size,
+            video_track=video_track,
+            start=start,
+            end=end,
+            on_progress=on_progress,
+        )
+
+    def generate_pairs(
+        self,
+        video: str | Path,
+        pairs: Sequence[tuple[str, int]],
+        *,
+        negative_prompt: str | None = None,
+        overlap_seconds: float = 0.4,
+        batch_size: int = 1,
+        video_track: int | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[FoleyResult]:
+        """As :meth:`generate`, for these pairs of prompt and seed and in their order."""
         overlap = round(overlap_seconds * FRAME_RATE)
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
         if not 0 < overlap <= self.window // 2:
             raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
-        texts = [self.encoders.text(prompt) for prompt in prompts]
+        texts = {prompt: self.encoders.text(prompt) for prompt, _ in pairs}
         negative = None if negative_prompt is None else self.encoders.text(negative_prompt)
-        prepared = self._prepare(video, overlap, video_track)
-        wanted = [(prompt, text, seed) for prompt, text in zip(prompts, texts, strict=True) for seed in seeds]
+        asked = _Asked(video, start, end, video_track, self._official)
+        prepared = self._prepare(asked, overlap, on_progress)
         requests = [
-            Request(text, features, seed_for(seed, prompt, number), negative)
-            for prompt, text, seed in wanted
+            Request(texts[prompt], features, seed_for(seed, prompt, number), negative)
+            for prompt, seed in pairs
             for number, features in enumerate(prepared.features)
         ]
         batches = batches_of_shard(requests, batch_size, 0, 1)
         sounds = [
-            sound for batch in progress(batches, "generate", len(batches)) for sound in self.generator.pieces(batch)
+            sound
+            for batch in counted(batches, "generate", len(batches), on_progress)
+            for sound in self.generator.pieces(batch)
         ]
         count = len(prepared.starts)
         return [
@@ -272,32 +315,36 @@ class FoleyPipeline:
                 self.generator.sample_rate,
                 prepared.picture,
                 prepared.damage,
+                start,
             )
-            for k, (prompt, _, seed) in enumerate(wanted)
+            for k, (prompt, seed) in enumerate(pairs)
         ]
 
-    def _prepare(self, video: str | Path, overlap: int, track: int | None = None) -> "_Prepared":
+    def _prepare(self, asked: "_Asked", overlap: int, told: OnProgress | None) -> "_Prepared":
         """Normalise a video, and encode its windows."""
-        settings = NormaliseSettings(minimum_seconds=0.2, short_side=720, video_track=track)
+        settings = NormaliseSettings(minimum_seconds=0.2, short_side=720, video_track=asked.track)
+        seconds = asked.seconds
         with TemporaryDirectory() as folder:
             path = Path(folder) / "picture.mp4"
-            facts = normalise_clip(
-                video, start=0.0, duration=None, settings=settings, video_output=path, sound_output=None
-            )
+            for video in counted([asked.video], "read video", 1, told):
+                facts = normalise_clip(
+                    video, start=asked.start, duration=seconds, settings=settings, video_output=path, sound_output=None
+                )
             frames = frame_count(facts["seconds"])
             starts = window_starts(frames, self.window, overlap)
-            if self._official and len(starts) > 1:
+            if asked.official and len(starts) > 1:
                 raise InputError(
                     f"the official preset makes {self.generator.seconds:g} s at most, the video has "
                     f"{frames / FRAME_RATE:.2f} s: use ours, or a part of the video"
                 )
             windows = (
-                iter([[read_official_frames(video, frames=self.window, track=track)]])
-                if self._official
+                iter([[read_official_frames(asked.video, frames=self.window, track=asked.track)]])
+                if asked.official
                 else frames_of_windows(path, starts, self.window, self.encoders.sizes)
             )
             features = [
-                self.encoders.video(window, self.window) for window in progress(windows, "encode video", len(starts))
+                self.encoders.video(window, self.window)
+                for window in counted(windows, "encode video", len(starts), told)
             ]
             return _Prepared(path.read_bytes(), frames, starts, features, damage_of(facts))
 
@@ -306,6 +353,31 @@ class FoleyPipeline:
         samples = [round(start * rate / FRAME_RATE) for start in prepared.starts]
         length = round(prepared.frames * rate / FRAME_RATE)
         return self.generator.level(join_windows(sounds, samples, length))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A part of a video."""
+
+    video: str | Path
+    start: float
+    end: float | None
+    track: int | None
+    official: bool
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise InputError(f"a part begins at 0 or later and ends after it begins, got {self.start} to {self.end} s")
+        if self.official and (self.start or self.end is not None):
+            raise InputError(
+                "the official preset takes a file's frames from its beginning, as the published code does: cut the "
+                "video first, or use ours"
+            )
+
+    @property
+    def seconds(self) -> float | None:
+        """Length; None: to the end. A part is not shorter than half a frame."""
+        return None if self.end is None else max(self.end - self.start, 0.5 / FRAME_RATE)
 
 
 @dataclass(frozen=True)

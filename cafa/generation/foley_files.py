@@ -1,15 +1,18 @@
 """Where the results of `cafa generate` go: a name for each request, and an index that says what each file is."""
 
 import fcntl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cafa.common.errors import InputError
 from cafa.common.file_names import holds_name, plain_part, readable_part
 from cafa.common.files import digest_of, read_json, sha256_file, write_json
+from cafa.generation.finish import Finish, Finished
 from cafa.generation.foley import FoleyResult
-from cafa.media.new_sound import suffix_for, write_with_new_sound
+from cafa.generation.generate_options import Written
+from cafa.generation.new_video import NewVideo
+from cafa.media.sound import write_sound
 
 INDEX = "generated.json"
 
@@ -66,29 +69,86 @@ class ResultFiles:
                 "choose another --output-folder"
             )
 
-    def save(self, result: FoleyResult, *, video_track: int | None = None, encode: bool = False) -> Path:
-        """Write sound and video of a result and its entry in the index; returns the path of the video.
+    def there(self, prompt: str, seed: int, write: Sequence[Written]) -> list[Path] | None:
+        """Files of a result that was made before, those of `write` in its order; None where one is not there.
 
-        The picture and all other tracks of the video are copied (:mod:`cafa.media.new_sound`), into the container that
-        they come from where it can be written. With `encode`, or where they are damaged or no container holds them, the
-        normalised picture is written, as mp4 with 25 frames per second.
+        Raises
+        ------
+        InputError
+            As :meth:`check`; or if a file was changed since it was written, which nobody may overwrite.
+        """
+        self.check(prompt, seed)
+        entry = self._index().get(self.name(prompt, seed))
+        if entry is None:
+            return None
+        found = {_kind(file): self.folder / file for file in entry["files"]}
+        for path in found.values():
+            if path.is_file() and path.stat().st_size != entry["bytes"][path.name]:
+                raise InputError(f"{path} was changed since it was made: move it away, or choose another folder")
+        paths = [found[kind] for kind in write if kind in found and found[kind].is_file()]
+        return paths if len(paths) == len(write) else None
+
+    def save(
+        self,
+        result: FoleyResult,
+        sound: Finished,
+        video: NewVideo,
+        finish: Finish,
+        write: Sequence[Written],
+        facts: Mapping[str, Any] | None = None,
+    ) -> list[Path]:
+        """Write a result, and its entry in the index.
+
+        Parameters
+        ----------
+        result : FoleyResult
+        sound : Finished
+            The sound as it is written.
+        video : NewVideo
+            What it goes under.
+        finish : Finish
+        write : sequence of str
+            ``wav``, ``flac``, ``video``.
+        facts : mapping, optional
+            More for the index, as JSON has it.
+
+        Returns
+        -------
+        list of Path
+            In the order of `write`.
         """
         self.check(result.prompt, result.seed)
         name, request = self.name(result.prompt, result.seed), self.request(result.prompt, result.seed)
-        suffix = None if encode or result.damage else suffix_for(self.video, video_track)
-        sound, video = self.folder / f"{name}.wav", self.folder / f"{name}{suffix or '.mp4'}"
-        result.save_sound(sound)
-        if suffix is None:
-            result.save_video(video)
-        else:
-            write_with_new_sound(self.video, result.waveform, result.sample_rate, video, video_track=video_track)
-        entry = request | {"request_sha256": digest_of(request), "files": [sound.name, video.name]}
+        paths, tracks = [], {}
+        for kind in write:
+            if kind == "video":
+                path, found = video.write(result, sound, finish, self.folder / name)
+                tracks = dict(found)
+            else:
+                path = self.folder / f"{name}.{kind}"
+                write_sound(path, sound.waveform, sound.sample_rate)
+            paths.append(path)
+        entry: dict[str, Any] = request | {"request_sha256": digest_of(request), **(facts or {})}
+        entry["sound"] = {
+            "sample_rate": sound.sample_rate,
+            "channels": len(sound.waveform),
+            "seconds": round(sound.waveform.shape[1] / sound.sample_rate, 6),
+            **sound.facts,
+        }
+        if tracks:
+            entry["video_tracks"] = tracks
+        if sound.notes:
+            entry["notes"] = list(sound.notes)
         if result.damage:
             entry["damage"] = result.damage
         with (self.folder / f".{INDEX}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # several runs may write into one folder
-            write_json(self.folder / INDEX, self._index() | {name: entry})
-        return video
+            index = self._index()
+            before = index.get(name, {"files": [], "bytes": {}})
+            sizes = before["bytes"] | {path.name: path.stat().st_size for path in paths}
+            entry |= {"files": sorted({*before["files"], *sizes}), "bytes": dict(sorted(sizes.items()))}
+            write_json(self.folder / INDEX, index | {name: before | entry})
+        return paths
 
     def _index(self) -> dict[str, Any]:
         path = self.folder / INDEX
@@ -101,3 +161,9 @@ class ResultFiles:
         if not isinstance(index, dict):
             raise InputError(f"{path} is not an index of results: move it away")
         return index
+
+
+def _kind(file: str) -> str:
+    """What a file of a result is: ``wav``, ``flac`` or ``video``."""
+    suffix = Path(file).suffix.lower().removeprefix(".")
+    return suffix if suffix in ("wav", "flac") else "video"

@@ -1,7 +1,7 @@
 """Sounds that models make, from the stored features of a data set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from cafa.common.errors import ClipError, InputError
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files
+from cafa.data.wording import Wording
 from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
 from cafa.generation.interface import Request, SoundGenerator
@@ -34,6 +35,8 @@ class GeneratedSounds:
         Base seed.
     threads : int
         Threads of torch, which the bits of sounds depend on.
+    wording : Wording
+        What the generator is told of a row, where that is not its caption.
     """
 
     generator: SoundGenerator
@@ -41,6 +44,7 @@ class GeneratedSounds:
     video: dict[str, FeatureStore]
     seed: int
     threads: int = 1
+    wording: Wording = field(default_factory=Wording)
 
     def __post_init__(self) -> None:
         self.sample_rate = self.generator.sample_rate
@@ -66,7 +70,13 @@ class GeneratedSounds:
     def _request(self, row: PromptRow) -> Request:
         arrays = [self.video[kind][row.clip_id] for kind in self.generator.video_kinds]
         video = np.concatenate(arrays, axis=1) if arrays else None
-        return Request(self.text[text_id(row.caption)], video, seed_for(self.seed, row.clip_id, row.caption_id))
+        negative = self.wording.negative_of(row)
+        return Request(
+            self.text[text_id(self.wording.prompt_of(row))],
+            video,
+            seed_for(self.seed, row.clip_id, row.caption_id),
+            None if negative is None else self.text[text_id(negative)],
+        )
 
 
 @dataclass(frozen=True)
@@ -110,4 +120,4 @@ def open_generated(system: GenerativeSystem, context: SampleContext) -> Generate
     stores = Stores(files.features, files.clip_shards, files.text_shards, files.text)
     generator = open_generator(system, files.models, context.device)
     video = {kind: stores.of_clips(kind) for kind in generator.video_kinds}
-    return GeneratedSounds(generator, stores.of_text(), video, context.seed, context.threads)
+    return GeneratedSounds(generator, stores.of_text(), video, context.seed, context.threads, system)

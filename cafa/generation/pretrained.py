@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.generation.interface import Request, stacked
-from cafa.generation.systems import AdapterSystem, BackboneSystem
+from cafa.generation.systems import AdapterSystem, BackboneSystem, Sampling
 from cafa.generation.windows import OURS, generate_windows, with_defaults
 from cafa.media.sound import FULL_SCALE
 from cafa.models.interface import WindowSetting
+from cafa.models.precision import half_type, hold_linear_layers
 from cafa.models.registry import (
     encoder_digest,
     is_registered,
@@ -58,6 +60,7 @@ class PretrainedGenerator:
             self._take_card(card, models, system)
         self.seconds = sampling.seconds or self.seconds
         self.official, self._half = sampling.preset == "official", sampling.half
+        self._prepare_networks(sampling)
         official = self.backbone.published_window
         if self.official and official is None:
             raise InputError(f"the official preset is not for {self.backbone.name}, which CAFA's published code lacks")
@@ -67,8 +70,19 @@ class PretrainedGenerator:
         self.setting = setting.model_copy(update={"latents": sampling.latents or setting.latents})
         self.how = with_defaults(sampling, self.backbone.defaults, getattr(system, "asymmetric_scale", None))
         self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}
+        self.identity |= {"compiled": True} if sampling.compiled else {}
         self.sample_rate: int = self.backbone.sample_rate
         self.text_shape: tuple[int, int] = self.backbone.text_shape
+
+    def _prepare_networks(self, sampling: Sampling) -> None:
+        """Weights in 16 bits, and compiled blocks, where that is asked for."""
+        networks = [self.backbone.denoiser, *([self._adapter] if self._adapter is not None else [])]
+        if sampling.half:
+            adapter = [self._adapter] if isinstance(self._adapter, nn.Module) else []
+            hold_linear_layers([*self.backbone.denoiser.transformer_blocks(), *adapter], half_type(self.device))
+        if sampling.compiled:
+            for network in networks:
+                network.compile_blocks()
 
     def _take_card(self, card: dict[str, Any], models: Path, system: AdapterSystem) -> None:
         """What the adapter wants to be given."""

@@ -19,6 +19,8 @@ class PromptRow(NamedTuple):
     caption: str
     label: str
     protocol: str
+    own_caption: str = ""
+    own_label: str = ""
 
     @property
     def file_name(self) -> str:

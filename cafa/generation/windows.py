@@ -29,6 +29,7 @@ from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.generation.systems import Sampling
 from cafa.models.interface import Backbone, SamplingDefaults, VideoAdapter, WindowSetting
+from cafa.models.precision import half_type
 
 #: Latents decoded beyond what is kept: the published decoder sees about 12 to either side (with 12 the difference is
 #: 2e-7 of full scale, with 8 it is 5e-5).
@@ -74,10 +75,9 @@ def sample_latents(
 
 def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:
     """The velocity under autocast; the sampler around it stays in float32."""
-    kind = torch.bfloat16 if device.type == "cpu" else torch.float16
 
     def halved(x: Tensor, time: Tensor) -> Tensor:
-        with torch.autocast(device.type, kind):
+        with torch.autocast(device.type, half_type(device)):
             return velocity(x, time).float()
 
     return halved

@@ -4,7 +4,9 @@ What the container says about the picture stays with it: rotation, aspect ratio,
 subtitles, chapters, tags and other sound tracks stay, too. Only the new sound is encoded.
 """
 
+import heapq
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +20,9 @@ from av.stream import Disposition
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import atomic_write
 from cafa.media.container import Media, open_media
+from cafa.media.copied_packets import part_of, shifted_chapters, timed
 from cafa.media.mux import checked_waveform
+from cafa.media.parts import Part
 
 #: Samples per frame where an encoder takes any number (FLAC, PCM).
 FRAME = 1024
@@ -94,22 +98,23 @@ class CopiedTracks:
     left_out: tuple[str, ...]
 
 
-def suffix_for(video: str | Path, video_track: int | None = None) -> str | None:
+def suffix_for(video: str | Path, video_track: int | None = None, codec: str | None = None) -> str | None:
     """Suffix of a file that can hold the picture of a video as it is; None where it would have to be encoded.
 
-    The video's own container where it can be written, else mp4, else Matroska.
+    The video's own container where it can be written, else mp4, else Matroska. With `codec`, that of a picture in that
+    codec beside the other tracks of the video.
     """
     video = Path(video)
     with open_media(video, {"video": video_track}) as media:
-        codec = media.stream("video").codec_context.name
-        if codec in _NOT_COPIED.get(media.container.format.name, ()):
+        found = media.stream("video").codec_context.name
+        if codec is None and found in _NOT_COPIED.get(media.container.format.name, ()):
             return None
         formats = media.container.format.name.split(",")
     own = {"mov": ".mov" if video.suffix.lower() == ".mov" else ".mp4", "matroska": ".mkv"}.get(formats[0])
     if own == ".mkv" and video.suffix.lower() == ".webm":
         own = ".webm"
-    fitting = (suffix for suffix in (own, ".mp4", ".mkv") if suffix and _holds(CONTAINERS[suffix].pictures, codec))
-    return next(fitting, None)
+    choices = (suffix for suffix in (own, ".mp4", ".mkv") if suffix)
+    return next((suffix for suffix in choices if _holds(CONTAINERS[suffix].pictures, codec or found)), None)
 
 
 def _holds(codecs: frozenset[str], codec: str) -> bool:
@@ -125,6 +130,8 @@ def write_with_new_sound(
     track: Literal["replace", "add"] = "replace",
     video_track: int | None = None,
     audio_track: int | None = None,
+    part: Part | None = None,
+    picture: str | Path | None = None,
 ) -> CopiedTracks:
     """Write a copy of a video with a new sound; no picture is encoded.
 
@@ -142,6 +149,11 @@ def write_with_new_sound(
         Whether the new sound takes the place of the sound track that players take (others stay), or is a further one.
     video_track, audio_track : int, optional
         Picture to take, and sound to replace, from 1, where there are several.
+    part : Part, optional
+        Write this part only; sample 0 of the sound then belongs to its beginning.
+    picture : path, optional
+        File of an encoded picture that takes the place of the video's, as :func:`cafa.media.encoded_part.encode_part`
+        writes it: it begins with the part.
 
     Returns
     -------
@@ -158,19 +170,49 @@ def write_with_new_sound(
     container = CONTAINERS.get(output.suffix.lower())
     if container is None:
         raise InputError(f"a video is written as {', '.join(CONTAINERS)}, got {output.name!r}")
+    if part is not None and not part.copied and picture is None:
+        raise InputError(f"the picture of {video} from {part.start:g} s on cannot be copied: encode that part first")
     asked = {"video": video_track, "audio": audio_track}
     size = Path(video).stat().st_size if Path(video).is_file() else None
-    with open_media(video, asked) as media, atomic_write(output, size) as temporary:
-        picture = media.stream("video")
-        if not _holds(container.pictures, picture.codec_context.name):
-            best = suffix_for(video, video_track) or "another video"
-            raise InputError(f"{output.suffix} cannot hold {picture.codec_context.name}: write {best}")
-        kept, left_out = _tracks(media, picture, container, track)
+    with ExitStack() as stack:
+        media = stack.enter_context(open_media(video, asked))
+        temporary = stack.enter_context(atomic_write(output, size))
+        shown = media.stream("video")
+        encoded = None if picture is None else stack.enter_context(open_media(picture))
+        source = _Source(media, shown, encoded, shown if encoded is None else encoded.stream("video"), part)
+        codec = _codec(source.picture)
+        if not _holds(container.pictures, codec):
+            best = suffix_for(video, video_track, codec) or "another video"
+            raise InputError(f"{output.suffix} cannot hold {codec}: write {best}")
+        others, left_out = _tracks(media, shown, container, track)
         with av.open(str(temporary), "w", format=container.name, options=_muxing(container)) as target:
-            played = track == "replace" or not any(stream.type == "audio" for stream in kept)
-            _write(media, target, container, kept, waveform, sample_rate, played=played)
-        names = tuple(f"{stream.type} {_codec(stream)}" for stream in kept)
+            played = track == "replace" or not any(stream.type == "audio" for stream in others)
+            _write(source, target, container, others, waveform, sample_rate, played=played)
+        names = tuple(f"{stream.type} {_codec(stream)}" for stream in (source.picture, *others))
     return CopiedTracks(names, tuple(left_out))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where packets come from: a video, the picture in it that is meant, and the encoded picture in its place."""
+
+    media: Media
+    shown: Any
+    encoded: Media | None
+    picture: Any
+    part: Part | None
+
+    def packets(self, others: list[Any]) -> Iterator[Any]:
+        """Packets of the picture and other streams of the video, in order of decoding."""
+        if self.encoded is None:
+            yield from part_of(timed(self.media, [self.shown, *others], self.part), self.part, self.shown)
+            return
+        picture = timed(self.encoded, [self.picture], None)
+        if others:
+            rest = part_of(timed(self.media, others, self.part), self.part, None)
+            yield from heapq.merge(picture, rest, key=lambda packet: packet.dts * packet.time_base)
+        else:
+            yield from picture
 
 
 def _muxing(container: Container) -> dict[str, str]:
@@ -183,14 +225,15 @@ def _codec(stream: Any) -> str:
 
 
 def _tracks(media: Media, picture: Any, container: Container, track: str) -> tuple[list[Any], list[str]]:
-    """Streams that are copied, the picture first, and the others with the reason why they are not."""
+    """Streams beside the picture that are copied, and the others with the reason why they are not."""
     try:
         replaced = media.stream("audio").index if track == "replace" else None
     except ClipError:
         if media.asked.get("audio") is not None:
             raise
         replaced = None
-    kept, left_out = [picture], []
+    kept: list[Any] = []
+    left_out = []
     codecs = {"audio": container.sounds, "subtitle": container.subtitles, "video": container.pictures}
     for stream in media.container.streams:
         name = f"{stream.type} {_codec(stream)}"
@@ -208,20 +251,21 @@ def _tracks(media: Media, picture: Any, container: Container, track: str) -> tup
 
 
 def _write(
-    media: Media,
+    source: _Source,
     target: Any,
     container: Container,
-    kept: list[Any],
+    others: list[Any],
     waveform: np.ndarray,
     sample_rate: int,
     *,
     played: bool,
 ) -> None:
     """Write all tracks; the new sound is the one that players take, second in order, if it is `played`."""
-    picture = kept[0]
-    copies = {picture.index: _copy_of(target, picture)}
+    picture, media = source.picture, source.media
+    shown = _copy_of(target, picture)
     sound = _Sound(target, container, waveform, sample_rate) if played else None
-    for stream in kept[1:]:
+    copies = {}
+    for stream in others:
         copies[stream.index] = copy = _copy_of(target, stream)
         if played and stream.type == "audio":
             copy.disposition = Disposition(stream.disposition & ~Disposition.default)
@@ -230,55 +274,19 @@ def _write(
     else:
         sound.stream.disposition = Disposition.default
     target.metadata.update(media.container.metadata)
-    if chapters := media.container.chapters():
-        target.set_chapters(_shifted(chapters, media.origin))
+    if chapters := shifted_chapters(media, source.part):
+        target.set_chapters(chapters)
     end = Fraction(0)
-    for packet in _timed(media, kept):
-        if packet.stream.index == picture.index and packet.pts is not None:
+    for packet in source.packets(others):
+        is_picture = packet.stream is picture or packet.stream == picture
+        if is_picture and packet.pts is not None:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         for new in sound.until(packet.dts * packet.time_base):
             target.mux(new)
-        packet.stream = copies[packet.stream.index]
+        packet.stream = shown if is_picture else copies[packet.stream.index]
         target.mux(packet)
     for new in sound.until(end, last=True):
         target.mux(new)
-
-
-def _timed(media: Media, streams: list[Any]) -> Iterator[Any]:
-    """Packets of streams, with times from the beginning of the earliest one; each has a decoding time.
-
-    Matroska stores presentation times only: the first packets of a picture with reordered frames come without a
-    decoding time, which counts back from the first that has one.
-    """
-    untimed: dict[int, list[Any]] = {}
-    after: dict[int, int] = {}
-    for packet in media.container.demux(*streams):
-        if packet.size == 0:  # the flush packet at the end
-            continue
-        index, shift = packet.stream.index, round(media.origin / packet.time_base)
-        if packet.pts is not None:
-            packet.pts -= shift
-        if packet.dts is not None:
-            packet.dts -= shift
-        elif index in after:
-            packet.dts = after[index]
-        else:
-            untimed.setdefault(index, []).append(packet)
-            continue
-        yield from _counted_back(untimed.pop(index, []), packet.dts)
-        after[index] = packet.dts + max(packet.duration or 0, 1)
-        yield packet
-    for waiting in untimed.values():  # a stream none of whose packets has a decoding time: those of presentation are
-        for packet in waiting:
-            packet.dts = packet.pts or 0
-            yield packet
-
-
-def _counted_back(packets: list[Any], dts: int) -> list[Any]:
-    for packet in reversed(packets):
-        dts -= max(packet.duration or 0, 1)
-        packet.dts = dts
-    return packets
 
 
 def _copy_of(target: Any, stream: Any) -> Any:
@@ -290,14 +298,6 @@ def _copy_of(target: Any, stream: Any) -> Any:
     copy.disposition = stream.disposition
     copy.time_base = stream.time_base
     return copy
-
-
-def _shifted(chapters: list[dict[str, Any]], origin: Fraction) -> list[dict[str, Any]]:
-    moved = []
-    for chapter in chapters:
-        shift = round(origin / chapter["time_base"])
-        moved.append({**chapter, "start": max(chapter["start"] - shift, 0), "end": chapter["end"] - shift})
-    return moved
 
 
 class _Sound:

@@ -141,6 +141,10 @@ class VideoAdapter(Protocol):
         """Start as a copy of the denoiser's blocks."""
         ...
 
+    def compile_blocks(self) -> None:
+        """Compile the pass through a block, see :meth:`cafa.models.block_denoiser.BlockStack.compile_blocks`."""
+        ...
+
     def controls(self, stream: Any, features: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
         """One residual per block, for the first ``len(features)`` items; `scale` per item."""
         ...
@@ -172,6 +176,10 @@ class Denoiser(Protocol):
 
     def transformer_blocks(self) -> Sequence[nn.Module]:
         """The blocks, in order; one residual of an adapter follows each."""
+        ...
+
+    def compile_blocks(self) -> None:
+        """Compile the pass through a block, see :meth:`cafa.models.block_denoiser.BlockStack.compile_blocks`."""
         ...
 
     def new_adapter(self, settings: "AdapterSettings") -> VideoAdapter:

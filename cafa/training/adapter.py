@@ -15,9 +15,10 @@ from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.interface import VideoAdapter
 from cafa.models.loading import ADAPTER
+from cafa.models.precision import hold_linear_layers
 from cafa.models.registry import open_adapter
 from cafa.training.distributed import WHOLE, Share
-from cafa.training.frozen_backbone import FrozenBackbone, open_frozen, store_in_bf16
+from cafa.training.frozen_backbone import FrozenBackbone, open_frozen
 from cafa.training.generator import (
     GeneratorTraining,
     TrainingData,
@@ -35,6 +36,12 @@ class AdapterTraining(GeneratorTraining):
     model: AdapterSettings = Field(description="size of the adapter's video input")
     gradient_checkpointing: Literal["none", "adapter", "all"] = Field(
         "none", description="blocks that are run again in the backward pass to save memory; all = the backbone's too"
+    )
+    compiled: bool = Field(
+        False,
+        exclude_if=lambda compiled: not compiled,  # records of before are those of the same settings
+        description="compile the blocks (torch.compile): faster steps on a GPU, another rounding; needs a C++ "
+        "compiler, and some minutes at the start",
     )
 
 
@@ -70,7 +77,7 @@ def train_adapter(
     frozen.check(data.latents, data.text, settings.model.latents)
     data = replace(data, video=in_order(data.video, settings.model))
     if settings.loop.bf16:
-        store_in_bf16(frozen)
+        hold_linear_layers(frozen.denoiser.transformer_blocks(), torch.bfloat16)
     adapter = seeded(run.seed, lambda: frozen.denoiser.new_adapter(settings.model))
     assert isinstance(adapter, nn.Module)
     adapter.copy_backbone(frozen.denoiser)
@@ -80,6 +87,9 @@ def train_adapter(
     path = frozen.denoiser.flow_path
     adapter.gradient_checkpointing = settings.gradient_checkpointing != "none"
     frozen.denoiser.gradient_checkpointing = settings.gradient_checkpointing == "all"
+    if settings.compiled:
+        adapter.compile_blocks()
+        frozen.denoiser.compile_blocks()
 
     def loss(
         model: VideoAdapter, batch: dict[str, Tensor], generator: torch.Generator, share: Share = WHOLE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cafa.common.errors import InputError
 from cafa.common.files import digest_of
@@ -108,14 +108,3 @@ def open_frozen(
     digests = {name: digest_of(opened.encoders[name]) for name in ("latents", "text")}
     sha256 = opened.identity["weights_sha256"]
     return FrozenBackbone(opened.name, sha256, digests, opened.denoiser, opened.condition, silence)
-
-
-def store_in_bf16(frozen: FrozenBackbone) -> None:
-    """Keep the linear layers of the frozen blocks in bfloat16.
-
-    Under autocast they are rounded so in every pass; rounding them once gives the same numbers in half the memory.
-    """
-    for block in frozen.denoiser.transformer_blocks():
-        for module in block.modules():
-            if isinstance(module, nn.Linear):
-                module.to(torch.bfloat16)

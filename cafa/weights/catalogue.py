@@ -60,6 +60,7 @@ def terms_text(source: WeightSource) -> str:
     words = {
         "gated": "access must be asked for on its page with an account",
         "non-commercial": "commercial use is forbidden",
+        "unstated": "its publisher grants no right that is written down",
     }
     return " and ".join(words[term] for term in source.terms.split())
 

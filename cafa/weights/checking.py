@@ -68,6 +68,7 @@ def expectations(
     found += [Expectation(name, digest, by) for name, digest in known]
     # Older than what is stated now, and weaker than a SHA-256.
     found += [Expectation("md5", source.md5, RECORDED)] if source.md5 else []
+    found += [Expectation("git", source.git, RECORDED)] if source.git else []
     return found
 
 

@@ -24,7 +24,9 @@ from cafa.common.errors import WeightsError
 from cafa.common.weight_files import WeightSource
 from cafa.weights.faults import is_permanent, network_fault, page_of, status_fault
 
-HUB = re.compile(r"https://huggingface\.co/(?P<repository>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
+HUB = re.compile(
+    r"https://huggingface\.co/(?P<datasets>datasets/)?(?P<repository>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)"
+)
 ZENODO = re.compile(r"(?P<host>https?://[^/]+)/records?/(?P<record>\d+)/files/(?P<file>[^/?]+)")
 GITHUB = re.compile(
     r"(?P<host>https?://[^/]+)/(?P<repository>[^/]+/[^/]+)/releases/download/(?P<tag>[^/]+)/(?P<file>.+)"
@@ -96,14 +98,15 @@ def statement_of(source: WeightSource, context: RequestContext, *, commit: str =
 
 def _hub(source: WeightSource, found: re.Match[str], context: RequestContext, commit: str) -> Statement:
     repository, file = found["repository"], unquote(found["file"])
+    kind = "dataset" if found["datasets"] else "model"
     revision = commit or found["revision"]
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-    url = hf_hub_url(repository, file, revision=revision, endpoint=endpoint)
+    url = hf_hub_url(repository, file, repo_type=kind, revision=revision, endpoint=endpoint)
     try:
         answer = _with_retries(lambda: get_hf_file_metadata(url, endpoint=endpoint), source, url, context)
     except WeightsError:
         # A machine without network may have the file in the hub's cache.
-        if (statement := _cached(repository, file, revision, source)) is not None:
+        if (statement := _cached(repository, file, kind, revision, source)) is not None:
             return statement
         raise
     if answer.commit_hash is None:
@@ -112,9 +115,9 @@ def _hub(source: WeightSource, found: re.Match[str], context: RequestContext, co
         )
     if COMMIT.fullmatch(revision) and answer.commit_hash != revision:
         raise WeightsError(f"{source.name}: asked for commit {revision}, {url} has {answer.commit_hash}")
-    cached = try_to_load_from_cache(repository, file, revision=answer.commit_hash)
+    cached = try_to_load_from_cache(repository, file, revision=answer.commit_hash, repo_type=kind)
     return Statement(
-        hf_hub_url(repository, file, revision=answer.commit_hash, endpoint=endpoint),
+        hf_hub_url(repository, file, repo_type=kind, revision=answer.commit_hash, endpoint=endpoint),
         "the hub",
         answer.size,
         _of_tag(answer.etag),
@@ -131,9 +134,9 @@ def _of_tag(tag: str | None) -> dict[str, str]:
     return {"git": tag} if tag and COMMIT.fullmatch(tag) else {}
 
 
-def _cached(repository: str, file: str, revision: str, source: WeightSource) -> Statement | None:
+def _cached(repository: str, file: str, kind: str, revision: str, source: WeightSource) -> Statement | None:
     """A file of the hub's cache; the blob that it leads to is named by its entity tag."""
-    cached = try_to_load_from_cache(repository, file, revision=revision)
+    cached = try_to_load_from_cache(repository, file, revision=revision, repo_type=kind)
     if not isinstance(cached, str):
         return None
     path = Path(cached)

@@ -15,8 +15,9 @@ from cafa.common.shards import batches_of_shard
 from metrics.embedding.cache import EmbeddingCache
 from metrics.embedding.located import Located
 from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY
-from metrics.embedding.writing import CAPTIONS, SOUND_COLUMNS, VIDEO, open_tables
-from metrics.judges.interface import Columns, Heard, Panel
+from metrics.embedding.writing import CAPTIONS, VIDEO, open_tables
+from metrics.judges.interface import Columns, Panel, PreparedAudio
+from metrics.judges.kinds import JUDGES
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class SoundItem:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ItemStatus:
     """What became of a picture or a sound: ``ok`` or a reason of the ledger, and what was found."""
 
     status: str
@@ -37,24 +38,24 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Pictures(Protocol):
-    """What was seen of clips, where that was done before."""
+class VideoEmbeddings(Protocol):
+    """Embeddings of clips' pictures that were made before."""
 
-    def outcome(self, clip_id: str) -> Outcome:
+    def outcome(self, clip_id: str) -> ItemStatus:
         """What became of a clip's picture."""
         ...
 
     def source(self, clip_id: str) -> str:
-        """Digest of what was seen of it."""
+        """Digest of the picture and of what embedded it."""
         ...
 
     def columns(self, clip_id: str) -> Columns:
-        """What was seen of it."""
+        """What is kept of it, as :meth:`metrics.judges.interface.Panel.embed_video` gives it."""
         ...
 
 
 class Embedder:
-    """Looks at pictures and listens to sounds, and remembers.
+    """Embeds pictures and sounds, and keeps what is finished on disk.
 
     Parameters
     ----------
@@ -64,31 +65,36 @@ class Embedder:
         Sounds that are judged together. Batches are cut from the ordered list, so an interruption moves no bit.
     workers : int
         Threads that decode ahead.
-    pictures : Pictures, optional
-        What was seen of the clips before; else `look` comes first.
+    video : VideoEmbeddings, optional
+        Of the clips, made before; else `embed_video` comes first.
     """
 
     def __init__(
-        self, panel: Panel, cache: EmbeddingCache, batch_size: int, workers: int = 0, pictures: Pictures | None = None
+        self,
+        panel: Panel,
+        cache: EmbeddingCache,
+        batch_size: int,
+        workers: int = 0,
+        video: VideoEmbeddings | None = None,
     ) -> None:
         self.panel, self.cache, self.batch_size, self.workers = panel, cache, batch_size, workers
-        #: Outcome by name of item.
-        self.outcomes: dict[str, Outcome] = {}
+        #: What became of each item, by name.
+        self.outcomes: dict[str, ItemStatus] = {}
         self._sources: dict[str, str] = {}
-        self._before = pictures
+        self._before = video
 
-    def look(self, pictures: Mapping[str, Located]) -> None:
-        """Embed the clips' pictures, unless no judge sees."""
-        if not self.panel.sees:
+    def embed_video(self, pictures: Mapping[str, Located]) -> None:
+        """Embed the clips' pictures, if a judge looks at them."""
+        if not self.panel.needs_video:
             return
 
         def open_picture(clip_id: str) -> tuple[str, Any]:
             source = pictures[clip_id].digest()
-            return source, None if self.cache.finished(picture_item(clip_id), source) else see(pictures[clip_id])
+            return source, None if self.cache.finished(picture_item(clip_id), source) else decode(pictures[clip_id])
 
-        def see(located: Located) -> Any:
+        def decode(located: Located) -> Any:
             try:
-                return self.panel.see(located.checked())
+                return self.panel.decode_video(located.checked())
             except ClipError as error:
                 return error
 
@@ -99,7 +105,7 @@ class Embedder:
                 self._failed(item, source, frames)
                 continue
             if frames is not None:
-                self._keep_picture(item, source, self.panel.look(frames))
+                self._keep_picture(item, source, self.panel.embed_video(frames))
             else:
                 self._settle(item)
 
@@ -111,47 +117,47 @@ class Embedder:
         self.cache.put(item, source, columns, {})
         self._settle(item)
 
-    def listen(self, items: Sequence[SoundItem], judges: Collection[str], label: str) -> None:
+    def embed_audio(self, items: Sequence[SoundItem], judges: Collection[str], label: str) -> None:
         """Embed sounds; those whose clip has no usable picture are left out, with its reason."""
         batches = batches_of_shard(items, self.batch_size, 0, 1)
         opened = ahead(lambda batch: self._open(batch, judges), batches, self.workers)
-        for batch, (sources, heard) in progress(opened, label, len(batches)):
+        for batch, (sources, sounds) in progress(opened, label, len(batches)):
             for item in batch:
                 picture = self._picture(item.clip_id)
                 if picture.status != OK:
-                    self.outcomes[item.name] = Outcome(picture.status, f"the clip's picture: {picture.detail}")
-                elif not heard:
+                    self.outcomes[item.name] = ItemStatus(picture.status, f"the clip's picture: {picture.detail}")
+                elif not sounds:
                     self._settle(item.name)
-                elif isinstance(error := heard[item.name], ClipError):
+                elif isinstance(error := sounds[item.name], ClipError):
                     self._failed(item.name, sources[item.name], error)
-            usable = [item for item in batch if isinstance(heard.get(item.name), Heard)]
+            usable = [item for item in batch if isinstance(sounds.get(item.name), PreparedAudio)]
             if usable:
-                self._listen(usable, sources, heard, judges)
+                self._embed(usable, sources, sounds, judges)
 
     def _open(
         self, batch: Sequence[SoundItem], judges: Collection[str]
-    ) -> tuple[dict[str, str], dict[str, Heard | ClipError]]:
+    ) -> tuple[dict[str, str], dict[str, PreparedAudio | ClipError]]:
         """Digests of a batch's files and, unless all are finished, their sounds; no network is used."""
         usable = [item for item in batch if self._picture(item.clip_id).status == OK]
         sources = {}
         for item in usable:
             digest = item.file.digest()
             sources[item.name] = digest and digest + self._source(item.clip_id)
-        heard: dict[str, Heard | ClipError] = {}
+        sounds: dict[str, PreparedAudio | ClipError] = {}
         if not all(self.cache.finished(item.name, sources[item.name]) for item in usable):
             for item in usable:
                 try:
-                    heard[item.name] = self.panel.hear(item.file.checked(), judges)
+                    sounds[item.name] = self.panel.prepare_audio(item.file.checked(), judges)
                 except ClipError as error:
-                    heard[item.name] = error
-        return sources, heard
+                    sounds[item.name] = error
+        return sources, sounds
 
-    def _listen(
-        self, batch: Sequence[SoundItem], sources: Mapping[str, str], heard: Mapping[str, Any], judges: Collection[str]
+    def _embed(
+        self, batch: Sequence[SoundItem], sources: Mapping[str, str], sounds: Mapping[str, Any], judges: Collection[str]
     ) -> None:
-        sounds: list[Heard] = [heard[item.name] for item in batch]
-        found = self.panel.listen(sounds, [self._seen(item.clip_id) for item in batch], judges)
-        for row, (item, sound) in enumerate(zip(batch, sounds, strict=True)):
+        prepared: list[PreparedAudio] = [sounds[item.name] for item in batch]
+        found = self.panel.embed_audio(prepared, [self._video(item.clip_id) for item in batch], judges)
+        for row, (item, sound) in enumerate(zip(batch, prepared, strict=True)):
             arrays = {f"{judge}.{name}": v[row] for judge, columns in found.items() for name, v in columns.items()}
             if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
                 error = ClipError("not_finite", f"what the judges gave holds values that are not finite: {bad}")
@@ -167,32 +173,32 @@ class Embedder:
             self.cache.put(item.name, sources[item.name], arrays, facts)
             self._settle(item.name)
 
-    def _picture(self, clip_id: str) -> Outcome:
+    def _picture(self, clip_id: str) -> ItemStatus:
         if self._before is not None:
             return self._before.outcome(clip_id)
-        return self.outcomes.get(picture_item(clip_id), Outcome(OK))
+        return self.outcomes.get(picture_item(clip_id), ItemStatus(OK))
 
     def _source(self, clip_id: str) -> str:
         return self._before.source(clip_id) if self._before is not None else self._sources.get(clip_id, "")
 
-    def _seen(self, clip_id: str) -> Columns:
+    def _video(self, clip_id: str) -> Columns:
         if self._before is not None:
             return self._before.columns(clip_id)
-        return self.cache.arrays(picture_item(clip_id)) if self.panel.sees else {}
+        return self.cache.arrays(picture_item(clip_id)) if self.panel.needs_video else {}
 
     def _failed(self, item: str, source: str, error: ClipError) -> None:
         if source:  # what is not there is looked for again every time
             self.cache.put_failure(item, source, error)
-        self.outcomes[item] = Outcome(error.reason, error.detail)
+        self.outcomes[item] = ItemStatus(error.reason, error.detail)
 
     def _settle(self, item: str) -> None:
         try:
-            self.outcomes[item] = Outcome(OK, facts=self.cache.facts(item))
+            self.outcomes[item] = ItemStatus(OK, facts=self.cache.facts(item))
         except ClipError as error:
-            self.outcomes[item] = Outcome(error.reason, error.detail)
+            self.outcomes[item] = ItemStatus(error.reason, error.detail)
 
     def source_of_picture(self, clip_id: str) -> str:
-        """SHA-256 of the file that a clip's picture was seen in."""
+        """SHA-256 of the file of a clip's picture."""
         return self._sources[clip_id]
 
     def columns(self, item: str) -> dict[str, Columns]:
@@ -209,38 +215,38 @@ def picture_item(clip_id: str) -> str:
     return f"picture/{clip_id}"
 
 
-def write_truth(embedder: Embedder, items: Iterable[SoundItem], folder: Path, judges: Collection[str]) -> None:
-    """Write the clips' own embeddings, ``<judge>.parquet``: of `judges` their sounds, and pictures where they are seen.
+def write_reference(embedder: Embedder, items: Iterable[SoundItem], folder: Path, judges: Collection[str]) -> None:
+    """Write the clips' own embeddings, ``<judge>.parquet``: of `judges` their sounds, and pictures if a judge looks.
 
-    `judges` are those that the items were listened to with.
+    `judges` are those that embedded the items.
     """
     panel = embedder.panel
-    columns: dict[str, tuple[str, ...]] = {judge: SOUND_COLUMNS[judge] for judge in judges}
-    sees = panel.sees and "imagebind" in panel.judges
-    if sees:
-        columns["imagebind"] = (*columns.get("imagebind", ()), VIDEO)
+    columns: dict[str, tuple[str, ...]] = {judge: JUDGES[judge].columns for judge in judges}
+    looking = [name for name in panel.judges if JUDGES[name].video_column] if panel.needs_video else []
+    for judge in looking:
+        columns[judge] = (*columns.get(judge, ()), VIDEO)
     paths = {judge: folder / f"{judge}.parquet" for judge in columns}
     with open_tables(panel, CLIP_KEY, paths, columns) as tables:
         for item in items:
             found = embedder.columns(item.name)
-            if sees:
-                seen = embedder.cache.arrays(picture_item(item.clip_id))
-                found.setdefault("imagebind", {})[VIDEO] = seen["imagebind_video"][None]
+            video = embedder.cache.arrays(picture_item(item.clip_id)) if looking else {}
+            for judge in looking:
+                found.setdefault(judge, {})[VIDEO] = video[f"{judge}_video"][None]
             tables.add({"clip_id": [item.clip_id]}, found)
 
 
 def write_generated(embedder: Embedder, rows: Iterable[tuple[Mapping[str, str], str]], folder: Path) -> None:
     """Write a system's embeddings, ``<judge>.parquet``; `rows` are keys and names of items."""
-    columns = {judge: SOUND_COLUMNS[judge] for judge in embedder.panel.judges}
+    columns = {judge: JUDGES[judge].columns for judge in embedder.panel.judges}
     paths = {judge: folder / f"{judge}.parquet" for judge in columns}
     with open_tables(embedder.panel, SAMPLE_KEY, paths, columns) as tables:
         for key, item in rows:
             tables.add({name: [key[name]] for name in SAMPLE_KEY}, embedder.columns(item))
 
 
-def write_text(panel: Panel, captions: Collection[str], path: Path) -> None:
-    """Write CLAP's embedding of every different caption."""
+def write_text(panel: Panel, captions: Collection[str], path: Path, judge: str = "clap") -> None:
+    """Write a judge's embedding of every different caption."""
     batches = batches_of_shard(sorted(set(captions)), CAPTIONS, 0, 1)
-    with open_tables(panel, TEXT_KEY, {"clap": path}, {"clap": ("embedding",)}) as tables:
+    with open_tables(panel, TEXT_KEY, {judge: path}, {judge: ("embedding",)}) as tables:
         for batch in progress(batches, "captions", len(batches)):
-            tables.add({"caption": batch}, {"clap": {"embedding": np.asarray(panel.read(batch))}})
+            tables.add({"caption": batch}, {judge: {"embedding": np.asarray(panel.embed_text(batch, judge))}})

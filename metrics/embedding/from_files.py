@@ -88,16 +88,16 @@ def embed_clips(judging: Judging, inputs: ClipInputs, output: Path) -> str:
     pretrained = judging.pretrained(of_shard, {"--frames": inputs.frames, "--mel": inputs.mel})
     manifest = read_manifest(inputs.manifest)
     if pretrained and inputs.clips is not None and inputs.ingest_ledger is not None:
-        from metrics.embedding.published import JudgingSettings, judge_truth
+        from metrics.embedding.published import JudgingSettings, embed_reference_shard
 
         settings = JudgingSettings.model_validate(judging.settings)
         shard = (inputs.clips, inputs.ingest_ledger, inputs.shard)
-        return str(judge_truth(judging.folder, manifest, *shard, settings, output, judging.device))
-    from metrics.embedding.miniature import embed_truth
+        return str(embed_reference_shard(judging.folder, manifest, *shard, settings, output, judging.device))
+    from metrics.embedding.miniature import embed_reference
     from metrics.encoders.miniature.all import MicroJudges
 
     frames, mel = _paths(inputs.frames), _paths(inputs.mel)
-    absent = embed_truth(MicroJudges(judging.folder, judging.device), frames, mel, manifest, output)
+    absent = embed_reference(MicroJudges(judging.folder, judging.device), frames, mel, manifest, output)
     if absent:
         return f"{len(absent)} clips have no features (their ledger says why): {', '.join(absent[:5])}"
     return "every clip of the manifest is embedded"
@@ -116,9 +116,9 @@ def embed_captions(judging: Judging, prompts: str | Path, output: Path) -> None:
     rows = read_prompts(prompts)
     captions = [*rows["caption"], *rows["own_caption"]]
     if judging.pretrained({}, {}):
-        from metrics.embedding.published import judge_text
+        from metrics.embedding.published import embed_captions_of
 
-        judge_text(judging.folder, captions, output, judging.device)
+        embed_captions_of(judging.folder, captions, output, judging.device)
     else:
         from metrics.embedding.miniature import embed_text
         from metrics.encoders.miniature.all import MicroJudges
@@ -157,10 +157,10 @@ def embed_sounds(
         What became of the samples.
     """
     if judging.pretrained({"--reference-embeddings": clips}, {"--frames": frames}):
-        from metrics.embedding.published import JudgingSettings, judge_samples
+        from metrics.embedding.published import JudgingSettings, embed_samples_shard
 
         settings = JudgingSettings.model_validate(judging.settings)
-        return str(judge_samples(judging.folder, index, _paths(clips), settings, output, judging.device))
+        return str(embed_samples_shard(judging.folder, index, _paths(clips), settings, output, judging.device))
     from metrics.embedding.miniature import embed_samples
     from metrics.encoders.miniature.all import MicroJudges
 

@@ -1,6 +1,6 @@
 """Embedding sounds, pictures and captions with all judges, into one parquet file per judge.
 
-Columns are the keys and lists of float32. The schema's metadata name the judge, its weights' SHA-256 and what it hears
+Columns are the keys and lists of float32. The schema's metadata name the judge, its weights' SHA-256 and what it uses
 of a file (``hears``); of the offset judge ``grid``, the offsets in seconds that its classes stand for; of a classifier
 ``leaks``, the classes that are reported for themselves. :mod:`metrics.embedding.reading` reads them.
 """
@@ -22,13 +22,14 @@ from cafa.features.store import FeatureStore
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import read_sound
 from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY
-from metrics.embedding.writing import CAPTIONS, SOUND_COLUMNS, VIDEO, open_tables
+from metrics.embedding.writing import CAPTIONS, VIDEO, open_tables
 from metrics.encoders.miniature.all import MicroJudges
+from metrics.judges.kinds import JUDGES, miniature_judges
 
 BATCH = 32
 
 
-def embed_truth(
+def embed_reference(
     judges: MicroJudges, frames: Sequence[Path], mel: Sequence[Path], manifest: pd.DataFrame, output: Path
 ) -> list[str]:
     """Embed the clips' own sound and pictures, in order of clip_id.
@@ -59,16 +60,21 @@ def embed_truth(
     clip_ids = [clip_id for clip_id in asked if clip_id in pictures and clip_id in sounds]
     if not clip_ids:
         raise InputError(f"none of the manifest's {len(asked)} clips has features: name the files of its data set")
-    columns = {**SOUND_COLUMNS, "imagebind": (*SOUND_COLUMNS["imagebind"], VIDEO)}
+    columns = _sound_columns()
+    columns["imagebind"] = (*columns["imagebind"], VIDEO)
     paths = {judge: output / f"{judge}.parquet" for judge in columns}
     batches = batches_of_shard(clip_ids, BATCH, 0, 1)
     with open_tables(judges, CLIP_KEY, paths, columns) as tables:
         for batch in progress(batches, "embed reference", len(batches)):
-            seen = pictures.stack(batch)
-            found = judges.embed_sound(sounds.stack(batch), seen)
-            found["imagebind"][VIDEO] = judges.embed_video(seen)
+            shown = pictures.stack(batch)
+            found = judges.embed_sound(sounds.stack(batch), shown)
+            found["imagebind"][VIDEO] = judges.embed_video(shown)
             tables.add({"clip_id": batch}, found)
     return sorted(set(asked) - set(clip_ids))
+
+
+def _sound_columns() -> dict[str, tuple[str, ...]]:
+    return {name: JUDGES[name].columns for name in miniature_judges()}
 
 
 def embed_text(judges: MicroJudges, captions: Sequence[str], output: Path) -> None:
@@ -130,9 +136,10 @@ def embed_samples(judges: MicroJudges, index: Path, frames: Sequence[Path], batc
     ready = records(rows[rows["status"] == OK])
     pictures = FeatureStore(frames, digest_of(judges.frames))
     settings = MelSettings(**{name: judges.mel[name] for name in MelSettings.model_fields})
-    paths = {judge: output / f"{judge}.parquet" for judge in SOUND_COLUMNS}
+    columns = _sound_columns()
+    paths = {judge: output / f"{judge}.parquet" for judge in columns}
     batches = batches_of_shard(ready, batch_size, 0, 1)
-    with open_tables(judges, SAMPLE_KEY, paths, SOUND_COLUMNS) as tables:
+    with open_tables(judges, SAMPLE_KEY, paths, columns) as tables:
         for batch in progress(batches, "embed samples", len(batches)):
             mel = np.stack([read_sample(index.with_suffix(""), row, judges.mel["seconds"], settings) for row in batch])
             found = judges.embed_sound(mel, pictures.stack([row["clip_id"] for row in batch]))

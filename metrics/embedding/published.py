@@ -26,34 +26,34 @@ from cafa.models.encoders.synchformer_network import DESYNC_STRIDE, segment_star
 from metrics.embedding.cache import EmbeddingCache
 from metrics.embedding.embedder import (
     Embedder,
-    Outcome,
+    ItemStatus,
     SoundItem,
     picture_item,
     write_generated,
+    write_reference,
     write_text,
-    write_truth,
 )
 from metrics.embedding.located import Located
 from metrics.embedding.reading import listed
+from metrics.encoders.synchformer.encoders import SynchformerVideoEncoder
 from metrics.encoders.synchformer.offset_network import VIDEO_VECTORS
 from metrics.judges.interface import Columns
-from metrics.judges.published import SYNC_RATE, RealJudges
-from metrics.judges.published_networks import HEARING, READING, SIGHT
-from metrics.judges.registry import open_encoders
+from metrics.judges.published import RealJudges
+from metrics.judges.registry import open_registered
 
 STAGE = "embed reference"
 VIDEO, LEDGER, INDEX, CACHE = "video.arrow", "ledger.parquet", "index.parquet", ".cache"
-#: What is kept of a clip's picture for the systems to come.
+#: What of a clip's picture is needed again with the sounds of each system.
 KEPT = "synchformer_video"
 
 
 class JudgingSettings(BaseModel):
-    """What judges hear and see, and how a shard is worked through."""
+    """What of the files is judged, and how a shard is worked through."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seconds: float = Field(8.0, gt=0, description="length that is scored, from the beginning of each file")
-    whole_file_for_imagebind: bool = Field(False, description="ImageBind hears whole files, as in av-benchmark")
+    whole_file_for_imagebind: bool = Field(False, description="ImageBind takes whole files, as in av-benchmark")
     batch_size: int = Field(
         1, ge=1, description="sounds judged together; above 1 the last digits depend on which sounds share a batch"
     )
@@ -65,11 +65,11 @@ class JudgingSettings(BaseModel):
 
 def open_panel(judges: Path, settings: JudgingSettings, parts: Sequence[str], device: str) -> RealJudges:
     """Registered judges as a panel."""
-    encoders = open_encoders(judges, parts=parts, device=device)
-    return RealJudges(encoders, settings.seconds, whole_file_for_imagebind=settings.whole_file_for_imagebind)
+    opened = open_registered(judges, parts=parts, device=device)
+    return RealJudges(opened, settings.seconds, whole_file_for_imagebind=settings.whole_file_for_imagebind)
 
 
-def judge_truth(
+def embed_reference_shard(
     judges: Path,
     manifest: pd.DataFrame,
     clips: Path,
@@ -81,8 +81,8 @@ def judge_truth(
 ) -> dict[str, int]:
     """Embed the clips of a shard: their own sound, and their pictures.
 
-    Writes ``<judge>.parquet`` (imagebind with a column ``video``), ``video.arrow`` (what Synchformer saw) and
-    ``ledger.parquet``.
+    Writes ``<judge>.parquet`` (imagebind with a column ``video``), ``video.arrow`` (Synchformer's features of the
+    pictures) and ``ledger.parquet``.
 
     Parameters
     ----------
@@ -113,20 +113,20 @@ def judge_truth(
     status = read_ledgers([ingest_ledger]).set_index("clip_id")["status"]
     mine = sorted(clip_id for clip_id in manifest["clip_id"] if shard_of(clip_id, shard[1]) == shard[0])
     usable = [clip_id for clip_id in mine if status.get(clip_id) == OK]
-    panel = open_panel(judges, settings, (SIGHT, HEARING), device)
-    items = [SoundItem(f"truth/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
+    panel = open_panel(judges, settings, ("audio", "video"), device)
+    items = [SoundItem(f"reference/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
-        embedder.look({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
-        embedder.listen(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}")
+        embedder.embed_video({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
+        embedder.embed_audio(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}")
         outcomes = {item.clip_id: embedder.outcomes[item.name] for item in items}
         _refuse_losses({(clip_id,): outcome for clip_id, outcome in outcomes.items()}, settings.max_loss)
         good = [item for item in items if outcomes[item.clip_id].status == OK]
-        write_truth(embedder, good, output, list(panel.judges))
+        write_reference(embedder, good, output, list(panel.judges))
         _write_pictures(embedder, panel, [item.clip_id for item in good], output / VIDEO)
         for clip_id in mine:
             before = f"ingest: {status.get(clip_id, 'no row')}"
-            outcomes.setdefault(clip_id, Outcome("missing_feature", before))
+            outcomes.setdefault(clip_id, ItemStatus("missing_feature", before))
         rows = [ledger_row(c, STAGE, outcomes[c].status, outcomes[c].detail or _note(outcomes[c])) for c in mine]
         write_ledger(output / LEDGER, rows)
         shutil.rmtree(output / CACHE)
@@ -134,38 +134,38 @@ def judge_truth(
     return {name: found.count(name) for name in sorted(set(found))}
 
 
-def judge_text(judges: Path, captions: Sequence[str], output: Path, device: str = "cpu") -> None:
+def embed_captions_of(judges: Path, captions: Sequence[str], output: Path, device: str = "cpu") -> None:
     """Embed every different caption with CLAP."""
-    encoders = open_encoders(judges, ["clap"], parts=[READING], device=device)
-    write_text(RealJudges(encoders, JudgingSettings().seconds), captions, output)
+    opened = open_registered(judges, ["clap"], parts=["text"], device=device)
+    write_text(RealJudges(opened, JudgingSettings().seconds), captions, output)
 
 
-class SeenBefore:
-    """What was seen of the clips when their own sounds were judged; pictures of an :class:`Embedder`.
+class CachedVideo:
+    """Embeddings of the clips' pictures, made when their own sounds were judged; `video` of an :class:`Embedder`.
 
     Parameters
     ----------
     folders : sequence of path
-        Written by :func:`judge_truth`.
+        Written by :func:`embed_reference_shard`.
     panel : RealJudges
         Must have the same Synchformer and length.
     """
 
     def __init__(self, folders: Sequence[Path], panel: RealJudges) -> None:
-        self._store = FeatureStore([folder / VIDEO for folder in folders], digest_of(_eyes(panel)))
+        self._store = FeatureStore([folder / VIDEO for folder in folders], digest_of(_video_identity(panel)))
         self._ledger = read_ledgers([folder / LEDGER for folder in folders]).set_index("clip_id")
 
-    def outcome(self, clip_id: str) -> Outcome:
+    def outcome(self, clip_id: str) -> ItemStatus:
         """What became of a clip when it was judged itself."""
         if clip_id in self._store:
-            return Outcome(OK)
+            return ItemStatus(OK)
         if clip_id not in self._ledger.index:
-            return Outcome("not_in_manifest", "no folder of truth has a row for the clip")
+            return ItemStatus("not_in_manifest", "no folder of reference embeddings has a row for the clip")
         row = self._ledger.loc[clip_id]
-        return Outcome(str(row["status"]), f"the clip itself: {row['detail']}")
+        return ItemStatus(str(row["status"]), f"the clip itself: {row['detail']}")
 
     def source(self, clip_id: str) -> str:
-        """Digest of the clip's picture and of the encoder that looked at it."""
+        """Digest of the clip's picture and of the encoder of it."""
         return f"{self._store.source_of(clip_id)}{self._store.encoder_digest}"
 
     def columns(self, clip_id: str) -> Columns:
@@ -173,8 +173,8 @@ class SeenBefore:
         return {KEPT: self._store[clip_id]}
 
 
-def judge_samples(
-    judges: Path, index: Path, truth: Sequence[Path], settings: JudgingSettings, output: Path, device: str = "cpu"
+def embed_samples_shard(
+    judges: Path, index: Path, reference: Sequence[Path], settings: JudgingSettings, output: Path, device: str = "cpu"
 ) -> dict[str, int]:
     """Embed one shard of a system's samples.
 
@@ -187,8 +187,8 @@ def judge_samples(
         Folder of registered judges.
     index : path
         Index of the shard; its files lie in the folder of the same name beside it.
-    truth : sequence of path
-        All folders that :func:`judge_truth` wrote for the data set.
+    reference : sequence of path
+        All folders that :func:`embed_reference_shard` wrote for the data set.
     settings : JudgingSettings
     output : path
         Folder to write.
@@ -207,12 +207,12 @@ def judge_samples(
         If a larger share of the samples than `max_loss` cannot be judged; they are named with their reasons.
     """
     rows = pd.read_parquet(index)
-    panel = open_panel(judges, settings, (HEARING,), device)
+    panel = open_panel(judges, settings, ("audio",), device)
     ready = records(rows[rows["status"] == OK])
     items = [_sample_item(index.with_suffix(""), row) for row in ready]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
-        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, SeenBefore(truth, panel))
-        embedder.listen(items, list(panel.judges), "embed samples")
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, CachedVideo(reference, panel))
+        embedder.embed_audio(items, list(panel.judges), "embed samples")
         outcomes = {item.name: embedder.outcomes[item.name] for item in items}
         _refuse_losses({tuple(name.split("/")): outcome for name, outcome in outcomes.items()}, settings.max_loss)
         good = [(row, item.name) for row, item in zip(ready, items, strict=True) if outcomes[item.name].status == OK]
@@ -248,24 +248,24 @@ def _sample_item(folder: Path, row: Mapping[str, Any]) -> SoundItem:
     return SoundItem(_name(row), row["clip_id"], _file(path))
 
 
-def _eyes(panel: RealJudges) -> dict[str, Any]:
+def _video_identity(panel: RealJudges) -> dict[str, Any]:
     """Identity of the features of pictures."""
     weights = panel.judges["synchformer"].weights_sha256
     return {"name": KEPT, "weights_sha256": weights, "seconds": panel.seconds}
 
 
 def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[str], path: Path) -> None:
-    eyes = panel.encoders.synchformer_video
-    assert eyes is not None
-    segments = len(segment_starts(panel.frame_counts[SYNC_RATE], DESYNC_STRIDE))
+    encoder = panel.judges["synchformer"].video_encoder
+    assert isinstance(encoder, SynchformerVideoEncoder)
+    segments = len(segment_starts(panel.judges["synchformer"].frames(panel.seconds), DESYNC_STRIDE))
     arrays = ((clip_id, embedder.cache.arrays(picture_item(clip_id))[KEPT]) for clip_id in clip_ids)
     write_features(
         path,
         arrays,
         kind=KEPT,
-        shape=(segments, VIDEO_VECTORS, eyes.network.vproj.in_features),
+        shape=(segments, VIDEO_VECTORS, encoder.network.vproj.in_features),
         dtype="float32",
-        encoder=_eyes(panel),
+        encoder=_video_identity(panel),
         sources={clip_id: embedder.source_of_picture(clip_id) for clip_id in clip_ids},
     )
 
@@ -281,11 +281,11 @@ def _key(panel: RealJudges, settings: JudgingSettings) -> dict[str, Any]:
     }
 
 
-def _note(outcome: Outcome) -> str:
+def _note(outcome: ItemStatus) -> str:
     return str(outcome.facts.get("note", ""))
 
 
-def _refuse_losses(outcomes: Mapping[tuple[str, ...], Outcome], max_loss: float) -> None:
+def _refuse_losses(outcomes: Mapping[tuple[str, ...], ItemStatus], max_loss: float) -> None:
     lost = {name: outcome for name, outcome in outcomes.items() if outcome.status != OK}
     share = len(lost) / max(1, len(outcomes))
     if share > max_loss:

@@ -61,9 +61,9 @@ class Embeddings:
         Offsets in seconds that a synchronisation judge's classes stand for.
     weights_sha256 : str, optional
         Of the judge that made them.
-    hearing : dict, optional
-        What the judge heard of a file: seconds...
-    leaks : dict of str to int, optional
+    audio_protocol : dict, optional
+        What was used of a file of sound: seconds...
+    reported_classes : dict of str to int, optional
         Classes of a classifier that are reported for themselves, and their places among the logits.
     """
 
@@ -74,11 +74,11 @@ class Embeddings:
         arrays: dict[str, np.ndarray],
         grid: list[float] | None = None,
         weights_sha256: str | None = None,
-        hearing: dict[str, Any] | None = None,
-        leaks: dict[str, int] | None = None,
+        audio_protocol: dict[str, Any] | None = None,
+        reported_classes: dict[str, int] | None = None,
     ) -> None:
         self.source, self.arrays, self.grid, self.weights_sha256 = source, arrays, grid, weights_sha256
-        self.hearing, self.leaks = hearing, leaks or {}
+        self.audio_protocol, self.reported_classes = audio_protocol, reported_classes or {}
         self.key = tuple(keys.columns)
         self._index = pd.MultiIndex.from_frame(keys)
         if self._index.has_duplicates:
@@ -195,9 +195,9 @@ def read_embeddings(paths: Sequence[str | Path], key: Sequence[str], columns: Se
     whole = pa.concat_tables(tables)
     arrays = {name: _matrix(whole.column(name), source, name) for name in columns}
     weights, *facts = judges.pop()
-    grid, hearing, leaks = (json.loads(fact) if fact else None for fact in facts)
+    grid, protocol, classes = (json.loads(fact) if fact else None for fact in facts)
     keys = whole.select(list(key)).to_pandas()
-    return Embeddings(source, keys, arrays, grid, weights.decode() if weights else None, hearing, leaks)
+    return Embeddings(source, keys, arrays, grid, weights.decode() if weights else None, protocol, classes)
 
 
 def same_judge(first: Embeddings, second: Embeddings) -> None:
@@ -207,7 +207,8 @@ def same_judge(first: Embeddings, second: Embeddings) -> None:
             f"{first.source} was made by another judge (weights {first.weights_sha256}) than {second.source} "
             f"(weights {second.weights_sha256}): embed the older of them again"
         )
-    if None not in (first.hearing, second.hearing) and first.hearing != second.hearing:
+    if None not in (first.audio_protocol, second.audio_protocol) and first.audio_protocol != second.audio_protocol:
         raise InputError(
-            f"{first.source} was heard as {first.hearing}, {second.source} as {second.hearing}: embed both the same way"
+            f"{first.source} was embedded as {first.audio_protocol}, {second.source} as {second.audio_protocol}: embed "
+            "both the same way"
         )

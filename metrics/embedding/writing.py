@@ -14,14 +14,6 @@ from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
 from metrics.embedding.reading import TEXT_KEY
 
-SOUND_COLUMNS: dict[str, tuple[str, ...]] = {
-    "classifier": ("embedding", "logits"),
-    "clap": ("embedding",),
-    "imagebind": ("embedding",),
-    "synchformer": ("logits_first", "logits_last"),
-}
-
-
 #: The pictures' own column, beside those of the clips' own sound.
 VIDEO = "video"
 
@@ -36,23 +28,17 @@ class Judges(Protocol):
     def judges(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     @property
-    def grid(self) -> Sequence[float]: ...  # noqa: D102
+    def audio_protocol(self) -> Mapping[str, Any]: ...  # noqa: D102
 
-    @property
-    def hearing(self) -> Mapping[str, Any]: ...  # noqa: D102
-
-    @property
-    def leaks(self) -> Mapping[str, int]: ...  # noqa: D102
+    def facts(self, judge: str) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 def _schema(judges: Judges, judge: str, key: Sequence[str], columns: Sequence[str]) -> pa.Schema:
+    # `hears`, `grid` and `leaks` are the names of the first version: files of before can still be read.
     metadata = {"judge": judge, "weights_sha256": judges.judges[judge].weights_sha256}
     if tuple(key) != TEXT_KEY:
-        metadata["hears"] = json.dumps(judges.hearing, sort_keys=True)
-    if judge == "synchformer":
-        metadata["grid"] = json.dumps(judges.grid)
-    if judge == "classifier" and judges.leaks:
-        metadata["leaks"] = json.dumps(judges.leaks)
+        metadata["hears"] = json.dumps(judges.audio_protocol, sort_keys=True)
+        metadata |= {name: json.dumps(fact) for name, fact in judges.facts(judge).items()}
     fields = [(name, pa.string()) for name in key] + [(name, pa.list_(pa.float32())) for name in columns]
     return pa.schema(fields, metadata=metadata)
 

@@ -21,16 +21,17 @@ from cafa.common.stages import stage_version
 from cafa.common.tables import records
 from cafa.data.manifest import check_clip_id
 from metrics.embedding.cache import EmbeddingCache
-from metrics.embedding.embedder import Embedder, Outcome, SoundItem, write_generated, write_text, write_truth
-from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, Embeddings, read_embeddings
+from metrics.embedding.embedder import Embedder, ItemStatus, SoundItem, write_generated, write_reference, write_text
+from metrics.embedding.reading import SAMPLE_KEY
 from metrics.evaluation.clips_table import write_clips
 from metrics.evaluation.pairs import PROTOCOL, Pairs, RowKey
 from metrics.judges.interface import Panel
-from metrics.judges.published import UNVOUCHED
+from metrics.judges.kinds import JUDGES
+from metrics.judges.published import UNVERIFIED_WEIGHTS
 from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.compute import BootstrapSettings, Table, TableSettings
-from metrics.tables.sample_metrics import Truth, class_probabilities
-from metrics.tables.scores import SAMPLE_COLUMNS, score_system
+from metrics.tables.sample_metrics import class_probabilities
+from metrics.tables.scores import read_generated, read_reference, score_system
 from metrics.tables.write import TableInputs, TableOutputs, write_table
 
 REFERENCE, SHUFFLED = "reference", "shuffled"
@@ -134,31 +135,34 @@ def _embed(
     }
     with EmbeddingCache(output / "cache", key) as cache:
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
-        embedder.look(pairs.pictures)
-        embedder.listen(own, own_judges, "reference")
+        embedder.embed_video(pairs.pictures)
+        embedder.embed_audio(own, own_judges, "reference")
         for system, items in samples.items():
             if system != REFERENCE:
                 unique = {item.name: item for item in items.values()}
-                embedder.listen(list(unique.values()), list(panel.judges), system)
+                embedder.embed_audio(list(unique.values()), list(panel.judges), system)
         indices = {system: _index(system, pairs, items, embedder) for system, items in samples.items()}
         _write_ledgers(own, indices, embedder, output / "ledger.parquet", folder / "reference.ledger.parquet")
         _refuse_losses(indices, settings.max_loss, output)
         good = [item for item in own if embedder.outcomes[item.name].status == OK]
-        write_truth(embedder, good, folder / "reference_set", own_judges)
+        write_reference(embedder, good, folder / "reference_set", own_judges)
         for system, index in indices.items():
             ready = records(index[index["status"] == OK])
             rows = [(row, samples[system][row["clip_id"], row["caption_id"]].name) for row in ready]
             write_generated(embedder, rows, folder / system / "0")
-    if "clap" in panel.judges:
-        write_text(panel, [*pairs.prompts["caption"], *pairs.prompts["own_caption"]], folder / "text.parquet")
+    captions = [*pairs.prompts["caption"], *pairs.prompts["own_caption"]]
+    for judge in panel.judges:
+        if "text" in JUDGES[judge].parts:
+            write_text(panel, captions, folder / JUDGES[judge].text_file, judge)
     return indices
 
 
 def _judges_of_reference(panel: Panel, settings: EvaluationSettings) -> list[str]:
-    """Judges that listen to the clips' own sounds: all if these are a row of the table, else those of the sets."""
+    """Judges that embed the clips' own sounds: all if these are a row of the table, else those that metrics compare."""
     if settings.controls:
         return list(panel.judges)
-    needed = {"classifier", *(METRICS[name].judge for name in settings.metrics if METRICS[name].of_sets)}
+    compared = (METRICS[name] for name in settings.metrics)
+    needed = {"classifier", *(metric.judge for metric in compared if metric.needs_reference)}
     return [judge for judge in panel.judges if judge in needed]
 
 
@@ -204,7 +208,7 @@ def _check(pairs: Pairs, samples: Mapping[str, Any], panel: Panel, settings: Eva
     for judge, metrics in asked.items():
         if judge not in panel.judges:
             raise InputError(f"{', '.join(sorted(metrics))} needs the judge {judge}, which was not loaded")
-    check_metrics(pairs.prompts, panel.leaks, settings)
+    check_metrics(pairs.prompts, panel.reported_classes, settings)
 
 
 def check_metrics(prompts: pd.DataFrame, classes: Collection[str], settings: EvaluationSettings) -> None:
@@ -227,7 +231,7 @@ def _absent(pairs: Pairs, samples: Mapping[str, Mapping[RowKey, SoundItem]], pan
         rows = []
         for (clip_id, caption_id), item in items.items():
             needed = [("missing_sample", item.file), ("missing_file", pairs.sounds[clip_id])]
-            needed += [("missing_file", pairs.pictures[clip_id])] * panel.sees
+            needed += [("missing_file", pairs.pictures[clip_id])] * panel.needs_video
             status, detail = next(((why, file.detail) for why, file in needed if not file.found), (OK, ""))
             rows.append((clip_id, caption_id, status, detail))
         frame = pd.DataFrame(rows, columns=["clip_id", "caption_id", "status", "detail"])
@@ -267,7 +271,7 @@ def _write_ledgers(
 ) -> None:
     """The ledger of everything; and that of the clips alone, for the card."""
 
-    def row(clip_id: str, stage: str, outcome: Outcome) -> dict[str, Any]:
+    def row(clip_id: str, stage: str, outcome: ItemStatus) -> dict[str, Any]:
         return ledger_row(clip_id, stage, outcome.status, outcome.detail or outcome.facts.get("note", ""))
 
     clips = [row(item.clip_id, REFERENCE, embedder.outcomes[item.name]) for item in own]
@@ -312,16 +316,11 @@ def _report(
     folder = output / "embeddings"
     with atomic_write(output / "prompts.parquet") as temporary:
         pairs.prompts.to_parquet(temporary, index=False)
-    read = _reader(folder)
-    truth = Truth(
-        read("reference_set", "classifier", CLIP_KEY, ("embedding", "logits")),
-        read("reference_set", "imagebind", CLIP_KEY, ("video",)) if "imagebind" in panel.judges else None,
-        read_embeddings([folder / "text.parquet"], TEXT_KEY, ("embedding",)) if "clap" in panel.judges else None,
-    )
+    reference = read_reference([folder / "reference_set"], folder / JUDGES["clap"].text_file)
     scores = {}
     for system, index in indices.items():
-        generated = {j: read(f"{system}/0", j, SAMPLE_KEY, SAMPLE_COLUMNS[j]) for j in panel.judges}
-        scores[system] = score_system(system, pairs.prompts, generated, truth, index)
+        generated = read_generated([folder / system / "0"], list(panel.judges))
+        scores[system] = score_system(system, pairs.prompts, generated, reference, index)
         with atomic_write(output / "scores" / f"{system}.parquet") as temporary:
             scores[system].to_parquet(temporary, index=False)
         with atomic_write(output / "samples" / system / "0.parquet") as temporary:
@@ -343,20 +342,14 @@ def _report(
         categories=output / "categories.csv",
     )
     facts = {"judges": panel.kind, **panel.settings, **extra}
-    if panel.leaks:
-        found = class_probabilities(truth.classifier.column("logits"), panel.leaks)
+    if panel.reported_classes:
+        logits = reference.audio("classifier").column("logits")
+        found = class_probabilities(logits, panel.reported_classes)
         own = {name: round(float(values.mean()), 4) for name, values in found.items()}
         facts["mean_probability_in_the_clips_own_sounds"] = own
     table = write_table("table", _table_settings(settings, panel, list(indices)), inputs, outputs, facts)
     write_clips(output / "clips.parquet", pairs.prompts, indices, scores)
     return table
-
-
-def _reader(folder: Path) -> Any:
-    def read(part: str, judge: str, key: tuple[str, ...], columns: tuple[str, ...]) -> Embeddings:
-        return read_embeddings([folder / part / f"{judge}.parquet"], key, columns)
-
-    return read
 
 
 def _table_settings(settings: EvaluationSettings, panel: Panel, systems: list[str]) -> TableSettings:
@@ -367,8 +360,8 @@ def _table_settings(settings: EvaluationSettings, panel: Panel, systems: list[st
             f"Judged by the published networks on the first {panel.seconds:g} s of each sound: comparable with tables "
             "of the same weights, length and clips."
         )
-        if UNVOUCHED in panel.settings:
-            meaning += " Nobody vouches for these weights: no SHA-256 is recorded to compare theirs with."
+        if UNVERIFIED_WEIGHTS in panel.settings:
+            meaning += " These weights are not verified: no SHA-256 is recorded to compare theirs with."
     else:
         meaning = "Judged by the small judges of the rendered world: comparable with nothing but their own tables."
     return TableSettings(

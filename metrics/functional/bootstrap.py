@@ -72,6 +72,29 @@ class Estimate:
         return Estimate(self.value - other.value, replicates, self.n, self.recentre or other.recentre)
 
 
+def mean_of(estimates: Sequence[Estimate]) -> Estimate:
+    """Mean of estimates that were resampled by the same draws: several sounds of each row, as one system.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> first, second = Estimate(0.25, np.array([0.0, 0.5]), n=2), Estimate(0.75, np.array([1.0, 0.5]), n=2)
+    >>> mean_of([first, second]).value
+    0.5
+    """
+    if not estimates:
+        raise InputError("a mean needs at least one estimate")
+    first = estimates[0]
+    if any(one.replicates.shape != first.replicates.shape or one.n != first.n for one in estimates):
+        raise InputError("a mean of estimates needs the same clips and draws of all of them")
+    if len(estimates) == 1:
+        return first
+    value = float(np.mean([one.value for one in estimates]))
+    replicates = np.mean([one.replicates for one in estimates], axis=0)
+    recentre, floor = any(one.recentre for one in estimates), max(one.floor for one in estimates)
+    return Estimate(value, replicates, first.n, recentre, floor)
+
+
 class ClipBootstrap:
     """Draws of clips with replacement.
 

@@ -10,8 +10,7 @@ from cafa.common.files import read_json, write_json
 from cafa.data.manifest import read_manifest
 from metrics.judge_quality.published import CanarySettings, on_clips, verdict, without_clips
 from metrics.judge_quality.verdict import verdict_lines
-from metrics.judges.published_networks import WEIGHTS_OF
-from metrics.judges.registry import CARD, are_pretrained, open_encoders
+from metrics.judges.registry import CARD, are_pretrained, open_registered, registered
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,11 @@ def check_registered_judges(
         raise InputError("--reference-embeddings, --text and --manifest belong together: give all, or none")
     if not are_pretrained(judges):
         raise InputError(f"the judges in {judges} were trained here: use `cafa judges check`")
-    cards = {name: read_json(judges / name / CARD) for name in WEIGHTS_OF}
+    cards = {name: read_json(judges / name / CARD) for name in registered(judges)}
     more: dict[str, Any] = {}
     sizes: dict[str, int] = {}
     if clips.text is not None and clips.manifest is not None:
         more, sizes = on_clips([Path(folder) for folder in clips.folders], clips.text, read_manifest(clips.manifest))
-    result = verdict(without_clips(open_encoders(judges, device=device)), more, settings, cards, sizes)
+    result = verdict(without_clips(open_registered(judges, device=device)), more, settings, cards, sizes)
     write_json(output, result)
     return "\n".join(verdict_lines(result))

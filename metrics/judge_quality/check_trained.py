@@ -12,7 +12,7 @@ from cafa.media.mel import MelSettings, log_mel
 from cafa.world.controls import oracle_sound
 from metrics.encoders.miniature.all import MicroJudges
 from metrics.judge_quality.miniature import Dub, measure
-from metrics.judge_quality.verdict import report, thresholds, verdict_lines
+from metrics.judge_quality.verdict import report, thresholds, trained_measures, verdict_lines
 from metrics.judges.training.clips import Clips
 from metrics.judges.training.from_files import ClipFiles
 
@@ -36,7 +36,7 @@ def check_trained_judges(
     files : ClipFiles
         Of the clips.
     limits : mapping
-        Thresholds, ``{judge: {measure: number}}``, in place of :data:`metrics.judge_quality.verdict.MEASURES`.
+        Thresholds, ``{judge: {measure: number}}``, in place of those of :mod:`metrics.judges.kinds`.
     events : path, optional
         Event times of the rendered clips; without them, pairs of a clip and another label's sound are not measured.
     seed : int
@@ -54,12 +54,13 @@ def check_trained_judges(
     InputError
         If a threshold is of no judge or measure, or a clip's label is one that the judges do not know.
     """
-    wanted = thresholds(dict(limits))
+    measures = trained_measures()
+    wanted = thresholds(dict(limits), measures)
     clips = files.read()
     loaded = MicroJudges(judges, device)
     other = None if events is None else other_label_sound(events, clips, loaded.mel, seed)
     weights = {name: judge.weights_sha256 for name, judge in loaded.judges.items()}
-    result = report(measure(loaded, clips, seed, other), wanted, weights)
+    result = report(measure(loaded, clips, seed, other), wanted, weights, measures)
     write_json(output, result)
     return "\n".join(verdict_lines(result))
 

@@ -1,6 +1,6 @@
 """Are the judges good enough to judge? Measured on clips they were not trained on.
 
-Measures (defaults of the thresholds: :data:`metrics.judge_quality.verdict.MEASURES`)
+Measures (defaults of the thresholds: :mod:`metrics.judges.kinds`)
 -------------------------------------------------------------------------------
 classifier.accuracy
     Share of real sounds given their own label.
@@ -103,15 +103,15 @@ def measure(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None
     found = _embed(judges, clips)
     targets = np.array([known.index(clips.labels[target]) for target in clips.targets])
     step = judges.grid[1] - judges.grid[0]
-    hearing = found["clap.embedding"] @ found["text"].T
-    seeing = found["video"] @ found["imagebind.embedding"].T
+    to_captions = found["clap.embedding"] @ found["text"].T
+    to_pictures = found["video"] @ found["imagebind.embedding"].T
     true = desync(found["synchformer.logits_first"], found["synchformer.logits_last"], judges.grid)
     values = {
         "classifier": {"accuracy": float((found["classifier.logits"].argmax(1) == targets).mean())},
-        "clap": {"matched_over_other": own_over_other(hearing, targets)},
+        "clap": {"matched_over_other": own_over_other(to_captions, targets)},
         "imagebind": {
-            "own_over_other": own_over_other(seeing, targets),
-            "category_retrieval": category_retrieval(seeing, targets),
+            "own_over_other": own_over_other(to_pictures, targets),
+            "category_retrieval": category_retrieval(to_pictures, targets),
         },
         "synchformer": {"desync_true_seconds": float(true.seconds.mean())},
     }

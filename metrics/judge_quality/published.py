@@ -41,8 +41,8 @@ from metrics.encoders.clap.tokenizer import LARGEST_COSINE, UNRELATED
 from metrics.functional.desync import desync
 from metrics.judge_quality.limits import Demand, Mean, Trials
 from metrics.judge_quality.verdict import own_over_other, report, thresholds
-from metrics.judges.published import IB_RATE, SYNC_RATE, RealJudges
-from metrics.judges.published_networks import RealEncoders
+from metrics.judges.kinds import JUDGES
+from metrics.judges.published_judge import PublishedJudge
 from metrics.judges.synthetic_signals import wave
 
 SECONDS = 5.0
@@ -88,7 +88,8 @@ DEMANDS: dict[str, Demand] = {
     "desync_of_own_sound": Mean(wanted=0.9, good=0.6, guessing=1.05, clips_each=1, span=2.0),
 }
 
-#: Measure by judge: direction in which it is good, default threshold (with many clips, where it depends on them).
+#: Measure by judge: direction in which it is good, default threshold (with many clips, where it depends on them). A
+#: judge that is not named must react to sounds, and to pictures if it looks at some (:func:`canaries_of`).
 CANARIES: dict[str, _Limits] = {
     "classifier": {**REACTS, "same_over_other": (">=", 0.6)},
     "clap": {
@@ -100,6 +101,12 @@ CANARIES: dict[str, _Limits] = {
     "imagebind": {**REACTS, **LOOKS, "own_over_other": (">=", 0.6)},
     "synchformer": {**REACTS, **LOOKS, "desync_of_own_sound": ("<=", 0.9)},
 }
+
+
+def canaries_of(judge: str) -> _Limits:
+    """What is demanded of a judge."""
+    by_default = {**REACTS, **(LOOKS if "video" in JUDGES[judge].parts else {})}
+    return CANARIES.get(judge, by_default)
 
 
 class CanarySettings(BaseModel):
@@ -146,25 +153,22 @@ def same_over_other(embeddings: np.ndarray, targets: np.ndarray) -> float | None
     return float(np.mean(shares)) if shares else None
 
 
-def without_clips(encoders: RealEncoders) -> dict[str, dict[str, float]]:
+def without_clips(judges: Mapping[str, PublishedJudge]) -> dict[str, dict[str, float]]:
     """Measures that need no clips, of judges that are loaded for everything."""
-    panel = RealJudges(encoders, SECONDS)
     values: dict[str, dict[str, float]] = {}
-    for judge, listener in panel.listeners.items():
-        sounds = [wave(index, listener.sample_rate, SECONDS) for index in range(3)]
-        found = listener.embed([listener.prepare(sound, listener.sample_rate, SECONDS) for sound in sounds])
-        values[judge] = {"largest_cosine_of_different_sounds": largest_cosine(found)}
-    for judge, encoder, rate in (
-        ("imagebind", encoders.imagebind_vision, IB_RATE),
-        ("synchformer", encoders.synchformer_video, SYNC_RATE),
-    ):
-        if encoder is not None:
-            # The fewest frames that it takes: a pair, or a segment.
-            pictures = _pictures(2 if rate == IB_RATE else 16)
-            values[judge]["largest_cosine_of_different_pictures"] = largest_cosine(encoder.embed(pictures))
-    first, second = (panel.read([pair[which] for pair in PARAPHRASES]) for which in (0, 1))
-    values["clap"]["paraphrase_retrieval"] = paraphrase_retrieval(first, second)
-    values["clap"]["largest_cosine_of_unrelated_captions"] = largest_cosine(panel.read(UNRELATED))
+    for name, judge in judges.items():
+        judge.check_length(SECONDS)
+        encoder = judge.audio
+        sounds = [wave(index, encoder.sample_rate, SECONDS) for index in range(3)]
+        found = encoder.embed([encoder.prepare(sound, encoder.sample_rate, SECONDS) for sound in sounds])
+        values[name] = {"largest_cosine_of_different_sounds": largest_cosine(found)}
+        if judge.video_encoder is not None:
+            pictures = judge.video_encoder.embed(_pictures(judge.fewest_frames))
+            values[name]["largest_cosine_of_different_pictures"] = largest_cosine(pictures)
+        if "paraphrase_retrieval" in canaries_of(name):
+            first, second = (judge.embed_text([pair[which] for pair in PARAPHRASES]) for which in (0, 1))
+            values[name]["paraphrase_retrieval"] = paraphrase_retrieval(first, second)
+            values[name]["largest_cosine_of_unrelated_captions"] = largest_cosine(judge.embed_text(UNRELATED))
     return values
 
 
@@ -217,9 +221,9 @@ def on_clips(
         "classifier": {"same_over_other": same_over_other(classifier.take(known, "embedding"), targets)},
         "synchformer": {"desync_of_own_sound": float(own.seconds.mean())},
     }
-    seeing = read("imagebind", "embedding", "video")
+    pictures = read("imagebind", "embedding", "video")
     values["imagebind"] = {
-        "own_over_other": _over_other(seeing.take(known, "video"), seeing.take(known, "embedding"), targets)
+        "own_over_other": _over_other(pictures.take(known, "video"), pictures.take(known, "embedding"), targets)
     }
     captioned = known["caption"].isin(captions.keys()["caption"]).to_numpy()
     rows = known[captioned]
@@ -252,11 +256,12 @@ def verdict(
     sizes = {"paraphrase_retrieval": len(PARAPHRASES), **(sizes or {})}
     merged = {name: {**found, **more.get(name, {})} for name, found in values.items()}
     weights = {name: str(card["weights_sha256"]) for name, card in cards.items()}
-    limits = thresholds(settings.thresholds, CANARIES)
+    demanded = {name: canaries_of(name) for name in merged}
+    limits = thresholds(settings.thresholds, demanded)
     for judge_name, rows in limits.items():
         for measure in (rows.keys() & sizes.keys()) - settings.thresholds.get(judge_name, {}).keys():
             rows[measure] = DEMANDS[measure].threshold(sizes[measure])
-    found = report(merged, limits, weights, CANARIES)
+    found = report(merged, limits, weights, demanded)
     for name, judge in found["judges"].items():
         for measure, row in judge["measures"].items():
             if measure in sizes:

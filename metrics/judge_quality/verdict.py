@@ -1,11 +1,12 @@
 """What was measured about judges against what is wanted of them."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from cafa.common.errors import InputError
+from metrics.judges.kinds import Measures, miniature_judges
 
 
 def check_judges(judges: Mapping[str, Any]) -> None:
@@ -40,24 +41,12 @@ def check_judges(judges: Mapping[str, Any]) -> None:
         )
 
 
-#: Measure by judge: direction in which it is good, default threshold.
-MEASURES: dict[str, dict[str, tuple[Literal[">=", "<="], float]]] = {
-    "classifier": {"accuracy": (">=", 0.95)},
-    "clap": {"matched_over_other": (">=", 0.95)},
-    "imagebind": {"own_over_other": (">=", 0.85), "category_retrieval": (">=", 0.6)},
-    "synchformer": {
-        "matched_error_seconds": ("<=", 0.15),
-        "matched_within_one_class": (">=", 0.8),
-        "dubbed_error_seconds": ("<=", 0.2),
-        "dubbed_within_one_class": (">=", 0.75),
-        "desync_true_seconds": ("<=", 0.05),
-    },
-}
+def trained_measures() -> dict[str, Measures]:
+    """What is demanded of the miniature's judges: judge -> measure -> direction in which it is good, threshold."""
+    return {name: form.measures for name, form in miniature_judges().items()}
 
 
-def thresholds(
-    given: Mapping[str, Any], measures: Mapping[str, Mapping[str, tuple[str, float]]] = MEASURES
-) -> dict[str, dict[str, float]]:
+def thresholds(given: Mapping[str, Any], measures: Mapping[str, Measures]) -> dict[str, dict[str, float]]:
     """Thresholds of every measure: the defaults of `measures`, overridden by ``{judge: {measure: threshold}}``.
 
     Raises
@@ -98,7 +87,7 @@ def report(
     values: dict[str, dict[str, float]],
     limits: dict[str, dict[str, float]],
     weights: Mapping[str, str],
-    measures: Mapping[str, Mapping[str, tuple[str, float]]] = MEASURES,
+    measures: Mapping[str, Measures],
 ) -> dict[str, Any]:
     """Verdict on every judge.
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cafa.models.weights import WeightSource, read_weight_sources
-from metrics.judges.published_networks import WEIGHTS_OF, weights_path
+from metrics.judges.kinds import JUDGES
+from metrics.judges.published_files import weights_path
 from metrics.judges.registry import PretrainedSettings
 
 
@@ -32,8 +33,8 @@ def files_of_judges(judges: Collection[str], settings: PretrainedSettings) -> It
     """
     sources = read_weight_sources(settings.table)
     for judge in judges:
-        network, *_ = WEIGHTS_OF[judge]
-        for name in WEIGHTS_OF[judge]:
+        network, *_ = JUDGES[judge].weights
+        for name in JUDGES[judge].weights:
             source, fault = sources[name], None
             path = weights_path(settings.weights, source)
             if not path.is_file():

@@ -1,4 +1,4 @@
-"""What every panel of judges offers, miniature or published."""
+"""What a panel of judges offers an evaluation, miniature or published."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-#: Judges that see.
-SEEING = frozenset({"imagebind", "synchformer"})
-
-
 Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Heard:
+class PreparedAudio:
     """A file of sound, decoded and ready for the judges.
 
     Attributes
@@ -40,7 +36,11 @@ class Heard:
 
 
 class Panel(Protocol):
-    """What an evaluation asks of its judges.
+    """The judges of an evaluation behind one interface.
+
+    A clip's picture is decoded once (`decode_video`) and embedded once (`embed_video`), a file of sound is decoded once
+    for all judges (`prepare_audio`), and sounds are embedded together with what is kept of their clips' pictures
+    (`embed_audio`). `decode_video` and `prepare_audio` use no network and may run ahead in threads.
 
     Attributes
     ----------
@@ -50,14 +50,12 @@ class Panel(Protocol):
         Length that is scored.
     judges
         Name -> object with `weights_sha256`.
-    grid
-        Offsets in seconds of the synchronisation judge's classes.
-    sees
+    needs_video
         Whether a judge looks at pictures.
-    leaks
+    reported_classes
         Name -> index of classes of the classifier that are reported for themselves.
-    hearing
-        What is heard of a file: written into the embeddings, and compared where they meet.
+    audio_protocol
+        What is used of a file of sound: written into the embeddings, and compared where they meet.
     settings
         Everything else that embeddings depend on; JSON-serialisable.
     check
@@ -74,16 +72,13 @@ class Panel(Protocol):
     def judges(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     @property
-    def grid(self) -> Sequence[float]: ...  # noqa: D102
+    def needs_video(self) -> bool: ...  # noqa: D102
 
     @property
-    def sees(self) -> bool: ...  # noqa: D102
+    def reported_classes(self) -> Mapping[str, int]: ...  # noqa: D102
 
     @property
-    def leaks(self) -> Mapping[str, int]: ...  # noqa: D102
-
-    @property
-    def hearing(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def audio_protocol(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     @property
     def settings(self) -> dict[str, Any]: ...  # noqa: D102
@@ -91,22 +86,28 @@ class Panel(Protocol):
     @property
     def check(self) -> dict[str, Any]: ...  # noqa: D102
 
-    def see(self, path: Path) -> Any:
+    def facts(self, judge: str) -> Mapping[str, Any]:
+        """What the files of a judge's embeddings say of it beside its weights."""
+        ...
+
+    def decode_video(self, path: Path) -> Any:
         """Decode a clip's picture once, for all judges."""
         ...
 
-    def look(self, frames: Any) -> Columns:
-        """What is kept of a clip's picture (from `see`); key ``imagebind_video`` is its embedding."""
+    def embed_video(self, frames: Any) -> Columns:
+        """What is kept of a clip's picture (from `decode_video`): ``<judge>_video`` of the judges that look."""
         ...
 
-    def hear(self, path: Path, judges: Collection[str]) -> Heard:
+    def prepare_audio(self, path: Path, judges: Collection[str]) -> PreparedAudio:
         """Decode a file once, for all of `judges`."""
         ...
 
-    def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
-        """Columns of `judges` (those of :data:`metrics.embedding.writing.SOUND_COLUMNS`) for sounds of clips."""
+    def embed_audio(
+        self, sounds: Sequence[PreparedAudio], video: Sequence[Columns], judges: Collection[str]
+    ) -> dict[str, Columns]:
+        """Columns of `judges` (of :attr:`metrics.judges.kinds.JudgeKind.columns`) for sounds of clips."""
         ...
 
-    def read(self, captions: Sequence[str]) -> np.ndarray:
-        """CLAP's unit vectors of captions."""
+    def embed_text(self, captions: Sequence[str], judge: str = "clap") -> np.ndarray:
+        """Unit vectors of captions by a judge."""
         ...

@@ -15,11 +15,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cafa.common.errors import InputError, WeightsError
+from cafa.common.errors import WeightsError
 from cafa.common.files import read_json, write_json
 from cafa.models.checkpoint_reader import origins_of
 from cafa.models.weights import WeightSource, read_weight_sources, require_file
-from metrics.judges.published_networks import EVERYTHING, WEIGHTS_OF, RealEncoders, find_weights, load_encoders, rows_of
+from metrics.judges.kinds import JUDGES, miniature_judges
+from metrics.judges.published_files import PARTS, find_weights, open_judges, rows_of
+from metrics.judges.published_judge import PublishedJudge
 
 CARD, KIND = "card.json", "pretrained"
 
@@ -43,7 +45,7 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
     Parameters
     ----------
     judge : str
-        ``classifier``, ``clap``, ``imagebind`` or ``synchformer``.
+        Name in :data:`metrics.judges.kinds.JUDGES`.
     settings : PretrainedSettings
     output : path
         Model folder; gets ``card.json``.
@@ -61,18 +63,16 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
     InputError
         If there is no such judge.
     """
-    if judge not in WEIGHTS_OF:
-        raise InputError(f"no judge {judge!r}: use one of {', '.join(WEIGHTS_OF)}")
+    network, *others = JUDGES[judge].weights
     sources = read_weight_sources(settings.table)
     paths = find_weights(settings.weights, sources, [judge])
     sources = rows_of(paths, sources)
-    network, *others = WEIGHTS_OF[judge]
     digests = {network: require_file(paths[network], sources[network], unverified=settings.unverified)}
     # The files of a tokenizer are also known by what they make of known sentences, when they are opened.
     digests |= {name: require_file(paths[name], sources[name], unverified=True) for name in others}
     known = {name: replace(sources[name], sha256=digest) for name, digest in digests.items()}
     try:
-        load_encoders(paths, known, [judge], sizes=settings.sizes)
+        open_judges(paths, known, [judge], sizes=settings.sizes)
     except WeightsError as error:
         raise WeightsError(f"{judge} cannot be opened from {', '.join(map(str, paths.values()))}: {error}") from error
     card = {
@@ -90,7 +90,7 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
 
 
 def are_pretrained(folder: str | Path) -> bool:
-    """Whether a folder of judges holds pretrained ones.
+    """Whether a folder of judges holds pretrained ones; the judges that have a small form too must be there.
 
     Raises
     ------
@@ -98,34 +98,36 @@ def are_pretrained(folder: str | Path) -> bool:
         If a judge has no card, or some are pretrained and some are not.
     """
     folder = Path(folder)
-    if missing := [judge for judge in WEIGHTS_OF if not (folder / judge / CARD).is_file()]:
+    if missing := [judge for judge in miniature_judges() if not (folder / judge / CARD).is_file()]:
         raise WeightsError(
             f"{folder} has no card of {', '.join(missing)}: train the judges (`cafa judges train`), or register "
             "pretrained ones (`cafa judges register`)"
         )
-    kinds = {judge: read_json(folder / judge / CARD)["kind"] for judge in WEIGHTS_OF}
+    kinds = {judge: read_json(folder / judge / CARD)["kind"] for judge in registered(folder)}
     pretrained = [judge for judge, kind in kinds.items() if kind == KIND]
     if pretrained and len(pretrained) < len(kinds):
         raise WeightsError(f"{folder} mixes pretrained judges ({', '.join(pretrained)}) with trained ones")
     return bool(pretrained)
 
 
-def open_encoders(
-    folder: str | Path,
-    judges: Collection[str] = tuple(WEIGHTS_OF),
-    *,
-    parts: Collection[str] = EVERYTHING,
-    device: str = "cpu",
-) -> RealEncoders:
+def registered(folder: str | Path) -> list[str]:
+    """Judges that have a card in a folder, in the order of the registry."""
+    return [judge for judge in JUDGES if (Path(folder) / judge / CARD).is_file()]
+
+
+def open_registered(
+    folder: str | Path, judges: Collection[str] | None = None, *, parts: Collection[str] = PARTS, device: str = "cpu"
+) -> dict[str, PublishedJudge]:
     """Load registered judges.
 
     Parameters
     ----------
     folder : path
         Holds their folders.
-    judges : collection of str
+    judges : collection of str, optional
+        None: all that are registered there.
     parts : collection of str
-        What they are needed for, see :func:`metrics.judges.published_networks.load_encoders`.
+        What they are needed for, see :func:`metrics.judges.published_files.open_judges`.
     device : str
 
     Raises
@@ -136,10 +138,11 @@ def open_encoders(
     paths: dict[str, Path] = {}
     sources: dict[str, WeightSource] = {}
     sizes: dict[str, dict[str, Any]] = {}
+    judges = registered(folder) if judges is None else judges
     for judge in judges:
         card = read_json(Path(folder) / judge / CARD)
         for name, place in card["places"].items():
             paths[name] = Path(place)
             sources[name] = WeightSource(name, "(registered)", card["files"][name], "as registered", judge)
         sizes[judge] = card["settings"]["sizes"].get(judge, {})
-    return load_encoders(paths, sources, judges, parts=parts, device=device, sizes=sizes)
+    return open_judges(paths, sources, judges, parts=parts, device=device, sizes=sizes)

@@ -49,7 +49,7 @@ def protocol_card(
     return {
         "table": name,
         "meaning": settings.meaning,
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.recorded(),
         "n": coverage.n,
         "n_clips": coverage.clips,
         "asked": coverage.asked,

@@ -51,6 +51,8 @@ class Metric:
         Whether it is defined only where the prompt is another than the clip's own caption.
     of_class
         Class that the classifier must have; None if any classifier will do.
+    compares_with_own_sound
+        Whether a metric of samples needs the judge's embeddings of the clips' own sounds; those of sets always do.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Metric:
     companion: str | None = None
     other_captions_only: bool = False
     of_class: str | None = None
+    compares_with_own_sound: bool = False
 
     def __post_init__(self) -> None:
         if (self.of_sample is None) == (self.of_set is None):
@@ -73,6 +76,11 @@ class Metric:
     def of_sets(self) -> bool:
         """Whether it is defined for a set of sounds only."""
         return self.of_set is not None
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether its judge must embed the clips' own sounds."""
+        return self.of_sets or self.compares_with_own_sound
 
     @property
     def arrow(self) -> str:
@@ -131,6 +139,7 @@ METRICS: Registry[Metric] = Registry(
             meaning="divergence of the classifier's answer for the generated sound from its answer for the "
             "clip's real sound: is it the same kind of sound",
             of_sample=kl,
+            compares_with_own_sound=True,
         ),
         "IS": Metric(
             "IS",

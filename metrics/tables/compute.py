@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cafa.common.errors import InputError
 from cafa.media.usable_sound import CONSTANT, SILENT
-from metrics.functional.bootstrap import ClipBootstrap, Estimate
+from metrics.functional.bootstrap import ClipBootstrap, Estimate, mean_of
 from metrics.functional.differences import detectable_difference, holm, p_value, standard_error
 from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.clip_choice import ClipChoice
 from metrics.tables.coverage import ROW, Coverage
 from metrics.tables.set_metrics import SetInputs
 
@@ -41,11 +42,31 @@ class BootstrapSettings(_Settings):
     level: Annotated[float, Field(gt=0.5, lt=1.0, description="share of the draws inside the interval")] = 0.95
 
 
+class Block(_Settings):
+    """Rows of a table under a heading."""
+
+    name: Annotated[str, Field(min_length=1, description="heading, as V2A")]
+    systems: Annotated[tuple[str, ...], Field(description="rows, in order")]
+
+
 class TableSettings(_Settings):
     """What a table shows."""
 
     protocol: Annotated[str, Field(description="rows of the prompt set to use: matched, cross...")]
-    systems: Annotated[tuple[str, ...], Field(min_length=1, description="rows of the table, in order")]
+    systems: Annotated[tuple[str, ...], Field(description="rows of the table, in order; or give `blocks`")] = ()
+    blocks: Annotated[
+        tuple[Block, ...],
+        Field(description="in place of `systems`: rows under headings, in order; the best value is marked in each"),
+    ] = ()
+    seconds: Annotated[
+        float | None,
+        Field(gt=0, description="length that is judged, of sounds and of real ones; null: that of `embed.pretrained`"),
+    ] = None
+    clips: Annotated[ClipChoice | None, Field(description="which clips are taken; null: all of the protocol")] = None
+    takes: Annotated[
+        dict[str, tuple[str, ...]], Field(description="row -> systems whose values it is the mean of: takes of a row")
+    ] = {}
+    left_out: Annotated[dict[str, str], Field(description="system that has no row here -> why")] = {}
     metrics: Annotated[
         tuple[str, ...],
         Field(min_length=1, description="columns of the table, in order: metrics of metrics.tables.catalogue.METRICS"),
@@ -79,8 +100,23 @@ class TableSettings(_Settings):
             metric_named(name)
         return names
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_of_blocks(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or not fields.get("blocks"):
+            return fields
+        blocks = [block.model_dump() if isinstance(block, Block) else block for block in fields["blocks"]]
+        names = [name for block in blocks for name in block.get("systems", ())]
+        if fields.get("systems") and list(fields["systems"]) != names:
+            raise ValueError(f"give `systems` or `blocks`, not both: {list(fields['systems'])} and {names}")
+        return {**fields, "systems": names}
+
     @model_validator(mode="after")
     def _known_systems(self) -> "TableSettings":
+        if not self.systems:
+            raise ValueError("a table needs at least one row: give `systems` or `blocks`")
+        if len({block.name for block in self.blocks}) != len(self.blocks):
+            raise ValueError("two blocks have one name")
         if len(set(self.systems)) != len(self.systems) or len(set(self.metrics)) != len(self.metrics):
             raise ValueError("a system or metric is named twice")
         named = {*self.descriptions, *self.controls, *(system for pair in self.compare for system in pair)}
@@ -88,7 +124,32 @@ class TableSettings(_Settings):
             raise ValueError(f"compare, descriptions or controls name systems without a row: {strange}")
         if selves := [pair for pair in self.compare if pair[0] == pair[1]]:
             raise ValueError(f"a system cannot be compared with itself: {selves}")
+        if strange := sorted(set(self.takes) - set(self.systems)):
+            raise ValueError(f"takes are of rows, and {strange} have none")
+        if self.clips is not None and self.clips.of_system in self.takes:
+            raise ValueError(f"`clips.of_system` {self.clips.of_system} is a mean of takes: name one of them")
         return self
+
+    def parts_of(self, system: str) -> tuple[str, ...]:
+        """Systems whose values a row is the mean of: several takes, or itself."""
+        return self.takes.get(system, (system,))
+
+    @property
+    def sounding(self) -> tuple[str, ...]:
+        """All systems of which samples are read: those of the rows, and of the choice of clips."""
+        names = [part for system in self.systems for part in self.parts_of(system)]
+        chosen = self.clips.of_system if self.clips is not None else None
+        return tuple(dict.fromkeys([*names, *([chosen] if chosen is not None and not set(names) & {chosen} else [])]))
+
+    @property
+    def row_groups(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Headings and their rows; one without a heading where there are no blocks."""
+        return tuple((block.name, block.systems) for block in self.blocks) or (("", self.systems),)
+
+    def recorded(self) -> dict[str, Any]:
+        """As a protocol card has them: what is special to few tables only where it is set."""
+        special = ("blocks", "seconds", "clips", "takes", "left_out")
+        return self.model_dump(mode="json", exclude={name for name in special if not getattr(self, name)})
 
 
 @dataclass(frozen=True)
@@ -102,12 +163,12 @@ class SystemData:
     embeddings
         judge -> its embedding of every row, shape (rows, d), for the metrics of sets.
     logits
-        The classifier's, shape (rows, classes).
+        judge -> its logits of every row, shape (rows, classes), of the judges that have some.
     """
 
     scores: Mapping[str, np.ndarray]
     embeddings: Mapping[str, np.ndarray]
-    logits: np.ndarray
+    logits: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -132,7 +193,11 @@ class Table:
     def silent_share(self, system: str) -> float:
         """Share of a system's sounds that are silent or constant."""
         found: Mapping[str, int] = self.notes.get("findings", {}).get(system, {})
-        return (found.get(SILENT, 0) + found.get(CONSTANT, 0)) / max(1, self.coverage.n)
+        return (found.get(SILENT, 0) + found.get(CONSTANT, 0)) / max(1, self.sounds_of(system))
+
+    def sounds_of(self, system: str) -> int:
+        """Sounds behind a row."""
+        return self.coverage.n * len(self.settings.parts_of(system))
 
     @property
     def contestants(self) -> list[str]:
@@ -190,7 +255,7 @@ def build_table(
     coverage : Coverage
         The rows.
     systems : mapping of str to SystemData
-        Their arrays in the order of the rows.
+        Their arrays in the order of the rows; of a row that is a mean of takes, those of each.
     reference : mapping of str to numpy.ndarray, each of shape (clips of the data set, d)
         judge -> embeddings of the real sounds: the reference set of FAD and KAD.
     """
@@ -207,7 +272,7 @@ def build_table(
         judge = METRICS[name].judge
         return SetInputs(
             data.embeddings[judge],
-            data.logits,
+            data.logits.get(judge, np.empty((0, 0))),
             reference[judge],
             bootstrap.row_counts[: settings.bootstrap.set_resamples],
             prepared.get(name),
@@ -215,22 +280,25 @@ def build_table(
             settings.inception_seed,
         )
 
-    estimates: dict[str, dict[str, Estimate]] = {}
-    for system in settings.systems:
-        data = systems[system]
-        estimates[system] = {}
-        for name in settings.metrics:
-            how = METRICS[name].of_set
-            estimates[system][name] = (
-                bootstrap.mean(data.scores[name]) if how is None else how.compute(inputs_of(name, data))
-            )
-    first = systems[settings.systems[0]]
+    def estimate(name: str, data: SystemData) -> Estimate:
+        how = METRICS[name].of_set
+        return bootstrap.mean(data.scores[name]) if how is None else how.compute(inputs_of(name, data))
+
+    parts = {system: [systems[part] for part in settings.parts_of(system)] for system in settings.systems}
+    estimates = {
+        system: {name: mean_of([estimate(name, data) for data in of_system]) for name in settings.metrics}
+        for system, of_system in parts.items()
+    }
+    first = parts[settings.systems[0]][0]
     for name, metric in of_sets.items():
         if metric.of_set is not None and metric.of_set.notes is not None:
             found = metric.of_set.notes(inputs_of(name, first))
             notes |= {f"{name}_{what}": value for what, value in found.items()}
     if "Acc" in settings.metrics:
-        notes["Acc_ties"] = {name: int((systems[name].scores["Acc_margin"] == 0).sum()) for name in settings.systems}
+        notes["Acc_ties"] = {
+            system: sum(int((data.scores["Acc_margin"] == 0).sum()) for data in of_system)
+            for system, of_system in parts.items()
+        }
     if "DeSync" in settings.metrics:
         notes["DeSync_rows_of_one_window"] = int((first.scores["DeSync_windows"] == 1).sum())
     return Table(settings, coverage, estimates, notes)
@@ -242,10 +310,17 @@ def six_digits(value: float) -> float:
 
 
 def table_frame(table: Table) -> pd.DataFrame:
-    """The table for machines: system, n, n_clips, then M, M_low, M_high, M_n of every metric M."""
+    """The table for machines: system, n, n_clips, then M, M_low, M_high, M_n of every metric M.
+
+    Before these ``block``, where the table has blocks, and after n_clips ``takes``, where a row is the mean of several.
+    """
     rows = []
+    block_of = {system: name for name, systems in table.settings.row_groups for system in systems}
     for system, estimates in table.estimates.items():
-        row: dict[str, object] = {"system": system, "n": table.coverage.n, "n_clips": table.coverage.clips}
+        row: dict[str, object] = {"block": block_of[system]} if table.settings.blocks else {}
+        row |= {"system": system, "n": table.coverage.n, "n_clips": table.coverage.clips}
+        if table.settings.takes:
+            row["takes"] = len(table.settings.parts_of(system))
         for metric, estimate in estimates.items():
             low, high = estimate.interval(table.settings.bootstrap.level)
             row[metric] = six_digits(estimate.value)

@@ -24,11 +24,12 @@ def _number(value: float, decimals: int) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def _best(table: Table, metric: str) -> set[str]:
-    """Contestants with the best printed value; none if all have it, or if there is only one."""
+def _best(table: Table, metric: str, rows: Sequence[str]) -> set[str]:
+    """Contestants among some rows with the best printed value; none if all have it, or if there is only one."""
     printed = {
         name: float(_number(table.estimates[name][metric].value, METRICS[metric].decimals))
         for name in table.contestants
+        if name in rows
     }
     if len(set(printed.values())) < 2:
         return set()
@@ -37,10 +38,21 @@ def _best(table: Table, metric: str) -> set[str]:
 
 
 def _values(table: Table) -> list[str]:
-    settings = table.settings
-    best = {metric: _best(table, metric) for metric in settings.metrics}
+    header = ["system", *(f"{metric} {METRICS[metric].arrow}" for metric in table.settings.metrics)]
     rows = []
-    for system in settings.systems:
+    for heading, systems in table.settings.row_groups:
+        if heading:
+            rows.append([f"**{heading}**", *[""] * len(table.settings.metrics)])
+        rows += _rows(table, systems)
+    return _grid(header, rows)
+
+
+def _rows(table: Table, systems: Sequence[str]) -> list[list[str]]:
+    """Rows of a table among which the best value is marked."""
+    settings = table.settings
+    best = {metric: _best(table, metric, systems) for metric in settings.metrics}
+    rows = []
+    for system in systems:
         mark = " †" if table.notes.get("findings", {}).get(system, {}).keys() & FINDINGS.keys() else ""
         cells = [(f"*{system}*" if system in settings.controls else system) + mark]
         for metric in settings.metrics:
@@ -50,7 +62,7 @@ def _values(table: Table) -> list[str]:
             value = f"**{value}**" if system in best[metric] else value
             cells.append(f"{value} [{_number(low, decimals)}, {_number(high, decimals)}]")
         rows.append(cells)
-    return _grid(["system", *(f"{metric} {METRICS[metric].arrow}" for metric in settings.metrics)], rows)
+    return rows
 
 
 def _differences(table: Table) -> list[str]:
@@ -98,13 +110,37 @@ def _findings(table: Table) -> list[str]:
     lines = []
     for system, found in table.notes.get("findings", {}).items():
         if said := [f"{count} {name}" for name, count in found.items() if name in FINDINGS]:
-            lines.append(f"† {system}: {', '.join(said)} of {table.coverage.n} sounds, scored like the others.")
+            lines.append(f"† {system}: {', '.join(said)} of {table.sounds_of(system)} sounds, scored like the others.")
         if (share := table.silent_share(system)) > LARGEST_SILENT_SHARE:
             lines.append(
                 f"**Warning: {share:.1%} of the sounds of {system} are silent or constant, more than "
                 f"{LARGEST_SILENT_SHARE:.0%}. Judges give such sounds values that mean nothing (ImageBind high ones): "
                 "the row is never the best.**"
             )
+    return [part for line in lines for part in (line, "")]
+
+
+def _special(table: Table) -> list[str]:
+    """What of a table is not as in the others: its seconds and clips, rows that are means, rows that are not there."""
+    settings, lines = table.settings, []
+    if settings.seconds is not None:
+        lines.append(f"The first {settings.seconds:g} s of each sound are judged, and of the real ones as well.")
+    if chosen := table.notes.get("clips"):
+        lines.append(
+            f"Of {chosen['of']} prompts the table takes {chosen['taken']}, of {chosen['clips']} clips: {chosen['by']}."
+            + (
+                f" {chosen['not_in_prompts']} ids of the list are no clips here."
+                if chosen.get("not_in_prompts")
+                else ""
+            )
+        )
+    lines += [
+        f"{row}: mean of {len(parts)} sounds of each prompt ({', '.join(parts)}); FAD, KAD and IS of each set."
+        for row, parts in settings.takes.items()
+    ]
+    if settings.left_out:
+        lines.append("Rows that are not here, because what they need is not:")
+        lines.append("\n".join(f"* {system}: {why}" for system, why in settings.left_out.items()))
     return [part for line in lines for part in (line, "")]
 
 
@@ -220,10 +256,12 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
         *_values(table),
         "",
         f"{table.coverage.n} samples of {table.coverage.clips} clips in every row. ↑ higher is better, ↓ lower is "
-        f"better. In brackets: {level} interval over clips. Bold: best printed value."
+        f"better. In brackets: {level} interval over clips. Bold: best printed value"
+        + (" of the block." if settings.blocks else ".")
         + (" Rows in italics are controls and do not compete." if settings.controls else ""),
         "",
         *_findings(table),
+        *_special(table),
     ]
     if settings.descriptions:
         parts += ["## Rows", ""]

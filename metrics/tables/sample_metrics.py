@@ -1,8 +1,9 @@
 """Metrics of single sounds: from the judges' embeddings of a sound, its clip and its captions to one value a row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,24 +16,33 @@ from metrics.functional.desync import desync
 from metrics.functional.divergence import kl_divergence
 from metrics.functional.similarity import cosine_similarity
 
+#: What reference embeddings are of: the clips' own sounds, their pictures, or captions.
+ReferencePart = Literal["audio", "video", "text"]
 
-@dataclass(frozen=True)
-class Truth:
-    """The judges' view of the clips themselves.
 
-    Attributes
+class ReferenceEmbeddings:
+    """Embeddings of the clips themselves and of captions, by judge; read where a metric asks for them, once.
+
+    Parameters
     ----------
-    classifier
-        Of the clips' own sound: embedding, logits.
-    imagebind
-        Of the clips' picture: video; None where no metric is to be made of it.
-    text
-        The CLAP judge's embedding of every caption; None likewise.
+    read : callable (judge, part) -> Embeddings
+        Raises `InputError` where there are none.
     """
 
-    classifier: Embeddings
-    imagebind: Embeddings | None
-    text: Embeddings | None
+    def __init__(self, read: Callable[[str, ReferencePart], Embeddings]) -> None:
+        self._read = cache(read)
+
+    def audio(self, judge: str) -> Embeddings:
+        """Of the clips' own sounds: the judge's columns of a sound."""
+        return self._read(judge, "audio")
+
+    def video(self, judge: str) -> Embeddings:
+        """Of the clips' pictures: column ``video``."""
+        return self._read(judge, "video")
+
+    def text(self, judge: str) -> Embeddings:
+        """Of captions: column ``embedding``."""
+        return self._read(judge, "text")
 
 
 @dataclass(frozen=True)
@@ -45,22 +55,19 @@ class SampleInputs:
         clip_id, caption_id, protocol, caption, own_caption: one row per sound.
     generated : mapping of str to Embeddings
         By judge, of the sounds.
-    truth : Truth
+    reference : ReferenceEmbeddings
         Of the clips and captions.
     """
 
     rows: pd.DataFrame
     generated: Mapping[str, Embeddings]
-    truth: Truth
+    reference: ReferenceEmbeddings
 
-    @cached_property
-    def text_judge(self) -> tuple[Embeddings, Embeddings]:
-        """The CLAP judge's embeddings of the sounds and of the captions."""
-        judge, text = self.generated["clap"], self.truth.text
-        if text is None:
-            raise InputError("a metric of the judge clap needs the embeddings of the captions")
-        same_judge(judge, text)
-        return judge, text
+    def with_reference(self, judge: str, part: ReferencePart = "audio") -> tuple[Embeddings, Embeddings]:
+        """A judge's embeddings of the generated sounds and of the reference; refused if two judges made them."""
+        generated, reference = self.generated[judge], getattr(self.reference, part)(judge)
+        same_judge(generated, reference)
+        return generated, reference
 
     @cached_property
     def accuracy(self) -> tuple[np.ndarray, PromptAccuracy | None]:
@@ -68,7 +75,7 @@ class SampleInputs:
 
         Computed once: Acc and its margin are two views of it.
         """
-        judge, text = self.text_judge
+        judge, text = self.with_reference("clap", "text")
         other = np.flatnonzero(self.rows["caption"] != self.rows["own_caption"])
         if not len(other):
             return other, None
@@ -98,16 +105,8 @@ class SampleValues:
 
 def kl(inputs: SampleInputs) -> SampleValues:
     """Divergence of the classifier's answer for the sound from that for the clip's own sound."""
-    judge = _classifier(inputs)
-    return SampleValues(
-        kl_divergence(inputs.truth.classifier.take(inputs.rows, "logits"), judge.take(inputs.rows, "logits"))
-    )
-
-
-def _classifier(inputs: SampleInputs) -> Embeddings:
-    judge = inputs.generated["classifier"]
-    same_judge(judge, inputs.truth.classifier)
-    return judge
+    generated, own = inputs.with_reference("classifier")
+    return SampleValues(kl_divergence(own.take(inputs.rows, "logits"), generated.take(inputs.rows, "logits")))
 
 
 def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
@@ -126,20 +125,18 @@ class ClassProbability:
 
     def __call__(self, inputs: SampleInputs) -> SampleValues | None:
         """Values of all rows."""
-        judge = _classifier(inputs)
-        if self.name not in judge.leaks:
+        judge, _ = inputs.with_reference("classifier")
+        classes = judge.reported_classes
+        if self.name not in classes:
             return None
         logits = judge.take(inputs.rows, "logits")
-        return SampleValues(class_probabilities(logits, {self.name: judge.leaks[self.name]})[self.name])
+        return SampleValues(class_probabilities(logits, {self.name: classes[self.name]})[self.name])
 
 
 def ib(inputs: SampleInputs) -> SampleValues:
     """Cosine of the clip's picture and the sound."""
-    judge, own = inputs.generated["imagebind"], inputs.truth.imagebind
-    if own is None:
-        raise InputError("a metric of the judge imagebind needs the embeddings of the clips' pictures")
-    same_judge(judge, own)
-    return SampleValues(cosine_similarity(own.take(inputs.rows, "video"), judge.take(inputs.rows, "embedding")))
+    judge, clips = inputs.with_reference("imagebind", "video")
+    return SampleValues(cosine_similarity(clips.take(inputs.rows, "video"), judge.take(inputs.rows, "embedding")))
 
 
 def desync_seconds(inputs: SampleInputs) -> SampleValues:
@@ -154,7 +151,7 @@ def desync_seconds(inputs: SampleInputs) -> SampleValues:
 
 def clap(inputs: SampleInputs) -> SampleValues:
     """Cosine of the prompt and the sound."""
-    judge, text = inputs.text_judge
+    judge, text = inputs.with_reference("clap", "text")
     return SampleValues(cosine_similarity(judge.take(inputs.rows, "embedding"), text.take(inputs.rows, "embedding")))
 
 

@@ -15,7 +15,7 @@ Speech, Music         classifier: probability of these classes; only where the c
 ====================  ===============================================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,34 +31,52 @@ from metrics.embedding.reading import (
     read_embeddings,
     read_frame,
 )
+from metrics.judges.kinds import JUDGES
 from metrics.tables.catalogue import METRICS
-from metrics.tables.sample_metrics import SampleInputs, Truth
+from metrics.tables.sample_metrics import ReferenceEmbeddings, ReferencePart, SampleInputs
 
-#: judge -> columns of a generated sound
-SAMPLE_COLUMNS = {
-    "classifier": ("embedding", "logits"),
-    "clap": ("embedding",),
-    "imagebind": ("embedding",),
-    "synchformer": ("logits_first", "logits_last"),
-}
 COLUMNS = ("system", "protocol", "clip_id", "caption_id", "metric", "value")
 
 
-def read_truth(folders: Sequence[str | Path], text: str | Path) -> Truth:
-    """Read the embeddings of the clips (folders of one parquet per judge) and of the captions."""
+def read_reference(folders: Sequence[str | Path], text: str | Path) -> ReferenceEmbeddings:
+    """Embeddings of the clips (folders of one parquet per judge), and of the captions.
 
-    def read(judge: str, *columns: str) -> Embeddings:
+    Parameters
+    ----------
+    folders : sequence of path
+    text : path
+        File of CLAP's embeddings of captions; those of other judges lie beside it
+        (:attr:`metrics.judges.kinds.JudgeKind.text_file`).
+    """
+
+    def read(judge: str, part: ReferencePart) -> Embeddings:
+        kind = JUDGES[judge]
+        if part == "text":
+            path = Path(text) if judge == "clap" else Path(text).parent / kind.text_file
+            return read_embeddings([path], TEXT_KEY, ("embedding",))
+        columns = ("video",) if part == "video" else kind.columns
         return read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
 
-    captions = read_embeddings([text], TEXT_KEY, ("embedding",))
-    return Truth(read("classifier", "embedding", "logits"), read("imagebind", "video"), captions)
+    return ReferenceEmbeddings(read)
 
 
-def read_generated(folders: Sequence[str | Path]) -> dict[str, Embeddings]:
-    """Read all judges' embeddings of a system's sounds from its shards (folders of one parquet per judge)."""
+def read_generated(folders: Sequence[str | Path], judges: Collection[str] | None = None) -> dict[str, Embeddings]:
+    """Read judges' embeddings of a system's sounds from its shards (folders of one parquet per judge).
+
+    Parameters
+    ----------
+    folders : sequence of path
+    judges : collection of str, optional
+        None: those that every run has, and others that the first folder holds files of.
+    """
+    if judges is None:
+        here = Path(folders[0]) if folders else Path()
+        judges = [n for n, kind in JUDGES.items() if kind.miniature or (here / f"{n}.parquet").is_file()]
     return {
-        judge: read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], SAMPLE_KEY, columns)
-        for judge, columns in SAMPLE_COLUMNS.items()
+        judge: read_embeddings(
+            [Path(folder) / f"{judge}.parquet" for folder in folders], SAMPLE_KEY, JUDGES[judge].columns
+        )
+        for judge in judges
     }
 
 
@@ -119,7 +137,7 @@ def score_system(
     system: str,
     prompts: pd.DataFrame,
     generated: dict[str, Embeddings],
-    truth: Truth,
+    reference: ReferenceEmbeddings,
     index: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Score every sound of a system.
@@ -132,7 +150,7 @@ def score_system(
         clip_id, caption_id, protocol, caption, own_caption.
     generated : dict of str to Embeddings
         By judge, as from :func:`read_generated`. Metrics of judges that are left out are not computed.
-    truth : Truth
+    reference : ReferenceEmbeddings
         Of the same judges.
     index : pandas.DataFrame, optional
         See :func:`expected_rows`.
@@ -152,7 +170,7 @@ def score_system(
     rows = expected_rows(prompts, index).reset_index(drop=True)
     if rows.empty:
         raise MissingClipError(f"system {system} has no sample that could be scored: its index says why")
-    inputs = SampleInputs(rows, generated, truth)
+    inputs = SampleInputs(rows, generated, reference)
     parts = []
     for metric in METRICS.values():
         if (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cafa.common.files import atomic_write
 from cafa.data.prompts import read_prompts
-from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
+from metrics.tables.scores import read_generated, read_reference, read_sample_index, score_system
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def write_scores(system: str, inputs: ScoreInputs, output: Path) -> None:
         system,
         read_prompts(inputs.prompts),
         read_generated(inputs.embeddings),
-        read_truth(inputs.clips, inputs.text),
+        read_reference(inputs.clips, inputs.text),
         read_sample_index(inputs.index) if inputs.index else None,
     )
     with atomic_write(output) as temporary:

@@ -21,7 +21,7 @@ class SetInputs:
     embedding : ndarray, (rows, d)
         The judge's, of the system's sounds.
     logits : ndarray, (rows, classes)
-        The classifier's.
+        The judge's, where it has some.
     reference : ndarray, (clips of the data set, d)
         The judge's, of the real sounds.
     counts : ndarray of int16, (resamples, rows)

@@ -1,5 +1,6 @@
 """From files to files: gather what a table needs, compute it, write csv, markdown, protocol card and differences."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from cafa.common.shards import shard_files
 from cafa.media.usable_sound import FINDINGS
 from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, Embeddings, read_embeddings, read_frame, same_judge
 from metrics.judge_quality.verdict import check_judges
+from metrics.judges.kinds import JUDGES
 from metrics.tables.card import protocol_card
 from metrics.tables.catalogue import METRICS
 from metrics.tables.categories import write_categories
+from metrics.tables.clip_choice import chosen_rows
 from metrics.tables.compute import (
     OVER,
     SystemData,
@@ -90,10 +93,11 @@ def _read_scores(paths: Sequence[Path], settings: TableSettings) -> dict[str, pd
     scores = pd.concat([read_frame(path, COLUMNS, "a table of scores") for path in paths], ignore_index=True)
     if scores.duplicated(list(COLUMNS[:-1])).any():
         raise InputError("a system's scores were given twice")
-    if absent := [name for name in settings.systems if name not in set(scores["system"])]:
+    rows = list(dict.fromkeys(part for name in settings.systems for part in settings.parts_of(name)))
+    if absent := [name for name in rows if name not in set(scores["system"])]:
         raise InputError(f"no scores of {', '.join(absent)}, only of {', '.join(sorted(set(scores['system'])))}")
     scores = scores[scores["protocol"] == settings.protocol]
-    return {name: scores[scores["system"] == name] for name in settings.systems}
+    return {name: scores[scores["system"] == name] for name in rows}
 
 
 def _read_index(inputs: TableInputs, system: str, protocol: str) -> pd.DataFrame:
@@ -103,36 +107,38 @@ def _read_index(inputs: TableInputs, system: str, protocol: str) -> pd.DataFrame
 
 
 def _read_sets(
-    inputs: TableInputs, system: str, rows: pd.DataFrame, truth: Mapping[str, Embeddings]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Embeddings of a system's rows by judge, and the classifier's logits."""
+    inputs: TableInputs, system: str, rows: pd.DataFrame, reference: Mapping[str, Embeddings]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Embeddings of a system's rows by judge, and logits of the judges that have some."""
     found: dict[str, np.ndarray] = {}
-    logits = np.empty((0, 0))
-    for judge, own in truth.items():
+    logits: dict[str, np.ndarray] = {}
+    for judge, own in reference.items():
         paths = shard_files(inputs.embeddings_folder / system, f"{{}}/{judge}.parquet", shards=inputs.shards)
-        columns = ("embedding", "logits") if judge == "classifier" else ("embedding",)
+        columns = [name for name in ("embedding", "logits") if name in JUDGES[judge].columns]
         embeddings = read_embeddings(paths, SAMPLE_KEY, columns)
         same_judge(embeddings, own)
         found[judge] = embeddings.take(rows, "embedding")
-        if judge == "classifier":
-            logits = embeddings.take(rows, "logits")
+        if "logits" in columns:
+            logits[judge] = embeddings.take(rows, "logits")
     return found, logits
 
 
-def _read_truth(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
+def _read_reference(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
     """The reference sets of a table's metrics, by judge; those of the judges that were checked."""
     folders = inputs.truth or [inputs.embeddings_folder / "reference_set"]
     needed = dict.fromkeys(["classifier", *(METRICS[name].judge for name in metrics if METRICS[name].of_sets)])
-    truth = {}
+    reference = {}
     for judge in needed:
-        truth[judge] = read_embeddings([folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, ("embedding",))
-        checked, found = judges.get(judge, {}).get("weights_sha256"), truth[judge].weights_sha256
+        reference[judge] = read_embeddings(
+            [folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, ("embedding",)
+        )
+        checked, found = judges.get(judge, {}).get("weights_sha256"), reference[judge].weights_sha256
         if found not in (None, checked):
             raise InputError(
-                f"{truth[judge].source} was made by a {judge} (weights {found}) that is not the one that was checked "
+                f"{reference[judge].source} was made by a {judge} (weights {found}), not by the one that was checked "
                 f"(weights {checked}): embed again, or check the judges again"
             )
-    return truth
+    return reference
 
 
 def compute_table(
@@ -149,25 +155,35 @@ def compute_table(
     prompts = read_frame(inputs.prompts, SAMPLE_KEY, "a prompt set")
     prompts = prompts[prompts["protocol"] == settings.protocol]
     scores = _read_scores(inputs.scores, settings)
-    indices = {name: _read_index(inputs, name, settings.protocol) for name in settings.systems}
+    indices = {name: _read_index(inputs, name, settings.protocol) for name in settings.sounding}
+    chosen: dict[str, Any] = {}
+    if settings.clips is not None:
+        prompts, chosen = chosen_rows(settings.clips, prompts, indices)
     scored = {name: frame[["clip_id", "caption_id"]].drop_duplicates() for name, frame in scores.items()}
     coverage = common_rows(prompts, scored, indices, settings.max_loss)
 
     wanted = [name for name in settings.metrics if not METRICS[name].of_sets]
     companions = [METRICS[name].companion for name in wanted]
     wanted = list(dict.fromkeys([*wanted, *(name for name in companions if name is not None)]))
-    truth = _read_truth(inputs, judges, settings.metrics)
+    reference = _read_reference(inputs, judges, settings.metrics)
     systems = {}
-    for name in settings.systems:
+    for name in scores:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
-        systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, truth))
-    used = pd.concat([index[index["status"] == "ok"] for index in indices.values()])
+        systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, reference))
+    used = pd.concat([indices[name][indices[name]["status"] == "ok"] for name in scores])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
-    reference = {judge: embeddings.column("embedding") for judge, embeddings in truth.items()}
-    table = build_table(settings, coverage, systems, reference)
-    table.notes["findings"] = {name: _findings(index, coverage.rows) for name, index in indices.items()}
-    if truth["classifier"].hearing is not None:
-        table.notes["heard"] = truth["classifier"].hearing
+    if settings.seconds is not None and sound["seconds"] != [settings.seconds]:
+        raise InputError(f"the table is of {settings.seconds:g} s, and the sounds were judged on {sound['seconds']} s")
+    own = {judge: embeddings.column("embedding") for judge, embeddings in reference.items()}
+    table = build_table(settings, coverage, systems, own)
+    table.notes["findings"] = {
+        name: _sum([_findings(indices[part], coverage.rows) for part in settings.parts_of(name)])
+        for name in settings.systems
+    }
+    if chosen:
+        table.notes["clips"] = chosen
+    if (protocol := reference["classifier"].audio_protocol) is not None:
+        table.notes["heard"] = protocol
     return table, sound
 
 
@@ -178,6 +194,24 @@ def _findings(index: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
     found = {name: int(counts[name]) for name in FINDINGS if name in counts}
     if "over_full_scale" in here and (beyond := int((here["over_full_scale"] > 0).sum())):
         found[OVER] = beyond
+    return found
+
+
+def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Counts of several takes together."""
+    total: Counter[str] = Counter()
+    for found in counts:
+        total.update(found)
+    return dict(total)
+
+
+def _mean_of_takes(scores: Mapping[str, pd.DataFrame], settings: TableSettings) -> dict[str, pd.DataFrame]:
+    """Scores of every row of the table; of several takes the mean of each sound's values."""
+    found = {}
+    for name in settings.systems:
+        parts = [scores[part] for part in settings.parts_of(name)]
+        keys = ["protocol", "clip_id", "caption_id", "metric"]
+        found[name] = parts[0] if len(parts) == 1 else pd.concat(parts).groupby(keys)["value"].mean().reset_index()
     return found
 
 
@@ -225,7 +259,7 @@ def write_table(
     with atomic_write(outputs.markdown) as temporary:
         temporary.write_text(render(name, table, card, published), encoding="utf-8")
     if outputs.categories is not None:
-        scores = _read_scores(inputs.scores, settings)
+        scores = _mean_of_takes(_read_scores(inputs.scores, settings), settings)
         write_categories(outputs.categories, table.coverage.rows, scores, settings.bootstrap)
     write_json(outputs.card, card)
     return table

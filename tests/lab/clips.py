@@ -9,6 +9,7 @@ import csv
 import io
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -116,10 +117,43 @@ def write_clips(root: Path, web: Path, films: Path) -> None:
             target.write_bytes(b"a film that was never written\n" * 40)
 
 
-def write_generations(folder: Path, seconds: float = 8.0, sample_rate: int = 44100) -> None:
-    """Sounds of another system for every usable test clip: noise that fades, as FLAC."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, clip in enumerate(clips_of("test", usable=True)):
-        times = np.arange(int(seconds * sample_rate)) / sample_rate
-        noise = np.random.default_rng(number).standard_normal(len(times))
-        soundfile.write(folder / f"{clip.clip_id}.flac", 0.2 * noise * np.exp(-times % 2.0), sample_rate)
+def fading_noise(number: int, seconds: float, sample_rate: int, form: str) -> bytes:
+    """A file of noise that fades, again and again."""
+    times = np.arange(int(seconds * sample_rate)) / sample_rate
+    noise = np.random.default_rng(number).standard_normal(len(times))
+    file = io.BytesIO()
+    soundfile.write(file, 0.2 * noise * np.exp(-times % 2.0), sample_rate, format=form)
+    return file.getvalue()
+
+
+def add_to_tar(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """A plain file of an archive."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def write_generations(folder: Path) -> None:
+    """Sounds of other systems for the usable test clips, under the names and in the forms that their authors publish.
+
+    MMAudio: a tar of FLAC, 8 s; Frieren: a zip of several WAV of each clip at 16 kHz; MultiFoley: a webdataset, of all
+    clips but one; ReWaS: a folder of WAV of 5 s.
+    """
+    (folder / "rewas").mkdir(parents=True, exist_ok=True)
+    (folder / "multifoley").mkdir(exist_ok=True)
+    clips = clips_of("test", usable=True)
+    with (
+        tarfile.open(folder / "mmaudio_large_44k_vggsound.tar", "w") as mmaudio,
+        zipfile.ZipFile(folder / "frieren_noreflow_25.zip", "w") as frieren,
+        tarfile.open(folder / "multifoley/00000.tar", "w") as multifoley,
+    ):
+        for number, clip in enumerate(clips):
+            name = f"mmaudio_large_44k_vggsound/{clip.clip_id}.flac"
+            add_to_tar(mmaudio, name, fading_noise(number, 8.0, 44100, "FLAC"))
+            for take in range(10):
+                sound = fading_noise(10 * number + take, 8.2, 16000, "WAV")
+                frieren.writestr(f"frieren_noreflow_25/Y{clip.clip_id}_{take}.wav", sound)
+            if clip != clips[-1]:
+                add_to_tar(multifoley, f"{clip.clip_id}.wav", fading_noise(100 + number, 8.0, 48000, "WAV"))
+                add_to_tar(multifoley, f"{clip.clip_id}.json", b'{"caption": "a sound"}')
+            (folder / f"rewas/{clip.clip_id}.wav").write_bytes(fading_noise(200 + number, 5.0, 16000, "WAV"))

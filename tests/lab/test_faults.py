@@ -83,7 +83,7 @@ def test_everything_is_said_at_once_and_no_job_runs(lab: Lab) -> None:
         "CAFA_avclip.safetensors": "web page",
         "data/vggsound": "no folder",
         "archives": "no folder",
-        "generations/mmaudio": "",
+        "generations/mmaudio_large": "",
     }.items():
         assert [line for line in errors if name in line and what in line], f"{name} ({what}) is not in:\n{text}"
     assert lab.made() == []

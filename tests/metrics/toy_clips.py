@@ -12,8 +12,9 @@ import pytest
 from cafa.data.manifest import SCHEMA
 from cafa.features.store import write_features
 from cafa.media.mel import MelSettings, log_mel
+from metrics.judges.kinds import miniature_judges
 from metrics.judges.training.clips import Clips, read_clips
-from metrics.judges.training.settings import NAMES, judge_settings
+from metrics.judges.training.settings import judge_settings
 from metrics.judges.training.train import train_judge
 
 LABELS = ("bell", "drum", "whistle")
@@ -99,7 +100,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         encoder={"name": "log_mel", "seconds": 3.2, **MEL.model_dump()},
     )
     clips: Clips = read_clips([folder / "frames.arrow"], [folder / "mel.arrow"], manifest, "train")
-    for name in NAMES:
+    for name in miniature_judges():
         batch = {"classifier": 8, "clap": 6, "imagebind": 6, "synchformer": 4}[name]
         loop = {"steps": 60 if name == "synchformer" else 25, "batch_size": batch, "learning_rate": 4e-3}
         settings = judge_settings(name, {"loop": loop, "augmentation": {"shift_picture": 0}})

@@ -4,6 +4,7 @@ from snakemake.exceptions import WorkflowError
 
 from cafa.common.provenance import project_root
 from metrics.tables.catalogue import metric_named
+from metrics.tables.plan import as_lines, planned_rows
 
 
 def check_names():
@@ -34,13 +35,20 @@ def check_names():
 
 def check_systems():
     """Refuse a system of no known kind, or with settings that its kind does not have."""
-    for name, entry in SYSTEMS.items():
+    for name, entry in config["systems"].items():
         if name == "reference_set":
             raise WorkflowError(f"no system can be called {name}: the embeddings of the clips' own sounds lie there")
         try:
-            parse_system(entry)
+            parts = parse_system(entry).parts(name)
         except (InputError, ValueError) as error:
             raise WorkflowError(f"system {name}: {error}") from error
+        if twice := sorted(set(parts) & (set(config["systems"]) - {name})):
+            raise WorkflowError(
+                f"system {name}: its takes are systems called {list(parts)}, and there is {twice} already"
+            )
+    for name in config["examples"]["systems"]:
+        if name in config["systems"] and name not in SYSTEMS:
+            raise WorkflowError(f"examples: {name} is a mean of takes; name one of them: {parts_of_row(name)}")
 
 
 def check_models():
@@ -73,19 +81,47 @@ def check_table(table, entry):
             metric_named(name)
         except InputError as error:
             raise WorkflowError(f"table {table}: {error}") from error
-    for name in [*entry["systems"], *entry.get("controls", []), *entry.get("descriptions", {})]:
-        if name not in SYSTEMS:
-            raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(SYSTEMS)}")
+    check_rows(table, entry)
     for pair in entry.get("compare", []):
-        if strange := sorted(set(pair) - set(entry["systems"])):
+        if strange := sorted(set(pair) - set(rows_of(table))):
             raise WorkflowError(
-                f"table {table}: `compare` names {strange}, which are no rows of it; its rows are {entry['systems']}"
+                f"table {table}: `compare` names {strange}, which are no rows of it; its rows are {rows_of(table)}"
             )
-    for name in entry["systems"]:
-        if "event_times" in system_of(name).needs and DATASETS[dataset]["kind"] != "world":
+    for name in rows_of(table):
+        if "event_times" in parse_system(config["systems"][name]).needs and DATASETS[dataset]["kind"] != "world":
             raise WorkflowError(
                 f"table {table}: {name} needs the event times that only rendered clips have, "
                 f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
+            )
+
+
+def check_rows(table, entry):
+    """Refuse rows that there are no systems for, or whose sounds are shorter than what the table is of."""
+    if bool(entry.get("blocks")) == bool(entry.get("systems")):
+        raise WorkflowError(
+            f"table {table}: give its rows as `systems`, or under headings as `blocks`, not both or neither"
+        )
+    clips = entry.get("clips") or {}
+    named = [*rows_of(table), *entry.get("controls", []), *entry.get("descriptions", {})]
+    for name in [*named, *([clips["of_system"]] if clips.get("of_system") else [])]:
+        if name not in config["systems"]:
+            raise WorkflowError(f"table {table}: no system {name!r}, there are {sorted(config['systems'])}")
+    if clips.get("of_system") and len(parts_of_row(clips["of_system"])) > 1:
+        raise WorkflowError(
+            f"table {table}: `clips.of_system` is a mean of takes; name one: {parts_of_row(clips['of_system'])}"
+        )
+    if clips.get("file") and not os.path.exists(beside_rules(clips["file"])):
+        raise WorkflowError(f"table {table}: no list of clips at {clips['file']}")
+    if not PRETRAINED and seconds_of(table) != judged_seconds():
+        raise WorkflowError(
+            f"table {table}: `seconds` is for pretrained judges; those of the miniature hear {judged_seconds()} s"
+        )
+    for name in rows_of(table):
+        least = parse_system(config["systems"][name]).window(config["window"]["seconds"], judged_seconds())
+        if least < seconds_of(table):
+            raise WorkflowError(
+                f"table {table}: it is of {seconds_of(table):g} s, and the sounds of {name} need to have {least:g} s only: "
+                "give the table, or another table of that row, `seconds` that it has, or the system `seconds`"
             )
 
 
@@ -117,4 +153,15 @@ def check_sources():
                 )
 
 
+def say_rows():
+    """In a dry run: every row of every table, and which are left out; `cafa rows` looks for weights, too."""
+    from snakemake.logging import logger
+
+    words = sys.argv[1:]
+    dry = any(word in ("--dry-run", "--dryrun") or (word[:1] == "-" != word[1:2] and "n" in word) for word in words)
+    if dry and not {"--quiet", "-q"} & set(words):
+        logger.info("\n".join(as_lines(list(planned_rows(config, weights=False)))))
+
+
 check_names()
+say_rows()

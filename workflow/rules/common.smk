@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.utils import min_version, update_config, validate
@@ -13,7 +14,7 @@ from cafa.models.video_encoders import video_kinds as kinds_of_video_features
 from cafa.common.plugins import use_plugins
 from cafa.common.errors import InputError
 from cafa.common.stages import stage_version, version_of_features
-from cafa.generation.systems import parse_system
+from cafa.generation.systems import parse_system, parts_of_system
 
 min_version("9.27.1")
 
@@ -38,7 +39,9 @@ validate(config, "../schemas/config.schema.yaml", set_default=False)
 
 RESULTS = config["results"].rstrip("/")
 TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))
-DATASETS, SYSTEMS, ADAPTERS = config["datasets"], config["systems"], config["adapters"]
+DATASETS, ADAPTERS = config["datasets"], config["adapters"]
+#: systems of which sounds are made or read: a row of a table that is a mean of several takes is one for each
+SYSTEMS = {part: entry for name, row in config["systems"].items() for part, entry in parts_of_system(name, row).items()}
 PRETRAINED = config["pretrained"]
 #: text-to-audio models, each with encoders of its own for sound and captions
 BACKBONES = (
@@ -78,6 +81,7 @@ def reused_by(dataset):
     return DATASETS[dataset].get("reuse", [])
 
 
+@cache
 def system_of(name):
     """Settings of a system, of whichever kind: they say what its samples need."""
     return parse_system(SYSTEMS[name])
@@ -91,6 +95,72 @@ def backbone_of(entry):
 def dataset_of(table):
     """Data set that a table is made from."""
     return config["tables"][table].get("dataset", config["evaluate"])
+
+
+@cache
+def judged_seconds():
+    """Length that the judges hear unless a table says otherwise."""
+    return config["embed"]["pretrained"].get("seconds", 8.0) if PRETRAINED else config["window"]["seconds"]
+
+
+@cache
+def seconds_of(table):
+    """Length of the sounds that a table is of."""
+    return config["tables"][table].get("seconds") or judged_seconds()
+
+
+@cache
+def cut_of(table):
+    """Behind the data set's name in paths of what judges made of another length than the usual one: `.5s`."""
+    return "" if seconds_of(table) == judged_seconds() else f".{seconds_of(table):g}s"
+
+
+@cache
+def rows_of(table):
+    """Rows of a table as the configuration has them, in order."""
+    entry = config["tables"][table]
+    return [name for block in entry.get("blocks") or [entry] for name in block.get("systems", [])]
+
+
+@cache
+def why_left_out(name):
+    """Why a row is left out of tables; empty if it is not."""
+    return parse_system(config["systems"][name]).left_out
+
+
+@cache
+def rows_here(table):
+    """Rows of a table that are not left out."""
+    return [name for name in rows_of(table) if not why_left_out(name)]
+
+
+@cache
+def why_no_table(table):
+    """Why a table is not made; empty if it is."""
+    chosen = (config["tables"][table].get("clips") or {}).get("of_system")
+    if chosen and chosen in config["systems"] and why_left_out(chosen):
+        return f"it takes the rows of {chosen}: {why_left_out(chosen)}"
+    return "" if rows_here(table) else "none of its rows can be made"
+
+
+@cache
+def parts_of_row(name):
+    """Systems that a row of a table is made from: itself, or one for each of several takes."""
+    return list(parts_of_system(name, config["systems"][name]))
+
+
+@cache
+def sounding_of(table):
+    """Systems of which a table needs the sounds: those of its rows, and the one whose rows it takes."""
+    chosen = (config["tables"][table].get("clips") or {}).get("of_system")
+    names = [part for name in rows_here(table) for part in parts_of_row(name)]
+    return list(dict.fromkeys([*names, *([chosen] if chosen else [])]))
+
+
+@cache
+def tables_here():
+    """Tables that are made."""
+    return [table for table in config["tables"] if not why_no_table(table)]
 
 
 def as_json(value):
@@ -145,6 +215,7 @@ def repeat_option(option, name):
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
+    cut=r"(\.\d+(\.\d+)?s)?",
     system="|".join(SYSTEMS),
     table="|".join(config["tables"]),
     shard=r"\d+",

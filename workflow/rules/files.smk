@@ -112,11 +112,25 @@ ENCODERS = {
 ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text") for name in BACKBONES}
 
 
+@cache
 def systems_of(dataset):
     """Systems that are asked on a data set: those of its tables, and of the page of examples."""
-    tables = [entry for table, entry in config["tables"].items() if dataset_of(table) == dataset]
-    examples = config["examples"]["systems"] if dataset == config["evaluate"] else []
-    return {name for systems in [*(entry["systems"] for entry in tables), examples] for name in systems}
+    tables = [sounding_of(table) for table in tables_here() if dataset_of(table) == dataset]
+    return {name for systems in [*tables, examples_here() if dataset == config["evaluate"] else []] for name in systems}
+
+
+def examples_here():
+    """Systems of the page of examples that are not left out."""
+    return [name for name in config["examples"]["systems"] if name not in config["systems"] or not why_left_out(name)]
+
+
+def wordings_of(dataset, backbone):
+    """What systems of a backbone are told of rows in place of their captions, as options: texts to encode as well."""
+    systems = [
+        name for name in systems_of(dataset) if system_of(name).generates and backbone_of(SYSTEMS[name]) == backbone
+    ]
+    texts = sorted({text for name in systems for text in system_of(name).wordings})
+    return [word for text in texts for word in ("--wording", text)]
 
 
 def features_of(dataset):
@@ -128,38 +142,40 @@ def features_of(dataset):
     return [folder for folder in ENCODERS if folder in wanted]
 
 
-def embeddings_of(dataset, system):
+def embeddings_of(dataset, system, cut=""):
     """Embeddings of a system's samples: every shard, every judge."""
     return expand(
-        "{results}/embeddings/{dataset}/{system}/{shard}/{judge}.parquet",
+        "{results}/embeddings/{dataset}{cut}/{system}/{shard}/{judge}.parquet",
         results=RESULTS,
         dataset=dataset,
+        cut=cut,
         system=system,
         shard=SAMPLE_SHARDS,
         judge=config["judges"],
     )
 
 
-def reference_shards(dataset):
+def reference_shards(dataset, cut=""):
     """Folders of the embeddings of the clips themselves; at full size one for every shard of clips."""
-    folder = f"{RESULTS}/embeddings/{dataset}/reference_set"
+    folder = f"{RESULTS}/embeddings/{dataset}{cut}/reference_set"
     return [f"{folder}/{shard}" for shard in range(DATASETS[dataset]["shards"])] if PRETRAINED else [folder]
 
 
-def reference_files(dataset):
+def reference_files(dataset, cut=""):
     """Embeddings of the clips themselves: every judge."""
     files = [*(f"{judge}.parquet" for judge in config["judges"]), *(["video.arrow"] if PRETRAINED else [])]
-    return [f"{folder}/{file}" for folder in reference_shards(dataset) for file in files]
+    return [f"{folder}/{file}" for folder in reference_shards(dataset, cut) for file in files]
 
 
 def reference_embeddings(wildcards):
     """Embeddings of the clips themselves, of the wildcard's data set."""
-    return reference_files(wildcards.dataset)
+    return reference_files(wildcards.dataset, wildcards.cut)
 
 
 def reference_folders(wildcards):
     """Folders of the embeddings of the clips themselves, as options."""
-    return [word for folder in reference_shards(wildcards.dataset) for word in ("--reference-embeddings", folder)]
+    folders = reference_shards(wildcards.dataset, wildcards.cut)
+    return [word for folder in folders for word in ("--reference-embeddings", folder)]
 
 
 def samples_of(dataset, systems):
@@ -167,9 +183,9 @@ def samples_of(dataset, systems):
     return [f"{RESULTS}/samples/{dataset}/{name}/{shard}.parquet" for name in systems for shard in SAMPLE_SHARDS]
 
 
-def judged_of(dataset, systems):
+def judged_of(dataset, systems, cut=""):
     """Indices of samples as the judges saw them: at full size a sample can still be lost when it is judged."""
     if not PRETRAINED:
         return samples_of(dataset, systems)
-    folder = f"{RESULTS}/embeddings/{dataset}"
+    folder = f"{RESULTS}/embeddings/{dataset}{cut}"
     return [f"{folder}/{name}/{shard}/index.parquet" for name in systems for shard in SAMPLE_SHARDS]

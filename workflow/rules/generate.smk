@@ -54,8 +54,12 @@ def clip_shard_count(wildcards):
 
 def sample_seconds(wildcards):
     """Window of sounds that are rendered; of those that are read at full size only what is judged must be there."""
-    judged = config["embed"]["pretrained"].get("seconds", 8.0) if PRETRAINED else None
-    return system_of(wildcards.system).window(config["window"]["seconds"], judged)
+    return system_of(wildcards.system).window(config["window"]["seconds"], judged_seconds())
+
+
+def system_settings(wildcards):
+    """Settings of a system as JSON."""
+    return json.dumps(SYSTEMS[wildcards.system], sort_keys=True)
 
 
 def sample_gpus(wildcards):
@@ -126,7 +130,7 @@ rule make_samples:
         runtime=480,
         gpu=sample_gpus,
     params:
-        settings=config_json("systems/{system}"),
+        settings=system_settings,
         event_times=repeat_option("--event-times", "event_times"),
         features=results_path("features/{dataset}"),
         models=results_path("models"),

@@ -57,9 +57,7 @@ def all_jobs():
     jobs += [("register_judge", {"judge": name}) for name in config["judges"]] if PRETRAINED else []
     jobs += [("train_adapter", {"adapter": name}) for name in ADAPTERS]
     for dataset, entry in DATASETS.items():
-        systems = {
-            name for table, t in config["tables"].items() if dataset_of(table) == dataset for name in t["systems"]
-        }
+        systems = {name for table in tables_here() if dataset_of(table) == dataset for name in sounding_of(table)}
         jobs += [("build_published", {"dataset": dataset})] if entry["kind"] == "published" else []
         for shard in range(entry["shards"]):
             place = {"dataset": dataset, "shard": str(shard)}
@@ -192,14 +190,14 @@ def clip_count(dataset):
     if entry["kind"] == "world":
         return entry["clips_per_category"] * 12
     if entry["kind"] == "folder":
-        return rows_of(entry["csv"])
+        return lines_of(entry["csv"])
     if expected := sum((entry["build"].get("expected") or {}).values()):
         return expected
     lists = [list_file(part) for part in entry["build"]["lists"]]
-    return sum(rows_of(path) if os.path.exists(path) else CLIPS for path in lists)
+    return sum(lines_of(path) if os.path.exists(path) else CLIPS for path in lists)
 
 
-def rows_of(path):
+def lines_of(path):
     """Lines of a list."""
     with open(path, "rb") as file:
         return sum(1 for _ in file)
@@ -209,7 +207,7 @@ def prompt_count(dataset):
     """Prompts of a data set, at most."""
     prompts, clips = DATASETS[dataset]["prompts"], clip_count(dataset)
     if "file" in prompts:
-        return rows_of(prompts["file"]) if os.path.exists(prompts["file"]) else clips
+        return lines_of(prompts["file"]) if os.path.exists(prompts["file"]) else clips
     others = (prompts.get("cross") or {}).get("captions_per_clip") or LABELS.get(DATASETS[dataset].get("list"), 309) - 1
     return clips * sum(others if name == "cross" else 1 for name in prompts)
 

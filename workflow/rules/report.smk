@@ -3,7 +3,7 @@
 
 def example_samples(wildcards):
     """Indices of the samples that the page of examples plays."""
-    return samples_of(config["evaluate"], config["examples"]["systems"])
+    return samples_of(config["evaluate"], examples_here())
 
 
 rule write_examples:
@@ -23,7 +23,7 @@ rule write_examples:
         mem_mb=scaled_memory(2000),
         runtime=30,
     params:
-        settings=as_json(config["examples"]),
+        settings=as_json({**config["examples"], "systems": examples_here()}),
         clips=results_path(f"clips/{config['evaluate']}"),
         samples=results_path(f"samples/{config['evaluate']}"),
         shards=len(SAMPLE_SHARDS),

@@ -3,17 +3,17 @@
 
 def system_samples(wildcards):
     """Indices of the samples of the wildcard's system."""
-    return judged_of(wildcards.dataset, [wildcards.system])
+    return judged_of(wildcards.dataset, [wildcards.system], wildcards.cut)
 
 
 def system_embeddings(wildcards):
     """Embeddings of the wildcard's system."""
-    return embeddings_of(wildcards.dataset, wildcards.system)
+    return embeddings_of(wildcards.dataset, wildcards.system, wildcards.cut)
 
 
 def embedding_folders(wildcards):
     """Folders of a system's embeddings, as options."""
-    folder = results_path("embeddings/{dataset}/{system}")(wildcards)
+    folder = results_path("embeddings/{dataset}{cut}/{system}")(wildcards)
     return [word for shard in SAMPLE_SHARDS for word in ("--embeddings", f"{folder}/{shard}")]
 
 
@@ -25,11 +25,11 @@ rule score_system:
         reference=reference_embeddings,
         text="<results>/embeddings/{dataset}/text.parquet",
     output:
-        "<results>/scores/{dataset}/{system}.parquet",
+        "<results>/scores/{dataset}{cut}/{system}.parquet",
     log:
-        "<logs>/score_system/{dataset}.{system}.log",
+        "<logs>/score_system/{dataset}{cut}.{system}.log",
     benchmark:
-        "<benchmarks>/score_system/{dataset}.{system}.tsv"
+        "<benchmarks>/score_system/{dataset}{cut}.{system}.tsv"
     priority: PRIORITY["generation"]
     threads: 1
     resources:

@@ -4,7 +4,9 @@
 def reference_of_table(wildcards):
     """The same for a table's data set."""
     return [
-        word for folder in reference_shards(dataset_of(wildcards.table)) for word in ("--reference-embeddings", folder)
+        word
+        for folder in reference_shards(dataset_of(wildcards.table), cut_of(wildcards.table))
+        for word in ("--reference-embeddings", folder)
     ]
 
 
@@ -12,27 +14,27 @@ def table_folder(kind):
     """Param: the folder of embeddings or samples that a table is made from."""
 
     def folder(wildcards):
-        return f"{RESULTS}/{kind}/{dataset_of(wildcards.table)}"
+        return f"{RESULTS}/{kind}/{dataset_of(wildcards.table)}{cut_of(wildcards.table)}"
 
     return folder
 
 
 def table_scores(wildcards):
     """Scores of every system of a table."""
-    dataset = dataset_of(wildcards.table)
-    return [f"{RESULTS}/scores/{dataset}/{name}.parquet" for name in config["tables"][wildcards.table]["systems"]]
+    folder = f"{RESULTS}/scores/{dataset_of(wildcards.table)}{cut_of(wildcards.table)}"
+    return [f"{folder}/{part}.parquet" for name in rows_here(wildcards.table) for part in parts_of_row(name)]
 
 
 def table_embeddings(wildcards):
     """Embeddings that the metrics of sets are computed from."""
-    dataset = dataset_of(wildcards.table)
-    systems = config["tables"][wildcards.table]["systems"]
-    return [*reference_files(dataset), *(file for name in systems for file in embeddings_of(dataset, name))]
+    dataset, cut = dataset_of(wildcards.table), cut_of(wildcards.table)
+    systems = [part for name in rows_here(wildcards.table) for part in parts_of_row(name)]
+    return [*reference_files(dataset, cut), *(file for name in systems for file in embeddings_of(dataset, name, cut))]
 
 
 def table_samples(wildcards):
     """Indices of all samples behind a table."""
-    return judged_of(dataset_of(wildcards.table), config["tables"][wildcards.table]["systems"])
+    return judged_of(dataset_of(wildcards.table), sounding_of(wildcards.table), cut_of(wildcards.table))
 
 
 def table_prompts(wildcards):
@@ -46,7 +48,7 @@ def table_ledgers(wildcards):
     return [
         f"{RESULTS}/manifests/{dataset}.refused.parquet",
         *ledgers_of(dataset),
-        *(f"{folder}/ledger.parquet" for folder in reference_shards(dataset) if PRETRAINED),
+        *(f"{folder}/ledger.parquet" for folder in reference_shards(dataset, cut_of(wildcards.table)) if PRETRAINED),
         f"{RESULTS}/prompts/{dataset}.excluded.ledger.parquet",
     ]
 
@@ -62,19 +64,44 @@ def table_settings(wildcards):
     entry = {
         key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
     }
+    rows = rows_here(wildcards.table)
     labels = {
-        "descriptions": {
-            name: line for name, line in entry.get("descriptions", {}).items() if name in entry["systems"]
-        },
-        "controls": [name for name in entry.get("controls", []) if name in entry["systems"]],
+        "descriptions": {name: line for name, line in entry.get("descriptions", {}).items() if name in rows},
+        "controls": [name for name in entry.get("controls", []) if name in rows],
     }
-    return json.dumps({**entry, **labels, "bootstrap": config["bootstrap"]}, sort_keys=True)
+    found = {**entry, **labels, **rows_and_clips(wildcards.table), "bootstrap": config["bootstrap"]}
+    return json.dumps(found, sort_keys=True)
+
+
+def rows_and_clips(table):
+    """What a table's settings say otherwise than the configuration: rows that are means, or not there; paths of lists."""
+    entry, rows = config["tables"][table], rows_here(table)
+    found = {}
+    if takes := {name: parts_of_row(name) for name in rows if len(parts_of_row(name)) > 1}:
+        found["takes"] = takes
+    if (entry.get("clips") or {}).get("file"):
+        found["clips"] = {**entry["clips"], "file": beside_rules(entry["clips"]["file"])}
+    if len(rows) < len(rows_of(table)):
+        found["left_out"] = {name: why_left_out(name) for name in rows_of(table) if name not in rows}
+        found["compare"] = [pair for pair in entry.get("compare", []) if set(pair) <= set(rows)]
+        here = [
+            {**block, "systems": [name for name in block["systems"] if name in rows]}
+            for block in entry.get("blocks") or []
+        ]
+        found |= {"blocks": [block for block in here if block["systems"]]} if here else {"systems": rows}
+    return found
+
+
+def table_clip_list(wildcards):
+    """List of the clips that a table takes, where it names one."""
+    file = (config["tables"][wildcards.table].get("clips") or {}).get("file")
+    return beside_rules(file) if file else []
 
 
 def table_card_extra(wildcards):
     """What the protocol card says about the run beside what the files say themselves."""
     dataset = dataset_of(wildcards.table)
-    systems = {name: SYSTEMS[name] for name in config["tables"][wildcards.table]["systems"]}
+    systems = {name: config["systems"][name] for name in rows_here(wildcards.table)}
     # How the work is cut, and where files came from, changes no number: the card of any cut is the same.
     entry = {key: value for key, value in DATASETS[dataset].items() if key not in ("shards", "text_shards", "fetch")}
     extra = {"seed": config["seed"], "dataset": {dataset: entry}, "systems": systems}
@@ -88,6 +115,7 @@ rule make_table:
         samples=table_samples,
         prompts=table_prompts,
         ledgers=table_ledgers,
+        clips=table_clip_list,
         judges="<results>/judges.json",
         published=published_values,
     output:

@@ -22,7 +22,7 @@ FILLED_IN = {
     "JointTraining": ("seconds",),
     "MediaSettings": ("seconds",),
     "EncodeSettings": ("seconds",),
-    "TableSettings": ("bootstrap",),
+    "TableSettings": ("bootstrap", "takes", "left_out"),
 }
 #: models beside whose fields the configuration has keys of its own
 EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
@@ -85,7 +85,7 @@ def models() -> list[type[BaseModel]]:
 
 def judges_gate() -> dict[str, Any]:
     """Schema of the thresholds that the judges must pass."""
-    from metrics.judge_quality.verdict import MEASURES
+    from metrics.judge_quality.verdict import trained_measures
 
     def measure(direction: str, threshold: float) -> dict[str, Any]:
         return {"type": "number", "description": f"must be {direction} this; {threshold} unless given"}
@@ -100,7 +100,7 @@ def judges_gate() -> dict[str, Any]:
                 "additionalProperties": False,
                 "properties": {name: measure(*entry) for name, entry in measures.items()},
             }
-            for judge, measures in MEASURES.items()
+            for judge, measures in trained_measures().items()
         },
     }
 

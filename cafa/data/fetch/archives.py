@@ -14,18 +14,15 @@ import shutil
 import string
 import tarfile
 import threading
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import atomic_write, digest_of, read_json, write_json
+from cafa.common.tar_headers import DAMAGE, StrictHeaders, stays_inside
 from cafa.data.fetch.interface import FetchedFile, WantedClip
 from cafa.data.fetch.settings import ArchivesSource
-
-#: What reading a damaged archive raises: its header, its compression, its end, and a disk that fails (OSError)
-_DAMAGE = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 
 @dataclass(frozen=True)
@@ -47,19 +44,6 @@ class Member:
     offset: int
     size: int
     copy: Path | None
-
-
-class _Strict(tarfile.TarInfo):
-    """Headers of an archive that must end with its mark of the end: else tarfile takes damage for the end."""
-
-    @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "_Strict":
-        try:
-            return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # not in the stub
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"no member and no end of the archive at byte {tar.offset}: {error}") from error
 
 
 class Archives:
@@ -162,7 +146,7 @@ class Archives:
             compressed = file.read(2) == b"\x1f\x8b"
         size = archive.stat().st_size
         try:
-            with tarfile.open(archive, "r|gz" if compressed else "r:", tarinfo=_Strict) as tar:
+            with tarfile.open(archive, "r|gz" if compressed else "r:", tarinfo=StrictHeaders) as tar:
                 for member in tar:
                     if not self._takes(member):
                         others += member.isreg()
@@ -183,7 +167,7 @@ class Archives:
                         }
                     )
                     last = member.name
-        except _DAMAGE as error:
+        except DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's fault, not the archive's
             after = f"after {last}" if members else "at its beginning"
@@ -193,8 +177,8 @@ class Archives:
     def _takes(self, member: tarfile.TarInfo) -> bool:
         """Whether a member is a plain file of a wanted name, inside the archive's own folders."""
         path = PurePosixPath(member.name)
-        inside = not path.is_absolute() and ".." not in path.parts
-        return member.isreg() and member.sparse is None and inside and bool(self._wanted.fullmatch(path.name))
+        wanted = bool(self._wanted.fullmatch(path.name))
+        return member.isreg() and member.sparse is None and stays_inside(member.name) and wanted
 
 
 def _expression(pattern: str) -> str:

@@ -4,6 +4,7 @@ Shapes: B batch, C latent channels, T latents, L text states, D width; tokens = 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from diffusers.models.embeddings import get_1d_rotary_pos_embed
@@ -96,10 +97,12 @@ class TokenStream:
         return TokenStream(self.latents[:items], self.global_token[:items], self.context[:items], self.rotary)
 
 
+@lru_cache(maxsize=8)
 def rotary_table(rotary_dim: int, tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rotary embedding of the first `rotary_dim` channels of a head (half-split form, base 10000)."""
-    cos, sin = get_1d_rotary_pos_embed(rotary_dim, tokens, use_real=True, repeat_interleave_real=False)
-    return cos.to(device), sin.to(device)
+    """Rotary embedding of the first `rotary_dim` channels of a head (half-split form, base 10000); made once."""
+    with torch.inference_mode(False):  # made while sampling it must also serve training
+        cos, sin = get_1d_rotary_pos_embed(rotary_dim, tokens, use_real=True, repeat_interleave_real=False)
+        return cos.to(device), sin.to(device)
 
 
 def run_block(

@@ -4,6 +4,7 @@ Shapes: B batch, C latent channels, T latents, L text states, D width of a text 
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,6 +56,11 @@ class TangoFluxConditioning:
     present: Tensor
     pooled: Tensor
     null: "TangoFluxConditioning | None" = None
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether all tokens exist; asked once, because a question to a GPU waits for all that it was given to do."""
+        return bool(self.present.all())
 
     def null_text(self) -> "TangoFluxConditioning":
         """Conditioning of the empty caption.

@@ -75,7 +75,7 @@ class TangoFluxDenoiser(BlockDenoiser):
             network.context_embedder(conditioning.context),
             network.time_text_embed(time.to(latents.dtype) * 1000, conditioning.pooled),
             network.pos_embed(positions.unsqueeze(1).expand(-1, 3)),
-            None if bool(present.all()) else present[:, None, None, :],
+            None if conditioning.complete else present[:, None, None, :],
         )
 
     def transformer_blocks(self) -> Sequence[nn.Module]:

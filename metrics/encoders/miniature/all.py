@@ -67,10 +67,8 @@ class MicroJudges:
         The encoders of the features that all judges were trained on.
     grid : tuple of float
         Offsets of synchformer's classes, seconds.
-    hearing : dict
-        What is heard of a file.
-    leaks : dict
-        Classes that are reported for themselves: none.
+    audio_protocol : dict
+        What is used of a file of sound.
 
     Raises
     ------
@@ -85,8 +83,11 @@ class MicroJudges:
         self.grid = micro_synchformer.GRID
         self.mel = self._common("mel")
         self.frames = self._common("frames")
-        self.hearing = {name: value for name, value in self.mel.items() if name == "seconds"}
-        self.leaks: dict[str, int] = {}
+        self.audio_protocol = {name: value for name, value in self.mel.items() if name == "seconds"}
+
+    def facts(self, judge: str) -> dict[str, Any]:
+        """What the files of a judge's embeddings say of it beside its weights."""
+        return {"grid": list(self.grid)} if judge == "synchformer" else {}
 
     def _common(self, feature: str) -> dict[str, Any]:
         seen = {name: judge.card[feature] for name, judge in self.judges.items()}

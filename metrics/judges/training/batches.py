@@ -173,12 +173,3 @@ def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[
         return {"loss": (weight * losses).mean(), "error_seconds": error}
 
     return make_batch, loss
-
-
-#: judge -> function that gives its batches and its loss
-BATCHES: dict[str, Callable[[Clips, JudgeSettings, float], tuple[MakeBatch, Loss]]] = {
-    "classifier": classifier,
-    "clap": clap,
-    "imagebind": imagebind,
-    "synchformer": synchformer,
-}

@@ -1,5 +1,7 @@
 """Training one judge of the miniature from scratch."""
 
+import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from cafa.common.stages import stage_version
 from cafa.models.folders import RESUME, check_overwrites, save_model
 from cafa.training.loop import train
 from metrics.encoders.miniature.all import build_judge
-from metrics.judges.training import batches
+from metrics.judges.kinds import miniature_judges
+from metrics.judges.training.batches import Loss, MakeBatch
 from metrics.judges.training.clips import Clips
 from metrics.judges.training.settings import JudgeSettings
 
@@ -30,6 +33,14 @@ def architecture_of(name: str, clips: Clips) -> dict[str, Any]:
     return {**sound, "size": clips.frames.shape[1]}
 
 
+def batches_of(name: str) -> Callable[[Clips, JudgeSettings, float], tuple[MakeBatch, Loss]]:
+    """The function (clips, settings, silence) that gives a judge's batches and its loss."""
+    module, _, function = miniature_judges()[name].batches.partition(":")
+    found: Callable[[Clips, JudgeSettings, float], tuple[MakeBatch, Loss]]
+    found = getattr(importlib.import_module(module), function)
+    return found
+
+
 def train_judge(
     name: str, clips: Clips, settings: JudgeSettings, *, seed: int, output: Path, device: str = "cpu"
 ) -> dict[str, Any]:
@@ -38,7 +49,7 @@ def train_judge(
     Parameters
     ----------
     name : str
-        One of :data:`metrics.judges.training.settings.NAMES`.
+        A judge that has a small form (:func:`metrics.judges.kinds.miniature_judges`).
     clips : Clips
         What it learns from.
     settings : JudgeSettings
@@ -58,7 +69,7 @@ def train_judge(
         torch.manual_seed(seed_for(seed, name, "weights"))
         model = build_judge(name, architecture)
     model.to(device)
-    make_batch, loss = batches.BATCHES[name](clips, settings, architecture["silence"])
+    make_batch, loss = batches_of(name)(clips, settings, architecture["silence"])
 
     def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
         return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))

@@ -25,7 +25,9 @@ from metrics.functional.divergence import kl_divergence
 from metrics.functional.frechet import frechet_distance
 from metrics.judges.media import decode_whole_sound
 from metrics.judges.published import RealJudges
-from metrics.judges.published_networks import RealEncoders, find_weights, load_encoders
+from metrics.judges.published_files import find_weights, open_judges
+from metrics.judges.published_judge import PublishedJudge
+from metrics.judges.published_judges.classifier import REPORTED_CLASSES
 from metrics.parity.weights import deterministic_tensors
 from metrics.tables.compute import BootstrapSettings
 from tests.evaluation_clips import sound_of, write_video, write_wav
@@ -134,17 +136,20 @@ def test_all_missing_weights_are_named_with_what_to_download(folder: Path, cafa:
     )
 
 
+Opened = dict[str, PublishedJudge]
+
+
 @pytest.fixture(scope="module")
-def narrow_judges(tmp_path_factory: pytest.TempPathFactory) -> RealEncoders:
+def narrow_judges(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     """The published architectures, narrow: every line of the path is the one that published weights take."""
     folder = tmp_path_factory.mktemp("narrow")
     make_weights(folder)
     sources = read_weight_sources(folder / "weights.tsv")
     judges = list(SIZES)
-    return load_encoders(find_weights(folder, sources, judges), sources, judges, sizes=SIZES)
+    return open_judges(find_weights(folder, sources, judges), sources, judges, sizes=SIZES)
 
 
-def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: Path, narrow_judges: RealEncoders):
+def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: Path, narrow_judges: Opened):
     names = ["GT_playing_drum_kit1", "GT_playing_drum_kit2"]
     for number, name in enumerate(names):
         write_video(tmp_path / "reference" / f"{name}.mp4", number, 4.8)
@@ -153,7 +158,7 @@ def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: P
     frame.to_csv(tmp_path / "prompts.csv", index=False)
     pairs = read_pairs(tmp_path / "prompts.csv", tmp_path / "reference", {"ours": tmp_path / "ours"})
     settings = EvaluationSettings(
-        metrics=default_metrics(pairs.prompts, RealJudges.leaks),
+        metrics=default_metrics(pairs.prompts, REPORTED_CLASSES),
         inception_splits=1,
         bootstrap=BootstrapSettings(resamples=100),
     )
@@ -164,8 +169,9 @@ def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: P
         assert clips[metric].notna().all(), metric
     assert (clips["DeSync_windows"] == 1).all()
     path = tmp_path / "ours" / f"{names[0]}.wav"
-    sound = narrow_judges.clap_audio.prepare(*decode_whole_sound(path), 4.8)
-    expected = narrow_judges.clap_audio.embed([sound])[0] @ narrow_judges.clap_text.embed(["dog"])[0]
+    clap = narrow_judges["clap"]
+    sound = clap.prepare_audio(*decode_whole_sound(path), 4.8)
+    expected = clap.embed_audio([sound], [None])["embedding"][0] @ clap.embed_text(["dog"])[0]
     assert clips["CLAP"][0] == pytest.approx(float(expected), abs=1e-6)
     found = pd.read_csv(tmp_path / "out" / "table.csv").loc[0]
     assert found[["FAD", "KAD", "FAD_CLAP", "KAD_CLAP", "IS"]].notna().all()
@@ -174,7 +180,7 @@ def test_every_metric_of_real_judges_on_clips_of_exactly_14_segments(tmp_path: P
     assert "largest_cosine_of_unrelated_captions" in card["judges"]["clap"]["measures"]
 
 
-def test_lengths_that_a_judge_cannot_judge_are_refused(narrow_judges: RealEncoders):
+def test_lengths_that_a_judge_cannot_judge_are_refused(narrow_judges: Opened):
     with pytest.raises(InputError, match=r"DeSync needs at least 4\.8 s, got 4\.7 s"):
         RealJudges(narrow_judges, 4.7)
     with pytest.raises(InputError, match="IB needs at least 4 s"):
@@ -183,17 +189,17 @@ def test_lengths_that_a_judge_cannot_judge_are_refused(narrow_judges: RealEncode
     assert whole.settings == {"seconds": 5.0, "imagebind_hears": "whole file"}
 
 
-def test_imagebind_hears_the_whole_file_where_that_is_asked_for(tmp_path: Path, narrow_judges: RealEncoders):
+def test_imagebind_hears_the_whole_file_where_that_is_asked_for(tmp_path: Path, narrow_judges: Opened):
     path = write_wav(tmp_path / "a.wav", 1, 6.0)
     for whole, samples in ((True, 96000), (False, 80000)):
         panel = RealJudges(narrow_judges, 5.0, whole_file_for_imagebind=whole)
-        heard = panel.hear(path, list(panel.judges))
-        assert heard.arrays["imagebind"].shape == (1, samples)
-        assert heard.arrays["classifier"].shape == (80000,)
-        assert heard.arrays["clap"].shape == (240000,)
+        prepared = panel.prepare_audio(path, list(panel.judges))
+        assert prepared.arrays["imagebind"].shape == (1, samples)
+        assert prepared.arrays["classifier"].shape == (80000,)
+        assert prepared.arrays["clap"].shape == (240000,)
 
 
-def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path, narrow_judges: RealEncoders):
+def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path, narrow_judges: Opened):
     """From a stereo file, and from the copies that `cafa samples make` writes of it for the workflow."""
     sounds = (sound_of(1, 6.0)[0], np.random.default_rng(9).uniform(-0.5, 0.5, 6 * 16000))
     left, noise = (np.rint(sound * 2**15).astype(np.int16) for sound in sounds)
@@ -204,7 +210,8 @@ def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path,
     panel = RealJudges(narrow_judges, 5.0)
 
     def embedded(path: Path) -> np.ndarray:
-        return panel.listen([panel.hear(path, ["imagebind"])], [{}], ["imagebind"])["imagebind"]["embedding"][0]
+        prepared = panel.prepare_audio(path, ["imagebind"])
+        return panel.embed_audio([prepared], [{}], ["imagebind"])["imagebind"]["embedding"][0]
 
     row = PromptRow("clip0", "a", "a sound", "sound", "matched")
     copies = {"stereo": tmp_path / "clip0.wav"}
@@ -233,7 +240,7 @@ def test_imagebind_hears_the_left_channel_whoever_made_the_sound(tmp_path: Path,
     assert np.abs(embedded(mixed) - alone).max() > 1e-4
     whole = RealJudges(narrow_judges, 5.0, whole_file_for_imagebind=True)
     for path in copies.values():  # also what is longer than judged is there for who wants it
-        assert whole.hear(path, ["imagebind"]).arrays["imagebind"].shape == (2, 96000)
+        assert whole.prepare_audio(path, ["imagebind"]).arrays["imagebind"].shape == (2, 96000)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise, sample_dpmpp_3m_sde, sample_euler
+from cafa.diffusion.samplers import (
+    SAMPLERS,
+    FlowModel,
+    per_item_noise,
+    sample_dpmpp_2m,
+    sample_dpmpp_3m_sde,
+    sample_euler,
+)
 from cafa.diffusion.schedules import FLOW_PATHS, flow_times, polyexponential_sigmas
 from cafa.models.interface import SamplingDefaults
 
@@ -53,6 +60,24 @@ def test_error_of_the_deterministic_sampler_falls_fast_with_the_steps():
     assert errors[2] < errors[1] / 4
 
 
+def test_error_of_the_second_order_sampler_falls_with_the_square_of_the_steps():
+    start = torch.randn(1000, generator=torch.Generator().manual_seed(0)) * 80
+    exact = 2 + (start - 2) * ((0.25 + 0.05**2) / (0.25 + 80**2)) ** 0.5
+    errors = []
+    for steps in (40, 80, 160):
+        sigmas = polyexponential_sigmas(steps, 0.05, 80)[:-1]
+        errors.append((sample_dpmpp_2m(gaussian_denoiser, start, sigmas) - exact).abs().max().item())
+    assert errors[1] < errors[0] / 3
+    assert errors[2] < errors[1] / 3
+
+
+def test_first_step_of_the_second_order_sampler_is_that_of_ddim():
+    x, sigmas = torch.tensor([40.0, -8.0]), torch.tensor([80.0, 20.0])
+    denoised = gaussian_denoiser(x, sigmas[0])
+    expected = denoised + (x - denoised) * 20 / 80
+    torch.testing.assert_close(sample_dpmpp_2m(gaussian_denoiser, x, sigmas), expected)
+
+
 def test_noise_is_asked_for_once_per_step_but_the_last_and_never_without_eta():
     sigmas = polyexponential_sigmas(5, 0.5, 500)
     asked: list[int] = []
@@ -93,7 +118,7 @@ def test_euler_times_are_those_of_tangoflux():
 
 
 @pytest.mark.parametrize("path", FLOW_PATHS)
-@pytest.mark.parametrize("sampler", ["dpmpp_3m_sde", "euler"])
+@pytest.mark.parametrize("sampler", ["dpmpp_3m_sde", "dpmpp_2m", "euler"])
 def test_every_sampler_finds_the_signal_of_an_exact_model_of_every_path(path: str, sampler: str):
     flow, signal = FLOW_PATHS[path], torch.tensor([[[2.0, -1.0, 0.3]], [[0.5, 3.0, -2.0]]])
     draw = per_item_noise([1, 2], signal.shape[1:], torch.device("cpu"))

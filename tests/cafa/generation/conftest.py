@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cafa.media.conftest import make_clip
 from tests.tiny_pretrained import REAL, make_registered, make_trained_adapter
+
+__all__ = ["make_clip", "registered_models"]
 
 
 @pytest.fixture(scope="package")

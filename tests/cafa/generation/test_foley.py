@@ -124,7 +124,7 @@ def test_progress_of_generating_comes_to_its_end(pipeline, make_video, monkeypat
         yield from items
         ended.append((label, total))
 
-    monkeypatch.setattr("cafa.generation.foley.progress", watched)
+    monkeypatch.setattr("cafa.generation.steps.progress", watched)
     pipeline.generate(make_video(2 * WINDOW), ["sound number 1", "sound number 2"])
     assert dict(ended)["generate"] == 2 * dict(ended)["encode video"]
 
@@ -176,7 +176,11 @@ def test_command_gives_every_request_files_of_its_own(models, make_video, tmp_pa
     def generate(video, *options):
         result = CliRunner().invoke(cli, ["generate", str(video), *asked, *options], catch_exceptions=False)
         assert result.exit_code == 0, result.output
-        return [line for line in result.stdout.splitlines() if line.endswith((".mp4", ".mov"))]
+        return [
+            line.removesuffix(" (there already)")
+            for line in result.stdout.splitlines()
+            if line.removesuffix(" (there already)").endswith((".mp4", ".mov"))
+        ]
 
     every = [word for prompt in prompts for word in ("--prompt", prompt)]
     made = generate(first, *every)

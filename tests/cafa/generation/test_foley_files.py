@@ -10,8 +10,11 @@ import pytest
 from cafa.common.errors import InputError
 from cafa.common.file_names import LONGEST_NAME, plain_part, readable_part
 from cafa.common.files import read_json, write_json
+from cafa.generation.finish import Finish, Finished
 from cafa.generation.foley import FoleyResult
 from cafa.generation.foley_files import INDEX, ResultFiles
+from cafa.generation.generate_options import Written
+from cafa.generation.new_video import NewVideo
 
 
 def video_at(path: Path, content: bytes = b"picture") -> Path:
@@ -67,14 +70,44 @@ def test_readable_parts() -> None:
     assert plain_part("école 犬--0") == "ecole_--0"
 
 
-def test_a_file_of_another_request_is_never_written_over(tmp_path: Path) -> None:
-    files = ResultFiles(tmp_path, video_at(tmp_path / "a.mp4"), {})
+@pytest.fixture
+def files(tmp_path: Path) -> ResultFiles:
+    return ResultFiles(tmp_path, video_at(tmp_path / "a.mp4"), {})
+
+
+def save(files: ResultFiles, write: tuple[Written, ...] = ("wav",)) -> list[Path]:
     result = FoleyResult("dog", 0, np.zeros(800, np.float32), 8000, b"")
+    sound = Finished(np.zeros((1, 800), np.float32), 8000, {"lufs": -23.0})
+    return files.save(result, sound, NewVideo(files.video), Finish(), write)
+
+
+def test_a_file_of_another_request_is_never_written_over(files: ResultFiles, tmp_path: Path) -> None:
     name = files.name("dog", 0)
     write_json(tmp_path / INDEX, {name: {"request_sha256": "0" * 64}})
     with pytest.raises(InputError, match="another request"):
-        files.save(result)
+        save(files)
     assert list(read_json(tmp_path / INDEX)) == [name]
     (tmp_path / INDEX).write_text("no json")
     with pytest.raises(InputError, match="not an index"):
         files.check("dog", 0)
+
+
+def test_what_is_there_is_recognised_kind_by_kind(files: ResultFiles, tmp_path: Path) -> None:
+    assert files.there("dog", 0, ("wav",)) is None
+    (wav,) = save(files)
+    assert files.there("dog", 0, ("wav",)) == [wav]
+    assert files.there("dog", 0, ("flac", "wav")) is None
+    (flac,) = save(files, ("flac",))
+    assert files.there("dog", 0, ("flac", "wav")) == [flac, wav]
+    (entry,) = read_json(tmp_path / INDEX).values()
+    assert entry["files"] == sorted([flac.name, wav.name])
+    assert entry["sound"] == {"sample_rate": 8000, "channels": 1, "seconds": 0.1, "lufs": -23.0}
+    wav.unlink()
+    assert files.there("dog", 0, ("wav",)) is None
+
+
+def test_a_result_that_somebody_changed_is_not_made_again(files: ResultFiles) -> None:
+    (wav,) = save(files)
+    wav.write_bytes(wav.read_bytes() + b"edited")
+    with pytest.raises(InputError, match="was changed since it was made"):
+        files.there("dog", 0, ("wav",))

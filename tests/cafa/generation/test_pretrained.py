@@ -245,3 +245,18 @@ def test_what_sounds_depend_on_is_their_generators_identity(models: Path):
     assert open_generator(system, models).identity == first
     slower = system.model_copy(update={"sampling": Sampling(steps=3, seconds=SECONDS)})
     assert open_generator(slower, models).identity != first
+
+
+@pytest.mark.parametrize("name", ["cafa", "cafa_tf", "text_only"])
+def test_weights_held_in_16_bits_give_what_autocast_gives(models: Path, name: str) -> None:
+    system = parse_system(SYSTEMS[name])
+    system = system.model_copy(update={"sampling": system.sampling.model_copy(update={"half": True})})
+    plain = PretrainedGenerator(parse_system(SYSTEMS[name]), models)
+    held = PretrainedGenerator(system, models)
+    assert any(p.dtype == torch.bfloat16 for p in held.backbone.denoiser.parameters())
+    plain._half = True
+    text = plain.backbone.encode_text(CAPTIONS[:2]).numpy()
+    video = np.random.default_rng(0).standard_normal((2, FEATURES, 8)).astype(np.float32)
+    requests = [Request(text[number], video[number] if plain.video_kinds else None, seed=number) for number in range(2)]
+    for one, other in zip(plain.generate(requests), held.generate(requests), strict=True):
+        np.testing.assert_array_equal(one, other)

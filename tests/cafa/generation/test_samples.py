@@ -127,9 +127,14 @@ def test_published_samples_are_found_by_pattern_and_none_outside_the_folder(tmp_
     found, missing = source.sounds(rows(3)[1:])
     assert found.samples.shape == (1, RATE)
     assert (missing.reason, missing.detail) == ("missing_sample", "clip2__a_sound.wav is not there")
-    outside = PublishedSounds(SamplesSystem(folder=str(tmp_path), pattern="../{clip_id}.wav"), RATE, 1.0)
-    with pytest.raises(InputError, match="leads outside"):
-        outside.sounds(rows(1))
+    with pytest.raises(ValueError, match="below the folder"):
+        SamplesSystem(folder=str(tmp_path), pattern="../{clip_id}.wav")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/clip0.wav").symlink_to(tmp_path / "clip1__a_sound.wav")
+    (outside,) = PublishedSounds(
+        SamplesSystem(folder=str(tmp_path / "set"), pattern="{clip_id}.wav"), RATE, 1.0
+    ).sounds(rows(1))
+    assert (outside.reason, "leads outside" in outside.detail) == ("bad_path", True)
     with pytest.raises(InputError, match="is not there"):
         PublishedSounds(SamplesSystem(folder=str(tmp_path / "none")), RATE, 1.0)
 

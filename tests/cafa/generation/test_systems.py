@@ -35,6 +35,7 @@ def test_every_kind_says_what_its_samples_are_made_from() -> None:
         "oracle": ((), False, ["event_times"], "samples_of_events"),
         "oracle_wrong_times": ((), False, ["event_times"], "samples_of_events"),
         "samples": ((), False, [], "samples_of_files"),
+        "external": ((), False, ["clips"], "samples_of_external"),
     }
     assert {kind.model_fields["kind"].default for kind in SYSTEM_KINDS.values()} == set(SYSTEM_KINDS)
 
@@ -53,10 +54,9 @@ def test_models_and_video_features_are_those_of_the_settings() -> None:
 
 
 def test_of_sounds_that_are_read_only_what_is_judged_must_be_there() -> None:
-    seconds = {
-        name: parse_system({"kind": name, **({"folder": "x"} if name == "samples" else {})}).window(10.0, 8.0)
-        for name in SYSTEM_KINDS
-    }
+    needed = {"samples": {"folder": "x"}, "external": {"peer": "mmaudio", "checkout": "x", "seconds": 7.0}}
+    seconds = {name: parse_system({"kind": name, **needed.get(name, {})}).window(10.0, 8.0) for name in SYSTEM_KINDS}
+    assert seconds.pop("external") == 7.0  # what it is asked for
     assert {name for name, window in seconds.items() if window == 8.0} == {
         "reference",
         "reference_of_another_clip",

@@ -13,6 +13,7 @@ from cafa.generation.opening import open_generator
 from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.folders import load_model
+from cafa.models.precision import hold_linear_layers
 from cafa.models.registry import open_adapter, open_backbone, read_card
 from cafa.training.batches import FeatureBatches
 from cafa.training.frozen_backbone import open_frozen
@@ -184,8 +185,6 @@ def test_recomputing_blocks_and_16_bits_of_the_frozen_ones_change_no_number(pret
 
 @pytest.mark.parametrize("name", ["backbone", "tangoflux"])
 def test_frozen_blocks_in_16_bits_give_what_autocast_gives(pretrained, name):
-    from cafa.training.frozen_backbone import store_in_bf16
-
     frozen = open_frozen(pretrained.models / name, torch.device("cpu"))
     channels, latents = read_card(pretrained.models / name)["facts"]["latent_shape"]
     text = torch.zeros(2, *read_card(pretrained.models / name)["facts"]["text_shape"])
@@ -199,7 +198,7 @@ def test_frozen_blocks_in_16_bits_give_what_autocast_gives(pretrained, name):
             return frozen.denoiser(noise, time, conditioning)
 
     before = velocity()
-    store_in_bf16(frozen)
+    hold_linear_layers(frozen.denoiser.transformer_blocks(), torch.bfloat16)
     assert frozen.denoiser.transformer_blocks()[0].state_dict()
     assert any(p.dtype == torch.bfloat16 for p in frozen.denoiser.parameters())
     assert torch.equal(before, velocity())

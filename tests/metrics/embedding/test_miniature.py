@@ -13,7 +13,7 @@ from cafa.media.sound import write_sound
 from metrics.embedding.miniature import embed_samples
 from metrics.encoders.miniature.all import MicroJudges
 from metrics.encoders.miniature.synchformer import GRID
-from metrics.tables.scores import read_generated, read_truth
+from metrics.tables.scores import read_generated, read_reference
 from tests.metrics.toy_clips import LABELS, SIZE, toy_sound
 
 
@@ -171,7 +171,7 @@ def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
             str(tmp_path / "text.parquet"),
         ]
     )
-    truth = read_truth([tmp_path / "truth"], tmp_path / "text.parquet")
+    truth = read_reference([tmp_path / "truth"], tmp_path / "text.parquet")
     assert truth.classifier.keys()["clip_id"].tolist() == sorted(toy.manifest["clip_id"])
     assert truth.imagebind.column("video").shape == (36, 64)
     assert truth.text.keys()["caption"].tolist() == ["the sound of a bell", "the sound of a drum"]

@@ -18,11 +18,11 @@ from cafa.common.shards import shard_of
 from cafa.data.manifest import SCHEMA as MANIFEST
 from cafa.data.prompts import SCHEMA as PROMPTS
 from metrics.embedding import published as judging
-from metrics.embedding.published import JudgingSettings, judge_samples, judge_text, judge_truth
+from metrics.embedding.published import JudgingSettings, embed_captions_of, embed_reference_shard, embed_samples_shard
 from metrics.embedding.reading import CLIP_KEY, read_embeddings
 from metrics.judges.media import decode_whole_sound
-from metrics.judges.registry import PretrainedSettings, open_encoders, register
-from metrics.tables.scores import read_generated, read_sample_index, read_truth, score_system
+from metrics.judges.registry import PretrainedSettings, open_registered, register
+from metrics.tables.scores import read_generated, read_reference, read_sample_index, score_system
 from tests.evaluation_clips import write_video, write_wav
 from tests.words import words
 
@@ -131,7 +131,9 @@ class Place:
     def truth(self) -> list[Path]:
         folders = [self.root / "truth" / str(shard) for shard in self.shards]
         for shard, folder in zip(self.shards, folders, strict=True):
-            judge_truth(self.judges, self.manifest, self.clips(shard), self.ledger(shard), (shard, 2), QUICK, folder)
+            embed_reference_shard(
+                self.judges, self.manifest, self.clips(shard), self.ledger(shard), (shard, 2), QUICK, folder
+            )
         return folders
 
 
@@ -156,7 +158,7 @@ def test_every_clip_ends_embedded_or_in_the_ledger(place: Place, truth: list[Pat
     assert ledger.loc["clip3", "detail"] == "ingest: corrupt"
     found = read_embeddings([folder / "classifier.parquet" for folder in truth], CLIP_KEY, ("embedding", "logits"))
     assert sorted(found.keys()["clip_id"]) == ["clip0", "clip1"]
-    assert (found.hearing, found.leaks) == (
+    assert (found.audio_protocol, found.reported_classes) == (
         {"seconds": SECONDS, "imagebind_hears": SECONDS},
         {"Speech": 0, "Music": 137},
     )
@@ -164,9 +166,11 @@ def test_every_clip_ends_embedded_or_in_the_ledger(place: Place, truth: list[Pat
 
 
 def test_samples_are_scored_as_the_encoders_score_them(place: Place, truth: list[Path], tmp_path: Path):
-    counts = judge_samples(place.judges, place.index, truth, QUICK, tmp_path / "ours")
+    counts = embed_samples_shard(place.judges, place.index, truth, QUICK, tmp_path / "ours")
     assert counts == {"missing_feature": 1, "ok": 2, "short": 1}
-    judge_text(place.judges, [*place.prompts["caption"], *place.prompts["own_caption"]], tmp_path / "text.parquet")
+    embed_captions_of(
+        place.judges, [*place.prompts["caption"], *place.prompts["own_caption"]], tmp_path / "text.parquet"
+    )
     index = read_sample_index([tmp_path / "ours" / "index.parquet"]).set_index("clip_id")
     assert index["status"].to_dict() == {
         "clip0": "ok",
@@ -181,7 +185,7 @@ def test_samples_are_scored_as_the_encoders_score_them(place: Place, truth: list
         "ours",
         place.prompts,
         read_generated([tmp_path / "ours"]),
-        read_truth(truth, tmp_path / "text.parquet"),
+        read_reference(truth, tmp_path / "text.parquet"),
         index.reset_index(),
     )
     assert set(scores["metric"]) == {
@@ -195,11 +199,9 @@ def test_samples_are_scored_as_the_encoders_score_them(place: Place, truth: list
         "Speech",
         "Music",
     }
-    encoders = open_encoders(place.judges)
-    heard = encoders.clap_audio.embed(
-        [encoders.clap_audio.prepare(*decode_whole_sound(place.index.with_suffix("") / "clip1.flac"), SECONDS)]
-    )
-    expected = float(heard[0] @ encoders.clap_text.embed(["a dog"])[0])
+    clap = open_registered(place.judges)["clap"]
+    sound = clap.prepare_audio(*decode_whole_sound(place.index.with_suffix("") / "clip1.flac"), SECONDS)
+    expected = float(clap.embed_audio([sound], [None])["embedding"][0] @ clap.embed_text(["a dog"])[0])
     mine = scores[(scores["clip_id"] == "clip1") & (scores["metric"] == "CLAP")]["value"].item()
     assert mine == pytest.approx(expected, abs=1e-6)
 
@@ -208,23 +210,23 @@ def test_an_interrupted_shard_continues_to_the_same_bits(
     place: Place, truth: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     whole = tmp_path / "whole"
-    judge_samples(place.judges, place.index, truth, QUICK, whole)
+    embed_samples_shard(place.judges, place.index, truth, QUICK, whole)
     calls: list[int] = []
-    listen = judging.RealJudges.listen
+    embed_audio = judging.RealJudges.embed_audio
 
-    def counted(self: Any, heard: Any, *rest: Any) -> Any:
+    def counted(self: Any, sounds: Any, *rest: Any) -> Any:
         if len(calls) == 1 and not stopped:
             stopped.append(True)
             raise KeyboardInterrupt
-        calls.append(len(heard))
-        return listen(self, heard, *rest)
+        calls.append(len(sounds))
+        return embed_audio(self, sounds, *rest)
 
     stopped: list[bool] = []
-    monkeypatch.setattr(judging.RealJudges, "listen", counted)
+    monkeypatch.setattr(judging.RealJudges, "embed_audio", counted)
     with pytest.raises(KeyboardInterrupt):
-        judge_samples(place.judges, place.index, truth, QUICK, tmp_path / "cut")
+        embed_samples_shard(place.judges, place.index, truth, QUICK, tmp_path / "cut")
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == [".cache"]
-    judge_samples(place.judges, place.index, truth, QUICK, tmp_path / "cut")
+    embed_samples_shard(place.judges, place.index, truth, QUICK, tmp_path / "cut")
     assert calls == [1, 1]  # each of the two sounds once
     for name in ("classifier", "clap", "imagebind", "synchformer", "index"):
         assert (tmp_path / "cut" / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes()
@@ -234,7 +236,9 @@ def test_workers_move_no_bit(place: Place, truth: list[Path]):
     shard = shard_of("clip0", 2)
     alone = place.root / "alone"
     here = QUICK.model_copy(update={"workers": 0})
-    judge_truth(place.judges, place.manifest, place.clips(shard), place.ledger(shard), (shard, 2), here, alone)
+    embed_reference_shard(
+        place.judges, place.manifest, place.clips(shard), place.ledger(shard), (shard, 2), here, alone
+    )
     for name in ("classifier.parquet", "imagebind.parquet", "synchformer.parquet", "video.arrow"):
         assert (truth[place.shards.index(shard)] / name).read_bytes() == (alone / name).read_bytes()
 
@@ -243,32 +247,32 @@ def test_too_many_losses_are_refused_with_their_names(place: Place, truth: list[
     shard = shard_of("clip2", 2)
     strict = QUICK.model_copy(update={"max_loss": 0.1})
     with pytest.raises(MissingClipError, match=r"cannot be judged, more than max_loss 10\.0%: clip2 \(short: 3\.000 s"):
-        judge_truth(
+        embed_reference_shard(
             place.judges, place.manifest, place.clips(shard), place.ledger(shard), (shard, 2), strict, tmp_path / "t"
         )
     assert not (tmp_path / "t" / "classifier.parquet").exists()
     with pytest.raises(MissingClipError, match=r"33\.3% of 3 cannot be judged.*clip2/other/cross"):
-        judge_samples(place.judges, place.index, truth, strict, tmp_path / "s")
+        embed_samples_shard(place.judges, place.index, truth, strict, tmp_path / "s")
 
 
 def test_other_lengths_and_changed_files_are_refused(place: Place, truth: list[Path], tmp_path: Path):
     longer = QUICK.model_copy(update={"seconds": 5.0})
     with pytest.raises(InputError, match="which is not the configured one"):
-        judge_samples(place.judges, place.index, truth, longer, tmp_path / "s")
+        embed_samples_shard(place.judges, place.index, truth, longer, tmp_path / "s")
     rows = pd.read_parquet(place.index)
     rows.loc[0, "sha256"] = "0" * 64
     index = tmp_path / "0.parquet"
     rows.to_parquet(index, index=False)
     (tmp_path / "0").symlink_to(place.index.with_suffix(""))
     with pytest.raises(InputError, match=r"clip0\.flac has changed since the index of samples"):
-        judge_samples(place.judges, index, truth, QUICK, tmp_path / "s")
+        embed_samples_shard(place.judges, index, truth, QUICK, tmp_path / "s")
 
 
 def test_a_shard_without_clips_has_empty_files_that_can_be_read(place: Place, truth: list[Path], tmp_path: Path):
     write_ledger(tmp_path / "none.parquet", [])
     nothing = place.manifest.iloc[:0]
-    judge_truth(place.judges, nothing, tmp_path, tmp_path / "none.parquet", (0, 1), QUICK, tmp_path / "empty")
-    counts = judge_samples(place.judges, place.index, [*truth, tmp_path / "empty"], QUICK, tmp_path / "ours")
+    embed_reference_shard(place.judges, nothing, tmp_path, tmp_path / "none.parquet", (0, 1), QUICK, tmp_path / "empty")
+    counts = embed_samples_shard(place.judges, place.index, [*truth, tmp_path / "empty"], QUICK, tmp_path / "ours")
     assert counts["ok"] == 2
 
 

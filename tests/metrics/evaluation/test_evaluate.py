@@ -82,7 +82,7 @@ def test_too_many_losses_are_refused_with_their_names(tmp_path: Path):
     panel = QuickPanel()
     with pytest.raises(MissingClipError, match=r"ours clip04 \(missing_sample: no file clip04\.\* in .*ours"):
         evaluate(find(tmp_path, names), panel, settings(), tmp_path / "new", {})
-    assert panel.heard == 0  # before anything was computed
+    assert panel.opened == 0  # before anything was computed
 
 
 def test_splits_that_would_hold_too_few_sounds_are_reduced_and_said(tmp_path: Path):
@@ -127,12 +127,12 @@ def test_an_interrupted_evaluation_continues_to_the_same_bits(tmp_path: Path):
     assert not (tmp_path / "cut" / "table.csv").exists()
     panel = QuickPanel()
     evaluate(pairs, panel, chosen, tmp_path / "cut", {})
-    assert panel.heard == 4  # 12 sounds, of which 8 were in whole batches
+    assert panel.opened == 4  # 12 sounds, of which 8 were in whole batches
     for name in ("table.csv", "table.md", "table.card.json", "clips.parquet", "embeddings/ours/0/classifier.parquet"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     again = QuickPanel()
     evaluate(pairs, again, chosen, tmp_path / "cut", {})
-    assert again.heard == 0
+    assert again.opened == 0
 
 
 def test_a_last_batch_of_one_sound_is_judged_like_the_others(tmp_path: Path):
@@ -154,12 +154,12 @@ def test_other_sounds_or_lengths_are_never_taken_from_an_older_run(tmp_path: Pat
     panel = QuickPanel()
     evaluate(find(tmp_path, names), panel, settings(), tmp_path / "out", {})
     after = logits(tmp_path / "out")
-    assert panel.heard == 1
+    assert panel.opened == 1
     assert not np.array_equal(before["clip2"], after["clip2"])
     np.testing.assert_array_equal(before["clip1"], after["clip1"])
     other = QuickPanel(seconds=0.25)
     evaluate(find(tmp_path, names), other, settings(), tmp_path / "out", {})
-    assert other.heard == 8
+    assert other.opened == 8
 
 
 KEY = {"weights": {"clap": "0a"}, "batch_size": 4}
@@ -316,7 +316,7 @@ def test_an_evaluation_in_use_is_refused_before_anything_is_computed(tmp_path: P
     pairs, panel = make_pairs(tmp_path, ["one", "two"]), QuickPanel()
     with another_writer(tmp_path / "out") as holder, pytest.raises(FolderInUseError, match=f"process {holder} on "):
         evaluate(pairs, panel, settings(), tmp_path / "out", {})
-    assert panel.heard == 0
+    assert panel.opened == 0
     evaluate(pairs, panel, settings(), tmp_path / "out", {})
 
 

@@ -53,9 +53,9 @@ def test_a_sound_with_values_that_are_not_finite_is_lost_alone(tmp_path: Path):
 
 def test_judges_that_give_values_that_are_not_finite_lose_that_sound(tmp_path: Path):
     class Odd(QuickPanel):
-        def listen(self, heard, seen, judges):
-            found = super().listen(heard, seen, judges)
-            if self.heard == 14:
+        def embed_audio(self, sounds, video, judges):
+            found = super().embed_audio(sounds, video, judges)
+            if self.opened == 14:
                 found["classifier"]["logits"] = found["classifier"]["logits"] * np.nan
             return found
 
@@ -65,8 +65,8 @@ def test_judges_that_give_values_that_are_not_finite_lose_that_sound(tmp_path: P
 
 def test_a_picture_that_judges_give_values_that_are_not_finite_loses_its_clip(tmp_path: Path):
     class Odd(QuickPanel):
-        def look(self, data):
-            values = super().look(data)["imagebind_video"]
+        def embed_video(self, data):
+            values = super().embed_video(data)["imagebind_video"]
             return {"imagebind_video": values * (np.nan if b"bad" in data.tobytes() else 1)}
 
     pictures = {name: Located(tmp_path / name, "") for name in ("good", "bad")}
@@ -77,8 +77,8 @@ def test_a_picture_that_judges_give_values_that_are_not_finite_loses_its_clip(tm
     for _ in range(2):  # the second time it is known
         with EmbeddingCache(tmp_path / "cache", {}) as cache:
             embedder = Embedder(Odd(("classifier", "imagebind")), cache, 2)
-            embedder.look(pictures)
-            embedder.listen(items, ["classifier"], "sounds")
+            embedder.embed_video(pictures)
+            embedder.embed_audio(items, ["classifier"], "sounds")
             assert embedder.outcomes["sound/good"].status == "ok"
             for item in ("picture/bad", "sound/bad"):
                 assert embedder.outcomes[item].status == "not_finite"

@@ -7,7 +7,7 @@ from cafa.common.errors import InputError
 from cafa.common.files import read_json
 from metrics.encoders.miniature.all import MicroJudges
 from metrics.judge_quality.miniature import category_retrieval, measure, shifted_errors
-from metrics.judge_quality.verdict import MEASURES, own_over_other, report, thresholds, verdict_lines
+from metrics.judge_quality.verdict import own_over_other, report, thresholds, trained_measures, verdict_lines
 from metrics.judges.training.clips import read_clips
 
 TARGETS = np.array([0, 0, 1])
@@ -26,7 +26,9 @@ def test_retrieval_leaves_out_the_own_sound():
 
 def test_the_toy_judges_judge(toy):
     values = measure(MicroJudges(toy.judges), toy.clips, 3, toy.dub)
-    assert {name: set(rows) for name, rows in values.items()} == {name: set(rows) for name, rows in MEASURES.items()}
+    assert {name: set(rows) for name, rows in values.items()} == {
+        name: set(rows) for name, rows in trained_measures().items()
+    }
     assert values["classifier"]["accuracy"] > 0.9
     assert values["clap"]["matched_over_other"] > 0.9
     assert values["imagebind"]["own_over_other"] > 0.9
@@ -56,8 +58,8 @@ def test_a_label_that_judges_do_not_know_is_refused(toy):
 def test_the_verdict_follows_direction_and_threshold():
     weights = {"classifier": "0" * 64, "synchformer": "1" * 64}
     values = {"classifier": {"accuracy": 0.9}, "synchformer": {"matched_error_seconds": 0.1}}
-    limits = thresholds({"classifier": {"accuracy": 0.95}})
-    result = report(values, limits, weights)
+    limits = thresholds({"classifier": {"accuracy": 0.95}}, trained_measures())
+    result = report(values, limits, weights, trained_measures())
     assert not result["good"]
     assert not result["judges"]["classifier"]["good"]
     assert result["judges"]["synchformer"]["measures"]["matched_error_seconds"] == {
@@ -67,7 +69,9 @@ def test_the_verdict_follows_direction_and_threshold():
         "good": True,
     }
     assert verdict_lines(result)[-1].startswith("WARNING: classifier cannot be trusted")
-    good = report(values, thresholds({"classifier": {"accuracy": 0.9}}), weights)
+    good = report(
+        values, thresholds({"classifier": {"accuracy": 0.9}}, trained_measures()), weights, trained_measures()
+    )
     assert good["good"]
     assert verdict_lines(good)[-1] == "all judges are good enough"
 

@@ -17,8 +17,7 @@ from metrics.judge_quality.published import (
     verdict,
     without_clips,
 )
-from metrics.judges.published_networks import HEARING, READING
-from metrics.judges.registry import CARD, PretrainedSettings, are_pretrained, open_encoders, register
+from metrics.judges.registry import CARD, PretrainedSettings, are_pretrained, open_registered, register
 
 
 def registered(settings: dict[str, Any], folder: Path) -> Path:
@@ -81,7 +80,7 @@ def test_other_bytes_than_those_registered_are_refused(tmp_path: Path, judges: P
     card["files"]["imagebind_huge"] = "0" * 64
     write_json(copied / CARD, card)
     with pytest.raises(WeightsError, match=r"has SHA-256 .*, expected 0000"):
-        open_encoders(tmp_path, ["imagebind"])
+        open_registered(tmp_path, ["imagebind"])
 
 
 def test_folders_without_cards_or_with_both_kinds_are_refused(tmp_path: Path, judges: Path):
@@ -95,20 +94,24 @@ def test_folders_without_cards_or_with_both_kinds_are_refused(tmp_path: Path, ju
 
 
 def test_only_what_is_needed_is_loaded(judges: Path):
-    listening = open_encoders(judges, parts=[HEARING])
-    assert listening.imagebind_vision is None
-    assert listening.synchformer_video is None
-    assert listening.clap_text is None
-    assert listening.synchformer_offset is not None
-    reading = open_encoders(judges, ["clap"], parts=[READING])
-    assert (reading.panns, reading.clap_audio) == (None, None)
-    assert reading.clap_text is not None
+    of_audio = open_registered(judges, parts=["audio"])
+    assert list(of_audio) == ["classifier", "clap", "imagebind", "synchformer"]
+    assert all(judge.audio_encoder is not None and judge.video_encoder is None for judge in of_audio.values())
+    with pytest.raises(InputError, match="text tower was not loaded"):
+        of_audio["clap"].embed_text(["a dog"])
+    of_text = open_registered(judges, parts=["text"])
+    assert list(of_text) == ["clap"]
+    assert of_text["clap"].audio_encoder is None
+    assert of_text["clap"].embed_text(["a dog"]).shape[0] == 1
+    of_video = open_registered(judges, parts=["video"])
+    assert list(of_video) == ["imagebind", "synchformer"]
+    assert all(judge.video_encoder is not None and judge.audio_encoder is None for judge in of_video.values())
 
 
 def test_canaries_catch_what_cannot_judge(judges: Path):
     cards = {judge: read_json(judges / judge / CARD) for judge in CANARIES}
-    encoders = open_encoders(judges)
-    values = without_clips(encoders)
+    opened = open_registered(judges)
+    values = without_clips(opened)
     found = verdict(values, {}, CanarySettings(), cards)
     # Weights by rule react to what they are given, but know no words.
     assert not found["good"]
@@ -119,11 +122,11 @@ def test_canaries_catch_what_cannot_judge(judges: Path):
     lenient = CanarySettings(thresholds={"clap": {"paraphrase_retrieval": 0.0}})
     assert verdict(values, {}, lenient, cards)["good"]
     # A network of which nothing was loaded answers the same to everything.
-    for name, parameter in encoders.imagebind_audio.network.named_parameters():
+    for name, parameter in opened["imagebind"].audio.network.named_parameters():
         if name.endswith("head.weight"):
             parameter.data.zero_()
     with torch.inference_mode():
-        assert without_clips(encoders)["imagebind"]["largest_cosine_of_different_sounds"] == 1.0
+        assert without_clips(opened)["imagebind"]["largest_cosine_of_different_sounds"] == 1.0
     with pytest.raises(InputError, match="no measure 'pitch'"):
         verdict(values, {}, CanarySettings(thresholds={"clap": {"pitch": 0.0}}), cards)
 

@@ -74,6 +74,11 @@ rule encode_av_clip:
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
+def text_wordings(wildcards):
+    """What systems are told of rows in place of their captions, as options."""
+    return wordings_of(wildcards.dataset, "backbone")
+
+
 rule encode_text:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
@@ -92,8 +97,9 @@ rule encode_text:
     params:
         prompts=repeat_option("--prompts", "prompts"),
         settings=as_json(config["features"]["text"]),
+        wordings=text_wordings,
         shard=text_shard_argument,
         code=stage_version("features_text"),
     shell:
-        "cafa features text --manifest {input.manifest:q} {params.prompts:q} --settings {params.settings:q}"
+        "cafa features text --manifest {input.manifest:q} {params.prompts:q} {params.wordings:q} --settings {params.settings:q}"
         " --shard {params.shard} --output {output:q} 2>&1 | tee {log:q}"

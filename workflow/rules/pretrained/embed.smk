@@ -1,5 +1,12 @@
 # What the pretrained judges make of each audio set: of the clips' own sound and picture by shard of clips, of every
-# system by shard of samples. Every file is decoded once for all judges.
+# system by shard of samples. Every file is decoded once for all judges. What is made for tables of another length than
+# `embed.pretrained.seconds` lies beside, in folders called {dataset}.5s and the like.
+
+
+def judging_settings(wildcards):
+    """How the judges work, as JSON; the length of a cut takes the place of the usual one."""
+    own = {"seconds": float(wildcards.cut.strip(".s"))} if wildcards.cut else {}
+    return json.dumps({**config["embed"]["pretrained"], **own}, sort_keys=True)
 
 
 rule embed_reference:
@@ -9,14 +16,14 @@ rule embed_reference:
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
     output:
         judged=expand(
-            "<results>/embeddings/{{dataset}}/reference_set/{{shard}}/{judge}.parquet", judge=config["judges"]
+            "<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{judge}.parquet", judge=config["judges"]
         ),
-        video="<results>/embeddings/{dataset}/reference_set/{shard}/video.arrow",
-        ledger="<results>/embeddings/{dataset}/reference_set/{shard}/ledger.parquet",
+        video="<results>/embeddings/{dataset}{cut}/reference_set/{shard}/video.arrow",
+        ledger="<results>/embeddings/{dataset}{cut}/reference_set/{shard}/ledger.parquet",
     log:
-        "<logs>/embed_reference/{dataset}.{shard}.log",
+        "<logs>/embed_reference/{dataset}{cut}.{shard}.log",
     benchmark:
-        "<benchmarks>/embed_reference/{dataset}.{shard}.tsv"
+        "<benchmarks>/embed_reference/{dataset}{cut}.{shard}.tsv"
     priority: PRIORITY["references"]
     threads: config["embed"]["pretrained"]["workers"] + 1
     resources:
@@ -27,8 +34,8 @@ rule embed_reference:
         judges=results_path("models/judges"),
         clips=results_path("clips/{dataset}/{shard}"),
         shard=shard_argument,
-        settings=as_json(config["embed"]["pretrained"]),
-        folder=results_path("embeddings/{dataset}/reference_set/{shard}"),
+        settings=judging_settings,
+        folder=results_path("embeddings/{dataset}{cut}/reference_set/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:
@@ -68,12 +75,14 @@ rule embed_samples:
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
         reference=reference_embeddings,
     output:
-        judged=expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]),
-        index="<results>/embeddings/{dataset}/{system}/{shard}/index.parquet",
+        judged=expand(
+            "<results>/embeddings/{{dataset}}{{cut}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]
+        ),
+        index="<results>/embeddings/{dataset}{cut}/{system}/{shard}/index.parquet",
     log:
-        "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
+        "<logs>/embed_samples/{dataset}{cut}.{system}.{shard}.log",
     benchmark:
-        "<benchmarks>/embed_samples/{dataset}.{system}.{shard}.tsv"
+        "<benchmarks>/embed_samples/{dataset}{cut}.{system}.{shard}.tsv"
     priority: PRIORITY["generation"]
     threads: config["embed"]["pretrained"]["workers"] + 1
     resources:
@@ -83,8 +92,8 @@ rule embed_samples:
     params:
         judges=results_path("models/judges"),
         reference=reference_folders,
-        settings=as_json(config["embed"]["pretrained"]),
-        folder=results_path("embeddings/{dataset}/{system}/{shard}"),
+        settings=judging_settings,
+        folder=results_path("embeddings/{dataset}{cut}/{system}/{shard}"),
         device=config["device"],
         code=stage_version("embed_pretrained"),
     shell:

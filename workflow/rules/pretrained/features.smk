@@ -109,6 +109,11 @@ def text_encoder_card(wildcards):
     return f"{text_encoder_folder(wildcards)}/card.json"
 
 
+def text_wordings(wildcards):
+    """Wordings of systems of the folder's backbone, as options."""
+    return wordings_of(wildcards.dataset, ENCODERS[wildcards.features][1])
+
+
 rule encode_text:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
@@ -131,9 +136,10 @@ rule encode_text:
     params:
         prompts=repeat_option("--prompts", "prompts"),
         model=text_encoder_folder,
+        wordings=text_wordings,
         shard=text_shard_argument,
         device=config["device"],
         code=stage_version("encode_text"),
     shell:
-        "cafa features text --manifest {input.manifest:q} {params.prompts:q} --model {params.model:q}"
+        "cafa features text --manifest {input.manifest:q} {params.prompts:q} {params.wordings:q} --model {params.model:q}"
         " --shard {params.shard} --device {params.device} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -109,3 +111,28 @@ def test_short_hints_are_padded_at_the_end():
     assert padded.shape == (2, 5, 4)
     assert padded[:, :3].eq(1).all()
     assert padded[:, 3:].eq(0).all()
+
+
+def test_blocks_are_compiled_once_for_all_and_give_the_same_numbers(
+    tiny_backbone: StableAudioBackbone,
+    trained_adapter: Adapter,
+    told: StableAudioConditioning,
+    features: Tensor,
+    latents: Tensor,
+):
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]):
+        graphs.append(graph)
+        return graph.forward
+
+    plain = adapted_velocity(tiny_backbone, trained_adapter, latents, TIME, told, features)
+    network, adapter = copy.deepcopy(tiny_backbone), copy.deepcopy(trained_adapter)
+    network.compile_blocks(backend)
+    adapter.compile_blocks(backend)
+    compiled = adapted_velocity(network, adapter, latents, TIME, told, features)
+    assert torch.equal(plain, compiled)
+    assert len(network.transformer_blocks()) > 1
+    assert len(graphs) == 2  # one for the blocks of each network: no break in them, none compiled again
+    adapted_velocity(network, adapter, latents, TIME, told, features)
+    assert len(graphs) == 2

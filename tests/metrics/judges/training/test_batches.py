@@ -3,9 +3,11 @@ import torch
 
 from cafa.common.errors import InputError
 from metrics.encoders.miniature.synchformer import GRID, MEL_STEP, WINDOW
+from metrics.judges.kinds import miniature_judges
 from metrics.judges.training.augmentation import Augmentation
-from metrics.judges.training.batches import BATCHES, SHIFTS, draw_pairs, draw_shifts
+from metrics.judges.training.batches import SHIFTS, draw_pairs, draw_shifts
 from metrics.judges.training.settings import judge_settings
+from metrics.judges.training.train import batches_of
 
 OFF = dict.fromkeys(Augmentation.model_fields, 0)
 
@@ -39,7 +41,7 @@ def test_weights_make_every_offset_of_several_windows_equally_likely():
 def test_synchformer_windows_are_cut_where_the_classes_say(toy):
     settings = judge_settings("synchformer", {"loop": {"batch_size": 3}, "augmentation": OFF})
     silence = float(toy.clips.mel["clip000"].min()) - 1
-    make_batch, _ = BATCHES["synchformer"](toy.clips, settings, silence)
+    make_batch, _ = batches_of("synchformer")(toy.clips, settings, silence)
     pictures, sounds, target, _ = make_batch(0, torch.Generator().manual_seed(2))
     assert pictures.shape == (3, WINDOW, 16, 16, 3)
     assert sounds.shape == (3 * SHIFTS, MEL_STEP * WINDOW, 16)
@@ -59,12 +61,12 @@ def test_synchformer_windows_are_cut_where_the_classes_say(toy):
 def test_a_group_must_hold_every_label(toy, name):
     settings = judge_settings(name, {"loop": {"batch_size": 7}})
     with pytest.raises(InputError, match="multiple of the 3 labels"):
-        BATCHES[name](toy.clips, settings, -9.2)
+        batches_of(name)(toy.clips, settings, -9.2)
 
 
-@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("name", miniature_judges())
 def test_batches_follow_the_generator_alone(toy, name):
-    make_batch, _ = BATCHES[name](toy.clips, judge_settings(name, {"loop": {"batch_size": 6}}), -9.2)
+    make_batch, _ = batches_of(name)(toy.clips, judge_settings(name, {"loop": {"batch_size": 6}}), -9.2)
     first, again = (make_batch(step, torch.Generator().manual_seed(3)) for step in (0, 1))
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other

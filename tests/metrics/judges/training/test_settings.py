@@ -1,11 +1,12 @@
 import pytest
 
 from cafa.common.errors import InputError
-from metrics.judge_quality.verdict import MEASURES, thresholds
-from metrics.judges.training.settings import NAMES, judge_settings
+from metrics.judge_quality.verdict import thresholds, trained_measures
+from metrics.judges.kinds import miniature_judges
+from metrics.judges.training.settings import judge_settings
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", miniature_judges())
 def test_every_judge_has_defaults(name):
     assert judge_settings(name, {}).loop.steps > 0
 
@@ -34,9 +35,10 @@ def test_bad_settings_are_refused(name, given, message):
 
 
 def test_thresholds_override_defaults():
-    limits = thresholds({"classifier": {"accuracy": 0.5}})
+    measures = trained_measures()
+    limits = thresholds({"classifier": {"accuracy": 0.5}}, measures)
     assert limits["classifier"]["accuracy"] == 0.5
-    assert limits["synchformer"]["matched_error_seconds"] == MEASURES["synchformer"]["matched_error_seconds"][1]
+    assert limits["synchformer"]["matched_error_seconds"] == measures["synchformer"]["matched_error_seconds"][1]
 
 
 @pytest.mark.parametrize(
@@ -50,4 +52,4 @@ def test_thresholds_override_defaults():
 )
 def test_bad_thresholds_are_refused(given, message):
     with pytest.raises(InputError, match=message):
-        thresholds(given)
+        thresholds(given, trained_measures())

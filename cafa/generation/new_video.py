@@ -1,0 +1,101 @@
+"""The video that a new sound goes under: its picture copied, or encoded where that cannot be."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cafa.generation.finish import Finish, Finished
+from cafa.generation.foley import FoleyResult
+from cafa.media.encoded_part import encode_part
+from cafa.media.new_sound import suffix_for, write_with_new_sound
+from cafa.media.parts import Part
+
+
+@dataclass
+class NewVideo:
+    """A video, or a part of it, under which sounds are put; a context manager, where a part is encoded.
+
+    Parameters
+    ----------
+    video : Path
+    part : Part, optional
+        None: the whole.
+    video_track : int, optional
+        Picture to take, from 1.
+    encode : bool
+        Write the normalised picture (mp4, 25 frames per second, at most 720 lines) instead of the video's own.
+    """
+
+    video: Path
+    part: Part | None = None
+    video_track: int | None = None
+    encode: bool = False
+    _held: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> "NewVideo":
+        """What is encoded is held until the block ends."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Give up what was encoded."""
+        self._held.close()
+
+    def write(self, result: FoleyResult, sound: Finished, finish: Finish, stem: Path) -> tuple[Path, Mapping[str, Any]]:
+        """Put a sound under the video.
+
+        Parameters
+        ----------
+        result : FoleyResult
+            Holds the normalised picture, and says whether the video is damaged.
+        sound : Finished
+        finish : Finish
+            Which track the sound becomes.
+        stem : Path
+            Of the file, without suffix.
+
+        Returns
+        -------
+        (Path, mapping)
+            The file, and what became of its tracks, as JSON has it.
+        """
+        suffix = None if self.encode or result.damage else self._suffix
+        if suffix is None:
+            path = stem.with_name(f"{stem.name}.mp4")
+            result.save_picture_with(path, sound.waveform, sound.sample_rate)
+            return path, {"picture": "normalised"}
+        path = stem.with_name(f"{stem.name}{suffix}")
+        tracks = write_with_new_sound(
+            self.video,
+            sound.waveform,
+            sound.sample_rate,
+            path,
+            track=finish.track,
+            video_track=self.video_track,
+            audio_track=finish.sound_track,
+            part=self.part,
+            picture=self._encoded,
+        )
+        picture = "copied" if self._encoded is None else "encoded"
+        return path, {"picture": picture, "kept": list(tracks.kept), "left_out": list(tracks.left_out)}
+
+    @cached_property
+    def _suffix(self) -> str | None:
+        codec = "h264" if self._needs_encoding else None
+        return suffix_for(self.video, self.video_track, codec)
+
+    @property
+    def _needs_encoding(self) -> bool:
+        return self.part is not None and not self.part.copied
+
+    @cached_property
+    def _encoded(self) -> Path | None:
+        """The part's picture, encoded once for all sounds; None where it is copied."""
+        if self.part is None or self.part.copied:
+            return None
+        path = Path(self._held.enter_context(TemporaryDirectory())) / "picture.mp4"
+        encode_part(self.video, path, start=self.part.start, end=self.part.end, video_track=self.video_track)
+        return path

@@ -1,0 +1,55 @@
+"""What judges find of a few sounds of one clip: the values that `cafa evaluate` finds of each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from metrics.functional.desync import desync
+from metrics.functional.similarity import cosine_similarity
+from metrics.judges.interface import Panel
+from metrics.tables.sample_metrics import class_probabilities
+
+#: judge -> what it finds of a sound that has a picture and a prompt, and no other sound to be compared with
+VALUES_OF = {"clap": ("CLAP",), "synchformer": ("DeSync",), "classifier": ("Speech", "Music")}
+
+
+def values_of_sounds(panel: Panel, picture: Path, prompt: str, sounds: Sequence[Path]) -> list[dict[str, float]]:
+    """CLAP, DeSync, and the probabilities of Speech and Music, of every sound: those that the panel's judges give.
+
+    Parameters
+    ----------
+    panel : Panel
+    picture : Path
+        Video of the clip.
+    prompt : str
+    sounds : sequence of Path
+        Judged one by one, as a batch of one in `cafa evaluate`.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    ClipError
+        If picture or sounds are shorter than what is judged, or cannot be used.
+    """
+    seen = panel.look(panel.see(picture)) if panel.sees else {}
+    names = [judge for judge in VALUES_OF if judge in panel.judges]
+    text = panel.read([prompt]) if "clap" in names else np.zeros((1, 0))
+    found = []
+    for sound in sounds:
+        columns = panel.listen([panel.hear(sound, names)], [seen], names)
+        values: dict[str, float] = {}
+        if "clap" in names:
+            values["CLAP"] = float(cosine_similarity(columns["clap"]["embedding"], text)[0])
+        if "synchformer" in names:
+            offsets = columns["synchformer"]
+            seconds = desync(offsets["logits_first"], offsets["logits_last"], panel.grid).seconds
+            values["DeSync"] = float(seconds[0])
+        if "classifier" in names and panel.leaks:
+            leaks = class_probabilities(columns["classifier"]["logits"], panel.leaks)
+            values |= {name: float(value[0]) for name, value in leaks.items()}
+        found.append(values)
+    return found

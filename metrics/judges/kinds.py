@@ -1,0 +1,140 @@
+"""The one list of judges: what the packages know of each. No network is imported here.
+
+A judge of your own: ``JUDGES.register(name, JudgeKind(...))`` (docs/extending/judge.md).
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from cafa.common.registry import Registry
+
+if TYPE_CHECKING:
+    from metrics.judges.published_judge import JudgeFiles, PublishedJudge
+
+#: measure -> direction in which it is good, default threshold
+Measures = Mapping[str, tuple[Literal[">=", "<="], float]]
+
+
+@dataclass(frozen=True)
+class MiniatureForm:
+    """The small form of a judge, which the miniature trains on rendered clips.
+
+    Attributes
+    ----------
+    batches
+        ``module:function`` (clips, settings, silence) -> (function that makes a batch, loss).
+    loop
+        What differs from the defaults of :class:`cafa.training.loop_settings.LoopSettings`.
+    measures
+        What `cafa judges check` demands of it.
+    """
+
+    batches: str
+    loop: Mapping[str, Any]
+    measures: Measures
+
+
+@dataclass(frozen=True)
+class JudgeKind:
+    """A judge.
+
+    Attributes
+    ----------
+    name
+        As in files, tables' cards and metrics.
+    weights
+        Rows of the table of weights that its published form needs, that of the network first.
+    columns
+        Columns of the embeddings of a sound, each a list of float32.
+    opener
+        ``module:function`` (JudgeFiles, parts) -> PublishedJudge: loads the published form.
+    parts
+        What it can be loaded for: of ``audio``, ``video`` and ``text``.
+    video_column
+        Whether a clip's picture has an embedding of its own, column ``video`` of the reference embeddings.
+    miniature
+        Its small form; None if it has only the published one. It is then loaded where a metric asks for it.
+    """
+
+    name: str
+    weights: tuple[str, ...]
+    columns: tuple[str, ...]
+    opener: str
+    parts: frozenset[str] = field(default_factory=lambda: frozenset({"audio"}))
+    video_column: bool = False
+    miniature: MiniatureForm | None = None
+
+    def open(self, files: "JudgeFiles", parts: Sequence[str]) -> "PublishedJudge":
+        """Load the published form for `parts`, which are some of its own."""
+        module, _, function = self.opener.partition(":")
+        opened: PublishedJudge = getattr(importlib.import_module(module), function)(files, parts)
+        return opened
+
+    @property
+    def text_file(self) -> str:
+        """Name of the file of the embeddings of captions."""
+        return "text.parquet" if self.name == "clap" else f"{self.name}.text.parquet"
+
+
+_QUICK = {"steps": 200, "batch_size": 24, "learning_rate": 2e-3, "warmup_steps": 10}
+
+JUDGES: Registry[JudgeKind] = Registry(
+    "judge",
+    {
+        "classifier": JudgeKind(
+            "classifier",
+            weights=("panns_cnn14_16k",),
+            columns=("embedding", "logits"),
+            opener="metrics.judges.published_judges.classifier:open_classifier",
+            miniature=MiniatureForm("metrics.judges.training.batches:classifier", _QUICK, {"accuracy": (">=", 0.95)}),
+        ),
+        "clap": JudgeKind(
+            "clap",
+            weights=("laion_clap", "roberta_vocab", "roberta_merges"),
+            columns=("embedding",),
+            opener="metrics.judges.published_judges.clap:open_clap",
+            parts=frozenset({"audio", "text"}),
+            miniature=MiniatureForm(
+                "metrics.judges.training.batches:clap", _QUICK, {"matched_over_other": (">=", 0.95)}
+            ),
+        ),
+        "imagebind": JudgeKind(
+            "imagebind",
+            weights=("imagebind_huge",),
+            columns=("embedding",),
+            opener="metrics.judges.published_judges.imagebind:open_imagebind",
+            parts=frozenset({"audio", "video"}),
+            video_column=True,
+            miniature=MiniatureForm(
+                "metrics.judges.training.batches:imagebind",
+                {**_QUICK, "steps": 180},
+                {"own_over_other": (">=", 0.85), "category_retrieval": (">=", 0.6)},
+            ),
+        ),
+        "synchformer": JudgeKind(
+            "synchformer",
+            weights=("synchformer",),
+            columns=("logits_first", "logits_last"),
+            opener="metrics.judges.published_judges.synchformer:open_synchformer",
+            parts=frozenset({"audio", "video"}),
+            miniature=MiniatureForm(
+                "metrics.judges.training.batches:synchformer",
+                {**_QUICK, "steps": 450, "batch_size": 8, "weight_decay": 0.02, "ema_decay": 0.98},
+                {
+                    "matched_error_seconds": ("<=", 0.15),
+                    "matched_within_one_class": (">=", 0.8),
+                    "dubbed_error_seconds": ("<=", 0.2),
+                    "dubbed_within_one_class": (">=", 0.75),
+                    "desync_true_seconds": ("<=", 0.05),
+                },
+            ),
+        ),
+    },
+)
+
+
+def miniature_judges() -> dict[str, MiniatureForm]:
+    """Judges that have a small form, by name."""
+    return {name: kind.miniature for name, kind in JUDGES.items() if kind.miniature is not None}

@@ -1,0 +1,1 @@
+"""The published judges, a file each: PANNs, LAION-CLAP, ImageBind and Synchformer."""

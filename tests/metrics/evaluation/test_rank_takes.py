@@ -1,0 +1,111 @@
+"""Takes are ranked by the values that `cafa evaluate` finds; and what is said where a judge is missing."""
+
+import doctest
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cafa.common.errors import ClipError, InputError
+from cafa.common.judged_takes import NoJudgesError, Takes
+from metrics.evaluation import rank_takes
+from metrics.evaluation.from_files import JudgeChoice
+from metrics.evaluation.rank_takes import TakePanel
+from metrics.judges.interface import Columns, Heard
+
+SOUNDS = (Path("0.wav"), Path("1.wav"), Path("2.wav"))
+#: cosine with the prompt, place on the grid of offsets, logit of speech
+FOUND = {"0.wav": (0.6, 1, -9.0), "1.wav": (0.9, 1, -9.0), "2.wav": (0.95, 1, 9.0)}
+
+
+class Known:
+    """A panel that finds what is written down."""
+
+    kind, seconds, sees = "real", 8.0, True
+    grid, leaks = (-0.2, 0.0, 0.2), {"Speech": 0}
+
+    def __init__(self, judges: Collection[str]) -> None:
+        identity = type("Identity", (), {"weights_sha256": "00"})()
+        self.judges = dict.fromkeys(judges, identity)
+
+    def see(self, path: Path) -> Any:
+        return path
+
+    def look(self, frames: Any) -> Columns:
+        return {}
+
+    def hear(self, path: Path, judges: Collection[str]) -> Heard:
+        if path.name not in FOUND:
+            raise ClipError("short", "1 s of sound, 8 s are scored")
+        return Heard({"name": np.array(path.name)}, 44100)
+
+    def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
+        cosine, place, speech = FOUND[str(heard[0].arrays["name"])]
+        offsets = np.eye(3)[[place]]
+        columns = {
+            "clap": {"embedding": np.array([[cosine, np.sqrt(1 - cosine**2)]])},
+            "synchformer": {"logits_first": offsets, "logits_last": offsets},
+            "classifier": {"logits": np.array([[speech]])},
+        }
+        return {judge: columns[judge] for judge in judges}
+
+    def read(self, captions: Sequence[str]) -> np.ndarray:
+        return np.array([[1.0, 0.0]] * len(captions))
+
+
+def takes(prompt: str = "a dog barks", seconds: float = 10.0, miniature: bool = False) -> Takes:
+    return Takes(Path("v.mp4"), prompt, SOUNDS, seconds, miniature)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where the files of all judges seem to be, and judges that are not loaded from it."""
+
+    def opened(choice: JudgeChoice, needed: frozenset[str]) -> Known:
+        if choice.seconds is not None and choice.seconds < 5 and "synchformer" in needed:
+            raise InputError("DeSync needs at least 5 s")
+        return Known(needed)
+
+    monkeypatch.setattr(JudgeChoice, "open", opened)
+    monkeypatch.setattr("metrics.judges.published_networks.find_weights", lambda folder, sources, judges: {})
+    return tmp_path
+
+
+def test_examples() -> None:
+    assert doctest.testmod(rank_takes).failed == 0
+
+
+def test_unasked_speech_counts_and_asked_speech_does_not(weights: Path) -> None:
+    panel = TakePanel("real", weights)
+    unasked = panel(takes())
+    assert max(range(3), key=lambda k: unasked.scores[k].total) == 1
+    assert unasked.scores[2].values["CLAP"] == pytest.approx(0.95)
+    assert unasked.scores[2].total == pytest.approx(0.95 - 0.5, abs=1e-3)
+    assert unasked.judges == {"clap": "00", "synchformer": "00", "classifier": "00"}
+    assert unasked.notes == ("takes are judged by their first 8 s of 10.0 s",)
+    asked = panel(takes("a man is talking"))
+    assert max(range(3), key=lambda k: asked.scores[k].total) == 2
+
+
+def test_sounds_too_short_for_synchronisation_are_judged_without_it(weights: Path) -> None:
+    found = TakePanel("real", weights)(takes(seconds=3.0))
+    assert set(found.scores[0].values) == {"CLAP", "Speech"}
+    assert any("DeSync is not judged: DeSync needs at least 5 s" in note for note in found.notes)
+
+
+def test_where_nobody_can_judge_the_reason_is_said(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoJudgesError, match="no judge is wanted"):
+        TakePanel("none")(takes())
+    strange = Takes(Path("v.mp4"), "dog", (Path("x.wav"),), 8.0, False)
+    with pytest.raises(NoJudgesError, match="the judges cannot judge them: 1 s of sound"):
+        TakePanel("real", weights)(strange)
+
+
+def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoJudgesError, match=r"no judge's weights are in .*cafa weights get --for evaluate"):
+        TakePanel("auto", tmp_path)(takes())
+    with pytest.raises(NoJudgesError, match="no verdict on the judges"):
+        TakePanel("auto")(takes(miniature=True))
