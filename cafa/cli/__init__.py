@@ -43,6 +43,8 @@ VERBS = {
     "demo": "demo",
     "ledger": "ledger",
     "evaluate": "evaluate",
+    "compare": "compare",
+    "export": "export",
     "parity": "parity",
     "stages": "stages",
     "study": "study",

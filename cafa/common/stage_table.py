@@ -163,6 +163,8 @@ NO_RESULTS = {
         "cafa.data.published_lists:fetch_list", "the bytes are the publisher's; their SHA-256 is compared"
     ),
     "fetch": Aside("cafa.data.fetch.fetch_clips:fetch_clips", "the bytes are the publishers'; `ingest` compares them"),
+    "compare": Aside("metrics.results.compare:compare_folders", _READS),
+    "export": Aside("metrics.results.export:export_results", "a person asks for the bundle; no stage reads it"),
     "features verify": Aside("cafa.features.verify_files:check_features", _READS),
     "generate": Aside(
         "cafa.generation.generate_files:generate_files",
