@@ -98,7 +98,7 @@ def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights
         cafa(*arguments)
     printed = cafa(*arguments, "--unverified")
     assert "| ours |" in printed
-    assert "Nobody vouches for these weights" in printed
+    assert "These weights are not verified" in printed
     judge = PannsEncoder(Cnn14.from_tensors(panns_weights, 16000), 16000, "0" * 64)
     arrays = {}
     for part in ("reference", "ours"):
