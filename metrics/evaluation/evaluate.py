@@ -77,8 +77,9 @@ def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str]) -> dict[st
 
 
 def default_metrics(prompts: pd.DataFrame, classes: Collection[str]) -> tuple[str, ...]:
-    """Every metric but those of :func:`metrics_left_out`."""
-    return tuple(name for name in METRICS if name not in metrics_left_out(prompts, classes))
+    """Every metric but those of :func:`metrics_left_out`, and those that are computed only where they are asked for."""
+    left_out = metrics_left_out(prompts, classes)
+    return tuple(name for name, metric in METRICS.items() if metric.by_default and name not in left_out)
 
 
 def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: Path, extra: Mapping[str, Any]) -> Table:

@@ -131,6 +131,31 @@ JUDGES: Registry[JudgeKind] = Registry(
                 },
             ),
         ),
+        "passt": JudgeKind(
+            "passt",
+            weights=("passt",),
+            columns=("embedding", "logits"),
+            opener="metrics.judges.published_judges.passt:open_passt",
+        ),
+        "vggish": JudgeKind(
+            "vggish",
+            weights=("vggish",),
+            columns=("embedding",),
+            opener="metrics.judges.published_judges.vggish:open_vggish",
+        ),
+        "ms_clap": JudgeKind(
+            "ms_clap",
+            weights=("ms_clap", "gpt2_vocab", "gpt2_merges"),
+            columns=("embedding",),
+            opener="metrics.judges.published_judges.ms_clap:open_ms_clap",
+            parts=frozenset({"audio", "text"}),
+        ),
+        "audiobox": JudgeKind(
+            "audiobox",
+            weights=("audiobox", "audiobox_config"),
+            columns=("ratings",),
+            opener="metrics.judges.published_judges.audiobox:open_audiobox",
+        ),
     },
 )
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from cafa.common.errors import WeightsError
 from cafa.models.weights import WeightSource, require_file
@@ -16,9 +15,9 @@ PARTS = ("audio", "video", "text")
 
 
 def weights_path(folder: Path, source: WeightSource) -> Path:
-    """Where a file of the table of weights is expected: its published name, or ``<name>.safetensors``."""
+    """Where a file of the table of weights is expected: as the table says, or ``<name>.safetensors``."""
     converted = folder / f"{source.name}.safetensors"
-    return converted if converted.is_file() else folder / unquote(PurePosixPath(urlsplit(source.url).path).name)
+    return converted if converted.is_file() else folder / source.relative_path
 
 
 def rows_of(paths: Mapping[str, Path], sources: Mapping[str, WeightSource]) -> dict[str, WeightSource]:

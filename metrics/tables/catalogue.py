@@ -11,6 +11,9 @@ from cafa.common.errors import InputError
 from cafa.common.registry import Registry
 from metrics.tables.sample_metrics import (
     ClassProbability,
+    Divergence,
+    PromptSimilarity,
+    Rating,
     SampleInputs,
     SampleValues,
     acc,
@@ -20,7 +23,7 @@ from metrics.tables.sample_metrics import (
     ib,
     kl,
 )
-from metrics.tables.set_metrics import FRECHET, INCEPTION, KERNEL, SetMetric
+from metrics.tables.set_metrics import FRECHET, INCEPTION, KERNEL, SetMetric, frechet_of_pieces
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Metric:
         Class that the classifier must have; None if any classifier will do.
     compares_with_own_sound
         Whether a metric of samples needs the judge's embeddings of the clips' own sounds; those of sets always do.
+    by_default
+        Whether an evaluation that asks for no metric has it; others, and their judges, only where they are asked for.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Metric:
     other_captions_only: bool = False
     of_class: str | None = None
     compares_with_own_sound: bool = False
+    by_default: bool = True
 
     def __post_init__(self) -> None:
         if (self.of_sample is None) == (self.of_set is None):
@@ -221,6 +227,103 @@ METRICS: Registry[Metric] = Registry(
             meaning="probability that music is heard; as Speech",
             of_sample=ClassProbability("Music"),
             of_class="Music",
+        ),
+        "FD_PaSST": Metric(
+            "FD_PaSST",
+            "lower",
+            judge="passt",
+            decimals=2,
+            meaning="as FAD, on the embeddings of PaSST (FD-PASST of av-benchmark)",
+            of_set=FRECHET,
+            by_default=False,
+        ),
+        "KAD_PaSST": Metric(
+            "KAD_PaSST",
+            "lower",
+            judge="passt",
+            decimals=2,
+            meaning="as KAD, on the embeddings of PaSST",
+            of_set=KERNEL,
+            by_default=False,
+        ),
+        "KL_PaSST": Metric(
+            "KL_PaSST",
+            "lower",
+            judge="passt",
+            decimals=3,
+            unit="nats",
+            meaning="as KL, on the answers of PaSST (KL-PASST-softmax of av-benchmark)",
+            of_sample=Divergence("passt"),
+            compares_with_own_sound=True,
+            by_default=False,
+        ),
+        "IS_PaSST": Metric(
+            "IS_PaSST",
+            "higher",
+            judge="passt",
+            decimals=2,
+            meaning="as IS, on the answers of PaSST (ISC-PASST of av-benchmark)",
+            of_set=INCEPTION,
+            by_default=False,
+        ),
+        "FD_VGG": Metric(
+            "FD_VGG",
+            "lower",
+            judge="vggish",
+            decimals=2,
+            meaning="Frechet distance between VGGish's embeddings of all pieces of 0.96 s of all sounds (FD-VGG of "
+            "av-benchmark, the FAD of Kilgour et al.; no last ReLU, no PCA)",
+            of_set=frechet_of_pieces(128),
+            by_default=False,
+        ),
+        "MS_CLAP": Metric(
+            "MS_CLAP",
+            "higher",
+            judge="ms_clap",
+            decimals=3,
+            meaning="as CLAP, of Microsoft's CLAP of 2023: systems may have been trained on LAION's",
+            of_sample=PromptSimilarity("ms_clap"),
+            by_default=False,
+        ),
+        "CE": Metric(
+            "CE",
+            "higher",
+            judge="audiobox",
+            decimals=2,
+            meaning="content enjoyment as people rate it, 1 to 10, predicted by "
+            "Audiobox-Aesthetics; no reference is needed",
+            of_sample=Rating("audiobox", 0),
+            by_default=False,
+        ),
+        "CU": Metric(
+            "CU",
+            "higher",
+            judge="audiobox",
+            decimals=2,
+            meaning="content usefulness as people rate it, 1 to 10, predicted by "
+            "Audiobox-Aesthetics; no reference is needed",
+            of_sample=Rating("audiobox", 1),
+            by_default=False,
+        ),
+        "PC": Metric(
+            "PC",
+            "higher",
+            judge="audiobox",
+            decimals=2,
+            meaning="production complexity as people rate it, 1 to 10, predicted by "
+            "Audiobox-Aesthetics: more is not better by itself",
+            of_sample=Rating("audiobox", 2),
+            by_default=False,
+        ),
+        "PQ": Metric(
+            "PQ",
+            "higher",
+            judge="audiobox",
+            decimals=2,
+            meaning="production quality as people rate it, 1 to 10, predicted by "
+            "Audiobox-Aesthetics; no reference is needed",
+            of_sample=Rating("audiobox", 3),
+            by_default=False,
         ),
     },
 )

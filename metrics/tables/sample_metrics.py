@@ -109,6 +109,45 @@ def kl(inputs: SampleInputs) -> SampleValues:
     return SampleValues(kl_divergence(own.take(inputs.rows, "logits"), generated.take(inputs.rows, "logits")))
 
 
+@dataclass(frozen=True)
+class Divergence:
+    """As `kl`, of another judge that has logits."""
+
+    judge: str
+
+    def __call__(self, inputs: SampleInputs) -> SampleValues:
+        """Values of all rows."""
+        generated, own = inputs.with_reference(self.judge)
+        return SampleValues(kl_divergence(own.take(inputs.rows, "logits"), generated.take(inputs.rows, "logits")))
+
+
+@dataclass(frozen=True)
+class PromptSimilarity:
+    """As `clap`, of another judge that embeds captions."""
+
+    judge: str
+
+    def __call__(self, inputs: SampleInputs) -> SampleValues:
+        """Values of all rows."""
+        sound, text = inputs.with_reference(self.judge, "text")
+        return SampleValues(
+            cosine_similarity(sound.take(inputs.rows, "embedding"), text.take(inputs.rows, "embedding"))
+        )
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One of the ratings that a judge gives a sound: column ``ratings``, and the place in it."""
+
+    judge: str
+    place: int
+
+    def __call__(self, inputs: SampleInputs) -> SampleValues:
+        """Values of all rows."""
+        ratings = inputs.generated[self.judge].take(inputs.rows, "ratings")
+        return SampleValues(ratings[:, self.place].astype(np.float64))
+
+
 def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Probability of single classes, each shape (n,), from a classifier's logits (n, classes).
 

@@ -1,7 +1,7 @@
 """Metrics of sets of sounds, with their bootstrap: one value of a system, from embeddings and the reference set."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,29 @@ def _inception(inputs: SetInputs) -> Estimate:
     value = inception_score(inputs.logits, splits=splits, seed=inputs.seed).value
     replicates = inception_replicates(inputs.logits, inputs.counts, splits=splits, seed=inputs.seed)
     return Estimate(value, replicates, len(inputs.embedding), True, floor=1.0)
+
+
+def in_pieces(inputs: SetInputs, width: int) -> SetInputs:
+    """Rows that hold several embeddings one after the other, as a row for each; a clip's are drawn together."""
+    embedding, reference = inputs.embedding.reshape(-1, width), inputs.reference.reshape(-1, width)
+    counts = inputs.counts.repeat(len(embedding) // len(inputs.embedding), axis=1)
+    return replace(inputs, embedding=embedding, reference=reference, counts=counts)
+
+
+def frechet_of_pieces(width: int) -> SetMetric:
+    """Frechet distance where a sound has an embedding of `width` values for each of its pieces; n is of sounds."""
+
+    def compute(inputs: SetInputs) -> Estimate:
+        return replace(_frechet(in_pieces(inputs, width)), n=len(inputs.embedding))
+
+    def notes(inputs: SetInputs) -> Mapping[str, object]:
+        pieces = in_pieces(inputs, width)
+        return {
+            "pieces_of_a_sound": len(pieces.embedding) // len(inputs.embedding),
+            "rank_deficiency": rank_deficiency(pieces.embedding, pieces.reference),
+        }
+
+    return SetMetric(compute, notes=notes)
 
 
 FRECHET = SetMetric(

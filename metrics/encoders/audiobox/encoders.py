@@ -8,6 +8,7 @@ the network leaves out. A clip's value is the mean of its pieces, weighted by wh
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,10 @@ class AudioboxEncoder:
         *,
         device: torch.device | str = "cpu",
         unverified: bool = False,
+        **wavlm: object,
     ) -> "AudioboxEncoder":
-        """Load the published ``model.safetensors`` and ``config.json``."""
-        settings = Settings.from_file(config)
+        """Load the published ``model.safetensors`` and ``config.json``; `wavlm` as in `wavlm_config` (for tests)."""
+        settings = replace(Settings.from_file(config), wavlm=wavlm)
         checkpoint = load_checkpoint(weights, source, unverified=unverified)
         return cls(Aesthetics.from_tensors(checkpoint.tensors, settings, device=device), checkpoint.sha256)
 

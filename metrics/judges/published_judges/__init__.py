@@ -1,1 +1,1 @@
-"""The published judges, a file each: PANNs, LAION-CLAP, ImageBind and Synchformer."""
+"""The published judges, a file each: PANNs, LAION-CLAP, ImageBind, Synchformer, and those of later papers."""
