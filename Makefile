@@ -13,7 +13,7 @@ UPGRADE ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lock table1 local report test clean
+.PHONY: help lock table1 paper local report test clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,10 @@ lock: pyproject.toml  ## write envs/lock*.txt again from pyproject.toml; newer v
 table1: $(VENV)/installed  ## the miniature from nothing: tables, figure, examples and the report, in results/
 	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
 	$(VENV)/bin/snakemake --report results/report.html $(ARGS)
+
+paper: $(VENV)/installed  ## more of the paper in miniature, from what table1 made or from nothing, in results/whole_paper/
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/paper_miniature.yaml $(ARGS)
+	$(VENV)/bin/snakemake --configfile config/paper_miniature.yaml --report results/whole_paper/report.html $(ARGS)
 
 local: $(VENV)/installed  ## the same on your own clips: edit config/local.yaml first; tables in results/local/
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/local.yaml $(ARGS)

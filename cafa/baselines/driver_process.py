@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -138,7 +138,8 @@ class DriverProcess:
             raise InputError(f"{shlex.join(self.command.python)} cannot be started: {error}") from error
         self._process = process
         self._ender = weakref.finalize(self, _end, process)  # at the end of this process, too
-        for stream, take in ((process.stdout, self._take_answer), (process.stderr, self._take_line)):
+        # Of this process: the last words of one that was ended must not be taken for those of the next.
+        for stream, take in ((process.stdout, self._answers.put), (process.stderr, _printer(self._printed))):
             threading.Thread(target=_read, args=(stream, take), daemon=True).start()
         try:
             self._next(time.monotonic() + self.command.start_seconds)
@@ -148,14 +149,6 @@ class DriverProcess:
                 f"{shlex.join(self.command.python)} in {self.command.checkout}: {error}"
             ) from error
         return process
-
-    def _take_answer(self, line: str | None) -> None:
-        self._answers.put(line)
-
-    def _take_line(self, line: str | None) -> None:
-        if line is not None:
-            self._printed.append(line.rstrip())
-            print(line, end="", file=sys.stderr, flush=True)
 
     def _next(self, until: float) -> dict[str, Any]:
         try:
@@ -180,7 +173,18 @@ class DriverProcess:
         return f"its process ended with {how}; last line: {last[:300]}"
 
 
-def _read(stream: IO[str], take: Any) -> None:
+def _printer(kept: "deque[str]") -> Callable[[str | None], None]:
+    """What takes lines of a driver: they are printed, and the last ones kept."""
+
+    def take(line: str | None) -> None:
+        if line is not None:
+            kept.append(line.rstrip())
+            print(line, end="", file=sys.stderr, flush=True)
+
+    return take
+
+
+def _read(stream: IO[str], take: Callable[[str | None], None]) -> None:
     for line in stream:
         take(line)
     take(None)

@@ -82,6 +82,7 @@ from cafa.cli.options import (
 )
 @click.option("--resamples", type=click.IntRange(100), default=500, help="draws of the intervals of mean values")
 @click.option("--set-resamples", type=click.IntRange(100), default=100, help="draws for FAD, KAD and IS")
+@click.option("--html", is_flag=True, help="write report.html, too: tables, distributions, sounds with players")
 @encoding_option
 @separator_option
 @machine_threads_option

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 @shards_option("a system's samples")
 @shards_option("the clips", "--clip-shards")
 @files("--system", required=False, help="system to show, in the place of `systems` of the settings")
+@click.option(
+    "--scores-folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="holds <system>.parquet: scores of each sample are shown, and the worst ones",
+)
+@click.option(
+    "--event-times",
+    type=click.Path(exists=True, path_type=Path),
+    help="table of clip_id and event_times, seconds at which something that sounds is seen; they are marked",
+)
 @click.option("--output", type=click.Path(path_type=Path), required=True, callback=writable, help="HTML to write")
 def command(
     settings: "ExamplesSettings",
@@ -28,11 +38,13 @@ def command(
     shards: int | None,
     clip_shards: int | None,
     system: tuple[str, ...],
+    scores_folder: Path | None,
+    event_times: Path | None,
     output: Path,
 ) -> None:
     """Write one HTML file that plays clips under several prompts, by several systems."""
     from cafa.generation.examples import ExampleSources
     from cafa.generation.examples_page import make_examples_page
 
-    sources = ExampleSources(clips, samples_folder, clip_shards, shards)
+    sources = ExampleSources(clips, samples_folder, clip_shards, shards, scores_folder, event_times)
     click.echo(make_examples_page(prompts, sources, settings, output, system))

@@ -17,6 +17,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="for programs: one object for each row")
 def command(configs: tuple[Path, ...], as_json: bool) -> None:
     """List every row of every table: made, can be made, importable, or missing, and what it needs."""
-    from metrics.tables.plan import print_rows
+    from cafa.preflight.rows import print_rows
+    from metrics.judges.named_files import files_of_named_judges
 
-    click.echo(print_rows(configs, as_json=as_json))
+    click.echo(print_rows(configs, files_of_named_judges, as_json=as_json))

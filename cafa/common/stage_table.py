@@ -125,6 +125,8 @@ STAGES: dict[str, Stage] = {
     "score": _made_by("score", "metrics.tables.scores_file:write_scores"),
     "table": _made_by("table", "metrics.tables.write:write_table"),
     "figure": _made_by("figure", "metrics.tables.figure:draw_trade_off"),
+    "spectrograms": _made_by("spectrograms", "metrics.tables.spectrograms:draw_spectrograms_of_files"),
+    "conflict": _made_by("conflict", "metrics.tables.conflict:draw_conflict"),
     "examples": _made_by("examples", "cafa.generation.examples_page:make_examples_page"),
     "evaluate": _made_by("evaluate", "metrics.evaluation.from_files:evaluate_folders"),
     "parity_answers": Stage(modules=("metrics.parity.weights", "metrics.parity.inputs")),
@@ -161,6 +163,8 @@ NO_RESULTS = {
         "cafa.data.published_lists:fetch_list", "the bytes are the publisher's; their SHA-256 is compared"
     ),
     "fetch": Aside("cafa.data.fetch.fetch_clips:fetch_clips", "the bytes are the publishers'; `ingest` compares them"),
+    "compare": Aside("metrics.results.compare:compare_folders", _READS),
+    "export": Aside("metrics.results.export:export_results", "a person asks for the bundle; no stage reads it"),
     "features verify": Aside("cafa.features.verify_files:check_features", _READS),
     "generate": Aside(
         "cafa.generation.generate_files:generate_files",
@@ -173,7 +177,7 @@ NO_RESULTS = {
     "models convert": Aside("cafa.models.convert_file:convert_checkpoint", "registration compares the files' SHA-256"),
     "parity generator": Aside("cafa.parity.report:report_generator", _READS),
     "parity evaluators": Aside("metrics.parity.report:report_evaluators", _READS),
-    "rows": Aside("metrics.tables.plan:print_rows", _READS),
+    "rows": Aside("cafa.preflight.rows:print_rows", _READS),
     "study build": Aside("metrics.study.commands:build_from_files", "a study is made once, and its key is kept"),
     "study serve": Aside("metrics.study.commands:serve", "it appends what raters hand in"),
     "study platforms": Aside("metrics.study.commands:platform_files", _READS),

@@ -29,7 +29,8 @@ class WeightSource:
 
     The rest is for `cafa weights`: the ``md5`` that a publisher states, the name that a ``git`` repository has for the
     file's object, the ``model`` that the file is a part of (its own name where that is empty), its ``path`` below the
-    folder of weights (its published name where that is empty), words of `PURPOSES` and of `TERMS`, and the ``page`` where the licence is read and, if need be, accepted.
+    folder of weights (its published name where that is empty), words of `PURPOSES` and of `TERMS`, and the ``page``
+    where the licence is read and, if need be, accepted.
     """
 
     name: str

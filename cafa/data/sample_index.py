@@ -34,3 +34,15 @@ def read_sounds(folder: Path, shards: int | None = None) -> pd.DataFrame:
         part = part[part["status"] == OK]
         parts.append(part.assign(path=[path.parent / path.stem / name for name in part["file"]]))
     return keyed(pd.concat(parts, ignore_index=True))
+
+
+def lost_samples(folder: Path, shards: int | None = None) -> pd.DataFrame:
+    """Samples of a system that are not ok, as :func:`keyed`: with ``status`` and ``detail``, why not.
+
+    Parameters
+    ----------
+    folder, shards
+        As :func:`read_sounds`.
+    """
+    parts = [pd.read_parquet(path) for path in shard_files(folder, "{}.parquet", shards=shards)]
+    return keyed(pd.concat([part[part["status"] != OK] for part in parts], ignore_index=True))

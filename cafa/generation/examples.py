@@ -1,14 +1,11 @@
 """A page of examples: the same clips under several prompts, by several systems, playable without any other file."""
 
-import base64
 import importlib.resources
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,11 +14,11 @@ from cafa.common.files import atomic_write
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_of
 from cafa.common.tables import records, row_tuples
+from cafa.data.event_times import read_event_times
 from cafa.data.manifest import check_clip_id
-from cafa.data.sample_index import keyed, read_sounds
-
-#: Columns of a waveform's picture.
-BINS = 160
+from cafa.data.sample_index import keyed, lost_samples, read_sounds
+from cafa.generation.examples_card import BINS, Card, outline, playable, spectrogram_image
+from cafa.generation.examples_scores import Direction, Failure, ScoreTable
 
 
 class ExamplesSettings(BaseModel):
@@ -39,6 +36,13 @@ class ExamplesSettings(BaseModel):
         "Good sound follows the prompt in what is heard and the picture in when it is heard."
     )
     descriptions: Annotated[dict[str, str], Field(description="system -> one line that explains it")] = {}
+    scores: Annotated[
+        tuple[str, ...], Field(description="metrics whose value of each sample is shown, where it has one")
+    ] = ("CLAP", "IB", "Acc", "KL", "DeSync")
+    failures: Annotated[int, Field(ge=0, description="worst samples of each system and metric that are shown")] = 1
+    worst: Annotated[
+        dict[str, Direction], Field(description="metric that failures are looked for by -> which values are the worst")
+    ] = {"DeSync": "highest", "CLAP": "lowest"}
     max_megabytes: Annotated[float, Field(gt=0, description="largest page that is written")] = 60.0
 
 
@@ -54,22 +58,18 @@ class ExampleSources:
         Folder of ``<system>/<shard>.parquet`` and of the sounds in ``<system>/<shard>/``.
     clip_shards, sample_shards
         How many shards there are. By default: wherever a clip is, and all indices of samples.
+    scores
+        Folder of ``<system>.parquet``; None: no scores are shown, and no failures by scores.
+    event_times
+        See :func:`cafa.data.event_times.read_event_times`; None: no events are marked.
     """
 
     clips: Path
     samples: Path
     clip_shards: int | None = None
     sample_shards: int | None = None
-
-
-@dataclass(frozen=True)
-class Example:
-    """One playable video: base64 of an mp4, outlines of its sound and of the clip's own."""
-
-    name: str
-    video: str
-    wave: str
-    own_wave: str
+    scores: Path | None = None
+    event_times: Path | None = None
 
 
 def read_indices(sources: ExampleSources, systems: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -128,20 +128,6 @@ def choose_rows(
     return [enough[clip_id] for clip_id in ordered[: settings.clips]]
 
 
-def outline(sound: np.ndarray, bins: int = BINS) -> str:
-    """SVG path of a waveform's envelope, `bins` wide and 2 high; the loudest point fills the height.
-
-    Parameters
-    ----------
-    sound : numpy.ndarray, shape (samples,)
-    """
-    peaks = np.array([np.abs(part).max(initial=0.0) for part in np.array_split(sound, bins)])
-    heights = 0.96 * peaks / max(float(peaks.max()), 1e-9)
-    upper = [f"{place + 0.5:g} {1 - height:.3f}" for place, height in enumerate(heights)]
-    lower = [f"{place + 0.5:g} {1 + height:.3f}" for place, height in reversed(list(enumerate(heights)))]
-    return "M" + "L".join(upper + lower) + "Z"
-
-
 def clip_files(sources: ExampleSources, clip_id: str) -> tuple[Path, Path]:
     """Normalised video and sound of a clip.
 
@@ -162,49 +148,115 @@ def clip_files(sources: ExampleSources, clip_id: str) -> tuple[Path, Path]:
     return found[0], found[0].with_suffix(".flac")
 
 
-def _playable(video: Path, sound: np.ndarray, sample_rate: int, seconds: float) -> str:
-    from cafa.media.mux import put_sound_under_video
+class _Page:
+    """What the template shows of clips and samples.
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "example.mp4"
-        put_sound_under_video(video, sound, sample_rate, path, seconds)
-        return base64.b64encode(path.read_bytes()).decode("ascii")
+    Parameters
+    ----------
+    prompts : pandas.DataFrame
+    sources : ExampleSources
+    settings : ExamplesSettings
+    """
 
+    def __init__(self, prompts: pd.DataFrame, sources: ExampleSources, settings: ExamplesSettings) -> None:
+        self.prompts, self.sources, self.settings = keyed(prompts), sources, settings
+        self.indices = read_indices(sources, settings.systems)
+        self.scores = ScoreTable(sources.scores, settings.systems)
+        self.events = read_event_times(sources.event_times)
+        self.videos = 0
 
-def _clip(rows: pd.DataFrame, indices: dict[str, pd.DataFrame], sources: ExampleSources) -> dict[str, Any]:
-    """Everything of one clip that the template shows."""
-    from cafa.media.sound import read_sound
+    def clip(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """Everything of one clip: its own sound, then its prompts with a card of every system."""
+        head = rows.iloc[0]
+        seconds = min(float(index.loc[rows.index, "seconds"].min()) for index in self.indices.values())
+        own = self._own_card(str(head["clip_id"]), seconds)
+        return {
+            "clip_id": head["clip_id"],
+            "label": head["own_label"],
+            "caption": head["own_caption"],
+            "reference": own,
+            "prompts": [
+                {
+                    "caption": row["caption"],
+                    "own": bool(row["own"]),
+                    "cards": [self._card(name, str(key), own.wave, seconds) for name in self.indices],
+                }
+                for key, row in zip(rows.index, records(rows), strict=True)
+            ],
+        }
 
-    head = rows.iloc[0]
-    video, own_file = clip_files(sources, head["clip_id"])
-    samples = {name: index.loc[rows.index] for name, index in indices.items()}
-    sample_rows = {name: dict(zip(part.index, records(part), strict=True)) for name, part in samples.items()}
-    seconds = min(float(sample["seconds"].min()) for sample in samples.values())
-    own_rate = int(next(iter(samples.values()))["sample_rate"].iloc[0])
-    own = read_sound(own_file, sample_rate=own_rate, seconds=seconds)
-    own_wave = outline(own)
+    def failures(self) -> list[dict[str, Any]]:
+        """Samples with the worst scores, each with its clip and its prompt."""
+        among = {name: index.index for name, index in self.indices.items()}
+        found = self.scores.failures(self.settings.worst, self.settings.failures, among)
+        return [self._failure(place, failure) for place, failure in enumerate(found)]
 
-    def example(name: str, sample: dict[str, Any]) -> Example:
-        rate = int(sample["sample_rate"])
-        sound = read_sound(sample["path"], sample_rate=rate, seconds=seconds)
-        return Example(name, _playable(video, sound, rate, seconds), outline(sound), own_wave)
+    def _failure(self, place: int, failure: Failure) -> dict[str, Any]:
+        prompt = self.prompts.loc[failure.key]
+        seconds = float(self.indices[failure.system].loc[failure.key, "seconds"])
+        own = self._own_sound(str(prompt["clip_id"]), seconds, failure.system)
+        return {
+            "anchor": f"failure-{place}",
+            "failure": failure,
+            "label": prompt["own_label"],
+            "clip_id": prompt["clip_id"],
+            "caption": prompt["caption"],
+            "own": bool(prompt["caption"] == prompt["own_caption"]),
+            "card": self._card(failure.system, failure.key, own, seconds),
+        }
 
-    return {
-        "clip_id": head["clip_id"],
-        "label": head["own_label"],
-        "caption": head["own_caption"],
-        "seconds": seconds,
-        "video": video,
-        "reference": Example("own sound", _playable(video, own, own_rate, seconds), own_wave, own_wave),
-        "prompts": [
-            {
-                "caption": row["caption"],
-                "own": bool(row["own"]),
-                "examples": [example(name, by_key[key]) for name, by_key in sample_rows.items()],
-            }
-            for key, row in zip(rows.index, records(rows), strict=True)
-        ],
-    }
+    def lost(self) -> list[dict[str, Any]]:
+        """Samples that there are none of, by system, with the reason of each."""
+        found = []
+        for system in self.settings.systems:
+            rows = lost_samples(self.sources.samples / system, self.sources.sample_shards)
+            found += [{"system": system, **row} for row in records(rows)]
+        return found
+
+    def _own_sound(self, clip_id: str, seconds: float, system: str) -> str:
+        from cafa.media.sound import read_sound
+
+        rate = int(self.indices[system]["sample_rate"].iloc[0])
+        return outline(read_sound(clip_files(self.sources, clip_id)[1], sample_rate=rate, seconds=seconds))
+
+    def _own_card(self, clip_id: str, seconds: float) -> Card:
+        file = clip_files(self.sources, clip_id)[1]
+        rate = int(next(iter(self.indices.values()))["sample_rate"].iloc[0])
+        return self._drawn("its own sound", clip_id, file, rate, seconds)
+
+    def _card(self, system: str, key: str, own_wave: str, seconds: float) -> Card:
+        sample = self.indices[system].loc[key]
+        scores = self.scores.of(system, key, self.settings.scores)
+        rate, clip_id = int(sample["sample_rate"]), str(sample["clip_id"])
+        return self._drawn(system, clip_id, sample["path"], rate, seconds, own_wave, scores)
+
+    def _drawn(
+        self,
+        name: str,
+        clip_id: str,
+        file: Path,
+        rate: int,
+        seconds: float,
+        own_wave: str | None = None,
+        scores: Iterable[tuple[str, float]] = (),
+    ) -> Card:
+        from cafa.media.sound import read_sound
+
+        sound = read_sound(file, sample_rate=rate, seconds=seconds)
+        video = clip_files(self.sources, clip_id)[0]
+        wave = outline(sound)
+        marks = [BINS * time / seconds for time in self.events.get(clip_id, ()) if time < seconds]
+        self.videos += 1
+        return Card(
+            name=name,
+            video=playable(video, sound, rate, seconds),
+            wave=wave,
+            own_wave=wave if own_wave is None else own_wave,
+            picture=spectrogram_image(sound),
+            marks=tuple(marks),
+            scores=tuple((metric, f"{value:.3g}") for metric, value in scores),
+            seconds=seconds,
+        )
 
 
 def _aspect(video: Path) -> str:
@@ -213,6 +265,14 @@ def _aspect(video: Path) -> str:
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         return f"{stream.width} / {stream.height}"
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Text of a template of this package with `values`; what it asks for and does not get is an error."""
+    import jinja2
+
+    source = importlib.resources.files("cafa.generation").joinpath(f"templates/{template}").read_text("utf-8")
+    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source).render(values)
 
 
 def write_examples(
@@ -237,31 +297,31 @@ def write_examples(
     Raises
     ------
     InputError
-        If no system is named, an index is missing or the page would be too large.
+        If no system is named, an index or scores are missing or the page would be too large.
     MissingClipError
         If there are not enough clips with enough prompts.
     """
-    import jinja2
-
     if not settings.systems:
         raise InputError("name at least one system to show")
-    indices = read_indices(sources, settings.systems)
-    shown = [_clip(rows, indices, sources) for rows in choose_rows(prompts, indices, settings)]
-    source = importlib.resources.files("cafa.generation").joinpath("templates/examples.html.jinja").read_text("utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    page = template.render(
-        settings=settings,
-        clips=shown,
-        bins=BINS,
-        aspect=_aspect(shown[0]["video"]),
-        seconds=max(clip["seconds"] for clip in shown),
-    )
+    made = _Page(prompts, sources, settings)
+    clips = [made.clip(rows) for rows in choose_rows(prompts, made.indices, settings)]
+    values = {
+        "settings": settings,
+        "clips": clips,
+        "failures": made.failures(),
+        "lost": made.lost(),
+        "bins": BINS,
+        "events": bool(made.events),
+        "aspect": _aspect(clip_files(sources, clips[0]["clip_id"])[0]),
+        "seconds": max(clip["reference"].seconds for clip in clips),
+    }
+    page = render("examples.html.jinja", values)
     megabytes = len(page.encode()) / 1e6
     if megabytes > settings.max_megabytes:
         raise InputError(
             f"the page would have {megabytes:.0f} MB, more than max_megabytes {settings.max_megabytes:g}: "
-            "show fewer clips, prompts or systems"
+            "show fewer clips, prompts, failures or systems"
         )
     with atomic_write(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return sum(1 + sum(len(prompt["examples"]) for prompt in clip["prompts"]) for clip in shown)
+    return made.videos

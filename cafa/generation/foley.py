@@ -1,8 +1,7 @@
 """Sound for one video of any length: the library behind `cafa generate`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +21,7 @@ from cafa.generation.interface import Request
 from cafa.generation.model_choice import backbone_of, choose_models
 from cafa.generation.opening import open_generator
 from cafa.generation.overlapping_windows import join_windows, window_starts
+from cafa.generation.prepared_video import AskedPart, PreparedVideo, damage_of
 from cafa.generation.steps import OnProgress, counted
 from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.media import FRAME_RATE, frame_count
@@ -293,7 +293,7 @@ class FoleyPipeline:
             raise InputError(f"overlap must be above 0 and at most half a window, got {overlap_seconds} s")
         texts = {prompt: self.encoders.text(prompt) for prompt, _ in pairs}
         negative = None if negative_prompt is None else self.encoders.text(negative_prompt)
-        asked = _Asked(video, start, end, video_track, self._official)
+        asked = AskedPart(video, start, end, video_track, self._official)
         prepared = self._prepare(asked, overlap, on_progress)
         requests = [
             Request(texts[prompt], features, seed_for(seed, prompt, number), negative)
@@ -320,7 +320,7 @@ class FoleyPipeline:
             for k, (prompt, seed) in enumerate(pairs)
         ]
 
-    def _prepare(self, asked: "_Asked", overlap: int, told: OnProgress | None) -> "_Prepared":
+    def _prepare(self, asked: AskedPart, overlap: int, told: OnProgress | None) -> PreparedVideo:
         """Normalise a video, and encode its windows."""
         settings = NormaliseSettings(minimum_seconds=0.2, short_side=720, video_track=asked.track)
         seconds = asked.seconds
@@ -346,84 +346,10 @@ class FoleyPipeline:
                 self.encoders.video(window, self.window)
                 for window in counted(windows, "encode video", len(starts), told)
             ]
-            return _Prepared(path.read_bytes(), frames, starts, features, damage_of(facts))
+            return PreparedVideo(path.read_bytes(), frames, starts, features, damage_of(facts))
 
-    def _join(self, sounds: Sequence[np.ndarray], prepared: "_Prepared") -> np.ndarray:
+    def _join(self, sounds: Sequence[np.ndarray], prepared: PreparedVideo) -> np.ndarray:
         rate = self.generator.sample_rate
         samples = [round(start * rate / FRAME_RATE) for start in prepared.starts]
         length = round(prepared.frames * rate / FRAME_RATE)
         return self.generator.level(join_windows(sounds, samples, length))
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A part of a video."""
-
-    video: str | Path
-    start: float
-    end: float | None
-    track: int | None
-    official: bool
-
-    def __post_init__(self) -> None:
-        if self.start < 0 or (self.end is not None and self.end <= self.start):
-            raise InputError(f"a part begins at 0 or later and ends after it begins, got {self.start} to {self.end} s")
-        if self.official and (self.start or self.end is not None):
-            raise InputError(
-                "the official preset takes a file's frames from its beginning, as the published code does: cut the "
-                "video first, or use ours"
-            )
-
-    @property
-    def seconds(self) -> float | None:
-        """Length; None: to the end. A part is not shorter than half a frame."""
-        return None if self.end is None else max(self.end - self.start, 0.5 / FRAME_RATE)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A video as the generator wants it.
-
-    Attributes
-    ----------
-    picture
-        The normalised picture (mp4).
-    frames
-        Number of its frames, 25 per second.
-    starts
-        First frames of its windows.
-    features
-        Video features of each window, (F, width).
-    damage
-        See :class:`FoleyResult`.
-    """
-
-    picture: bytes
-    frames: int
-    starts: list[int]
-    features: list[np.ndarray]
-    damage: str
-
-
-def damage_of(facts: Mapping[str, Any]) -> str:
-    """What a video lost to damage, as a sentence; empty if nothing.
-
-    Parameters
-    ----------
-    facts : mapping
-        From :func:`cafa.media.normalise.normalise_clip`.
-    """
-    rate = Fraction(facts["source_frame_rate"] or FRAME_RATE)
-    counted = ("damaged_frames", "frames_after_damage", "frames_before_key")
-    lost, after, before_key = (float(facts.get(name, 0) / rate) for name in counted)
-    missing = facts.get("missing_seconds", 0.0)
-    parts = []
-    if lost:
-        parts.append(f"{lost:.2f} s of the picture are damaged, where the frame before stays")
-    if after:
-        parts.append(f"{after:.2f} s after that build on what is lost and may look wrong")
-    if before_key:
-        parts.append(f"{before_key:.2f} s before the first complete picture are left out")
-    if missing:
-        parts.append(f"{missing:.2f} s that the file promises are not there")
-    return "; ".join(parts)

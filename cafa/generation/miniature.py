@@ -7,6 +7,7 @@ resume changes it beyond rounding (1e-5), and the same batch gives the same bits
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ from cafa.generation.windows import in_half_precision, sample_latents, with_defa
 from cafa.models.encoders.miniature_autoencoder import MelAutoencoder
 from cafa.models.encoders.miniature_text import TextSettings, text_states
 from cafa.models.interface import SamplingDefaults
-from cafa.models.loading import BACKBONE, load_backbone, load_joint
+from cafa.models.loading import TrainedBackbone, load_backbone, load_joint
 from cafa.models.registry import open_adapter
-from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
 
-#: How the miniature is sampled unless a system says otherwise.
-MINIATURE = SamplingDefaults("dpmpp_3m_sde", steps=16, guidance_scale=3.0, sigma_min=0.05, sigma_max=80.0)
+#: How the miniature is sampled unless a system says otherwise: path of its backbone -> settings.
+MINIATURE = {
+    "cosine": SamplingDefaults("dpmpp_3m_sde", steps=16, guidance_scale=3.0, sigma_min=0.05, sigma_max=80.0),
+    "straight": SamplingDefaults("euler", steps=16, guidance_scale=3.0),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class _TrainedBackbone:
     """See :class:`cafa.models.interface.AdapterTarget`."""
 
     name: str
-    denoiser: StableAudioBackbone
+    denoiser: TrainedBackbone
     weights_sha256: str
 
 
@@ -60,14 +63,14 @@ class Generator:
         if isinstance(system, JointSystem):
             self._joint, card = load_joint(models / system.joint)
             self._joint.to(self.device)
-            self._backbone: StableAudioBackbone = self._joint.backbone
+            self._backbone: TrainedBackbone = self._joint.backbone
             self.identity["joint"] = card["weights_sha256"]
         else:
             self._backbone, card = load_backbone(models / system.backbone)
             self._backbone.to(self.device)
             self.identity["backbone"] = card["weights_sha256"]
             if isinstance(system, AdapterSystem):
-                target = _TrainedBackbone(BACKBONE, self._backbone, card["weights_sha256"])
+                target = _TrainedBackbone(card["kind"], self._backbone, card["weights_sha256"])
                 self._adapter, card = open_adapter(models / system.adapter, target, self.device)
                 self.identity["adapter"] = card["weights_sha256"]
         sees = not isinstance(system, BackboneSystem)
@@ -80,7 +83,9 @@ class Generator:
         self.seconds: float = card["settings"]["seconds"]
         self.sample_rate = self.autoencoder.settings.mel.sample_rate
         self.text_shape: tuple[int, int] = tuple(card["text_shape"])
-        self.how = with_defaults(system.sampling, MINIATURE, getattr(system, "asymmetric_scale", None))
+        self.how = with_defaults(
+            system.sampling, MINIATURE[self._backbone.flow_path], getattr(system, "asymmetric_scale", None)
+        )
         self.identity["how"] = asdict(self.how)
 
     def encode_text(self, prompt: str) -> np.ndarray:
@@ -88,9 +93,7 @@ class Generator:
         words, dim = self.text_shape
         return text_states(prompt, TextSettings(words=words, dim=dim))
 
-    def _velocity(
-        self, conditioning: StableAudioConditioning, video: Tensor | None, negative: StableAudioConditioning | None
-    ) -> Velocity:
+    def _velocity(self, conditioning: Any, video: Tensor | None, negative: Any | None) -> Velocity:
         scale = self.how.guidance_scale
         if video is None:
             return text_velocity(self._backbone, conditioning, scale, negative)
@@ -100,9 +103,8 @@ class Generator:
         gamma = self.how.asymmetric_scale
         return adapter_velocity(self._backbone, self._adapter, conditioning, video, scale, gamma, negative)
 
-    def _condition(self, text: Tensor) -> StableAudioConditioning:
-        zero = torch.zeros(len(text), device=self.device)
-        return self._backbone.condition(text, zero, zero + self.seconds)
+    def _condition(self, text: Tensor) -> Any:
+        return self._backbone.of_captions(text, torch.full((len(text),), self.seconds, device=self.device))
 
     @torch.inference_mode()
     def latents(self, requests: Sequence[Request]) -> np.ndarray:

@@ -10,9 +10,10 @@ import numpy as np
 from cafa.common.errors import ClipError, InputError
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_of
+from cafa.generation.samples_system import SamplesSystem
 from cafa.generation.sound_archives import opened
 from cafa.generation.sources import PromptRow, ReadSound, SampleContext
-from cafa.generation.systems import ReferenceOfAnotherClipSystem, ReferenceSystem, SamplesSystem
+from cafa.generation.systems import ReferenceOfAnotherClipSystem, ReferenceSystem
 from cafa.media.sound import ENOUGH, read_own_rate
 
 

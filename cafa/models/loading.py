@@ -6,19 +6,34 @@ from typing import Any
 import torch
 
 from cafa.common.errors import InputError, WeightsError
+from cafa.common.files import read_json
 from cafa.models.adapter_parts import AdapterSettings
-from cafa.models.folders import WEIGHTS, load_model
+from cafa.models.folders import CARD, WEIGHTS, load_model
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
 from cafa.models.stable_audio.joint import JointModel
+from cafa.models.tangoflux.blocks import TangoFluxSettings
+from cafa.models.tangoflux.trained_here import RectifiedFlowBackbone
 from cafa.models.weights import load_strict
 
-BACKBONE, ADAPTER, JOINT = "stable_audio_backbone", "adapter", "joint"
+BACKBONE, FLOW_BACKBONE, ADAPTER, JOINT = "stable_audio_backbone", "rectified_flow_backbone", "adapter", "joint"
+#: Backbones that are trained here; both take captions by ``of_captions``.
+TrainedBackbone = StableAudioBackbone | RectifiedFlowBackbone
 
 
-def load_backbone(folder: str | Path) -> tuple[StableAudioBackbone, dict[str, Any]]:
-    """The frozen backbone of a model folder, and its card."""
-    weights, card = load_model(folder, BACKBONE)
-    backbone = StableAudioBackbone(StableAudioSettings.model_validate(card["settings"]["model"]))
+def new_backbone(settings: StableAudioSettings | TangoFluxSettings) -> tuple[str, TrainedBackbone]:
+    """Kind of its model folder, and an untrained backbone of the form that the settings are of."""
+    if isinstance(settings, TangoFluxSettings):
+        return FLOW_BACKBONE, RectifiedFlowBackbone(settings)
+    return BACKBONE, StableAudioBackbone(settings)
+
+
+def load_backbone(folder: str | Path) -> tuple[TrainedBackbone, dict[str, Any]]:
+    """The frozen backbone of a model folder, and its card, whose ``kind`` says of which form it is."""
+    card_file = Path(folder) / CARD
+    flow = card_file.is_file() and read_json(card_file).get("kind") == FLOW_BACKBONE
+    weights, card = load_model(folder, FLOW_BACKBONE if flow else BACKBONE)
+    form = TangoFluxSettings if flow else StableAudioSettings
+    _, backbone = new_backbone(form.model_validate(card["settings"]["model"]))
     load_strict(backbone, weights, file=Path(folder) / WEIGHTS)
     return backbone, card
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from cafa.common.errors import InputError
 from cafa.features.store import FeatureStore
-from cafa.models.loading import BACKBONE
-from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+from cafa.models.loading import TrainedBackbone, new_backbone
+from cafa.models.stable_audio.blocks import StableAudioSettings
+from cafa.models.tangoflux.blocks import TangoFluxSettings
 from cafa.training.generator import (
     GeneratorTraining,
     TrainingData,
@@ -25,7 +26,9 @@ from cafa.training.objective import velocity_loss
 class BackboneTraining(GeneratorTraining):
     """Settings of backbone training."""
 
-    model: StableAudioSettings = Field(description="size of the backbone")
+    model: StableAudioSettings | TangoFluxSettings = Field(
+        description="size of the backbone: of Stable Audio's form or, with double_blocks, of TangoFlux's"
+    )
 
 
 def train_backbone(
@@ -45,13 +48,13 @@ def train_backbone(
             f"latents {latents.shape} and text states {text.shape} do not fit the backbone's latent_channels "
             f"{settings.model.latent_channels} and text_dim {settings.model.text_dim}"
         )
-    model = seeded(seed, lambda: StableAudioBackbone(settings.model))
+    kind, model = seeded(seed, lambda: new_backbone(settings.model))
 
-    def loss(model: StableAudioBackbone, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        condition = lambda text, seconds: model.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
-        conditioning = condition_batch(condition, batch, settings, generator)
+    def loss(model: TrainedBackbone, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        conditioning = condition_batch(model.of_captions, batch, settings, generator)
         velocity = lambda z, t: model(z, t, conditioning)  # noqa: E731
-        return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
+        loss = velocity_loss(velocity, batch["latents"], settings.objective, generator, path=model.flow_path)
+        return {"loss": loss}
 
     data, run = TrainingData(manifest, latents, text, dataset=dataset), TrainingRun(seed, output, device)
-    train_generator(BACKBONE, model, loss, settings, data, run, code="train_backbone")
+    train_generator(kind, model, loss, settings, data, run, code="train_backbone")

@@ -11,7 +11,7 @@ from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.features.store import FeatureStore
 from cafa.models.interface import Conditioning, DenoiserModule
-from cafa.models.loading import BACKBONE, load_backbone
+from cafa.models.loading import load_backbone
 from cafa.models.registry import is_registered, open_backbone
 from cafa.training.silence import Silence
 
@@ -23,7 +23,8 @@ class FrozenBackbone:
     Parameters
     ----------
     name : str
-        ``stable_audio_backbone`` (trained here), or a name in :data:`cafa.models.backbones.BACKBONES`.
+        ``stable_audio_backbone`` or ``rectified_flow_backbone`` (trained here), or a name in
+        :data:`cafa.models.backbones.BACKBONES`.
     weights_sha256 : str
     encoder_digests : mapping of str to str
         Digests that feature files of ``latents`` and ``text`` must have.
@@ -96,8 +97,7 @@ def open_frozen(
         own, card = load_backbone(folder)
         own.to(device)
         digests = {name: card["inputs"][name] for name in ("latents", "text")}
-        timed = lambda text, seconds: own.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
-        return FrozenBackbone(BACKBONE, card["weights_sha256"], digests, own, timed)
+        return FrozenBackbone(card["kind"], card["weights_sha256"], digests, own, own.of_captions)
     opened = open_backbone(folder)
     silence, length = None, min(window or opened.latents, opened.latents)
     if stored is not None and stored < length:

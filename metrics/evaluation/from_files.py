@@ -10,14 +10,17 @@ from cafa.common.errors import InputError
 from cafa.common.files import read_json, sha256_file
 from cafa.common.folder_lock import only_writer_in
 from metrics.evaluation.evaluate import (
+    REFERENCE,
     EvaluationSettings,
     check_metrics,
     default_metrics,
     evaluate,
     metrics_left_out,
 )
-from metrics.evaluation.pairs import read_pairs
+from metrics.evaluation.pairs import Pairs, read_pairs
 from metrics.judges.interface import Panel
+from metrics.results.folder import read_results
+from metrics.results.page import Media, write_page
 from metrics.tables.catalogue import METRICS, judges_for, metric_named
 from metrics.tables.compute import BootstrapSettings
 from metrics.tables.presets import columns_of, without_published_judges
@@ -118,6 +121,8 @@ class EvaluateOptions:
         Name of :data:`metrics.tables.presets.NAMES`: its columns that apply.
     max_loss, controls, batch_size, workers, inception_splits, resamples, set_resamples
         As there.
+    html : bool
+        Write ``report.html``, too.
     """
 
     metrics: tuple[str, ...] = ()
@@ -129,6 +134,7 @@ class EvaluateOptions:
     inception_splits: int = 10
     resamples: int = 500
     set_resamples: int = 100
+    html: bool = False
 
     def settings(self, metrics: tuple[str, ...]) -> EvaluationSettings:
         """The settings, with these metrics."""
@@ -200,9 +206,26 @@ def evaluate_folders(
     with only_writer_in(output):  # before the networks are loaded
         panel = judges.open(judges_for(chosen))
         evaluate(pairs, panel, settings, output, {"list_sha256": sha256_file(folders.prompts)})
+        if options.html:
+            write_page(read_results(output), media_of(pairs), output / "report.html")
     table = (output / "table.md").read_text(encoding="utf-8").split("\n## Columns")[0]
     written = "table.csv, table.md, table.card.json, clips.parquet, categories.csv, missing.csv"
+    written += ", report.html" * options.html
     return f"{table}\nwritten to {output}: {written}"
+
+
+def media_of(pairs: Pairs) -> Media:
+    """What a page can play of these pairs; the clips' own sounds stand for the control ``reference``."""
+    sounds = {
+        (system, *key): file.path
+        for system, files in pairs.samples.items()
+        for key, file in files.items()
+        if file.path is not None
+    }
+    for clip_id, caption_id in zip(pairs.prompts["clip_id"], pairs.prompts["caption_id"], strict=True):
+        if (own := pairs.sounds[clip_id].path) is not None:
+            sounds[REFERENCE, clip_id, caption_id] = own
+    return Media(sounds, {clip_id: file.path for clip_id, file in pairs.pictures.items() if file.path is not None})
 
 
 def named_folders(systems: tuple[str, ...]) -> dict[str, Path]:

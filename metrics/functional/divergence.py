@@ -1,4 +1,4 @@
-"""Divergence between what a classifier hears in a generated clip and in the clip's own sound (KL).
+"""Divergence between a classifier's answers for a generated clip and for the clip's own sound (KL).
 
 Lower is better; 0 where the classifier's answers are equal. Units: nats.
 

@@ -5,7 +5,7 @@ better; from 1 to the number of classes.
 
 Conventions
 -----------
-Generated clips only: the score never looks at a reference.
+Generated clips only: the score uses no reference.
 
 Metrics
 -------

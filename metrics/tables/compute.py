@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from cafa.common.errors import InputError
 from cafa.media.usable_sound import CONSTANT, SILENT
 from metrics.functional.bootstrap import ClipBootstrap, Estimate, mean_of
+from metrics.functional.differences import detectable_difference, holm, p_value, standard_error
 from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.clip_choice import ClipChoice
 from metrics.tables.coverage import ROW, Coverage
@@ -330,22 +331,38 @@ def table_frame(table: Table) -> pd.DataFrame:
 
 
 def differences_frame(table: Table) -> pd.DataFrame:
-    """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips.
+    """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips, p, p_holm, ....
 
     ``better`` is the system that the whole interval speaks for, or ``undecided``; ``not compared`` where more than
     :data:`LARGEST_SILENT_SHARE` of a system's sounds are silent or constant: judges' values of them mean nothing.
+    ``p_holm`` is p corrected for all pairs compared in this metric, ``better_holm`` what is left of ``better`` then.
+    ``detectable`` is the smallest true difference that so many clips would show with a probability of 80 %.
     """
-    columns = ["metric", "a", "b", "difference", "low", "high", "better", "n", "n_clips"]
+    columns = ["metric", "a", "b", "difference", "low", "high", "better", "n", "n_clips", "p", "detectable"]
+    level = table.settings.bootstrap.level
     rows = []
     for first, second in table.settings.compare:
         for metric in table.settings.metrics:
             estimate = table.difference(first, second, metric)
-            low, high = estimate.interval(table.settings.bootstrap.level)
+            low, high = estimate.interval(level)
             better = "undecided"
             if max(table.silent_share(first), table.silent_share(second)) > LARGEST_SILENT_SHARE:
                 better = "not compared"
             elif low > 0 or high < 0:
                 better = first if (low > 0) == (METRICS[metric].better == "higher") else second
+            error = standard_error(estimate.replicates)
             numbers = [six_digits(value) for value in (estimate.value, low, high)]
-            rows.append([metric, first, second, *numbers, better, estimate.n, table.coverage.clips])
-    return pd.DataFrame(rows, columns=columns)
+            last = [six_digits(p_value(estimate.value, error)), six_digits(detectable_difference(error, level))]
+            rows.append([metric, first, second, *numbers, better, estimate.n, table.coverage.clips, *last])
+    frame = pd.DataFrame(rows, columns=columns)
+    return corrected_for_many(frame, level)
+
+
+def corrected_for_many(differences: pd.DataFrame, level: float) -> pd.DataFrame:
+    """The differences with ``p_holm`` and ``better_holm``: Holm's rule over all pairs that a metric compares."""
+    frame = differences.assign(p_holm=np.nan)
+    compared = frame[frame["better"] != "not compared"]
+    for _, group in compared.groupby("metric", sort=False):
+        frame.loc[group.index, "p_holm"] = [six_digits(p) for p in holm(group["p"].tolist())]
+    lost = frame["better"].ne("not compared") & ~(frame["p_holm"] <= 1 - level)
+    return frame.assign(better_holm=frame["better"].mask(lost, "undecided"))

@@ -1,11 +1,12 @@
 """Figure of the trade-off that the asymmetric guidance scale makes (Figure 4 of the paper, from a table's csv)."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
@@ -13,13 +14,28 @@ from metrics.tables.catalogue import METRICS, metric_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-BLUE = "#1f5a8a"
-#: From the smallest scale to the largest.
-ORANGES = ("#f0a45d", "#e0762f", "#b4500f", "#7a3408", "#4a1f04")
-MARKERS = "osD^vPX"
+#: One for each curve, in order; they differ for people who do not tell red from green, and in grey.
+COLOURS = ("#1f5a8a", "#d1691c", "#4c8f5b", "#8a4a86", "#6b6b6b")
+MARKERS = "osD^v"
+#: Panels side by side.
+COLUMNS = 3
 #: White ground under a word, so that no line crosses it.
 PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
+BARS: dict[str, Any] = {"capsize": 3, "elinewidth": 1.2, "linewidth": 1.5, "markersize": 6}
+STYLE: dict[Any, Any] = {  # matplotlib names every key in its types
+    "svg.hashsalt": "cafa",
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "axes.axisbelow": True,
+}
+
+Curve = Annotated[dict[float, str], Field(min_length=2)]
 
 
 class FigureSettings(BaseModel):
@@ -27,12 +43,18 @@ class FigureSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    systems: Annotated[dict[str, float], Field(min_length=2, description="system -> its asymmetric scale, gamma")]
-    metrics: Annotated[tuple[str, ...], Field(min_length=2, description="one panel each against gamma")] = (
-        "DeSync",
-        "FAD",
-        "CLAP",
-    )
+    curves: Annotated[
+        dict[str, Curve],
+        Field(
+            min_length=1,
+            max_length=len(COLOURS),
+            description="label of a curve -> asymmetric scale, gamma -> system that was sampled with it",
+        ),
+    ]
+    metrics: Annotated[
+        tuple[str, ...] | None,
+        Field(min_length=1, description="one panel each against gamma; null = every metric of the table"),
+    ] = None
     trade_off: Annotated[
         tuple[str, str], Field(description="metrics of the last panel: horizontal axis, vertical axis")
     ] = ("DeSync", "FAD")
@@ -40,26 +62,52 @@ class FigureSettings(BaseModel):
         dict[str, str], Field(description="system -> label of a dashed line for comparison in the panels over gamma")
     ] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_former_keys(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and "systems" in fields:
+            raise ValueError(
+                "`systems` (system -> scale) is now `curves`, of which there can be several: "
+                "write `curves: {CAFA: {0: cafa_gamma0, 0.5: cafa}}`"
+            )
+        return fields
 
-def read_points(table: str | Path, settings: FigureSettings) -> pd.DataFrame:
-    """Rows of a table's csv that the figure needs, with a column ``gamma``, in its order.
+    @field_validator("curves", mode="before")
+    @classmethod
+    def _each_scale_once(cls, curves: Any) -> Any:
+        """Keys of JSON are texts, so that `0.5` and `0.50` would be two, of which one is lost."""
+        for label, points in curves.items() if isinstance(curves, dict) else ():
+            if isinstance(points, dict) and len({float(scale) for scale in points}) < len(points):
+                raise ValueError(f"curve {label}: two systems have the same scale: {points}")
+        return curves
+
+
+def read_curves(table: str | Path, settings: FigureSettings) -> dict[str, pd.DataFrame]:
+    """Rows of a table's csv by curve, each in the order of its column ``gamma``.
 
     Raises
     ------
     InputError
-        If a system or a metric is not in the table, or two systems have one scale.
+        If a system or a metric is not in the table.
     """
     frame = pd.read_csv(table).set_index("system")
-    if absent := [name for name in (*settings.systems, *settings.lines) if name not in frame.index]:
-        raise InputError(f"{table} has no row {', '.join(absent)}, only {', '.join(frame.index)}")
-    for metric in (*settings.metrics, *settings.trade_off):
+    systems = [name for points in settings.curves.values() for name in points.values()]
+    if absent := [name for name in (*systems, *settings.lines) if name not in frame.index]:
+        raise InputError(f"{table} has no row {', '.join(dict.fromkeys(absent))}, only {', '.join(frame.index)}")
+    for metric in (*(settings.metrics or ()), *settings.trade_off):
         metric_named(metric)
         if f"{metric}_low" not in frame:
             raise InputError(f"{table} has no column {metric} with an interval")
-    if len(set(settings.systems.values())) != len(settings.systems):
-        raise InputError(f"two systems of the figure have the same scale: {settings.systems}")
-    points = frame.loc[list(settings.systems)].assign(gamma=list(settings.systems.values()))
-    return points.sort_values("gamma")
+    return {
+        label: frame.loc[list(points.values())].assign(gamma=list(points)).sort_values("gamma")
+        for label, points in settings.curves.items()
+    }
+
+
+def metrics_of(table: str | Path) -> tuple[str, ...]:
+    """Metrics of a table's csv that have intervals, in its order."""
+    columns = list(pd.read_csv(table, nrows=0))
+    return tuple(name for name in columns if f"{name}_low" in columns)
 
 
 def _label(metric: str) -> str:
@@ -74,7 +122,7 @@ def _errors(points: pd.DataFrame, metric: str) -> np.ndarray:
 
 
 def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Path) -> None:
-    """Draw metrics against the asymmetric scale, and two of them against each other.
+    """Draw metrics against the asymmetric scale, and two of them against each other; a curve for every model.
 
     Parameters
     ----------
@@ -87,66 +135,63 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
     import matplotlib
     from matplotlib.figure import Figure
 
-    points = read_points(table, settings)
+    curves = read_curves(table, settings)
     frame = pd.read_csv(table).set_index("system")
-    bars: dict[str, Any] = {"capsize": 3, "elinewidth": 1.2, "linewidth": 1.5, "markersize": 6}
-    style: dict[Any, Any] = {  # matplotlib names every key in its types
-        "svg.hashsalt": "cafa",
-        "svg.fonttype": "none",
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e4e4e4",
-        "axes.axisbelow": True,
-    }
-    with matplotlib.rc_context(style):
-        count = len(settings.metrics) + 1
-        figure = Figure(figsize=(3.3 * count, 3.4), layout="constrained")
-        panels = figure.subplots(1, count)
-        for panel, metric in zip(panels, settings.metrics, strict=False):
-            panel.errorbar(points["gamma"], points[metric], _errors(points, metric), marker="o", color=BLUE, **bars)
-            for system, label in settings.lines.items():
-                height = frame.loc[system, metric]
-                panel.axhline(height, color="#777777", linestyle="--", linewidth=1)
-                panel.annotate(
-                    label,
-                    (0.28, height),
-                    xycoords=("axes fraction", "data"),
-                    ha="center",
-                    va="center",
-                    color="#444444",
-                    fontsize=8,
-                    bbox=PLATE,
-                )
-            panel.set_xticks(points["gamma"], [f"{gamma:g}" for gamma in points["gamma"]])
-            panel.margins(x=0.1)
-            panel.set_xlabel("asymmetric scale γ")
-            panel.set_title(_label(metric), fontsize=10, loc="left")
-        _draw_plane(panels[-1], points, settings.trade_off, bars)
+    metrics = settings.metrics or metrics_of(table)
+    for metric in metrics:
+        metric_named(metric)
+    lines = {label: frame.loc[system] for system, label in settings.lines.items()}
+    rows = math.ceil((len(metrics) + 1) / COLUMNS)
+    columns = min(COLUMNS, len(metrics) + 1)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.7 * columns, 3.1 * rows + 0.3), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel, metric in zip(panels, metrics, strict=False):
+            _draw_metric(panel, curves, metric, lines)
+        _draw_plane(panels[len(metrics)], curves, settings.trade_off)
+        for panel in panels[len(metrics) + 1 :]:
+            panel.set_axis_off()
+        _draw_legend(figure, panels[0])
         with atomic_write(output) as temporary:
             figure.savefig(temporary, metadata={"Date": None} if Path(output).suffix == ".svg" else None)
 
 
-def _draw_plane(panel: "Axes", points: pd.DataFrame, metrics: tuple[str, str], bars: dict[str, Any]) -> None:
+def _draw_metric(panel: "Axes", curves: dict[str, pd.DataFrame], metric: str, lines: dict[str, pd.Series]) -> None:
+    for place, (label, points) in enumerate(curves.items()):
+        style = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
+        panel.errorbar(points["gamma"], points[metric], _errors(points, metric), **style)
+    for label, row in lines.items():
+        panel.axhline(row[metric], color="#777777", linestyle="--", linewidth=1)
+        place_of = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
+        panel.annotate(label, (0.28, row[metric]), color="#444444", fontsize=8, bbox=PLATE, **place_of)
+    scales = sorted({gamma for points in curves.values() for gamma in points["gamma"]})
+    panel.set_xticks(scales, [f"{gamma:g}" for gamma in scales])
+    panel.margins(x=0.1)
+    panel.set_xlabel("asymmetric scale γ")
+    panel.set_title(_label(metric), fontsize=10, loc="left")
+
+
+def _draw_plane(panel: "Axes", curves: dict[str, pd.DataFrame], metrics: tuple[str, str]) -> None:
     across, up = metrics
-    panel.plot(points[across], points[up], color="#999999", linewidth=1)
-    x_errors, y_errors = _errors(points, across), _errors(points, up)
-    for place, row in enumerate(points.to_dict("records")):
-        shade = ORANGES[place * (len(ORANGES) - 1) // max(1, len(points) - 1)]
-        panel.errorbar(
-            row[across],
-            row[up],
-            y_errors[:, [place]],
-            x_errors[:, [place]],
-            marker=MARKERS[place % len(MARKERS)],
-            color=shade,
-            linestyle="none",
-            label=f"γ = {row['gamma']:g}",
-            **bars,
-        )
-    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
-    panel.margins(x=0.15)
+    for place, (label, points) in enumerate(curves.items()):
+        style = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
+        panel.errorbar(points[across], points[up], _errors(points, up), _errors(points, across), **style)
+        for row in points.to_dict("records"):
+            panel.annotate(
+                f"γ={row['gamma']:g}",
+                (row[across], row[up]),
+                xytext=(5, 5),
+                textcoords="offset points",
+                fontsize=8,
+                color=COLOURS[place],
+            )
+    panel.margins(x=0.18, y=0.12)
     panel.set_xlabel(_label(across))
     panel.set_ylabel(_label(up))
     panel.set_title("trade-off", fontsize=10, loc="left")
+
+
+def _draw_legend(figure: "Figure", panel: "Axes") -> None:
+    handles, labels = panel.get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), frameon=False)

@@ -70,8 +70,10 @@ def _differences(table: Table) -> list[str]:
     for row in row_tuples(differences_frame(table)):
         decimals = METRICS[row.metric].decimals
         interval = f"[{_number(row.low, decimals)}, {_number(row.high, decimals)}]"
-        rows.append([f"{row.a} − {row.b}", row.metric, _number(row.difference, decimals), interval, row.better])
-    return _grid(["systems", "metric", "difference", "interval", "better"], rows, (0, 1, 4))
+        numbers = [_number(row.difference, decimals), interval, row.better, f"{row.p_holm:.2g}", row.better_holm]
+        rows.append([f"{row.a} − {row.b}", row.metric, *numbers, f"{row.detectable:.3g}"])
+    header = ["systems", "metric", "difference", "interval", "better", "p (Holm)", "better of all", "detectable"]
+    return _grid(header, rows, (0, 1, 4, 6))
 
 
 def _published(frame: pd.DataFrame, settings: TableSettings) -> list[str]:
@@ -274,8 +276,9 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
             *_differences(table),
             "",
             f"Paired over clips, {level} intervals. `undecided`: the interval holds 0; `not compared`: too many "
-            "sounds of one of the two are silent or constant. Each line stands for itself: "
-            "the intervals are not widened for there being several.",
+            "sounds of one of the two are silent or constant. The interval and `better` of each line stand for "
+            "themselves; `p (Holm)` and `better of all` are corrected for all pairs of systems that the metric "
+            "compares. `detectable`: the smallest true difference that so many clips show with a probability of 80 %.",
             "",
         ]
     if published is not None:

@@ -13,16 +13,14 @@ from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
 from cafa.common.seeds import seed_for
 from cafa.common.tables import row_tuples
+from cafa.data.event_times import read_event_times
+from cafa.data.prompts import read_prompts
 from cafa.data.sample_index import keyed, read_sounds
 from cafa.media.sound import read_sound
+from cafa.media.spectrogram import HOP, RANGE, spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: Samples of a window of the spectrogram, and between windows, at any rate.
-WINDOW, HOP = 1024, 256
-#: dB below the loudest value of all panels at which the darkest colour begins.
-RANGE = 70.0
 
 
 class SpectrogramSettings(BaseModel):
@@ -83,15 +81,6 @@ def choose_panels(prompts: pd.DataFrame, samples: Path, settings: SpectrogramSet
     return clip, panels
 
 
-def spectrogram(waveform: np.ndarray) -> np.ndarray:
-    """Power of a sound in dB, full scale 0, shape (frequencies, windows); Hann windows, centred every `HOP` samples."""
-    padded = np.pad(np.asarray(waveform, dtype=np.float64), (WINDOW // 2, WINDOW // 2))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
-    window = np.hanning(WINDOW + 1)[:-1]
-    power = np.abs(np.fft.rfft(frames * window, axis=1) / (window.sum() / 2)) ** 2
-    return 10 * np.log10(np.maximum(power, 1e-12)).T
-
-
 def draw_spectrograms(
     prompts: pd.DataFrame,
     samples: Path,
@@ -147,6 +136,24 @@ def draw_spectrograms(
             metadata = {"Date": None} if Path(output).suffix == ".svg" else None
             figure.savefig(temporary, metadata=metadata, dpi=150)
     return clip
+
+
+def draw_spectrograms_of_files(
+    prompts: Path, samples: Path, settings: SpectrogramSettings, output: Path, event_times: Path | None = None
+) -> str:
+    """Draw the figure from files; returns what was drawn, in words.
+
+    Parameters
+    ----------
+    prompts : path
+        Prompt set.
+    samples, settings, output
+        As :func:`draw_spectrograms`.
+    event_times : path, optional
+        See :func:`cafa.data.event_times.read_event_times`.
+    """
+    clip = draw_spectrograms(read_prompts(prompts), samples, settings, output, read_event_times(event_times))
+    return f"{output}: clip {clip}, {len(settings.systems)} systems, {settings.captions} captions"
 
 
 def _draw(axis: "Axes", picture: np.ndarray, sample_rate: int, loudest: float, times: Sequence[float]) -> None:

@@ -4,7 +4,7 @@ from snakemake.exceptions import WorkflowError
 
 from cafa.common.provenance import project_root
 from metrics.tables.catalogue import metric_named
-from metrics.tables.plan import as_lines, planned_rows
+from cafa.preflight.rows import as_lines, planned_rows
 
 
 def check_names():
@@ -31,6 +31,29 @@ def check_names():
             )
     for table, entry in config["tables"].items():
         check_table(table, entry)
+    check_shown()
+
+
+def check_shown():
+    """Refuse figures, examples or a study of tables and systems that there are not."""
+    if "systems" not in config["examples"] and "table" not in config["examples"]:
+        raise WorkflowError("config examples: name a `table`, whose systems are all shown, or `systems`")
+    for key in ("figure", *SHOWN):
+        entry = config[key] or {}
+        if entry.get("table", next(iter(config["tables"]))) not in config["tables"]:
+            raise WorkflowError(f"config {key}: no table {entry['table']!r}, there are {sorted(config['tables'])}")
+    for key in [key for key in SHOWN if config[key]]:
+        if strange := sorted(set(shown_systems(key)) - set(SYSTEMS)):
+            raise WorkflowError(f"config {key}: no system {', '.join(strange)}, there are {sorted(SYSTEMS)}")
+        if "prompts" not in DATASETS.get(dataset_shown(key), {}):
+            raise WorkflowError(f"config {key}: data set {dataset_shown(key)!r} is not there, or has no `prompts`")
+    figure = config["figure"] or {"curves": {}}
+    rows = config["tables"][figure["table"]]["systems"] if config["figure"] else []
+    for label, points in figure["curves"].items():
+        if strange := sorted(set(points.values()) - set(rows)):
+            raise WorkflowError(
+                f"config figure: curve {label} names {', '.join(strange)}, no rows of {figure['table']}, which has {rows}"
+            )
 
 
 def check_systems():
@@ -46,13 +69,19 @@ def check_systems():
             raise WorkflowError(
                 f"system {name}: its takes are systems called {list(parts)}, and there is {twice} already"
             )
-    for name in config["examples"]["systems"]:
+    for name in config["examples"].get("systems", []):
         if name in config["systems"] and name not in SYSTEMS:
             raise WorkflowError(f"examples: {name} is a mean of takes; name one of them: {parts_of_row(name)}")
 
 
 def check_models():
-    """Refuse a pretrained model, or a kind of video features, that no registry has."""
+    """Refuse a pretrained model, or a kind of video features, that no registry has, and two models of one name."""
+    if PRETRAINED and config["backbones"]:
+        raise WorkflowError(
+            "config backbones: these are trained here; with `pretrained` add models to `pretrained.models`"
+        )
+    if clash := sorted({"backbone", "autoencoder", "av_clip", "joint", "judges", *ADAPTERS} & set(config["backbones"])):
+        raise WorkflowError(f"config backbones: {', '.join(clash)} is the name of another model: choose another")
     for name, entry in PRETRAINED["models"].items() if PRETRAINED else ():
         try:
             model_kind(entry["kind"])

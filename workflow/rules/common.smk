@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config, validate
 
 from cafa.models.backbones import BACKBONES as BACKBONE_KINDS
@@ -35,6 +36,13 @@ configfile: beside_rules("config/config.yaml")
 if config.get("plugins"):
     use_plugins(config["plugins"])
 
+# Before the schema, which would only say that the key is not known.
+if "systems" in (config.get("figure") or {}):
+    raise WorkflowError(
+        "config figure: `systems` (system -> scale) is now `curves`, of which there can be several: "
+        "write `curves: {CAFA: {0: cafa_gamma0, 0.5: cafa}}`"
+    )
+
 validate(config, "../schemas/config.schema.yaml", set_default=False)
 
 RESULTS = config["results"].rstrip("/")
@@ -47,7 +55,7 @@ PRETRAINED = config["pretrained"]
 BACKBONES = (
     [name for name, entry in PRETRAINED["models"].items() if entry["kind"] in BACKBONE_KINDS]
     if PRETRAINED
-    else ["backbone"]
+    else ["backbone", *config["backbones"]]
 )
 #: kinds of video features that models read unless they say otherwise
 VIDEO_KINDS = ["av_clip"]
@@ -90,77 +98,6 @@ def system_of(name):
 def backbone_of(entry):
     """Model folder of the backbone of an adapter or a system."""
     return entry.get("backbone", "backbone")
-
-
-def dataset_of(table):
-    """Data set that a table is made from."""
-    return config["tables"][table].get("dataset", config["evaluate"])
-
-
-@cache
-def judged_seconds():
-    """Length that the judges hear unless a table says otherwise."""
-    return config["embed"]["pretrained"].get("seconds", 8.0) if PRETRAINED else config["window"]["seconds"]
-
-
-@cache
-def seconds_of(table):
-    """Length of the sounds that a table is of."""
-    return config["tables"][table].get("seconds") or judged_seconds()
-
-
-@cache
-def cut_of(table):
-    """Behind the data set's name in paths of what judges made of another length than the usual one: `.5s`."""
-    return "" if seconds_of(table) == judged_seconds() else f".{seconds_of(table):g}s"
-
-
-@cache
-def rows_of(table):
-    """Rows of a table as the configuration has them, in order."""
-    entry = config["tables"][table]
-    return [name for block in entry.get("blocks") or [entry] for name in block.get("systems", [])]
-
-
-@cache
-def why_left_out(name):
-    """Why a row is left out of tables; empty if it is not."""
-    return parse_system(config["systems"][name]).left_out
-
-
-@cache
-def rows_here(table):
-    """Rows of a table that are not left out."""
-    return [name for name in rows_of(table) if not why_left_out(name)]
-
-
-@cache
-def why_no_table(table):
-    """Why a table is not made; empty if it is."""
-    chosen = (config["tables"][table].get("clips") or {}).get("of_system")
-    if chosen and chosen in config["systems"] and why_left_out(chosen):
-        return f"it takes the rows of {chosen}: {why_left_out(chosen)}"
-    return "" if rows_here(table) else "none of its rows can be made"
-
-
-@cache
-def parts_of_row(name):
-    """Systems that a row of a table is made from: itself, or one for each of several takes."""
-    return list(parts_of_system(name, config["systems"][name]))
-
-
-@cache
-def sounding_of(table):
-    """Systems of which a table needs the sounds: those of its rows, and the one whose rows it takes."""
-    chosen = (config["tables"][table].get("clips") or {}).get("of_system")
-    names = [part for name in rows_here(table) for part in parts_of_row(name)]
-    return list(dict.fromkeys([*names, *([chosen] if chosen else [])]))
-
-
-@cache
-def tables_here():
-    """Tables that are made."""
-    return [table for table in config["tables"] if not why_no_table(table)]
 
 
 def as_json(value):

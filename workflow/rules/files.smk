@@ -2,8 +2,11 @@
 
 
 def of_backbone(kind, backbone):
-    """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another."""
-    return kind if backbone == "backbone" else f"{kind}_{backbone}"
+    """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another.
+
+    Backbones that are trained here have one autoencoder and one text encoder.
+    """
+    return kind if backbone == "backbone" or not PRETRAINED else f"{kind}_{backbone}"
 
 
 def caption_words(*_):
@@ -115,13 +118,13 @@ ENCODERS |= {of_backbone(kind, name): (kind, name) for kind in ("latents", "text
 @cache
 def systems_of(dataset):
     """Systems that are asked on a data set: those of its tables, and of the page of examples."""
-    tables = [sounding_of(table) for table in tables_here() if dataset_of(table) == dataset]
-    return {name for systems in [*tables, examples_here() if dataset == config["evaluate"] else []] for name in systems}
+    shown = {name for key in SHOWN if config[key] and dataset_shown(key) == dataset for name in shown_systems(key)}
+    return systems_of_tables(dataset) | shown
 
 
-def examples_here():
-    """Systems of the page of examples that are not left out."""
-    return [name for name in config["examples"]["systems"] if name not in config["systems"] or not why_left_out(name)]
+def systems_of_tables(dataset):
+    """Systems of which the tables of a data set need the sounds."""
+    return {name for table in tables_here() if dataset_of(table) == dataset for name in sounding_of(table)}
 
 
 def wordings_of(dataset, backbone):

@@ -23,9 +23,22 @@ FILLED_IN = {
     "MediaSettings": ("seconds",),
     "EncodeSettings": ("seconds",),
     "TableSettings": ("bootstrap", "takes", "left_out"),
+    "ConflictCurveSettings": ("bootstrap",),
+    "SpectrogramSettings": ("sample_rate",),
 }
+#: fields that the rules fill in where the configuration does not name them
+FILLED_IN_IF_ABSENT = {"SpectrogramSettings": ("systems",)}
 #: models beside whose fields the configuration has keys of its own
-EXTENDED = ("EncodeSettings", "FigureSettings", "JudgingSettings", "TableSettings")
+EXTENDED = (
+    "ConflictCurveSettings",
+    "EncodeSettings",
+    "ExamplesSettings",
+    "FigureSettings",
+    "JudgingSettings",
+    "SpectrogramSettings",
+    "StudySettings",
+    "TableSettings",
+)
 
 
 def of_packages(registry: Mapping[str, type[BaseModel]]) -> list[type[BaseModel]]:
@@ -54,8 +67,12 @@ def models() -> list[type[BaseModel]]:
     from metrics.embedding.published import JudgingSettings
     from metrics.judges.registry import PretrainedSettings
     from metrics.judges.training.settings import JudgeSettings
+    from metrics.study.build import PageSettings
+    from metrics.study.design import StudySettings
     from metrics.tables.compute import BootstrapSettings, TableSettings
+    from metrics.tables.conflict import ConflictCurveSettings
     from metrics.tables.figure import FigureSettings
+    from metrics.tables.spectrograms import SpectrogramSettings
 
     return [
         NormaliseSettings,
@@ -71,6 +88,10 @@ def models() -> list[type[BaseModel]]:
         TableSettings,
         BootstrapSettings,
         FigureSettings,
+        SpectrogramSettings,
+        ConflictCurveSettings,
+        StudySettings,
+        PageSettings,
         ExamplesSettings,
         *of_packages(systems.SYSTEM_KINDS),
         FetchSettings,
@@ -123,6 +144,8 @@ def build() -> str:
             del definitions[name]["properties"][field]
         if required := set(definitions[name].pop("required", [])) - set(fields):
             definitions[name]["required"] = sorted(required)
+    for name, fields in FILLED_IN_IF_ABSENT.items():
+        definitions[name]["required"] = sorted(set(definitions[name]["required"]) - set(fields))
     for name in EXTENDED:
         del definitions[name]["additionalProperties"]
     definitions["JudgesGate"] = judges_gate()

@@ -68,6 +68,10 @@ class StableAudioBackbone(BlockDenoiser):
         context = torch.cat([projected.text_hidden_states, *timing], dim=1)
         return StableAudioConditioning(context, torch.cat([part.squeeze(1) for part in timing], dim=1))
 
+    def of_captions(self, text: Tensor, seconds: Tensor) -> StableAudioConditioning:
+        """Conditioning of captions for sounds that last `seconds` (B,), from their beginning; see :meth:`condition`."""
+        return self.condition(text, torch.zeros_like(seconds), seconds)
+
     def tokens(self, latents: Tensor, time: Tensor, conditioning: StableAudioConditioning) -> TokenStream:
         """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
         dit = self.dit

@@ -129,7 +129,7 @@ class ClapAudioEncoder:
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings ``(clips, 512)`` of clips of one length; only the first 10 s are heard."""
+        """Embeddings ``(clips, 512)`` of clips of one length; only the first 10 s are used."""
         waveforms = stack_mono(batch, _WINDOW)
         return self.network.embed_audio(waveforms.to(self.network.model.device)).cpu().numpy()
 

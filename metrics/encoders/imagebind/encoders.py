@@ -1,4 +1,4 @@
-"""ImageBind as a judge: does the sound belong to what is seen (the IB score)?
+"""ImageBind as a judge: does the sound fit the picture (the IB score)?
 
 Clips are cut as av-benchmark cuts them, which is what published IB scores use; ImageBind's own loader
 would take other frames. Each piece is embedded and normalised by itself, then the pieces are averaged, so
@@ -75,7 +75,7 @@ def audio_clip_bounds(samples: int) -> list[tuple[int, int]]:
 def imagebind_log_mels(waveform: Tensor) -> Tensor:
     """Three normalised log-mels ``(3, 128, 204)`` of one waveform ``(channels, samples)`` at 16 kHz.
 
-    Only the first channel is heard, though the mean that is subtracted is that of all channels, as in the
+    Only the first channel is used, though the mean that is subtracted is that of all channels, as in the
     published loader. That loader subtracts in place, so in sounds under 6 s, whose pieces overlap, later
     pieces meet samples that were already shifted; here every piece is its own copy.
 
@@ -140,7 +140,7 @@ class ImageBindAudioEncoder:
     def prepare(self, samples: np.ndarray, rate: int, seconds: float | None) -> np.ndarray:
         """Resampled channels ``(channels, samples)``.
 
-        av-benchmark hears the whole file whatever length is scored elsewhere: pass ``seconds=None`` to
+        av-benchmark embeds the whole file whatever length is scored elsewhere: pass ``seconds=None`` to
         compare with it. With a number, the sound is cut so that picture and sound cover the same seconds.
         """
         waveform = torch.as_tensor(np.atleast_2d(samples), dtype=torch.float32)

@@ -28,29 +28,29 @@ class MicroClap(nn.Module):
         self.words = WordTower(WIDTH)
         self.log_scale = nn.Parameter(torch.tensor(2.0))
 
-    def hear(self, mel: Tensor) -> Tensor:
+    def embed_audio(self, mel: Tensor) -> Tensor:
         """Unit vectors ``(clips, 64)`` of ``(clips, frames, bands)``."""
         return functional.normalize(self.sound(mel), dim=-1)
 
-    def read(self, slots: Tensor, mask: Tensor) -> Tensor:
+    def embed_text(self, slots: Tensor, mask: Tensor) -> Tensor:
         """Unit vectors ``(captions, 64)`` of tokens."""
         return functional.normalize(self.words(slots, mask), dim=-1)
 
 
 def clap_loss(model: MicroClap, mel: Tensor, slots: Tensor, mask: Tensor, group: int) -> dict[str, Tensor]:
     """Contrastive loss over groups of `group` clips, one clip of each category in each group."""
-    heard = model.hear(mel).unflatten(0, (-1, group))
-    read = model.read(slots, mask).unflatten(0, (-1, group))
-    return {"loss": contrastive_loss(heard, read, model.log_scale)}
+    audio = model.embed_audio(mel).unflatten(0, (-1, group))
+    text = model.embed_text(slots, mask).unflatten(0, (-1, group))
+    return {"loss": contrastive_loss(audio, text, model.log_scale)}
 
 
 @torch.inference_mode()
 def embed_sound(model: MicroClap, mel: Tensor) -> dict[str, Tensor]:
     """Column that the metrics read: ``embedding`` (clips, 64), unit length."""
-    return {"embedding": model.hear(mel)}
+    return {"embedding": model.embed_audio(mel)}
 
 
 @torch.inference_mode()
 def embed_text(model: MicroClap, captions: Sequence[str]) -> Tensor:
     """Unit vectors ``(captions, 64)``; any text works."""
-    return model.read(*model.words.tokens(captions))
+    return model.embed_text(*model.words.tokens(captions))

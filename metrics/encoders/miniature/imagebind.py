@@ -37,30 +37,30 @@ class MicroImageBind(nn.Module):
         self.sound = SoundTower(WIDTH, bands, silence)
         self.log_scale = nn.Parameter(torch.tensor(2.0))
 
-    def see(self, frames: Tensor) -> Tensor:
+    def embed_video(self, frames: Tensor) -> Tensor:
         """Unit vectors ``(clips, 64)`` of ``(clips, frames, size, size, 3)`` uint8 (any number of frames)."""
         steps = functional.relu(self.frames(pictures_of(frames)))
         return functional.normalize(self.video(mean_and_peak(steps)), dim=-1)
 
-    def hear(self, mel: Tensor) -> Tensor:
+    def embed_audio(self, mel: Tensor) -> Tensor:
         """Unit vectors ``(clips, 64)`` of ``(clips, frames, bands)``."""
         return functional.normalize(self.sound(mel), dim=-1)
 
 
 def imagebind_loss(model: MicroImageBind, frames: Tensor, mel: Tensor, group: int) -> dict[str, Tensor]:
     """Contrastive loss over groups of `group` clips, one clip of each category in each group."""
-    seen = model.see(frames).unflatten(0, (-1, group))
-    heard = model.hear(mel).unflatten(0, (-1, group))
-    return {"loss": contrastive_loss(seen, heard, model.log_scale)}
+    video = model.embed_video(frames).unflatten(0, (-1, group))
+    audio = model.embed_audio(mel).unflatten(0, (-1, group))
+    return {"loss": contrastive_loss(video, audio, model.log_scale)}
 
 
 @torch.inference_mode()
 def embed_sound(model: MicroImageBind, mel: Tensor) -> dict[str, Tensor]:
     """Column that the metrics read: ``embedding`` (clips, 64), unit length."""
-    return {"embedding": model.hear(mel)}
+    return {"embedding": model.embed_audio(mel)}
 
 
 @torch.inference_mode()
 def embed_video(model: MicroImageBind, frames: Tensor) -> Tensor:
-    """Unit vectors ``(clips, 64)`` of whole clips, one frame in `FRAME_STEP` looked at."""
-    return model.see(frames[:, FRAME_STEP // 2 :: FRAME_STEP])
+    """Unit vectors ``(clips, 64)`` of whole clips, from one frame in `FRAME_STEP`."""
+    return model.embed_video(frames[:, FRAME_STEP // 2 :: FRAME_STEP])

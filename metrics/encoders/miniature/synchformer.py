@@ -73,27 +73,27 @@ class MicroSynchformer(nn.Module):
         assert isinstance(last, nn.Conv1d)
         nn.init.zeros_(last.weight)
 
-    def see(self, frames: Tensor) -> Tensor:
+    def embed_video(self, frames: Tensor) -> Tensor:
         """Vectors ``(windows, 50, 48)`` of uint8 frames ``(windows, 50, size, size, 3)``."""
         pictures = pictures_of(frames)
         change = functional.pad(3 * pictures.diff(dim=1), (0, 0, 0, 0, 0, 0, 1, 0))
         both = torch.cat([pictures, change], dim=2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         return self.video(self.frames(both).unflatten(0, frames.shape[:2]).mT).mT
 
-    def hear(self, mel: Tensor) -> Tensor:
+    def embed_audio(self, mel: Tensor) -> Tensor:
         """Vectors ``(windows, 50, 48)`` of log-mel ``(windows, 100, bands)``."""
         # The spectrogram dips at a clip's ends, which would tell where in the clip a window lies.
         mel = torch.cat([mel[:, 1:2], mel[:, 1:-1], mel[:, -2:-1]], dim=1)
         return self.sound((mel.float() - self.silence).mT / 4).mT
 
-    def compare(self, seen: Tensor, heard: Tensor) -> Tensor:
+    def compare(self, video: Tensor, audio: Tensor) -> Tensor:
         """Logits ``(windows, 25)`` over :data:`GRID`."""
         # What does not change over the window says nothing about time.
-        seen, heard = (
+        video, audio = (
             (steps - steps.mean(1, keepdim=True)).unflatten(-1, (HEADS, HEAD_WIDTH)).transpose(1, 2)
-            for steps in (seen, heard)
+            for steps in (video, audio)
         )
-        products = seen @ heard.mT / HEAD_WIDTH**0.5
+        products = video @ audio.mT / HEAD_WIDTH**0.5
         # Rows of 100 read as rows of 101 are skewed: column k holds the products at lag k (negative ones from the
         # end), so the sum over rows is the sum along every diagonal.
         rows = functional.pad(functional.pad(products, (0, WINDOW)).flatten(-2), (0, WINDOW))
@@ -106,7 +106,7 @@ class MicroSynchformer(nn.Module):
 
     def forward(self, frames: Tensor, mel: Tensor) -> Tensor:
         """Logits ``(windows, 25)`` of windows of frames and of log-mel."""
-        return self.compare(self.see(frames), self.hear(mel))
+        return self.compare(self.embed_video(frames), self.embed_audio(mel))
 
 
 def window(frames_or_mel: Tensor, start: int, per_frame: int = 1) -> Tensor:

@@ -165,8 +165,8 @@ def synchformer(clips: Clips, settings: JudgeSettings, silence: float) -> tuple[
 
     def loss(model: MicroSynchformer, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         pictures, sounds, target, weight = batch
-        seen = model.see(pictures).repeat_interleave(SHIFTS, dim=0)
-        logits = model.compare(seen, model.hear(sounds))
+        video = model.embed_video(pictures).repeat_interleave(SHIFTS, dim=0)
+        logits = model.compare(video, model.embed_audio(sounds))
         grid = torch.tensor(GRID, device=logits.device)
         error = (weight * (grid[logits.argmax(-1)] - grid[target]).abs()).mean()
         losses = functional.cross_entropy(logits, target, reduction="none")

@@ -10,8 +10,8 @@ import torch
 
 from cafa.common.errors import InputError, WeightsError
 from cafa.generation.samples import make_samples
+from cafa.generation.samples_system import SamplesSystem
 from cafa.generation.sound_sources import PromptRow, PublishedSounds, ReferenceSounds
-from cafa.generation.systems import SamplesSystem
 from cafa.media.mel import MelSettings
 from cafa.models.folders import save_model
 from cafa.models.weights import read_weight_sources
@@ -98,7 +98,7 @@ def test_real_judges_from_published_files(folder: Path, cafa: Run, panns_weights
         cafa(*arguments)
     printed = cafa(*arguments, "--unverified")
     assert "| ours |" in printed
-    assert "Nobody vouches for these weights" in printed
+    assert "These weights are not verified" in printed
     judge = PannsEncoder(Cnn14.from_tensors(panns_weights, 16000), 16000, "0" * 64)
     arrays = {}
     for part in ("reference", "ours"):

@@ -6,6 +6,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,10 +20,10 @@ from cafa.generation.examples import (
     ExampleSources,
     ExamplesSettings,
     choose_rows,
-    outline,
     read_indices,
     write_examples,
 )
+from cafa.generation.examples_card import outline
 from cafa.media.sound import write_sound
 
 RATE, SECONDS, LABELS = 16000, 0.8, ("drum", "dog", "bell")
@@ -117,7 +118,9 @@ def test_page_plays_every_system_and_prompt_by_itself(folder, tmp_path):
     assert "14 videos" in result.output  # 2 clips x (own sound + 3 prompts x 2 systems)
     page = read_page(output)
     assert len(page.videos) == 14
-    assert page.addresses == []
+    pictures = [address for address in page.addresses if address.startswith("data:image/png;base64,")]
+    assert len(pictures) == 14
+    assert [address for address in page.addresses if address not in pictures] == ["#failures"]
     assert "://" not in re.sub(r"base64,[^\"]*", "", output.read_text())
     sounds = set()
     for number, source in enumerate(page.videos):
@@ -135,8 +138,8 @@ def test_page_plays_every_system_and_prompt_by_itself(folder, tmp_path):
     assert "a <drum> & more" in page.text
 
 
-def sources(folder: Path, **shards: int) -> ExampleSources:
-    return ExampleSources(folder / "clips", folder / "samples", **shards)
+def sources(folder: Path, **more: Any) -> ExampleSources:
+    return ExampleSources(folder / "clips", folder / "samples", **more)
 
 
 def test_files_of_an_older_cut_are_not_read(folder, tmp_path):
@@ -214,3 +217,29 @@ def test_outline_follows_the_sound():
     assert [place for place, height in enumerate(heights) if height > 0] == [10]
     assert heights[10] == pytest.approx(0.96)
     assert "nan" not in outline(np.zeros(100))
+
+
+def test_scores_events_and_failures_are_on_the_page(folder, tmp_path):
+    prompts = pd.read_parquet(folder / "prompts.parquet")
+    keys = prompts[["clip_id", "caption_id", "protocol"]]
+    for system in SYSTEMS:
+        rows = [keys.assign(metric=name, value=0.01 * np.arange(len(keys))) for name in ("DeSync", "CLAP")]
+        pd.concat(rows).to_parquet(tmp_path / f"{system}.parquet")
+    times = pd.DataFrame({"clip_id": [f"clip{n}" for n in range(4)], "event_times": [[0.2, 0.4, 5.0]] * 4})
+    times.to_parquet(tmp_path / "times.parquet")
+    settings = ExamplesSettings(systems=SYSTEMS, clips=1, prompts_per_clip=1)
+    known = {"scores": tmp_path, "event_times": tmp_path / "times.parquet"}
+    write_examples(prompts, sources(folder, **known), settings, tmp_path / "page.html")
+    text = re.sub(r"base64,[^\"]*", "", (tmp_path / "page.html").read_text())
+    # 1 clip: its own sound and 2 systems; 2 systems x 2 metrics of failures; the event at 5 s is after the end.
+    assert text.count("<line ") == 2 * (3 + 4)
+    assert text.count('x1="40.00"') == 3 + 4  # 0.2 s of 0.8 s, in 160 columns
+    last, first = prompts.iloc[-1], prompts.iloc[1]  # the highest DeSync; the lowest CLAP of those that text_only has
+    assert f'<span class="soft">{last["clip_id"]}</span>' in text
+    assert "DeSync 0.11" in text
+    assert text.count('href="#failure-') == 4
+    assert all(f'id="failure-{number}"' in text for number in range(4))
+    assert first["caption"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in text
+    assert "corrupt" in text  # the sample that there is none of, with its reason
+    with pytest.raises(InputError, match="there are no scores of cafa"):
+        write_examples(prompts, sources(folder, scores=folder), settings, tmp_path / "page.html")

@@ -16,10 +16,10 @@ import soundfile
 
 from cafa.common.errors import ClipError, InputError
 from cafa.generation.samples import make_samples
+from cafa.generation.samples_system import SamplesSystem
 from cafa.generation.sound_archives import LARGEST_MEMBER, ArchiveFiles, open_sounds
 from cafa.generation.sound_sources import PublishedSounds, open_published
 from cafa.generation.sources import PromptRow, SampleContext, SampleFiles
-from cafa.generation.systems import SamplesSystem
 
 CLIPS = ("-0jeONf82dE_000021", "3qesirWAGt4_000020", "ZYc410CE4Rg_000000")
 ROWS = [PromptRow(clip, "own", "dog barking", "dog barking", "matched") for clip in CLIPS]

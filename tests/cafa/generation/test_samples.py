@@ -9,9 +9,9 @@ import soundfile
 from cafa.common.errors import ClipError, FolderInUseError, InputError
 from cafa.common.resume import VARIABLE, ChangedError
 from cafa.generation.samples import make_samples
+from cafa.generation.samples_system import SamplesSystem
 from cafa.generation.sound_sources import PublishedSounds, ReferenceSounds, other_clips
 from cafa.generation.sources import PromptRow
-from cafa.generation.systems import SamplesSystem
 from tests.two_runs import another_writer
 
 RATE = 8000

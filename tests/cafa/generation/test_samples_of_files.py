@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from cafa.generation.samples import make_samples
+from cafa.generation.samples_system import SamplesSystem
 from cafa.generation.sound_sources import PublishedSounds, ReferenceSounds
 from cafa.generation.sources import PromptRow
-from cafa.generation.systems import SamplesSystem
 from cafa.media.sound import read_sound, write_sound
 
 RATE = 44100

@@ -16,7 +16,7 @@ from metrics.functional.frechet import frechet_distance
 from metrics.functional.inception import inception_score
 from metrics.functional.kernel import kernel_distance
 from metrics.tables.compute import TableSettings
-from metrics.tables.figure import FigureSettings, draw_trade_off
+from metrics.tables.figure import FigureSettings, draw_trade_off, read_curves
 
 SETTINGS = {
     "protocol": "cross",
@@ -262,6 +262,8 @@ class TestFigure:
         "g1,9,3,0.06,0.05,0.07,4.4,4.0,4.8,0.858,0.84,0.87\n"
         "g0,9,3,0.02,0.01,0.03,5.1,4.7,5.5,0.847,0.83,0.86\n"
         "gh,9,3,0.03,0.02,0.05,4.5,4.1,4.9,0.855,0.84,0.87\n"
+        "t0,9,3,0.05,0.04,0.07,6.1,5.7,6.6,0.802,0.79,0.81\n"
+        "t2,9,3,0.12,0.09,0.15,7.5,7.1,7.9,0.811,0.80,0.82\n"
     )
 
     @pytest.fixture
@@ -270,23 +272,32 @@ class TestFigure:
         path.write_text(self.TABLE)
         return path
 
-    def test_is_the_same_bytes_twice_and_tells_every_scale(self, table, tmp_path, command):
-        settings = json.dumps({"systems": {"g0": 0.0, "gh": 0.5, "g1": 1.0}})
+    def test_is_the_same_bytes_twice_and_tells_every_scale_and_curve(self, table, tmp_path, command):
+        curves = {"CAFA": {"0": "g0", "0.5": "gh", "1": "g1"}, "CAFA-TF": {"0": "t0", "1.5": "t2"}}
         for name in ("one", "two"):
             output = str(tmp_path / f"{name}.svg")
-            command(["figure", "--table", str(table), "--settings", settings, "--output", output])
+            command(["figure", "--table", str(table), "--settings", json.dumps({"curves": curves}), "--output", output])
         drawn = (tmp_path / "one.svg").read_text()
         assert drawn == (tmp_path / "two.svg").read_text()
-        for text in ("γ = 0", "γ = 0.5", "γ = 1", "DeSync (s), lower is better", "CLAP, higher is better"):
+        for text in ("γ=0", "γ=0.5", "γ=1", "γ=1.5", "CAFA", "CAFA-TF", "DeSync (s), lower is better"):
             assert f">{text}</text>" in drawn
+        assert all(f">{name}, " in drawn for name in ("FAD", "CLAP"))  # every metric of the table unless some are named
         assert "<dc:date>" not in drawn
 
+    def test_points_stand_in_the_order_of_their_scales(self, table):
+        settings = FigureSettings(curves={"CAFA": {1: "g1", 0.5: "gh", 0: "g0"}})
+        points = read_curves(table, settings)["CAFA"]
+        assert list(points.index) == ["g0", "gh", "g1"]
+        assert list(points["gamma"]) == [0, 0.5, 1]
+
     def test_refuses_what_the_table_does_not_hold(self, table, tmp_path):
-        output = tmp_path / "f.svg"
+        output, curve = tmp_path / "f.svg", {"CAFA": {0: "g0", 1: "g1"}}
         with pytest.raises(InputError, match="has no row g2"):
-            draw_trade_off(table, FigureSettings(systems={"g0": 0, "g2": 1}), output)
+            draw_trade_off(table, FigureSettings(curves={"CAFA": {0: "g0", 1: "g2"}}), output)
         with pytest.raises(InputError, match="has no column KL"):
-            draw_trade_off(table, FigureSettings(systems={"g0": 0, "g1": 1}, metrics=("FAD", "KL")), output)
-        with pytest.raises(InputError, match="the same scale"):
-            draw_trade_off(table, FigureSettings(systems={"g0": 1, "g1": 1}), output)
+            draw_trade_off(table, FigureSettings(curves=curve, metrics=("FAD", "KL")), output)
+        with pytest.raises(ValueError, match="the same scale"):
+            FigureSettings(curves={"CAFA": {"1": "g0", "1.0": "g1"}})
+        with pytest.raises(ValueError, match="now `curves`"):
+            FigureSettings(systems={"g0": 0, "g1": 1})
         assert not output.exists()

@@ -1,5 +1,6 @@
 """Spectrograms: what is drawn, of which clip, and where its events stand."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.image
@@ -8,8 +9,10 @@ import pandas as pd
 import pytest
 
 from cafa.common.errors import InputError
+from cafa.common.tables import write_table
+from cafa.data.prompts import SCHEMA
 from cafa.media.sound import write_sound
-from metrics.tables.spectrograms import HOP, SpectrogramSettings, choose_panels, draw_spectrograms, spectrogram
+from metrics.tables.spectrograms import SpectrogramSettings, choose_panels, draw_spectrograms
 
 RATE = 16_000
 SETTINGS = SpectrogramSettings(systems={"ours": "Ours", "theirs": "Theirs"})
@@ -42,14 +45,6 @@ def samples(prompts: pd.DataFrame, tmp_path: Path) -> Path:
     return tmp_path / "samples"
 
 
-def test_a_tone_stands_at_its_frequency_and_level() -> None:
-    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
-    picture = spectrogram(tone)
-    assert picture.shape == (513, RATE // HOP + 1)
-    assert picture[:, 30].argmax() == 64  # of bins that are 15.625 Hz wide
-    assert picture[64, 30] == pytest.approx(20 * np.log10(0.5), abs=0.05)
-
-
 def test_the_own_caption_comes_first_and_a_clip_without_it_is_not_shown(prompts: pd.DataFrame, samples: Path) -> None:
     clip, panels = choose_panels(prompts, samples, SETTINGS)
     assert clip == "one"  # the own caption of the other one failed for a system
@@ -75,3 +70,19 @@ def test_the_figure_is_the_same_again_and_marks_events(prompts: pd.DataFrame, sa
     picture = tmp_path / "figure.png"
     draw_spectrograms(prompts, samples, SETTINGS, picture)
     assert matplotlib.image.imread(picture).shape[1] == pytest.approx(8.4 * 150, abs=2)
+
+
+def test_the_command_draws_it_from_files(
+    prompts: pd.DataFrame, samples: Path, tmp_path: Path, command: Callable[[list[str]], str]
+) -> None:
+    own = [f"a {label}" for label in prompts["own_label"]]
+    write_table(tmp_path / "p.parquet", prompts.assign(own_caption=own)[SCHEMA.names].to_dict("records"), SCHEMA)
+    times = pd.DataFrame({"clip_id": ["one"], "event_times": [[0.25, 0.5]]})
+    times.to_parquet(tmp_path / "times.parquet")
+    output = tmp_path / "figure3.svg"
+    arguments = ["spectrograms", "--prompts", str(tmp_path / "p.parquet"), "--samples-folder", str(samples)]
+    arguments += ["--settings", SETTINGS.model_dump_json(), "--event-times", str(tmp_path / "times.parquet")]
+    assert "clip one, 2 systems, 2 captions" in command([*arguments, "--output", str(output)])
+    drawn = tmp_path / "direct.svg"
+    draw_spectrograms(prompts, samples, SETTINGS, drawn, {"one": [0.25, 0.5]})
+    assert output.read_bytes() == drawn.read_bytes()

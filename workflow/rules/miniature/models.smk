@@ -64,19 +64,28 @@ rule train_av_clip:
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
+def backbone_settings(wildcards):
+    """Settings of a backbone's training as JSON."""
+    name = wildcards.backbone
+    settings = config["training"]["backbone"] if name == "backbone" else config["backbones"][name]
+    return json.dumps({**settings, "seconds": config["window"]["seconds"]}, sort_keys=True)
+
+
 rule train_backbone:
     input:
         manifest=f"<results>/manifests/{TRAIN_ON}.parquet",
         latents=all_shards("features/{dataset}/latents/{shard}.arrow", TRAIN_ON),
         text=text_files(TRAIN_ON),
     output:
-        model="<results>/models/backbone/model.safetensors",
-        card="<results>/models/backbone/card.json",
-        loss="<results>/models/backbone/loss.parquet",
+        model="<results>/models/{backbone}/model.safetensors",
+        card="<results>/models/{backbone}/card.json",
+        loss="<results>/models/{backbone}/loss.parquet",
     log:
-        "<logs>/train_backbone.log",
+        "<logs>/train_backbone/{backbone}.log",
     benchmark:
-        "<benchmarks>/train_backbone.tsv"
+        "<benchmarks>/train_backbone/{backbone}.tsv"
+    wildcard_constraints:
+        backbone="|".join(BACKBONES),
     priority: PRIORITY["training"]
     threads: 1
     resources:
@@ -86,9 +95,9 @@ rule train_backbone:
     params:
         latents=repeat_option("--latents", "latents"),
         text=repeat_option("--text", "text"),
-        settings=as_json({**config["training"]["backbone"], "seconds": config["window"]["seconds"]}),
+        settings=backbone_settings,
         seed=config["seed"],
-        folder=results_path("models/backbone"),
+        folder=results_path("models/{backbone}"),
         device=config["device"],
         code=stage_version("train_backbone"),
     shell:

@@ -6,12 +6,15 @@ It reads the configuration as the workflow does, and looks at files; nothing is 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
 from cafa.common.errors import InputError
 from cafa.generation.systems import SystemKind, parse_system
+
+if TYPE_CHECKING:
+    from cafa.preflight.check import JudgeFiles  # it imports torch, which a dry run has no need of
 
 State = Literal["made", "can be made", "importable", "missing"]
 #: What each state means, for a reader of the list.
@@ -105,15 +108,15 @@ def planned_rows(config: Mapping[str, Any], *, weights: bool = True) -> Iterator
             for name in names:
                 system = _system(config, name, table)
                 needs = (*whole, *_needs(config, name, system, models))
-                state = "missing" if needs else "importable" if system.kind == "samples" else "can be made"
+                state: State = "missing" if needs else "importable" if system.kind == "samples" else "can be made"
                 state = "made" if name in made and not needs else state
                 seconds = entry.get("seconds") or judged
                 yield PlannedRow(table, block, name, system.kind, state, seconds, needs)
     for name in (config.get("costs") or {}).get("adapters", ()):
         needs = tuple(models.of_adapter(name))
         made = _rows_made(folder / "table5.csv", "model")
-        state = "missing" if needs else "made" if made else "can be made"
-        yield PlannedRow("table5", "", name, "cost of training", state, None, needs)
+        cost: State = "missing" if needs else "made" if made else "can be made"
+        yield PlannedRow("table5", "", name, "cost of training", cost, None, needs)
 
 
 def _groups(entry: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
@@ -228,25 +231,23 @@ def as_lines(rows: Sequence[PlannedRow]) -> Iterator[str]:
     yield from (f"  {state}: {meaning}" for state, meaning in MEANINGS.items() if counts[state])
 
 
-def judge_needs(config: Mapping[str, Any]) -> list[str]:
+def judge_needs(config: Mapping[str, Any], judge_files: "JudgeFiles") -> list[str]:
     """What the pretrained judges lack, without which no table is made."""
     settings = (config.get("pretrained") or {}).get("judges")
     if settings is None:
         return []
-    from metrics.judges.named_files import files_of_named_judges
-
     folder = Path(config["results"]) / "models" / "judges"
     names = [name for name in config["judges"] if not (folder / name / "card.json").is_file()]
-    return [f"judge {file.judge}: {file.fault}" for file in files_of_named_judges(names, settings) if file.fault]
+    return [f"judge {file.judge}: {file.fault}" for file in judge_files(names, settings) if file.fault]
 
 
-def print_rows(paths: Sequence[str | Path], *, as_json: bool = False) -> str:
-    """What `cafa rows` prints."""
+def print_rows(paths: Sequence[str | Path], judge_files: "JudgeFiles", *, as_json: bool = False) -> str:
+    """What `cafa rows` prints; `judge_files` as :func:`cafa.preflight.check.check_machine` takes it."""
     config = read_configuration(paths)
     rows = list(planned_rows(config))
     if as_json:
         import json
 
         return json.dumps([asdict(row) for row in rows], indent=1)
-    judges = [f"  {need}" for need in judge_needs(config)]
+    judges = [f"  {need}" for need in judge_needs(config, judge_files)]
     return "\n".join([*as_lines(rows), *(["All tables need:", *judges] if judges else [])])

@@ -8,7 +8,7 @@ import yaml
 
 from cafa.cli.rows import command
 from cafa.common.errors import InputError
-from metrics.tables.plan import planned_rows, read_configuration
+from cafa.preflight.rows import planned_rows, read_configuration
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 #: rows of the paper's tables 1, 2 and 4, as our configuration calls them
