@@ -158,11 +158,11 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
 
 def _draw_metric(panel: "Axes", curves: dict[str, pd.DataFrame], metric: str, lines: dict[str, pd.Series]) -> None:
     for place, (label, points) in enumerate(curves.items()):
-        style = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
+        style: dict[str, Any] = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
         panel.errorbar(points["gamma"], points[metric], _errors(points, metric), **style)
     for label, row in lines.items():
         panel.axhline(row[metric], color="#777777", linestyle="--", linewidth=1)
-        place_of = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
+        place_of: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
         panel.annotate(label, (0.28, row[metric]), color="#444444", fontsize=8, bbox=PLATE, **place_of)
     scales = sorted({gamma for points in curves.values() for gamma in points["gamma"]})
     panel.set_xticks(scales, [f"{gamma:g}" for gamma in scales])
@@ -174,7 +174,7 @@ def _draw_metric(panel: "Axes", curves: dict[str, pd.DataFrame], metric: str, li
 def _draw_plane(panel: "Axes", curves: dict[str, pd.DataFrame], metrics: tuple[str, str]) -> None:
     across, up = metrics
     for place, (label, points) in enumerate(curves.items()):
-        style = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
+        style: dict[str, Any] = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
         panel.errorbar(points[across], points[up], _errors(points, up), _errors(points, across), **style)
         for row in points.to_dict("records"):
             panel.annotate(
