@@ -106,7 +106,7 @@ def read_curves(table: str | Path, settings: FigureSettings) -> dict[str, pd.Dat
 
 def metrics_of(table: str | Path) -> tuple[str, ...]:
     """Metrics of a table's csv that have intervals, in its order."""
-    columns = list(pd.read_csv(table, nrows=0))
+    columns = [str(name) for name in pd.read_csv(table, nrows=0)]
     return tuple(name for name in columns if f"{name}_low" in columns)
 
 
@@ -140,7 +140,7 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
     metrics = settings.metrics or metrics_of(table)
     for metric in metrics:
         metric_named(metric)
-    lines = {label: frame.loc[system] for system, label in settings.lines.items()}
+    lines = {label: frame.loc[[system]].iloc[0] for system, label in settings.lines.items()}
     rows = math.ceil((len(metrics) + 1) / COLUMNS)
     columns = min(COLUMNS, len(metrics) + 1)
     with matplotlib.rc_context(STYLE):
