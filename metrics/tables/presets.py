@@ -42,7 +42,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "DeSync",
         "CLAP",
         "MS_CLAP",
-    ),  # fmt: skip
+    ),
     "reference-free": ("PQ", "PC", "CE", "CU", "IB", "CLAP", "MS_CLAP", "DeSync", "Speech", "Music"),
 }
 NAMES = (*PRESETS, "all")
