@@ -60,6 +60,12 @@ from cafa.cli.options import (
 @click.option("--whole-file-for-imagebind", is_flag=True, help="ImageBind takes whole files, as in av-benchmark")
 @click.option("--metric", "metrics", multiple=True, help="column of the table; repeat  [default: all that apply]")
 @click.option(
+    "--preset",
+    type=click.Choice(["cafa", "av-benchmark", "reference-free", "all"]),
+    default=None,
+    help="columns that belong together, in place of --metric; those that do not apply are left out, and named",
+)
+@click.option(
     "--max-loss",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.05,

@@ -23,6 +23,7 @@ from metrics.results.folder import read_results
 from metrics.results.page import Media, write_page
 from metrics.tables.catalogue import METRICS, judges_for, metric_named
 from metrics.tables.compute import BootstrapSettings
+from metrics.tables.presets import columns_of, without_published_judges
 
 #: Seconds that published judges score.
 DEFAULT_SECONDS = 8.0
@@ -116,6 +117,8 @@ class EvaluateOptions:
     ----------
     metrics : tuple of str
         Columns of the table; empty: all that apply.
+    preset : str, optional
+        Name of :data:`metrics.tables.presets.NAMES`: its columns that apply.
     max_loss, controls, batch_size, workers, inception_splits, resamples, set_resamples
         As there.
     html : bool
@@ -123,6 +126,7 @@ class EvaluateOptions:
     """
 
     metrics: tuple[str, ...] = ()
+    preset: str | None = None
     max_loss: float = 0.05
     controls: bool = False
     batch_size: int = 1
@@ -183,9 +187,19 @@ def evaluate_folders(
         folders.prompts, folders.reference, named, encoding=folders.encoding, separator=folders.separator
     )
     chosen = tuple(metric_named(name).name for name in options.metrics)
+    if chosen and options.preset:
+        raise InputError("give --metric or --preset, not both")
     if not chosen:
-        chosen = default_metrics(pairs.prompts, judges.classes)
-        for name, reason in metrics_left_out(pairs.prompts, judges.classes).items():
+        left_out = metrics_left_out(pairs.prompts, judges.classes)
+        if options.preset:
+            wanted = columns_of(options.preset)
+            if judges.kind == "miniature":
+                left_out |= without_published_judges(wanted)
+            left_out = {name: reason for name, reason in left_out.items() if name in wanted}
+            chosen = tuple(name for name in wanted if name not in left_out)
+        else:
+            chosen = default_metrics(pairs.prompts, judges.classes)
+        for name, reason in left_out.items():
             say(f"{name} is left out: {reason}")
     settings = options.settings(chosen)
     check_metrics(pairs.prompts, judges.classes, settings)

@@ -47,10 +47,9 @@ def values_of_sounds(panel: Panel, picture: Path, prompt: str, sounds: Sequence[
         if "synchformer" in names:
             offsets = columns["synchformer"]
             grid = panel.facts("synchformer")["grid"]
-            seconds = desync(offsets["logits_first"], offsets["logits_last"], grid).seconds
-            values["DeSync"] = float(seconds[0])
+            values["DeSync"] = float(desync(offsets["logits_first"], offsets["logits_last"], grid).seconds[0])
         if "classifier" in names and panel.reported_classes:
-            probabilities = class_probabilities(columns["classifier"]["logits"], panel.reported_classes)
-            values |= {name: float(value[0]) for name, value in probabilities.items()}
+            classes = class_probabilities(columns["classifier"]["logits"], panel.reported_classes)
+            values |= {name: float(value[0]) for name, value in classes.items()}
         found.append(values)
     return found
