@@ -193,7 +193,7 @@ class _Page:
 
     def _failure(self, place: int, failure: Failure) -> dict[str, Any]:
         prompt = self.prompts.loc[failure.key]
-        seconds = float(self.indices[failure.system].loc[failure.key, "seconds"])
+        seconds = float(self.indices[failure.system]["seconds"].loc[failure.key])
         own = self._own_sound(str(prompt["clip_id"]), seconds, failure.system)
         return {
             "anchor": f"failure-{place}",
@@ -225,7 +225,7 @@ class _Page:
         return self._drawn("its own sound", clip_id, file, rate, seconds)
 
     def _card(self, system: str, key: str, own_wave: str, seconds: float) -> Card:
-        sample = self.indices[system].loc[key]
+        sample = next(iter(records(self.indices[system].loc[[key]])))
         scores = self.scores.of(system, key, self.settings.scores)
         rate, clip_id = int(sample["sample_rate"]), str(sample["clip_id"])
         return self._drawn(system, clip_id, sample["path"], rate, seconds, own_wave, scores)

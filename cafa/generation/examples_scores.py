@@ -55,15 +55,15 @@ class ScoreTable:
             if not path.is_file():
                 raise InputError(f"there are no scores of {system}: {path} is missing; score it (`cafa score`)")
             rows = keyed(pd.read_parquet(path))
-            self._of[system] = rows.pivot_table(index=rows.index, columns="metric", values="value")
+            self._of[system] = rows.assign(key=rows.index).pivot_table(index="key", columns="metric", values="value")
 
     def of(self, system: str, key: str, metrics: Collection[str]) -> list[tuple[str, float]]:
         """Scores of a sample, (metric, value), of those metrics that it has."""
         table = self._of.get(system)
         if table is None or key not in table.index:
             return []
-        row = table.loc[key]
-        return [(name, float(row[name])) for name in metrics if name in row and pd.notna(row[name])]
+        row = dict(zip(table.columns, table.loc[[key]].to_numpy()[0].tolist(), strict=True))
+        return [(name, row[name]) for name in metrics if name in row and pd.notna(row[name])]
 
     def failures(self, worst: Mapping[str, Direction], count: int, among: Mapping[str, pd.Index]) -> list[Failure]:
         """The `count` worst samples of each system by each metric, worst first; equal ones in the order of their names.
@@ -80,7 +80,7 @@ class ScoreTable:
         for system, table in self._of.items():
             for metric, direction in worst.items():
                 values = table[metric].dropna() if metric in table else pd.Series(dtype=float)
-                values = values[values.index.isin(among[system])].rename("value").rename_axis("key").reset_index()
-                order = values.sort_values(["value", "key"], ascending=[direction == "lowest", True]).head(count)
+                shown = values[values.index.isin(among[system])].rename("value").rename_axis("key").reset_index()
+                order = shown.sort_values(["value", "key"], ascending=[direction == "lowest", True]).head(count)
                 found += [Failure(system, metric, float(row.value), str(row.key)) for row in row_tuples(order)]
         return found

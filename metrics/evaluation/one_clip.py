@@ -35,21 +35,21 @@ def values_of_sounds(panel: Panel, picture: Path, prompt: str, sounds: Sequence[
     ClipError
         If picture or sounds are shorter than what is judged, or cannot be used.
     """
-    seen = panel.look(panel.see(picture)) if panel.sees else {}
+    video = panel.embed_video(panel.decode_video(picture)) if panel.needs_video else {}
     names = [judge for judge in VALUES_OF if judge in panel.judges]
-    text = panel.read([prompt]) if "clap" in names else np.zeros((1, 0))
+    text = panel.embed_text([prompt]) if "clap" in names else np.zeros((1, 0))
     found = []
     for sound in sounds:
-        columns = panel.listen([panel.hear(sound, names)], [seen], names)
+        columns = panel.embed_audio([panel.prepare_audio(sound, names)], [video], names)
         values: dict[str, float] = {}
         if "clap" in names:
             values["CLAP"] = float(cosine_similarity(columns["clap"]["embedding"], text)[0])
         if "synchformer" in names:
             offsets = columns["synchformer"]
-            seconds = desync(offsets["logits_first"], offsets["logits_last"], panel.grid).seconds
-            values["DeSync"] = float(seconds[0])
-        if "classifier" in names and panel.leaks:
-            leaks = class_probabilities(columns["classifier"]["logits"], panel.leaks)
-            values |= {name: float(value[0]) for name, value in leaks.items()}
+            grid = panel.facts("synchformer")["grid"]
+            values["DeSync"] = float(desync(offsets["logits_first"], offsets["logits_last"], grid).seconds[0])
+        if "classifier" in names and panel.reported_classes:
+            classes = class_probabilities(columns["classifier"]["logits"], panel.reported_classes)
+            values |= {name: float(value[0]) for name, value in classes.items()}
         found.append(values)
     return found

@@ -94,7 +94,7 @@ class TakePanel:
             raise NoJudgesError(str(error)) from error
 
     def _open_published(self, seconds: float) -> tuple[Panel, tuple[str, ...]]:
-        from metrics.judges.published_networks import find_weights
+        from metrics.judges.published_files import find_weights
 
         folder, sources = self._choice.weights or judges_folder(), read_weight_sources(None)
         there, missing, notes = [], [], []

@@ -168,7 +168,7 @@ def _draw_levels(panel: "Axes", values: pd.DataFrame) -> None:
     for number, (label, points) in enumerate(values.groupby("model", sort=False)):
         style: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "color": COLOURS[number % len(COLOURS)]}
         across = points["level"].map(places)
-        bars = None
+        bars: list[pd.Series] | None = None
         if "low" in points and points["low"].notna().all():
             bars = [points["value"] - points["low"], points["high"] - points["value"]]
         panel.errorbar(across, points["value"], bars, label=label, **style, **BARS)

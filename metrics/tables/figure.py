@@ -106,7 +106,7 @@ def read_curves(table: str | Path, settings: FigureSettings) -> dict[str, pd.Dat
 
 def metrics_of(table: str | Path) -> tuple[str, ...]:
     """Metrics of a table's csv that have intervals, in its order."""
-    columns = list(pd.read_csv(table, nrows=0))
+    columns = [str(name) for name in pd.read_csv(table, nrows=0)]
     return tuple(name for name in columns if f"{name}_low" in columns)
 
 
@@ -140,7 +140,7 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
     metrics = settings.metrics or metrics_of(table)
     for metric in metrics:
         metric_named(metric)
-    lines = {label: frame.loc[system] for system, label in settings.lines.items()}
+    lines = {label: frame.loc[[system]].iloc[0] for system, label in settings.lines.items()}
     rows = math.ceil((len(metrics) + 1) / COLUMNS)
     columns = min(COLUMNS, len(metrics) + 1)
     with matplotlib.rc_context(STYLE):
@@ -158,11 +158,11 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
 
 def _draw_metric(panel: "Axes", curves: dict[str, pd.DataFrame], metric: str, lines: dict[str, pd.Series]) -> None:
     for place, (label, points) in enumerate(curves.items()):
-        style = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
+        style: dict[str, Any] = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
         panel.errorbar(points["gamma"], points[metric], _errors(points, metric), **style)
     for label, row in lines.items():
         panel.axhline(row[metric], color="#777777", linestyle="--", linewidth=1)
-        place_of = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
+        place_of: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
         panel.annotate(label, (0.28, row[metric]), color="#444444", fontsize=8, bbox=PLATE, **place_of)
     scales = sorted({gamma for points in curves.values() for gamma in points["gamma"]})
     panel.set_xticks(scales, [f"{gamma:g}" for gamma in scales])
@@ -174,7 +174,7 @@ def _draw_metric(panel: "Axes", curves: dict[str, pd.DataFrame], metric: str, li
 def _draw_plane(panel: "Axes", curves: dict[str, pd.DataFrame], metrics: tuple[str, str]) -> None:
     across, up = metrics
     for place, (label, points) in enumerate(curves.items()):
-        style = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
+        style: dict[str, Any] = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
         panel.errorbar(points[across], points[up], _errors(points, up), _errors(points, across), **style)
         for row in points.to_dict("records"):
             panel.annotate(

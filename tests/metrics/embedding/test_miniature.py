@@ -131,7 +131,7 @@ def test_a_shard_without_sounds_gives_empty_tables(toy, index, tmp_path):
     assert pq.read_table(tmp_path / "e" / "clap.parquet").num_rows == 0
 
 
-def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
+def test_reference_and_text_are_embedded_for_scoring(toy, command, tmp_path):
     prompt = {
         "clip_id": "clip000",
         "caption_id": "own",
@@ -156,7 +156,7 @@ def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
             "--manifest",
             str(toy.manifest_path),
             "--output-folder",
-            str(tmp_path / "truth"),
+            str(tmp_path / "reference"),
         ]
     )
     command(
@@ -171,9 +171,9 @@ def test_truth_and_text_are_embedded_for_scoring(toy, command, tmp_path):
             str(tmp_path / "text.parquet"),
         ]
     )
-    truth = read_reference([tmp_path / "truth"], tmp_path / "text.parquet")
-    assert truth.classifier.keys()["clip_id"].tolist() == sorted(toy.manifest["clip_id"])
-    assert truth.imagebind.column("video").shape == (36, 64)
-    assert truth.text.keys()["caption"].tolist() == ["the sound of a bell", "the sound of a drum"]
-    heard = truth.classifier.column("logits").argmax(1)
-    assert np.mean(heard == toy.clips.targets) > 0.9
+    reference = read_reference([tmp_path / "reference"], tmp_path / "text.parquet")
+    assert reference.audio("classifier").keys()["clip_id"].tolist() == sorted(toy.manifest["clip_id"])
+    assert reference.video("imagebind").column("video").shape == (36, 64)
+    assert reference.text("clap").keys()["caption"].tolist() == ["the sound of a bell", "the sound of a drum"]
+    labels = reference.audio("classifier").column("logits").argmax(1)
+    assert np.mean(labels == toy.clips.targets) > 0.9

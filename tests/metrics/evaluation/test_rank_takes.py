@@ -13,7 +13,7 @@ from cafa.common.judged_takes import NoJudgesError, Takes
 from metrics.evaluation import rank_takes
 from metrics.evaluation.from_files import JudgeChoice
 from metrics.evaluation.rank_takes import TakePanel
-from metrics.judges.interface import Columns, Heard
+from metrics.judges.interface import Columns, PreparedAudio
 
 SOUNDS = (Path("0.wav"), Path("1.wav"), Path("2.wav"))
 #: cosine with the prompt, place on the grid of offsets, logit of speech
@@ -23,26 +23,31 @@ FOUND = {"0.wav": (0.6, 1, -9.0), "1.wav": (0.9, 1, -9.0), "2.wav": (0.95, 1, 9.
 class Known:
     """A panel that finds what is written down."""
 
-    kind, seconds, sees = "real", 8.0, True
-    grid, leaks = (-0.2, 0.0, 0.2), {"Speech": 0}
+    kind, seconds, needs_video = "real", 8.0, True
 
     def __init__(self, judges: Collection[str]) -> None:
         identity = type("Identity", (), {"weights_sha256": "00"})()
+        self.reported_classes = {"Speech": 0}
         self.judges = dict.fromkeys(judges, identity)
 
-    def see(self, path: Path) -> Any:
+    def facts(self, judge: str) -> dict[str, Any]:
+        return {"grid": (-0.2, 0.0, 0.2)}
+
+    def decode_video(self, path: Path) -> Any:
         return path
 
-    def look(self, frames: Any) -> Columns:
+    def embed_video(self, frames: Any) -> Columns:
         return {}
 
-    def hear(self, path: Path, judges: Collection[str]) -> Heard:
+    def prepare_audio(self, path: Path, judges: Collection[str]) -> PreparedAudio:
         if path.name not in FOUND:
             raise ClipError("short", "1 s of sound, 8 s are scored")
-        return Heard({"name": np.array(path.name)}, 44100)
+        return PreparedAudio({"name": np.array(path.name)}, 44100)
 
-    def listen(self, heard: Sequence[Heard], seen: Sequence[Columns], judges: Collection[str]) -> dict[str, Columns]:
-        cosine, place, speech = FOUND[str(heard[0].arrays["name"])]
+    def embed_audio(
+        self, sounds: Sequence[PreparedAudio], video: Sequence[Columns], judges: Collection[str]
+    ) -> dict[str, Columns]:
+        cosine, place, speech = FOUND[str(sounds[0].arrays["name"])]
         offsets = np.eye(3)[[place]]
         columns = {
             "clap": {"embedding": np.array([[cosine, np.sqrt(1 - cosine**2)]])},
@@ -51,7 +56,7 @@ class Known:
         }
         return {judge: columns[judge] for judge in judges}
 
-    def read(self, captions: Sequence[str]) -> np.ndarray:
+    def embed_text(self, captions: Sequence[str], judge: str = "clap") -> np.ndarray:
         return np.array([[1.0, 0.0]] * len(captions))
 
 
@@ -69,7 +74,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Known(needed)
 
     monkeypatch.setattr(JudgeChoice, "open", opened)
-    monkeypatch.setattr("metrics.judges.published_networks.find_weights", lambda folder, sources, judges: {})
+    monkeypatch.setattr("metrics.judges.published_files.find_weights", lambda folder, sources, judges: {})
     return tmp_path
 
 

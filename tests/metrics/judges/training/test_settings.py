@@ -22,7 +22,7 @@ def test_what_is_given_overrides_entry_by_entry():
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("panns", {}, "no judge 'panns': use one of classifier"),
+        ("panns", {}, "no judge 'panns' can be trained: use one of classifier"),
         ("clap", {"lop": {}}, "unknown or not an object: .'lop'"),
         ("clap", {"loop": 3}, "unknown or not an object"),
         ("clap", {"loop": {"stepps": 3}}, "stepps"),
