@@ -97,8 +97,8 @@ def test_nan_shape_and_unknown_arrays_fail(golden: Path, tmp_path: Path, change:
 def test_unknown_file_fails_and_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="holds no golden arrays"):
         list(check_evaluators(tmp_path))
-    np.savez(tmp_path / "vggish.npz", x=np.zeros(3))
-    assert [(row.name, row.ok) for row in check_evaluators(tmp_path)] == [("vggish/x", False)]
+    np.savez(tmp_path / "openl3.npz", x=np.zeros(3))
+    assert [(row.name, row.ok) for row in check_evaluators(tmp_path)] == [("openl3/x", False)]
     with pytest.raises(InputError, match="no golden arrays called panns"):
         list(check_evaluators(tmp_path, ["panns"]))
 
