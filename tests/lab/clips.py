@@ -139,12 +139,12 @@ def write_generations(folder: Path) -> None:
     MMAudio: a tar of FLAC, 8 s; Frieren: a zip of several WAV of each clip at 16 kHz; MultiFoley: a webdataset, of all
     clips but one; ReWaS: a folder of WAV of 5 s.
     """
-    (folder / "rewas").mkdir(parents=True, exist_ok=True)
-    (folder / "multifoley").mkdir(exist_ok=True)
+    for name in ("mmaudio_large_v1", "frieren", "multifoley", "rewas"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     clips = clips_of("test", usable=True)
     with (
-        tarfile.open(folder / "mmaudio_large_44k_vggsound.tar", "w") as mmaudio,
-        zipfile.ZipFile(folder / "frieren_noreflow_25.zip", "w") as frieren,
+        tarfile.open(folder / "mmaudio_large_v1/mmaudio_large_44k_vggsound.tar", "w") as mmaudio,
+        zipfile.ZipFile(folder / "frieren/frieren_noreflow_25.zip", "w") as frieren,
         tarfile.open(folder / "multifoley/00000.tar", "w") as multifoley,
     ):
         for number, clip in enumerate(clips):

@@ -54,7 +54,7 @@ def prepare(root: Path, web: Path, films: Path, full_panns: bool = True) -> tupl
         (root / "config").symlink_to(ROOT / "config")
     digests = write_lists(web / "lists")
     write_clips(root, web, films)
-    write_generations(root / "generations")
+    write_generations(root / "published")
     return digests, make_all(root / "weights", full_panns)
 
 

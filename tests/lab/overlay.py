@@ -75,7 +75,7 @@ def overlay(address: str, digests: dict[str, str], judge_sizes: dict[str, Any]) 
     systems |= {"frieren": {"takes": [0, 7]}, "mmaudio_large_v1": {"optional": False}}
     systems["rewas_files"] = {
         "kind": "samples",
-        "folder": "generations/rewas",
+        "folder": "published/rewas",
         "pattern": "{youtube_id}_{start:06d}.wav",
         "seconds": 5.0,
     }
