@@ -173,9 +173,11 @@ def test_every_stage_is_found(stage: str) -> None:
 
 def test_every_file_of_data_belongs_to_a_stage() -> None:
     reached = {name for stage in STAGES for name in code_behind(stage)}
-    # but for a study's page and the list of published samples, whose commands a person asks for
+    # but for pages of a study and of the demo, the form of an export and the list of published samples, whose commands a
+    # person asks for
     files = [path.relative_to(ROOT) for path in stages.data_files(ROOT)]
-    assert {str(path) for path in files if not {"study", "published.yaml"} & set(path.parts)} <= reached
+    asked = {"study", "service", "published.yaml", "results.schema.json"}
+    assert {str(path) for path in files if not asked & set(path.parts)} <= reached
 
 
 def test_unknown_stage_is_refused() -> None:
@@ -212,15 +214,15 @@ def test_check_names_what_changed_and_record_settles_it(copy: Path) -> None:
     assert "\ntable: ~metrics.functional.frechet" in said
     assert "train_adapter" not in said
     assert "cafa stages record --new-results" in said
-    assert cafa(copy, "record", "table")[1].strip() == "table: v1"
+    known = json.loads((ROOT / "cafa" / "common" / "stages.json").read_text())
+    assert cafa(copy, "record", "table")[1].strip() == f"table: v{known['table']['version']}"
     code, said = cafa(copy, "check")
     assert code == 1  # others use it as well
     assert "\ntable:" not in said
     assert "evaluate: ~metrics.functional.frechet" in said
-    known = json.loads((ROOT / "cafa" / "common" / "stages.json").read_text())
     raised = [
         word
-        for name in ("score", "figure", "evaluate", "parity")
+        for name in ("score", "figure", "conflict", "evaluate", "parity")
         for word in (f"{name}:", f"v{known[name]['version'] + 1}")
     ]
     assert cafa(copy, "record", "--all", "--new-results")[1].split() == raised
