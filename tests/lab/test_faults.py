@@ -71,7 +71,7 @@ def test_everything_is_said_at_once_and_no_job_runs(lab: Lab) -> None:
     (weights / "CAFA_avclip.safetensors").write_bytes(PAGE)
     shutil.rmtree(lab.root / "data/vggsound")
     shutil.rmtree(lab.root / "archives")
-    shutil.rmtree(lab.root / "generations")
+    shutil.rmtree(lab.root / "published")
     code, text = lab.run("--cores", "1", "preflight")
     assert code != 0
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
@@ -83,7 +83,7 @@ def test_everything_is_said_at_once_and_no_job_runs(lab: Lab) -> None:
         "CAFA_avclip.safetensors": "web page",
         "data/vggsound": "no folder",
         "archives": "no folder",
-        "generations/mmaudio_large": "",
+        "published/mmaudio_large": "",
     }.items():
         assert [line for line in errors if name in line and what in line], f"{name} ({what}) is not in:\n{text}"
     assert lab.made() == []
