@@ -133,7 +133,7 @@ def wordings_of(dataset, backbone):
         name for name in systems_of(dataset) if system_of(name).generates and backbone_of(SYSTEMS[name]) == backbone
     ]
     texts = sorted({text for name in systems for text in system_of(name).wordings})
-    return [word for text in texts for word in ("--wording", text)]
+    return [f"--wording={text}" for text in texts]  # one word each: a text may be empty
 
 
 def features_of(dataset):
