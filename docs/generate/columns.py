@@ -36,11 +36,11 @@ def page() -> str:
 
 
 def names_in_code(schema: str) -> list[str]:
-    """Columns of ``module:object`` or ``module:object[key]``: a schema, or a sequence of names."""
+    """Columns of ``module:object`` or ``module:object[key]``: a schema, a judge, or a sequence of names."""
     module, _, rest = schema.partition(":")
     name, _, key = rest.removesuffix("]").partition("[")
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
     found = found[key] if key else found
-    return list(getattr(found, "names", found))
+    return list(getattr(found, "columns", getattr(found, "names", found)))
