@@ -18,7 +18,7 @@ from cafa.cli.registry_name import RegistryName
 @click.option("--start", type=Seconds(), default=0.0, help="begin of the part, in seconds, m:s or h:m:s")
 @click.option("--end", type=Seconds(), default=None, help="end of the part  [default: the video's]")
 @click.option("--takes", type=click.IntRange(1), default=1, help="sounds to try, with the seeds from --seed on")
-@click.option("--keep", type=click.IntRange(1), default=1, help="how many of them to write, the best by the judges")
+@click.option("--keep", type=click.IntRange(1), default=1, help="how many of them are kept: the best by the judges")
 @click.option(
     "--judges",
     "judged_by",
@@ -39,7 +39,7 @@ from cafa.cli.registry_name import RegistryName
     "--write",
     type=Words(("wav", "flac", "video")),
     default="wav,video",
-    help="what to write, separated by commas: wav, flac, video",
+    help="kinds of files, separated by commas: wav, flac, video",
 )
 @click.option(
     "--level",

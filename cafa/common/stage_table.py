@@ -171,7 +171,7 @@ NO_RESULTS = {
         "a person asks for every file; its name and its note say of what",
     ),
     "serve": Aside("cafa.service.run:serve", "visitors ask for every file; the record of a job says of what"),
-    "demo": Aside("cafa.service.run:demo", "as `serve`"),
+    "demo": Aside("cafa.service.run:demo", "files that a person asks for, as `serve`"),
     "ledger show": Aside("cafa.common.ledger_text:ledgers_as_text", _READS),
     "ledger retry": Aside("cafa.data.fetch.retry:retry_clips", "it marks clips that the next fetch asks for again"),
     "models convert": Aside("cafa.models.convert_file:convert_checkpoint", "registration compares the files' SHA-256"),

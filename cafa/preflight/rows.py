@@ -152,7 +152,10 @@ def _rows_made(path: Path, column: str = "system") -> Collection[str]:
         return ()
     import pandas as pd
 
-    frame = pd.read_csv(path, dtype=str)
+    try:
+        frame = pd.read_csv(path, dtype=str)
+    except pd.errors.EmptyDataError:  # somebody else's file: what is written here is whole
+        return ()
     return set(frame[column]) if column in frame else ()
 
 

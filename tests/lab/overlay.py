@@ -99,4 +99,5 @@ def overlay(address: str, digests: dict[str, str], judge_sizes: dict[str, Any]) 
         },
         "bootstrap": {"resamples": 100},
         "examples": {"clips": 1},
+        "spectrograms": {"captions": 1},
     }

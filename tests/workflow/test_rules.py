@@ -218,7 +218,7 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
         "--cores",
         "1",
         "results/table1.csv",
-        change={"tables": {"table1": {"systems": ["cafa", "text_only"], "compare": []}}},
+        change={"figure": None, "tables": {"table1": {"systems": ["cafa", "text_only"], "compare": []}}},
     )
     assert '"controls": [],' in printed
 

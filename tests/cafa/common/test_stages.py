@@ -173,8 +173,8 @@ def test_every_stage_is_found(stage: str) -> None:
 
 def test_every_file_of_data_belongs_to_a_stage() -> None:
     reached = {name for stage in STAGES for name in code_behind(stage)}
-    # but for pages of a study and of the demo, the form of an export and the list of published samples, whose commands a
-    # person asks for
+    # but for pages of a study and of the demo, the form of an export and the list of published samples: a person asks
+    # for their commands
     files = [path.relative_to(ROOT) for path in stages.data_files(ROOT)]
     asked = {"study", "service", "published.yaml", "results.schema.json"}
     assert {str(path) for path in files if not asked & set(path.parts)} <= reached

@@ -15,6 +15,7 @@ from cafa.common.seeds import seed_for
 from cafa.generation.foley import FoleyPipeline
 from cafa.generation.foley_encoders import frames_of_windows
 from cafa.generation.interface import Request
+from cafa.generation.prepared_video import AskedPart
 from cafa.generation.systems import AdapterSystem, Sampling
 from cafa.media.clip_reading import IngestedClip, black_padded
 from cafa.media.container import open_media
@@ -69,7 +70,7 @@ def test_a_long_video_of_any_rate_gets_stereo_sound_of_its_length(models: Path, 
 
 def test_the_features_are_those_of_the_pipeline(models: Path, make_video, tmp_path: Path):
     made = pipeline(models, adapter="adapter_c")
-    prepared = made._prepare(make_video(6.0), 25)
+    prepared = made._prepare(AskedPart(make_video(6.0), 0.0, None, None, False), 25, None)
     (features,) = prepared.features
     assert (prepared.frames, prepared.starts, prepared.damage) == (150, [0], "")
     (tmp_path / "clip.mp4").write_bytes(prepared.picture)
@@ -115,7 +116,7 @@ def test_the_official_preset_makes_the_published_window(models: Path, make_video
     sampling = Sampling(steps=2, preset="official", latents=256)
     maker = pipeline(models, adapter="adapter_published", sampling=sampling)
     (result,) = maker.generate(make_video(1.0), "music")
-    features = maker._prepare(make_video(1.0), 25).features[0]
+    features = maker._prepare(AskedPart(make_video(1.0), 0.0, None, None, True), 25, None).features[0]
     request = Request(maker.encoders.text("music"), features, seed_for(0, "music", 0))
     (whole,) = maker.generator.generate([request])
     assert whole.shape == (2, 441000)
@@ -130,10 +131,12 @@ def test_the_official_preset_sees_the_frames_of_the_published_demo(models: Path,
     expected = open_video_encoder(models / "av_clip").encode([black_padded(frames, 250)])[0]
     sampling = Sampling(steps=2, preset="official", latents=256)
     maker = pipeline(models, adapter="adapter_published", sampling=sampling)
-    np.testing.assert_array_equal(maker._prepare(video, 25).features[0], expected)
+    np.testing.assert_array_equal(
+        maker._prepare(AskedPart(video, 0.0, None, None, True), 25, None).features[0], expected
+    )
     ours = pipeline(models, adapter="adapter_published")
     assert (
-        np.abs(ours._prepare(video, 25).features[0] - expected).max() > 1e-3
+        np.abs(ours._prepare(AskedPart(video, 0.0, None, None, False), 25, None).features[0] - expected).max() > 1e-3
     )  # other frames of a video of 30 a second
     assert maker.identity != ours.identity
     with pytest.raises(InputError, match="an adapter of AV-CLIP alone"):

@@ -219,7 +219,7 @@ def test_embeddings_of_a_judge_that_was_not_checked_are_refused(scored, command)
     judges = json.loads((scored.folder / "judges.json").read_text())
     judges["judges"]["classifier"]["weights_sha256"] = "f" * 64
     (scored.folder / "judges.json").write_text(json.dumps(judges))
-    with pytest.raises(InputError, match=r"weights 0{64}\) that is not the one that was checked \(weights f{64}\)"):
+    with pytest.raises(InputError, match=r"weights 0{64}\), not by the one that was checked \(weights f{64}\)"):
         command(scored.table_arguments(SETTINGS))
 
 
