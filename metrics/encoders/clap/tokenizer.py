@@ -5,7 +5,6 @@ every caption then becomes the same ids and every CLAP score is meaningless. So 
 name, and two known sentences must give their known ids.
 """
 
-import json
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from cafa.common.errors import InputError, WeightsError
+from metrics.encoders.bpe_files import read_byte_pairs
 
 if TYPE_CHECKING:
     from transformers import RobertaTokenizer
@@ -39,15 +39,7 @@ def load_tokenizer(vocab: Path, merges: Path) -> "RobertaTokenizer":
     """
     from transformers import RobertaTokenizer
 
-    for path in (vocab, merges):
-        if not path.is_file():
-            raise WeightsError(
-                f"tokenizer file {path} not found: download {path.name} of roberta-base "
-                f"(see cafa/models/weights.tsv) and put it there"
-            )
-    lines = merges.read_text(encoding="utf-8").splitlines()
-    pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    words = json.loads(vocab.read_text(encoding="utf-8"))
+    words, pairs = read_byte_pairs(vocab, merges, "roberta-base")
     tokenizer = RobertaTokenizer(vocab=words, merges=pairs)  # type: ignore[arg-type]  # takes pairs, annotated str
     check_tokenizer(tokenizer)
     return tokenizer

@@ -5,7 +5,6 @@ code takes the embedding at (number of tokens that are not 0) - 1, so that every
 one place forward in the caption. That is kept, as the printed numbers have it.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cafa.common.errors import InputError, WeightsError
+from metrics.encoders.bpe_files import read_byte_pairs
 
 if TYPE_CHECKING:
     from transformers import GPT2Tokenizer
@@ -38,15 +38,7 @@ def load_tokenizer(vocab: Path, merges: Path) -> "GPT2Tokenizer":
     """
     from transformers import GPT2Tokenizer
 
-    for path in (vocab, merges):
-        if not path.is_file():
-            raise WeightsError(
-                f"tokenizer file {path} not found: download {path.name} of gpt2 (see cafa/models/weights.tsv) "
-                f"and put it there"
-            )
-    lines = merges.read_text(encoding="utf-8").splitlines()
-    pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    words = json.loads(vocab.read_text(encoding="utf-8"))
+    words, pairs = read_byte_pairs(vocab, merges, "gpt2")
     tokenizer = GPT2Tokenizer(vocab=words, merges=pairs)  # type: ignore[arg-type]  # takes pairs, annotated str
     # As published: it also takes " !" apart into a space and the mark, which gpt2 by itself reads as one token.
     tokenizer.add_special_tokens({"pad_token": "!"})
