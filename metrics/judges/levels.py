@@ -1,7 +1,7 @@
 """Levels of a sound as a judge without weights: loudness, true peak, shares of silence and of clipping.
 
-It takes part in a panel like any other judge, so that a file is decoded once for it and the networks. What it measures is
-the sound as it is scored: its own rate and channels, the seconds that count.
+It takes part in a panel like any other judge, so that a file is decoded once for it and the networks. What it measures
+is the sound as it is scored: its own rate and channels, the seconds that count.
 """
 
 from collections.abc import Sequence

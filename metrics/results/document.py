@@ -36,7 +36,8 @@ class Judge(_Part):
     """A network that judges."""
 
     weights_sha256: str = Field(
-        description="of its weights, or the version of a measurement without any; two results with other weights are not comparable"
+        description="of its weights, or the version of a measurement without any; two results with "
+        "other weights are not comparable"
     )
 
 

@@ -104,7 +104,7 @@ def _differences(results: Results) -> list[dict[str, Any]]:
     """Paired differences in the digits of their metric."""
     if results.differences is None:
         return []
-    rows: list[dict[str, Any]] = results.differences.to_dict("records")
+    rows = [{str(key): value for key, value in row.items()} for row in results.differences.to_dict("records")]
     for row in rows:
         row |= {name: number(float(row[name]), row["metric"]) for name in ("difference", "low", "high")}
         row |= {name: f"{row[name]:.2g}" for name in ("p_holm", "detectable") if row.get(name, np.nan) == row.get(name)}

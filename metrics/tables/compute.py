@@ -335,7 +335,8 @@ def differences_frame(table: Table) -> pd.DataFrame:
     """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips, p, p_holm, ....
 
     ``better`` is the system that the whole interval speaks for, or ``undecided``, both by the printed numbers
-    (:func:`metrics.tables.verdict.better_of`), ``no direction`` where neither end of a metric is better; ``not compared`` where more than
+    (:func:`metrics.tables.verdict.better_of`), ``no direction`` where neither end of a
+    metric is better; ``not compared`` where more than
     :data:`LARGEST_SILENT_SHARE` of a system's sounds are silent or constant: judges' values of them mean nothing.
     ``p_holm`` is p corrected for all pairs compared in this metric, ``better_holm`` what is left of ``better`` then.
     ``detectable`` is the smallest true difference that so many clips would show with a probability of 80 %.

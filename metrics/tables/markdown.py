@@ -271,8 +271,8 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
             "",
             *_differences(table),
             "",
-            f"Paired over clips, {level} intervals. `undecided`: the interval as printed holds 0 or touches it; `no direction`: "
-            "no end of the metric is better; `not compared`: too many "
+            f"Paired over clips, {level} intervals. `undecided`: the interval as printed holds 0 or touches it; "
+            "`no direction`: no end of the metric is better; `not compared`: too many "
             "sounds of one of the two are silent or constant. The interval and `better` of each line stand for "
             "themselves; `p (Holm)` and `better of all` are corrected for all pairs of systems that the metric "
             "compares. `detectable`: the smallest true difference that so many clips show with a probability of 80 %.",

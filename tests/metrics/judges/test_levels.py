@@ -29,13 +29,13 @@ def _sounds():
     quiet = generator.normal(0, 0.1, (1, 6 * 16000))
     quiet[:, 2 * 16000 :] *= 1e-3
     yield "noise, then a gate's silence", 16000, quiet
-    yield "between samples", 48000, 0.7 * np.sin(2 * np.pi * 12000 * time + np.pi / 4)[None]
+    # Faded in and out: how much an abrupt beginning overshoots is a matter of the meter's filter.
+    fade = np.clip(np.minimum(time, time[::-1]) / 0.05, 0, 1)
+    yield "between samples", 48000, (0.7 * fade * np.sin(2 * np.pi * 12000 * time + np.pi / 4))[None]
 
 
-@pytest.mark.parametrize(
-    ("name", "rate", "samples"), list(_sounds()), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_loudness_and_true_peak_are_those_of_ffmpeg(tmp_path, name, rate, samples):
+@pytest.mark.parametrize(("rate", "samples"), [pytest.param(*rest, id=name) for name, *rest in _sounds()])
+def test_loudness_and_true_peak_are_those_of_ffmpeg(tmp_path, rate, samples):
     soundfile.write(tmp_path / "a.wav", samples.T, rate, subtype="FLOAT")
     loudness, peak, _, _ = levels_of(samples, rate)
     theirs = _ebur128(tmp_path / "a.wav")
