@@ -399,7 +399,7 @@ METRICS: Registry[Metric] = Registry(
             judge=LEVELS,
             decimals=1,
             unit="LUFS",
-            meaning="integrated loudness (ITU-R BS.1770, EBU R 128), mean over sounds; silence counts as -70, the gate. "
+            meaning="integrated loudness (ITU-R BS.1770, EBU R 128), mean over sounds; silence counts as -70. "
             "Neither direction is better: EBU R 128 asks programmes for -23",
             of_sample=Level(0),
             by_default=False,
