@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from pydantic import Field
 from torch import Tensor
-from transformers import T5Config
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import read_json
@@ -137,6 +135,10 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
         """Sizes of the model from its configuration files; no weights are read."""
+        # Here, for seconds that whoever only looks up a model need not wait.
+        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+        from transformers import T5Config
+
         if "model_index.json" in files:
             with torch.device("meta"):
                 autoencoder = AutoencoderOobleck.from_config(read_json(files["vae/config.json"]))
@@ -168,6 +170,8 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
+        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+
         if "model_index.json" in files:
             # diffusers reads its own layout (use_safetensors: no pickles), as its configuration decides the names.
             # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
