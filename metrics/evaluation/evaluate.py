@@ -26,7 +26,7 @@ from metrics.embedding.reading import SAMPLE_KEY
 from metrics.evaluation.clips_table import write_clips
 from metrics.evaluation.pairs import PROTOCOL, Pairs, RowKey
 from metrics.judges.interface import Panel
-from metrics.judges.kinds import JUDGES
+from metrics.judges.kinds import JUDGES, TEXT_FILE
 from metrics.judges.published import UNVERIFIED_WEIGHTS
 from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.compute import BootstrapSettings, Table, TableSettings
@@ -153,8 +153,8 @@ def _embed(
             write_generated(embedder, rows, folder / system / "0")
     captions = [*pairs.prompts["caption"], *pairs.prompts["own_caption"]]
     for judge in panel.judges:
-        if "text" in JUDGES[judge].parts:
-            write_text(panel, captions, folder / JUDGES[judge].text_file, judge)
+        if (file := JUDGES[judge].text_file) is not None:
+            write_text(panel, captions, folder / file, judge)
     return indices
 
 
@@ -317,7 +317,7 @@ def _report(
     folder = output / "embeddings"
     with atomic_write(output / "prompts.parquet") as temporary:
         pairs.prompts.to_parquet(temporary, index=False)
-    reference = read_reference([folder / "reference_set"], folder / JUDGES["clap"].text_file)
+    reference = read_reference([folder / "reference_set"], folder / TEXT_FILE)
     scores = {}
     for system, index in indices.items():
         generated = read_generated([folder / system / "0"], list(panel.judges))
