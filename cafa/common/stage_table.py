@@ -119,7 +119,7 @@ STAGES: dict[str, Stage] = {
         _EMBED,
         without={
             "metrics.embedding.miniature": "judges that were trained here are of the stage embed",
-            "metrics.encoders.miniature.all": "judges that were trained here are of the stage embed",
+            "metrics.judges.trained": "judges that were trained here are of the stage embed",
         },
     ),
     "score": _made_by("score", "metrics.tables.scores_file:write_scores"),

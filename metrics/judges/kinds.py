@@ -27,17 +27,21 @@ class MiniatureForm:
 
     Attributes
     ----------
+    network
+        ``module:class``, a :class:`metrics.encoders.miniature.network.MiniatureNetwork`.
     batches
         ``module:function`` (clips, settings, silence) -> (function that makes a batch, loss).
     loop
         What differs from the defaults of :class:`cafa.training.loop_settings.LoopSettings`.
     measures
-        What `cafa judges check` demands of it.
+        What `cafa judges check` demands of it; they are measured by the judge's function in
+        :data:`metrics.judge_quality.miniature.MEASURED`.
     """
 
+    network: str
     batches: str
     loop: Mapping[str, Any]
-    measures: Measures
+    measures: Measures = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,12 @@ JUDGES: Registry[JudgeKind] = Registry(
             weights=("panns_cnn14_16k",),
             columns=("embedding", "logits"),
             opener="metrics.judges.published_judges.classifier:open_classifier",
-            miniature=MiniatureForm("metrics.judges.training.batches:classifier", _QUICK, {"accuracy": (">=", 0.95)}),
+            miniature=MiniatureForm(
+                "metrics.encoders.miniature.classifier:MicroClassifier",
+                "metrics.judges.training.batches:classifier",
+                _QUICK,
+                {"accuracy": (">=", 0.95)},
+            ),
         ),
         "clap": JudgeKind(
             "clap",
@@ -117,7 +126,10 @@ JUDGES: Registry[JudgeKind] = Registry(
             opener="metrics.judges.published_judges.clap:open_clap",
             parts=frozenset({"audio", "text"}),
             miniature=MiniatureForm(
-                "metrics.judges.training.batches:clap", _QUICK, {"matched_over_other": (">=", 0.95)}
+                "metrics.encoders.miniature.clap:MicroClap",
+                "metrics.judges.training.batches:clap",
+                _QUICK,
+                {"matched_over_other": (">=", 0.95)},
             ),
         ),
         "imagebind": JudgeKind(
@@ -128,6 +140,7 @@ JUDGES: Registry[JudgeKind] = Registry(
             parts=frozenset({"audio", "video"}),
             video_column=True,
             miniature=MiniatureForm(
+                "metrics.encoders.miniature.imagebind:MicroImageBind",
                 "metrics.judges.training.batches:imagebind",
                 {**_QUICK, "steps": 180},
                 {"own_over_other": (">=", 0.85), "category_retrieval": (">=", 0.6)},
@@ -141,6 +154,7 @@ JUDGES: Registry[JudgeKind] = Registry(
             parts=frozenset({"audio", "video"}),
             picture_with_sound=True,
             miniature=MiniatureForm(
+                "metrics.encoders.miniature.synchformer:MicroSynchformer",
                 "metrics.judges.training.batches:synchformer",
                 {**_QUICK, "steps": 450, "batch_size": 8, "weight_decay": 0.02, "ema_decay": 0.98},
                 {
