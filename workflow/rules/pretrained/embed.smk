@@ -15,9 +15,7 @@ rule embed_reference:
         manifest="<results>/manifests/{dataset}.parquet",
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
     output:
-        judged=expand(
-            "<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{judge}.parquet", judge=JUDGES
-        ),
+        judged=expand("<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{judge}.parquet", judge=JUDGES),
         video=expand("<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{file}", file=VIDEO_FILES),
         ledger="<results>/embeddings/{dataset}{cut}/reference_set/{shard}/ledger.parquet",
     log:
@@ -78,9 +76,7 @@ rule embed_samples:
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
         reference=reference_embeddings,
     output:
-        judged=expand(
-            "<results>/embeddings/{{dataset}}{{cut}}/{{system}}/{{shard}}/{judge}.parquet", judge=JUDGES
-        ),
+        judged=expand("<results>/embeddings/{{dataset}}{{cut}}/{{system}}/{{shard}}/{judge}.parquet", judge=JUDGES),
         index="<results>/embeddings/{dataset}{cut}/{system}/{shard}/index.parquet",
     log:
         "<logs>/embed_samples/{dataset}{cut}.{system}.{shard}.log",
