@@ -81,15 +81,13 @@ def filter_clips(
         if clip_id in pictures and clip_id in sounds:
             found[clip_id] = scorer.score(pictures[clip_id], sounds[clip_id])
     if bad := [clip_id for clip_id, score in found.items() if not np.isfinite(score)]:
-        raise InputError(
-            f"the correspondence of {len(bad)} clips is not finite, for example {bad[0]}: see their features"
-        )
+        raise InputError(f"the correspondence of {len(bad)} clips is not finite, e.g. {bad[0]}: see their features")
     kept = {clip_id for clip_id, score in found.items() if score >= settings.at_least}
     if not kept:
         best = max(found.values(), default=float("nan"))
         raise MissingClipError(
-            f"none of {len(rows)} clips has a correspondence of at least {settings.at_least}: the highest is {best:.3f}; "
-            "lower `at_least`"
+            f"none of {len(rows)} clips has a correspondence of at least {settings.at_least}: "
+            f"the highest is {best:.3f}; lower `at_least`"
         )
     write_ledger(ledger, [_row(clip_id, found.get(clip_id), settings.at_least) for clip_id in rows["clip_id"]])
     write_scores(scores, [{"clip_id": c, "correspondence": s, "kept": c in kept} for c, s in found.items()])
@@ -100,11 +98,7 @@ def filter_clips(
 
 def _row(clip_id: str, score: float | None, least: float) -> dict[str, object]:
     if score is None:
-        return ledger_row(
-            clip_id, STAGE, "missing_feature", "no frames or no log-mel: see the ledgers of the stages before"
-        )
+        return ledger_row(clip_id, STAGE, "missing_feature", "no frames or no log-mel: see earlier ledgers")
     if score < least:
-        return ledger_row(
-            clip_id, STAGE, "low_correspondence", f"correspondence {score:.3f}, at least {least} is asked for"
-        )
+        return ledger_row(clip_id, STAGE, "low_correspondence", f"correspondence {score:.3f} is below {least}")
     return ledger_row(clip_id, STAGE, OK, f"correspondence {score:.3f}")

@@ -1,4 +1,4 @@
-"""How well a filter by correspondence finds the wrong sounds of a rendered data set, of which it is known which they are."""
+"""How well a filter by correspondence finds the wrong sounds of a rendered data set, where they are known."""
 
 from pathlib import Path
 
@@ -48,10 +48,8 @@ def filter_table(scores: pd.DataFrame, sounds: pd.DataFrame) -> pd.DataFrame:
         ("wrong", "all clips", wrong),
         ("wrong", "kept clips", wrong[~dropped]),
     ]
-    return pd.DataFrame(
-        [[measure, of, *_share(int(of_them.sum()), len(of_them))] for measure, of, of_them in found],
-        columns=list(COLUMNS),
-    )
+    records = [[measure, of, *_share(int(clips.sum()), len(clips))] for measure, of, clips in found]
+    return pd.DataFrame(records, columns=list(COLUMNS))
 
 
 def _share(count: int, n: int) -> list[object]:

@@ -1,7 +1,7 @@
 """Clips whose sound does not belong to their picture, as collections from the web have them; which they are is known.
 
-Of the wrong sounds one half is of another category (music laid over a video, a voice off screen), the other of the right
-category at other times (a sound track that was moved or replaced). Both are at times that the picture knows nothing of.
+Of the wrong sounds about half are of another category (music laid over a video, a voice off screen), the others of the
+right category at other times (a sound track that was moved). Both are at times that the picture knows nothing of.
 """
 
 import numpy as np
