@@ -16,8 +16,9 @@ Noise is drawn per item from its seed in both; the published code's noise depend
 that draws it, and is not reproduced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,21 @@ def with_defaults(
     if asymmetric_scale is not None:
         given["asymmetric_scale"] = asymmetric_scale
     return replace(defaults, **given)
+
+
+def check_distilled(card: Mapping[str, Any], adapter: str, settings: SamplingDefaults) -> None:
+    """Refuse to guide an adapter that has learned what guidance does: it would be guided twice.
+
+    Raises
+    ------
+    InputError
+    """
+    learned = (card.get("settings") or {}).get("guidance_distillation")
+    if learned and settings.guidance_scale != 1:
+        raise InputError(
+            f"adapter {adapter} was distilled with a guidance scale of {learned['guidance_scale']:g}, and is to be "
+            f"sampled with one of {settings.guidance_scale:g}, which would guide it twice: set guidance_scale to 1"
+        )
 
 
 def sample_latents(

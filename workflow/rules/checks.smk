@@ -1,6 +1,7 @@
 """Refusals of a configuration, before any rule is looked at, and of a run, before its first job. No rules here."""
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from cafa.common.provenance import project_root
 from metrics.tables.catalogue import metric_named
@@ -47,13 +48,25 @@ def check_shown():
             raise WorkflowError(f"config {key}: no system {', '.join(strange)}, there are {sorted(SYSTEMS)}")
         if "prompts" not in DATASETS.get(dataset_shown(key), {}):
             raise WorkflowError(f"config {key}: data set {dataset_shown(key)!r} is not there, or has no `prompts`")
-    figure = config["figure"] or {"curves": {}}
-    rows = config["tables"][figure["table"]]["systems"] if config["figure"] else []
-    for label, points in figure["curves"].items():
-        if strange := sorted(set(points.values()) - set(rows)):
-            raise WorkflowError(
-                f"config figure: curve {label} names {', '.join(strange)}, no rows of {figure['table']}, which has {rows}"
-            )
+    check_figure()
+
+
+def check_figure():
+    """Refuse a figure of systems that there are not; leave it out, and say so, where its table has not all rows of it."""
+    if not config["figure"]:
+        return
+    table, curves = config["figure"]["table"], config["figure"]["curves"]
+    named = {system: label for label, points in curves.items() for system in points.values()}
+    if strange := sorted(set(named) - set(SYSTEMS)):
+        raise WorkflowError(
+            f"config figure: curve {named[strange[0]]} names {', '.join(strange)}, no systems: there are {sorted(SYSTEMS)}"
+        )
+    if missing := sorted(set(named) - set(config["tables"][table]["systems"])):
+        logger.warning(
+            f"figure4.svg is left out: its curves name {', '.join(missing)}, which are no rows of {table}. To have it, name them "
+            f"in `systems` of {table}, or give `figure` other curves; `figure: null` leaves it out without this line"
+        )
+        config["figure"] = None
 
 
 def check_systems():
@@ -184,8 +197,6 @@ def check_sources():
 
 def say_rows():
     """In a dry run: every row of every table, and which are left out; `cafa rows` looks for weights, too."""
-    from snakemake.logging import logger
-
     words = sys.argv[1:]
     dry = any(word in ("--dry-run", "--dryrun") or (word[:1] == "-" != word[1:2] and "n" in word) for word in words)
     if dry and not {"--quiet", "-q"} & set(words):
