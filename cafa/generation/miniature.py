@@ -19,7 +19,7 @@ from cafa.diffusion.samplers import FlowModel
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.generation.interface import Request, stacked
 from cafa.generation.systems import AdapterSystem, BackboneSystem, GenerativeSystem, JointSystem
-from cafa.generation.windows import in_half_precision, sample_latents, with_defaults
+from cafa.generation.windows import check_distilled, in_half_precision, sample_latents, with_defaults
 from cafa.models.encoders.miniature_autoencoder import MelAutoencoder
 from cafa.models.encoders.miniature_text import TextSettings, text_states
 from cafa.models.interface import SamplingDefaults
@@ -86,6 +86,8 @@ class Generator:
         self.how = with_defaults(
             system.sampling, MINIATURE[self._backbone.flow_path], getattr(system, "asymmetric_scale", None)
         )
+        if isinstance(system, AdapterSystem):
+            check_distilled(card, system.adapter, self.how)
         self.identity["how"] = asdict(self.how)
 
     def encode_text(self, prompt: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.generation.interface import Request, stacked
 from cafa.generation.systems import AdapterSystem, BackboneSystem, Sampling
-from cafa.generation.windows import OURS, generate_windows, with_defaults
+from cafa.generation.windows import OURS, check_distilled, generate_windows, with_defaults
 from cafa.media.sound import FULL_SCALE
 from cafa.models.interface import WindowSetting
 from cafa.models.precision import half_type, hold_linear_layers
@@ -69,6 +69,8 @@ class PretrainedGenerator:
         setting: WindowSetting = official if self.official and official is not None else OURS
         self.setting = setting.model_copy(update={"latents": sampling.latents or setting.latents})
         self.how = with_defaults(sampling, self.backbone.defaults, getattr(system, "asymmetric_scale", None))
+        if isinstance(system, AdapterSystem):
+            check_distilled(card, system.adapter, self.how)
         self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}
         self.identity |= {"compiled": True} if sampling.compiled else {}
         self.sample_rate: int = self.backbone.sample_rate

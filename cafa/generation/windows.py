@@ -16,8 +16,9 @@ Noise is drawn per item from its seed in both; the published code's noise depend
 that draws it, and is not reproduced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapter_velocity, published_velocity, text_velocity
 from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
+from cafa.generation.steps import looking
 from cafa.generation.systems import Sampling
 from cafa.models.interface import Backbone, SamplingDefaults, VideoAdapter, WindowSetting
 from cafa.models.precision import half_type
@@ -46,6 +48,21 @@ def with_defaults(
     if asymmetric_scale is not None:
         given["asymmetric_scale"] = asymmetric_scale
     return replace(defaults, **given)
+
+
+def check_distilled(card: Mapping[str, Any], adapter: str, settings: SamplingDefaults) -> None:
+    """Refuse to guide an adapter that has learned what guidance does: it would be guided twice.
+
+    Raises
+    ------
+    InputError
+    """
+    learned = (card.get("settings") or {}).get("guidance_distillation")
+    if learned and settings.guidance_scale != 1:
+        raise InputError(
+            f"adapter {adapter} was distilled with a guidance scale of {learned['guidance_scale']:g}, and is to be "
+            f"sampled with one of {settings.guidance_scale:g}, which would guide it twice: set guidance_scale to 1"
+        )
 
 
 def sample_latents(
@@ -70,7 +87,7 @@ def sample_latents(
     """
     sampler, draw = SAMPLERS[settings.sampler], per_item_noise(seeds, shape, device)
     with torch.inference_mode():
-        return sampler(model, draw(), settings, draw)
+        return sampler(replace(model, velocity=looking(model.velocity)), draw(), settings, draw)
 
 
 def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:

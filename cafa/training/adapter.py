@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cafa.common.errors import InputError
@@ -17,6 +17,7 @@ from cafa.models.interface import VideoAdapter
 from cafa.models.loading import ADAPTER
 from cafa.models.precision import hold_linear_layers
 from cafa.models.registry import open_adapter
+from cafa.training.distillation import GuidanceDistillation, check_pairs, open_teacher, swap_captions
 from cafa.training.distributed import WHOLE, Share
 from cafa.training.frozen_backbone import FrozenBackbone, open_frozen
 from cafa.training.generator import (
@@ -43,6 +44,22 @@ class AdapterTraining(GeneratorTraining):
         description="compile the blocks (torch.compile): faster steps on a GPU, another rounding; needs a C++ "
         "compiler, and some minutes at the start",
     )
+    guidance_distillation: GuidanceDistillation | None = Field(
+        None,
+        exclude_if=lambda distillation: distillation is None,
+        description="learn the guided velocity of the adapter that the training starts from, so that one pass samples "
+        "what guidance needs two for; by default the velocity of the data is learned",
+    )
+
+    @model_validator(mode="after")
+    def _without_dropped_captions(self) -> "AdapterTraining":
+        """With a null text there is nothing to guide to."""
+        if self.guidance_distillation is not None and self.objective.caption_dropout:
+            raise ValueError(
+                f"guidance_distillation: objective.caption_dropout is {self.objective.caption_dropout:g}: set it to 0, "
+                "the student is never sampled without its caption"
+            )
+        return self
 
 
 def train_adapter(
@@ -64,7 +81,8 @@ def train_adapter(
         Of a trained or a registered backbone.
     run : TrainingRun
     start_from : path, optional
-        Model folder of the adapter whose weights (their moving average, if it has one) are the first; the phase before.
+        Model folder of the adapter whose weights (their moving average, if it has one) are the first; the phase before,
+        or the teacher of a guidance distillation.
 
     Raises
     ------
@@ -90,13 +108,22 @@ def train_adapter(
     if settings.compiled:
         adapter.compile_blocks()
         frozen.denoiser.compile_blocks()
+    distillation, teacher = settings.guidance_distillation, None
+    if distillation is not None:
+        check_pairs(distillation, settings.loop.batch_size, run.processes.share.count)
+        teacher = open_teacher(distillation, start_from, frozen, where)
 
     def loss(
         model: VideoAdapter, batch: dict[str, Tensor], generator: torch.Generator, share: Share = WHOLE
     ) -> dict[str, Tensor]:
+        if distillation is not None:
+            batch = {**batch, "text": swap_captions(batch["text"], distillation.other_captions, generator, share)}
         conditioning = condition_batch(frozen.condition, batch, settings, generator, share)
         velocity = lambda z, t: adapted_velocity(frozen.denoiser, model, z, t, conditioning, batch["video"])  # noqa: E731
-        value = velocity_loss(velocity, batch["latents"], settings.objective, generator, path=path, share=share)
+        guided = None if teacher is None else teacher.velocity(conditioning, batch["video"])
+        value = velocity_loss(
+            velocity, batch["latents"], settings.objective, generator, path=path, share=share, teacher=guided
+        )
         return {"loss": value}
 
     train_generator(

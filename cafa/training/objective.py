@@ -54,6 +54,7 @@ def velocity_loss(
     *,
     path: str = "cosine",
     share: Share = WHOLE,
+    teacher: Velocity | None = None,
 ) -> Tensor:
     """Mean squared error of the velocity.
 
@@ -68,12 +69,15 @@ def velocity_loss(
     path : str
         Name in :data:`cafa.diffusion.schedules.FLOW_PATHS`: ``flow_path`` of the denoiser.
     share : Share
+    teacher : callable (z_t, t) -> v, optional
+        What is to be predicted, instead of the path's own velocity.
     """
     whole = len(latents) * share.count
     time = share.of(draw_times(settings, whole, generator)).to(latents.device)
     noise = share.of(torch.randn((whole, *latents.shape[1:]), generator=generator)).to(latents.device)
     flow = FLOW_PATHS[path]
     alpha, sigma = flow.amplitudes(time.view(-1, 1, 1))
-    noisy, target = alpha * latents + sigma * noise, flow.velocity(latents, noise, alpha, sigma)
+    noisy = alpha * latents + sigma * noise
+    target = flow.velocity(latents, noise, alpha, sigma) if teacher is None else teacher(noisy, time).float()
     predicted = velocity(noisy, time)
     return torch.mean((predicted.float() - target) ** 2)

@@ -69,8 +69,9 @@ def choose_panels(prompts: pd.DataFrame, samples: Path, settings: SpectrogramSet
     rows = rows.assign(order=order).sort_values(["own", "order"], ascending=[False, True])
     enough = rows.groupby("clip_id")["caption"].transform("size") >= settings.captions
     with_own = rows.groupby("clip_id")["own"].transform("any")
-    # A set of captions of other categories alone has no clip with its own one.
-    rows = rows[enough & with_own] if with_own.any() else rows[enough]
+    # A prompt set of captions of other categories alone has no clip with its own one.
+    own_are_asked = (prompts["label"] == prompts["own_label"]).any()
+    rows = rows[enough & with_own] if own_are_asked else rows[enough]
     if rows.empty:
         of = "no clip has" if settings.clip is None else f"clip {settings.clip} does not have"
         raise InputError(f"{of} samples of {', '.join(settings.systems)} under {settings.captions} captions")

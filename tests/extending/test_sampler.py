@@ -51,4 +51,4 @@ except ValueError as error:
 def test_a_sampler_of_a_plugin_samples_a_system(tmp_path: Path) -> None:
     done = run_with_plugin("sampler.md", "my_samplers", SCRIPT, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "did you mean 'heun'? There are dpmpp_3m_sde, euler, heun" in done.stdout
+    assert "did you mean 'heun'? There are dpmpp_3m_sde, dpmpp_2m, euler, heun" in done.stdout

@@ -229,8 +229,9 @@ def embed_samples(arguments: Arguments) -> None:
     keys = index[["clip_id", "caption_id", "protocol"]]
     for judge, columns in COLUMNS.items():
         judged(folder / f"{judge}.parquet", keys, judge, columns, weights_of(arguments, judge))
+    seconds = json.loads(arguments["settings"])["seconds"]
     with atomic_write(folder / "index.parquet") as temporary:
-        index.to_parquet(temporary, index=False)
+        index.assign(seconds=np.where(index["status"] == OK, seconds, np.nan)).to_parquet(temporary, index=False)
 
 
 def train_table(arguments: Arguments) -> None:
@@ -239,7 +240,7 @@ def train_table(arguments: Arguments) -> None:
             temporary.write_text("simulated")
 
 
-def examples(arguments: Arguments) -> None:
+def written(arguments: Arguments) -> None:
     with atomic_write(arguments["output"]) as temporary:
         temporary.write_text("simulated")
 
@@ -258,7 +259,8 @@ COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "embed text": embed_text,
     "embed samples": embed_samples,
     "train table": train_table,
-    "examples": examples,
+    "examples": written,
+    "spectrograms": written,
 }
 
 

@@ -218,9 +218,10 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
         "--cores",
         "1",
         "results/table1.csv",
-        change={"figure": None, "tables": {"table1": {"systems": ["cafa", "text_only"], "compare": []}}},
+        change={"tables": {"table1": {"systems": ["cafa", "text_only"], "compare": []}}},
     )
     assert '"controls": [],' in printed
+    assert "figure4.svg is left out: its curves name cafa_gamma0, cafa_gamma1, which are no rows of table1" in printed
 
 
 @pytest.mark.parametrize(
@@ -239,6 +240,18 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
             "`compare` names ['reference'], which are no rows",
         ),
         ({"tables": {"table1": {"metrics": ["FID"]}}}, "FID"),
+        (
+            {"judges": {"imagebind": None}},
+            "table table2: IB needs the judge imagebind, which is not among `judges` (classifier, clap, synchformer)",
+        ),
+        ({"judges": {"passt": {}}}, "passt has only its published form"),
+        ({"judges": {"pastt": {}}}, "there is no judge 'pastt'; did you mean 'passt'?"),
+        ({"judges": {"classifier": None}}, "the classifier must be one of them"),
+        ({"judges_gate": {"clop": {"matched_over_other": 0.5}}}, "clop is not among `judges`"),
+        (
+            {"figure": {"table": "table1", "curves": {"CAFA": {0.0: "nobody"}}}},
+            "config figure: curve CAFA names nobody, no systems",
+        ),
     ],
 )
 def test_wrong_configuration_is_refused(finished: Path, change: dict[str, Any], message: str) -> None:

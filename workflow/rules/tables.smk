@@ -204,23 +204,25 @@ def figure_settings(wildcards):
     return json.dumps({key: value for key, value in config["figure"].items() if key != "table"}, sort_keys=True)
 
 
-rule draw_figure:
-    input:
-        table=figure_table,
-    output:
-        report("<tables>/figure4.svg", caption="../report/figure4.rst", category="Figure"),
-    log:
-        "<logs>/draw_figure.log",
-    benchmark:
-        "<benchmarks>/draw_figure.tsv"
-    priority: PRIORITY["tables"]
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=scaled_memory(1000),
-        runtime=10,
-    params:
-        settings=figure_settings,
-        code=stage_version("figure"),
-    shell:
-        "cafa figure --table {input.table:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"
+if config["figure"]:
+
+    rule draw_figure:
+        input:
+            table=figure_table,
+        output:
+            report("<tables>/figure4.svg", caption="../report/figure4.rst", category="Figure"),
+        log:
+            "<logs>/draw_figure.log",
+        benchmark:
+            "<benchmarks>/draw_figure.tsv"
+        priority: PRIORITY["tables"]
+        localrule: True
+        threads: 1
+        resources:
+            mem_mb=scaled_memory(1000),
+            runtime=10,
+        params:
+            settings=figure_settings,
+            code=stage_version("figure"),
+        shell:
+            "cafa figure --table {input.table:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -151,6 +151,11 @@ def test_a_take_that_is_kept_is_that_of_its_seed(pipeline: FoleyPipeline, videos
     assert read_json(tmp_path / "out" / "generated.json")[kept.stem]["take"]["of"] == 3
 
 
+def whole_films(folder: Path) -> list[Path]:
+    """Files that are whole: what is being written is named .part."""
+    return [path for path in folder.glob("*.mp4") if ".part" not in path.name]
+
+
 def test_ctrl_c_leaves_whole_files_only_and_the_rest_follows(registered_models: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "videos", tmp_path / "out"
     folder.mkdir()
@@ -162,13 +167,13 @@ def test_ctrl_c_leaves_whole_files_only_and_the_rest_follows(registered_models: 
     program = [sys.executable, "-c", code, *map(str, words), "--output-folder", str(out)]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ})
     end = time.monotonic() + 300
-    while len(list(out.glob("*.mp4"))) < 2 and time.monotonic() < end and process.poll() is None:
+    while len(whole_films(out)) < 2 and time.monotonic() < end and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=200)
-    assert process.returncode != 0
+    said = process.communicate(timeout=200)
+    assert process.returncode != 0, said
     sounds, films = list(out.glob("*.wav")), list(out.glob("*.mp4"))
-    assert 2 <= len(films) < 30
+    assert 2 <= len(films) < 30, said
     assert not [path for path in out.iterdir() if ".part" in path.name]
     for path in sounds:
         assert soundfile.info(path).frames == 44100

@@ -1,6 +1,7 @@
 """A tiny world of features for tests of training and generation."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,18 +91,20 @@ class TinyWorld:
         tensorboard: bool = False,
         read_ahead: int = 2,
         gradient_checkpointing: str = "none",
+        settings: dict[str, Any] | None = None,
         **changes,
     ) -> Path:
-        settings = AdapterTraining(
+        training = AdapterTraining(
             loop=loop(**changes),
             seconds=SECONDS,
             model=VIDEO,
             tensorboard=tensorboard,
             read_ahead=read_ahead,
             gradient_checkpointing=gradient_checkpointing,
+            **(settings or {}),
         )
         train_adapter(
-            settings,
+            training,
             TrainingData(self.manifest, self.latents, self.text, [self.video]),
             self.folder / "backbone",
             TrainingRun(1, self.folder / name, processes=processes),
