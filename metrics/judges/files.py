@@ -33,12 +33,11 @@ def files_of_judges(judges: Collection[str], settings: PretrainedSettings) -> It
     """
     sources = read_weight_sources(settings.table)
     for judge in judges:
-        network, *_ = JUDGES[judge].weights
-        for name in JUDGES[judge].weights:
+        for place, name in enumerate(JUDGES[judge].weights):
             source, fault = sources[name], None
             path = weights_path(settings.weights, source)
             if not path.is_file():
                 fault = f"there is no {path}: download {source.url} (licence: {source.licence}) and put it there"
-            elif name == network and source.sha256 is None and not settings.unverified:
+            elif place == 0 and source.sha256 is None and not settings.unverified:
                 fault = f"the table of weights has no SHA-256 of {path}: write that of a file you trust there"
             yield JudgeFile(judge, path, source, fault)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cafa.common.errors import WeightsError
+from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import read_json, write_json
 from cafa.models.checkpoint_reader import origins_of
 from cafa.models.weights import WeightSource, read_weight_sources, require_file
@@ -61,8 +61,10 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
         If files are missing (all are named, with what to download), are not those of the table, or do not
         fit the networks.
     InputError
-        If there is no such judge.
+        If there is no such judge, or it has no weights.
     """
+    if not JUDGES[judge].weights:
+        raise InputError(f"the judge {judge} has no weights to register: `cafa evaluate` measures its columns itself")
     network, *others = JUDGES[judge].weights
     sources = read_weight_sources(settings.table)
     paths = find_weights(settings.weights, sources, [judge])

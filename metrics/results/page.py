@@ -107,7 +107,8 @@ def _differences(results: Results) -> list[dict[str, Any]]:
     rows = [{str(key): value for key, value in row.items()} for row in results.differences.to_dict("records")]
     for row in rows:
         row |= {name: number(float(row[name]), row["metric"]) for name in ("difference", "low", "high")}
-        row |= {name: f"{row[name]:.2g}" for name in ("p_holm", "detectable") if row.get(name, np.nan) == row.get(name)}
+        shown = [name for name in ("p_holm", "detectable") if row.get(name, np.nan) == row.get(name)]
+        row |= {name: f"{float(f'{row[name]:.3g}'):g}" for name in shown}
     return rows
 
 
@@ -122,7 +123,8 @@ def _distributions(results: Results, metrics: list[str]) -> list[dict[str, Any]]
             counts, _ = np.histogram(values.loc[values["system"] == system, metric], edges)
             top = max(1, int(counts.max()))
             systems.append({"name": system, "heights": [round(40 * int(n) / top, 1) for n in counts], "top": top})
-        ends = [number(float(edges[0]), metric), number(float(edges[-1]), metric)]
+        # Of equal values the bins are drawn half a unit to both sides: what is said are the values themselves.
+        ends = [number(float(end), metric) for end in (values[metric].min(), values[metric].max())]
         found.append({"metric": metric, "ends": ends, "systems": systems})
     return found
 

@@ -11,6 +11,7 @@ from cafa.common.errors import InputError
 from metrics.judges.level_names import LEVELS, NAMES
 from metrics.judges.levels import levels_of, open_levels
 from metrics.judges.published import RealJudges
+from metrics.judges.registry import PretrainedSettings, register
 
 
 def _ebur128(path):
@@ -64,3 +65,8 @@ def test_a_panel_decodes_once_and_measures_only_what_is_scored(tmp_path):
     assert panel.check["judges"][LEVELS]["good"]
     with pytest.raises(InputError, match="leave its columns out"):
         RealJudges({LEVELS: open_levels()}, 0.2)
+
+
+def test_there_is_nothing_to_register(tmp_path):
+    with pytest.raises(InputError, match="no weights to register"):
+        register(LEVELS, PretrainedSettings(), tmp_path)
