@@ -82,6 +82,8 @@ STAGES: dict[str, Stage] = {
     "features_media": _made_by("features media", "cafa.features.media:encode_media"),
     "features_latents": _made_by("features latents", "cafa.features.latents:encode_latents"),
     "features_av_clip": _made_by("features av-clip", "cafa.features.av_clip:encode_av_clip"),
+    "correspondence": _made_by("features correspondence", "cafa.features.correspondence:filter_clips"),
+    "filter_table": _made_by("world filter-table", "cafa.world.filter_table:write_filter_table"),
     "features_text": _made_by(
         "features text",
         _CAPTIONS,

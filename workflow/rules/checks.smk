@@ -109,6 +109,11 @@ def check_models():
         unsure = set(entry.get("video", VIDEO_KINDS)) - set(VIDEO_KINDS)
         if unsure and (strange := unsure - set(known := kinds_of_video_features())):
             raise WorkflowError(f"adapter {name}: no video features {sorted(strange)}, there are {sorted(known)}")
+        if entry.get("filtered") and (PRETRAINED or "correspondence" not in DATASETS.get(entry["train_on"], {})):
+            raise WorkflowError(
+                f"adapter {name} is `filtered`: its data set {entry['train_on']} needs `correspondence`, which only rendered "
+                "data sets of models that are trained here have"
+            )
         if PRETRAINED and (missing := sorted(set(entry.get("video", VIDEO_KINDS)) - set(PRETRAINED["models"]))):
             raise WorkflowError(
                 f"adapter {name}: no pretrained model makes its video features {missing}: add a model of that name to "

@@ -91,6 +91,11 @@ def feature_files(dataset, kind):
     return [f"{RESULTS}/features/{dataset}/{kind}/{shard}.arrow" for shard in range(DATASETS[dataset]["shards"])]
 
 
+def kept_manifest(dataset):
+    """Manifest of the clips that a data set's filter by correspondence keeps."""
+    return f"{RESULTS}/correspondence/{dataset}_kept.parquet"
+
+
 def text_shard_count(dataset):
     """Shards that the captions of a data set lie in."""
     return DATASETS[dataset].get("text_shards", 1)

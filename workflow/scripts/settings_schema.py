@@ -52,6 +52,7 @@ def models() -> list[type[BaseModel]]:
     from cafa.data.fetch.settings import FetchSettings
     from cafa.data.ingest import IngestSettings
     from cafa.data.prompts import PromptSettings
+    from cafa.features.correspondence import CorrespondenceSettings
     from cafa.features.encode import EncodeSettings
     from cafa.features.from_media import MediaSettings
     from cafa.generation import systems
@@ -98,6 +99,7 @@ def models() -> list[type[BaseModel]]:
         *of_packages(build.DATASET_KINDS),
         IngestSettings,
         EncodeSettings,
+        CorrespondenceSettings,
         PretrainedSettings,
         JudgingSettings,
         *settings_of_kinds(),
