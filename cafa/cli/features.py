@@ -17,6 +17,7 @@ from cafa.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cafa.features.correspondence import CorrespondenceSettings
     from cafa.features.encode import EncodeSettings
     from cafa.features.from_media import MediaSettings
     from cafa.models.encoders.miniature_text import TextSettings
@@ -137,6 +138,33 @@ def av_clip(frames: str, model: Path, output: str) -> None:
     from cafa.features.av_clip import encode_av_clip
 
     encode_av_clip(frames, model, output)
+
+
+@command.command()
+@manifest_option
+@files("--frames", help="feature file of frames")
+@files("--mel", help="feature file of log-mels")
+@folder("--model", help="model folder of AV-CLIP")
+@validated_settings("cafa.features.correspondence.CorrespondenceSettings")
+@click.option("--output", required=True, callback=writable, help="manifest of the kept clips to write")
+@click.option("--scores", required=True, callback=writable, help="score of every clip to write")
+@click.option("--ledger", required=True, callback=writable, help="ledger to write: one row per clip")
+@threads_option
+def correspondence(
+    manifest: str,
+    frames: tuple[str, ...],
+    mel: tuple[str, ...],
+    model: Path,
+    settings: "CorrespondenceSettings",
+    output: str,
+    scores: str,
+    ledger: str,
+) -> None:
+    """Manifest of the clips whose sound fits their picture, by the frozen AV-CLIP."""
+    from cafa.features.correspondence import filter_clips
+
+    written = {"output": output, "scores": scores, "ledger": ledger}
+    click.echo(filter_clips(manifest, frames, mel, model, settings, **written))
 
 
 @command.command()

@@ -39,6 +39,7 @@ REASONS: dict[str, Reason] = {
         bad_row="a required field is missing or cannot be parsed",
         no_label="no list gives the clip's label",
         not_selected="the data set's settings leave the clip out",
+        low_correspondence="the sound fits the picture less than is asked for",
         empty_file="the file has zero bytes",
         not_media="the file is not a video or sound container",
         corrupt="the container opens but decoding fails, or more is damaged than is allowed",

@@ -14,10 +14,12 @@ from cafa.common.errors import InputError
 from cafa.common.journal import Journal
 from cafa.common.seeds import seed_for
 from cafa.world.categories import CATEGORIES, caption, slug_of
+from cafa.world.controls import shuffled_sound
 from cafa.world.difficulty import Difficulty
 from cafa.world.encode import write_mp4
 from cafa.world.scene import RATE, SECONDS, Scene, draw_scene, render_frames
 from cafa.world.sounds import SAMPLE_RATE, render_sound
+from cafa.world.wrong_sounds import OTHER_CATEGORY, RIGHT, kind_of_sound, wrong_category
 
 #: Licence of everything rendered.
 LICENCE = "CC0-1.0"
@@ -79,8 +81,21 @@ def scene_of(clip_id: str, seed: int, difficulty: Difficulty | None = None) -> S
     return draw_scene(parse_clip_id(clip_id)[1], _rng(seed, clip_id, "scene"), difficulty)
 
 
-def sound_of(clip_id: str, seed: int, difficulty: Difficulty | None = None) -> np.ndarray:
-    """Sound of a clip before encoding, (51200,) float32 at 16 kHz, peak at most 0.95."""
+def sound_of(clip_id: str, seed: int, difficulty: Difficulty | None = None, *, wrong_sounds: float = 0.0) -> np.ndarray:
+    """Sound of a clip before encoding, (51200,) float32 at 16 kHz, peak at most 0.95.
+
+    Parameters
+    ----------
+    clip_id, seed, difficulty
+        As in :func:`scene_of`.
+    wrong_sounds : float
+        Share of the clips that get a sound which does not belong to their picture (:mod:`cafa.world.wrong_sounds`).
+    """
+    kind = kind_of_sound(clip_id, seed, wrong_sounds)
+    if kind != RIGHT:
+        shown = parse_clip_id(clip_id)[1]
+        heard = wrong_category(clip_id, shown, seed) if kind == OTHER_CATEGORY else shown
+        return shuffled_sound(clip_id, kind, heard, seed, difficulty)
     scene = scene_of(clip_id, seed, difficulty)
     return render_sound(
         scene.category,
@@ -140,7 +155,9 @@ def plan(
     return pd.DataFrame(rows)
 
 
-def event_times(clip_ids: list[str], seed: int, difficulty: Difficulty | None = None) -> pd.DataFrame:
+def event_times(
+    clip_ids: list[str], seed: int, difficulty: Difficulty | None = None, *, wrong_sounds: float | None = None
+) -> pd.DataFrame:
     """What is true of clips and is written nowhere in their files.
 
     Parameters
@@ -151,11 +168,14 @@ def event_times(clip_ids: list[str], seed: int, difficulty: Difficulty | None = 
         Base seed that their data set was planned with.
     difficulty : Difficulty, optional
         What they are rendered with.
+    wrong_sounds : float, optional
+        Share of clips with a sound that does not belong to their picture, where the data set is rendered with one.
 
     Returns
     -------
     pandas.DataFrame
-        Columns clip_id, event_times and feint_times (lists of seconds, ascending), event_levels (list, in (0, 1]).
+        Columns clip_id, event_times and feint_times (lists of seconds, ascending), event_levels (list, in (0, 1]): of
+        what is seen. With `wrong_sounds` also ``sound``, a value of :func:`cafa.world.wrong_sounds.kind_of_sound`.
     """
     rows = []
     for clip_id in clip_ids:
@@ -168,10 +188,15 @@ def event_times(clip_ids: list[str], seed: int, difficulty: Difficulty | None = 
                 "feint_times": scene.feint_times.tolist(),
             }
         )
-    return pd.DataFrame(rows, columns=["clip_id", "event_times", "event_levels", "feint_times"])
+    found = pd.DataFrame(rows, columns=["clip_id", "event_times", "event_levels", "feint_times"])
+    if wrong_sounds is not None:
+        found["sound"] = [kind_of_sound(clip_id, seed, wrong_sounds) for clip_id in clip_ids]
+    return found
 
 
-def render_clip(clip_id: str, seed: int, path: str | Path, difficulty: Difficulty | None = None) -> None:
+def render_clip(
+    clip_id: str, seed: int, path: str | Path, difficulty: Difficulty | None = None, *, wrong_sounds: float = 0.0
+) -> None:
     """Write a clip's mp4: 80 frames of 128 x 128 at 25 per second, and 3.2 s of sound at 16 kHz.
 
     The file appears whole or not at all, and is the same to the byte whenever it is rendered with the same versions.
@@ -186,12 +211,22 @@ def render_clip(clip_id: str, seed: int, path: str | Path, difficulty: Difficult
         File to write.
     difficulty : Difficulty, optional
         The defaults where absent.
+    wrong_sounds : float
+        As in :func:`sound_of`.
     """
     frames = render_frames(scene_of(clip_id, seed, difficulty))
-    write_mp4(path, frames, sound_of(clip_id, seed, difficulty), RATE, SAMPLE_RATE)
+    sound = sound_of(clip_id, seed, difficulty, wrong_sounds=wrong_sounds)
+    write_mp4(path, frames, sound, RATE, SAMPLE_RATE)
 
 
-def render_shard(clip_ids: Iterable[str], seed: int, folder: str | Path, journal: str | Path, version: str) -> None:
+def render_shard(
+    clip_ids: Iterable[str],
+    seed: int,
+    folder: str | Path,
+    journal: str | Path,
+    version: str,
+    wrong_sounds: float | None = None,
+) -> None:
     """Render clips to ``<folder>/<clip_id>.mp4``, keeping those a journal knows as rendered by the same code.
 
     Parameters
@@ -206,15 +241,18 @@ def render_shard(clip_ids: Iterable[str], seed: int, folder: str | Path, journal
         Journal file; the caller removes it when the shard is finished.
     version : str
         Of the stage.
+    wrong_sounds : float, optional
+        As in :func:`sound_of`.
 
     Raises
     ------
     ChangedError
-        If the journal is of another seed or version.
+        If the journal is of another seed, version or share of wrong sounds.
     """
-    with Journal(journal, {"seed": seed, "version": version}) as done:
+    key = {"seed": seed, "version": version} | ({} if wrong_sounds is None else {"wrong_sounds": wrong_sounds})
+    with Journal(journal, key) as done:
         for clip_id in clip_ids:
             path = Path(folder) / f"{clip_id}.mp4"
             if done.done.get(clip_id) is None or not path.is_file():
-                render_clip(clip_id, seed, path)
+                render_clip(clip_id, seed, path, wrong_sounds=wrong_sounds or 0.0)
                 done.add(clip_id, 1)

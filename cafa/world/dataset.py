@@ -22,6 +22,7 @@ def plan_dataset(
     seed: int,
     source: str | Path,
     event_times: str | Path,
+    wrong_sounds: float | None = None,
 ) -> None:
     """List the clips of a data set, and the true times of their events.
 
@@ -36,8 +37,10 @@ def plan_dataset(
         Base seed.
     source : path
         Table of clips (csv) to write, input of `cafa manifest`.
-    truth : path
+    event_times : path
         Event times (parquet) to write.
+    wrong_sounds : float, optional
+        Share of clips with a sound that does not belong to their picture; the event times then say which they are.
 
     Raises
     ------
@@ -47,7 +50,8 @@ def plan_dataset(
     main, validation = _shares(splits)
     rows = clips.plan(dataset, clips_per_category, seed, main, round(validation * clips_per_category))
     with atomic_write(event_times) as temporary:
-        clips.event_times(rows["clip_id"].tolist(), seed).to_parquet(temporary, index=False)
+        known = clips.event_times(rows["clip_id"].tolist(), seed, wrong_sounds=wrong_sounds)
+        known.to_parquet(temporary, index=False)
     with atomic_write(source) as temporary:
         rows.to_csv(temporary, index=False)
 
@@ -66,7 +70,13 @@ def _shares(values: Sequence[str]) -> tuple[str, float]:
 
 
 def render_dataset(
-    manifest: str | Path, *, seed: int, shard: tuple[int, int], output_folder: str | Path, ledger: str | Path
+    manifest: str | Path,
+    *,
+    seed: int,
+    shard: tuple[int, int],
+    output_folder: str | Path,
+    ledger: str | Path,
+    wrong_sounds: float | None = None,
 ) -> None:
     """Render the clips of a shard as mp4 files; those that an unfinished job of the same version rendered stay.
 
@@ -82,15 +92,18 @@ def render_dataset(
         Gets ``<clip_id>.mp4``.
     ledger : path
         Ledger to write; a journal stands beside it until the shard is finished.
+    wrong_sounds : float, optional
+        As in :func:`plan_dataset`.
 
     Raises
     ------
     ChangedError
-        If an unfinished job was begun with another seed or version.
+        If an unfinished job was begun with another seed, version or share of wrong sounds.
     """
     clip_ids = [c for c in read_manifest(manifest)["clip_id"] if shard_of(c, shard[1]) == shard[0]]
     journal, version = Path(ledger).with_suffix(".journal.jsonl"), stage_version("render_world")
     with only_writer_of([ledger]):
-        clips.render_shard(progress(clip_ids, "render", len(clip_ids)), seed, output_folder, journal, version)
+        shown = progress(clip_ids, "render", len(clip_ids))
+        clips.render_shard(shown, seed, output_folder, journal, version, wrong_sounds)
         write_ledger(ledger, [ledger_row(clip_id, "render") for clip_id in clip_ids])
         journal.unlink()

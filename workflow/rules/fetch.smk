@@ -13,7 +13,13 @@ def world_arguments(wildcards):
     """Size and splits of a rendered data set, as options."""
     entry = DATASETS[wildcards.dataset]
     splits = [word for name, part in entry["splits"].items() for word in ("--split", f"{name}={part}")]
-    return ["--clips-per-category", str(entry["clips_per_category"]), *splits]
+    return ["--clips-per-category", str(entry["clips_per_category"]), *splits, *wrong_sounds(wildcards)]
+
+
+def wrong_sounds(wildcards):
+    """Share of wrong sounds of a rendered data set, as an option; none where it has no such clips."""
+    entry = DATASETS[wildcards.dataset]
+    return ["--wrong-sounds", str(entry["wrong_sounds"])] if "wrong_sounds" in entry else []
 
 
 rule plan_world:
@@ -226,10 +232,11 @@ rule render_world:
     params:
         shard=shard_argument,
         folder=results_path("world/{dataset}"),
+        wrong=wrong_sounds,
         seed=config["seed"],
         code=stage_version("render_world"),
     shell:
-        "cafa world render --manifest {input.manifest:q} --seed {params.seed}"
+        "cafa world render --manifest {input.manifest:q} --seed {params.seed} {params.wrong:q}"
         " --shard {params.shard} --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
 
 

@@ -9,7 +9,7 @@ def adapter_inputs(wildcards):
     entry = ADAPTERS[wildcards.adapter]
     dataset, backbone = entry["train_on"], backbone_of(entry)
     files = {
-        "manifest": f"{RESULTS}/manifests/{dataset}.parquet",
+        "manifest": kept_manifest(dataset) if entry.get("filtered") else f"{RESULTS}/manifests/{dataset}.parquet",
         "backbone": f"{RESULTS}/models/{backbone}/card.json",
         "latents": feature_files(dataset, of_backbone("latents", backbone)),
         "video": [file for kind in entry.get("video", VIDEO_KINDS) for file in feature_files(dataset, kind)],

@@ -52,6 +52,7 @@ def models() -> list[type[BaseModel]]:
     from cafa.data.fetch.settings import FetchSettings
     from cafa.data.ingest import IngestSettings
     from cafa.data.prompts import PromptSettings
+    from cafa.features.correspondence import CorrespondenceSettings
     from cafa.features.encode import EncodeSettings
     from cafa.features.from_media import MediaSettings
     from cafa.generation import systems
@@ -98,6 +99,7 @@ def models() -> list[type[BaseModel]]:
         *of_packages(build.DATASET_KINDS),
         IngestSettings,
         EncodeSettings,
+        CorrespondenceSettings,
         PretrainedSettings,
         JudgingSettings,
         *settings_of_kinds(),
@@ -113,7 +115,11 @@ def judges_gate() -> dict[str, Any]:
 
     return {
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": {
+            "type": "object",
+            "description": "thresholds of a judge of a plugin",
+            "additionalProperties": {"type": "number", "description": "threshold of a measure"},
+        },
         "properties": {
             judge: {
                 "type": "object",

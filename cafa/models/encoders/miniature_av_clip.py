@@ -98,12 +98,17 @@ class AVClip(nn.Module):
         self.video_head = nn.Linear(settings.dim, settings.dim)
         self.log_temperature = nn.Parameter(torch.tensor(2.3))
 
+    def segments(self, frames: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors (B, segments, dim) of what is seen in each segment, and of what is heard."""
+        length = self.settings.segment_frames
+        video = self.video_head(self.video(frames)).unflatten(1, (-1, length)).mean(2)
+        sound = self.sound(mel).unflatten(1, (-1, length)).mean(2)
+        return functional.normalize(video, dim=-1), functional.normalize(sound, dim=-1)
+
     def contrastive_loss(self, frames: Tensor, mel: Tensor) -> Tensor:
         """InfoNCE over all segments of the batch, in both directions."""
-        length = self.settings.segment_frames
-        video = self.video_head(self.video(frames)).unflatten(1, (-1, length)).mean(2).flatten(0, 1)
-        sound = self.sound(mel).unflatten(1, (-1, length)).mean(2).flatten(0, 1)
-        logits = functional.normalize(video, dim=1) @ functional.normalize(sound, dim=1).T
+        video, sound = (vectors.flatten(0, 1) for vectors in self.segments(frames, mel))
+        logits = video @ sound.T
         logits = logits * self.log_temperature.clamp(max=4.6).exp()
         target = torch.arange(len(logits), device=logits.device)
         return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
@@ -133,6 +138,38 @@ class AVClipEncoder:
         One clip at a time, so that a clip's bits do not depend on its neighbours.
         """
         return self.network(torch.from_numpy(np.array(frames))[None])[0].numpy()
+
+
+class AVClipCorrespondence:
+    """How well a clip's sound fits its picture: both frozen towers.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder written by training.
+
+    Attributes
+    ----------
+    inputs : (str, str)
+        Digests of the encoders of frames and of log-mels that it was trained on.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        weights, card = load_model(folder, KIND)
+        self.network = AVClip(AVClipSettings.model_validate(card["settings"]))
+        self.network.load_state_dict(weights)
+        self.network.eval()
+        self.inputs = (card["inputs"]["frames"], card["inputs"]["mel"])
+
+    @torch.inference_mode()
+    def score(self, frames: np.ndarray, mel: np.ndarray) -> float:
+        """Cosine of what is seen and heard, -1 to 1, mean over the segments of one clip.
+
+        Frames are uint8 (F, 32, 32, 3); the log-mel (M, bins).
+        """
+        seen, heard = torch.from_numpy(np.array(frames))[None], torch.from_numpy(np.array(mel)).float()[None]
+        video, sound = self.network.segments(seen, heard)
+        return float((video * sound).sum(-1).mean())
 
 
 class MiniatureAVClip(VideoEncoder):

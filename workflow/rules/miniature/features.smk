@@ -74,6 +74,61 @@ rule encode_av_clip:
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule filter_clips:
+    input:
+        manifest="<results>/manifests/{dataset}.parquet",
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
+        mel=all_shards("features/{dataset}/mel/{shard}.arrow"),
+        model="<results>/models/av_clip/card.json",
+    output:
+        manifest="<results>/correspondence/{dataset}_kept.parquet",
+        scores="<results>/correspondence/{dataset}_scores.parquet",
+        ledger="<results>/correspondence/{dataset}.ledger.parquet",
+    log:
+        "<logs>/filter_clips/{dataset}.log",
+    benchmark:
+        "<benchmarks>/filter_clips/{dataset}.tsv"
+    priority: PRIORITY["generation"]
+    threads: 1
+    resources:
+        mem_mb=scaled_memory(2000),
+        runtime=120,
+    params:
+        frames=repeat_option("--frames", "frames"),
+        mel=repeat_option("--mel", "mel"),
+        model=results_path("models/av_clip"),
+        settings=config_json("datasets/{dataset}/correspondence"),
+        code=stage_version("correspondence"),
+    shell:
+        "cafa features correspondence --manifest {input.manifest:q} {params.frames:q} {params.mel:q} --model {params.model:q}"
+        " --settings {params.settings:q} --threads {threads} --output {output.manifest:q} --scores {output.scores:q}"
+        " --ledger {output.ledger:q} 2>&1 | tee {log:q}"
+
+
+rule write_filter_table:
+    input:
+        scores="<results>/correspondence/{dataset}_scores.parquet",
+        event_times="<results>/world/{dataset}.event_times.parquet",
+    output:
+        csv=report("<tables>/filter_{dataset}.csv", caption="../../report/filter.rst", category="Tables"),
+        markdown="<tables>/filter_{dataset}.md",
+    log:
+        "<logs>/write_filter_table/{dataset}.log",
+    benchmark:
+        "<benchmarks>/write_filter_table/{dataset}.tsv"
+    priority: PRIORITY["tables"]
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=scaled_memory(1000),
+        runtime=10,
+    params:
+        code=stage_version("filter_table"),
+    shell:
+        "cafa world filter-table --scores {input.scores:q} --event-times {input.event_times:q} --csv {output.csv:q}"
+        " --markdown {output.markdown:q} 2>&1 | tee {log:q}"
+
+
 def text_wordings(wildcards):
     """What systems are told of rows in place of their captions, as options."""
     return wordings_of(wildcards.dataset, "backbone")
