@@ -28,6 +28,7 @@ from typing import Any
 import click
 import torch
 from diffusers import AutoencoderOobleck
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -43,6 +44,8 @@ from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.stable_audio.checkpoint_names import PublishedWeights
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+from cafa.models.stable_audio.diffusers_layout import SIZES as KEYS
+from cafa.models.stable_audio.diffusers_layout import WEIGHTS as DIFFUSERS_WEIGHTS
 from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.models.stable_audio.published_files import write_published
 
@@ -60,6 +63,13 @@ SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
+def write_part(folder: Path, config: dict[str, Any], network: torch.nn.Module) -> None:
+    """A part of a model in diffusers' layout."""
+    folder.mkdir(parents=True)
+    write_json(folder / "config.json", config)
+    save_file(network.state_dict(), folder / DIFFUSERS_WEIGHTS)
+
+
 def write_models(folder: Path, size: str) -> StableAudioSettings:
     """Write a backbone with its encoders, and an adapter, with random weights."""
     denoiser, autoencoder, text = SIZES[size]
@@ -70,8 +80,9 @@ def write_models(folder: Path, size: str) -> StableAudioSettings:
     adapter.copy_backbone(backbone)
     write_published(folder / "adapter.safetensors", PublishedWeights(adapter=adapter.state_dict()))
     del adapter
-    backbone.dit.save_pretrained(folder / "transformer")
-    backbone.projection.save_pretrained(folder / "projection_model")
+    write_part(folder / "transformer", {KEYS[key]: getattr(settings, key) for key in KEYS}, backbone.dit)
+    timing = {"min_value": 0.0, "max_value": settings.maximum_seconds}
+    write_part(folder / "projection_model", timing, backbone.projection)
     AutoencoderOobleck(**autoencoder).save_pretrained(folder / "vae")
     T5EncoderModel(T5Config(vocab_size=32128, d_kv=64, **text)).save_pretrained(folder / "text_encoder")
     words = Tokenizer(WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))

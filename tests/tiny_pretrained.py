@@ -32,6 +32,7 @@ from cafa.models.stable_audio.checkpoint_names import PublishedWeights
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
 from cafa.models.stable_audio.published_files import write_published
 from cafa.models.tangoflux.denoiser import TangoFluxDenoiser, TangoFluxSettings
+from tests.diffusers_layout import diffusers_parts
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "dog", "barks", "loud", "music")
 LATENT_CHANNELS, TEXT_DIM = 4, 32
@@ -137,9 +138,10 @@ def stable_audio_parts(geometry: Geometry = SHORT) -> tuple[StableAudioBackbone,
 def make_stable_audio_open(folder: Path, geometry: Geometry = SHORT, words: Sequence[str] = WORDS) -> Path:
     """Stable Audio Open in diffusers' layout."""
     backbone, autoencoder = stable_audio_parts(geometry)
+    transformer, timing = diffusers_parts(backbone)
     for part, module in (
-        ("transformer", backbone.dit),
-        ("projection_model", backbone.projection),
+        ("transformer", transformer),
+        ("projection_model", timing),
         ("vae", autoencoder),
     ):
         module.save_pretrained(folder / part)

@@ -43,6 +43,7 @@ VERBS = {
     "demo": "demo",
     "ledger": "ledger",
     "evaluate": "evaluate",
+    "store": "store",
     "compare": "compare",
     "export": "export",
     "parity": "parity",

@@ -73,7 +73,19 @@ from cafa.cli.options import (
 )
 @click.option("--controls", is_flag=True, help="add rows for the clips' own sounds, and for shuffled ones")
 @click.option("--batch-size", type=click.IntRange(1), default=1, help="sounds that are judged together")
-@click.option("--workers", type=click.IntRange(0), default=1, help="threads that decode ahead")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=None,
+    help="threads that decode ahead  [default: as many as processors may be used, at most 8]",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    envvar="CAFA_EMBEDDINGS",
+    help="folder of embeddings of clips and captions that runs share  [default: the variable CAFA_EMBEDDINGS, or none]",
+)
 @click.option(
     "--inception-splits",
     type=click.IntRange(1),

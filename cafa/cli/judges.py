@@ -120,7 +120,7 @@ def register(name: str, settings: "PretrainedSettings", output: Path) -> None:
     "--reference-embeddings", required=False, help="folder of `cafa embed reference`: measure on these clips as well"
 )
 @click.option(
-    "--text", type=click.Path(exists=True, path_type=Path), help="embeddings of captions, with --reference-embeddings"
+    "--text", type=click.Path(path_type=Path), help="CLAP's embeddings of captions, with --reference-embeddings"
 )
 @click.option("--manifest", help="manifest of the clips, with --reference-embeddings")
 @validated_settings("metrics.judge_quality.published.CanarySettings")

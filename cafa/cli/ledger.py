@@ -2,7 +2,7 @@
 
 import click
 
-from cafa.common.ledger import CLASSES
+from cafa.common.ledger_classes import CLASSES
 
 
 class _ShowUnlessNamed(click.Group):

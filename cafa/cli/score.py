@@ -14,7 +14,12 @@ from cafa.cli.renamed import renamed_option
 @files("--embeddings", help="folder of the judges' embeddings of a shard of the system's samples")
 @renamed_option("--truth", "--reference-embeddings")
 @files("--reference-embeddings", help="folder of the judges' embeddings of the clips, or of a shard of them")
-@click.option("--text", type=click.Path(exists=True, path_type=Path), required=True, help="embeddings of captions")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="CLAP's embeddings of captions; those of other judges lie beside it",
+)
 @files(
     "--index",
     required=False,

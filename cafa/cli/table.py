@@ -85,7 +85,7 @@ def command(
         judges=judges,
         ledgers=ledger,
         published=published,
-        truth=reference_embeddings,
+        reference=reference_embeddings,
         shards=shards,
     )
     outputs = TableOutputs(csv, markdown, card, differences, categories)

@@ -1,10 +1,12 @@
 """Whether a device can be used by the torch that is installed, said in one line before any work begins."""
 
+import math
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cafa.common.errors import InputError
 
@@ -110,7 +112,30 @@ def machine_threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
+
+
+def processors() -> int:
+    """Processors that this process may use: those that it may run on, and no more than its cgroup has time on."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(here, cgroup_processors() or here)
+
+
+def cgroup_processors(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
+    """Processors that the time of this process's cgroup makes, rounded up; None without such a limit.
+
+    A container that is given the time of two processors sees all of its machine's.
+    """
+    try:
+        quota, period = file.read_text(encoding="ascii").split()
+        return max(1, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no cgroup of version 2, or `max`: no limit
+        return None
+
+
+def workers_of_machine() -> int:
+    """Threads that decode ahead unless it is said: one for every processor that may be used, at most eight."""
+    return min(processors(), 8)
 
 
 @contextmanager

@@ -25,6 +25,10 @@ class ClipError(CafaError):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[type["ClipError"], tuple[str, str]]:
+        """Both parts, so that it can come from another process."""
+        return type(self), (self.reason, self.detail)
+
 
 class FolderInUseError(CafaError):
     """Another run writes to the same place."""

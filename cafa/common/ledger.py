@@ -11,15 +11,10 @@ import pyarrow as pa
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
+from cafa.common.ledger_classes import GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE
 from cafa.common.tables import read_table, schema_of, write_table
 
 OK = "ok"
-
-#: Classes of reasons. Gone: from the web, for everybody. Not for us: there, but not for this address or account.
-#: Retry: the next run asks again. Unknown: an answer that no rule knows; asked again, too. Unusable: what was given
-#: cannot be used.
-GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE = "gone", "not_for_us", "retry", "unknown", "unusable"
-CLASSES = (GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE)
 
 
 class Reason(NamedTuple):

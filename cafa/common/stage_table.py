@@ -121,7 +121,7 @@ STAGES: dict[str, Stage] = {
         _EMBED,
         without={
             "metrics.embedding.miniature": "judges that were trained here are of the stage embed",
-            "metrics.encoders.miniature.all": "judges that were trained here are of the stage embed",
+            "metrics.judges.trained": "judges that were trained here are of the stage embed",
         },
     ),
     "score": _made_by("score", "metrics.tables.scores_file:write_scores"),
@@ -190,6 +190,8 @@ NO_RESULTS = {
     "weights verify": Aside("cafa.weights.commands:verify_weights", _READS),
     "weights where": Aside("cafa.weights.commands:where_weights", _READS),
     "weights remove": Aside("cafa.weights.commands:remove_weights", "it deletes files, which registration then misses"),
+    "store show": Aside("metrics.embedding.store_files:show_store", _READS),
+    "store prune": Aside("metrics.embedding.store_files:prune_store", "what it removes is made again"),
     "stages list": Aside("cafa.common.stage_report:listed_stages", _READS),
     "stages check": Aside("cafa.common.stage_report:require_recorded", _READS),
     "stages record": Aside("cafa.common.stage_report:record_stages", "it writes the record of the code itself"),

@@ -134,12 +134,18 @@ def data_files(root: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in found if path.suffix not in left_out and path.name != RECORD.name))
 
 
+@cache
+def _files_named(root: Path, strings: frozenset[str]) -> frozenset[str]:
+    """Names of the files of data that stand in one of the constants of a module, or of a part of it."""
+    return frozenset(file.name for file in data_files(root) if any(file.name in text for text in strings))
+
+
 @dataclass
 class _Reached:
-    """Everything behind a stage: digests by name, constants that may name files, and packages by import name."""
+    """Everything behind a stage: digests by name, names of files of data, and packages by import name."""
 
     digests: dict[str, str]
-    strings: set[str]
+    files: set[str]
     packages: set[str]
 
 
@@ -178,7 +184,7 @@ def _reached(root: Path, stage_name: str) -> _Reached:
     _follow(root, stage, _roots(root, stage_name), found)
     for path in data_files(root):
         table = path.name == WEIGHTS_TABLE
-        if stage.weights_table if table else any(path.name in text for text in found.strings):
+        if stage.weights_table if table else path.name in found.files:
             found.digests[str(path.relative_to(root))] = sha256_file(path)[:16]
     # A command counts with its options and their defaults, but computes nothing: what it calls is the stage function.
     of_options = _Reached(dict(found.digests), set(), set())
@@ -203,7 +209,7 @@ def _follow(root: Path, stage: Stage, waiting: list[str], found: _Reached) -> No
             continue
         code = _code_of(file, function)
         found.digests[name] = code.digest
-        found.strings |= code.strings
+        found.files |= _files_named(root, code.strings)
         found.packages |= code.packages
         waiting += _next(stage, name, code)
 
@@ -272,7 +278,16 @@ def version_of_features(kind: str) -> str:
 
 def forget_versions() -> None:
     """Forget what was computed in this process; the record, the code or the plugins changed."""
-    for cached in (_reached, code_digest, _code_version, stage_version, _code_of, _module_file, data_files):
+    for cached in (
+        _reached,
+        code_digest,
+        _code_version,
+        stage_version,
+        _code_of,
+        _module_file,
+        _files_named,
+        data_files,
+    ):
         cached.cache_clear()
     callback_of.cache_clear()
 

@@ -1,15 +1,13 @@
 """What becomes of a generated sound before it is written: sample rate, loudness, and the video's old sound below it."""
 
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from cafa.common.errors import ClipError, InputError
+from cafa.common.work import Work, here
 from cafa.generation.foley import FoleyResult
-from cafa.media.container import open_media
 from cafa.media.loudness import (
     ABSOLUTE_GATE,
     BROADCAST_LUFS,
@@ -20,13 +18,13 @@ from cafa.media.loudness import (
     mix_sounds,
     set_loudness,
 )
-from cafa.media.sound import at_rate, decode_sound, to_float
+from cafa.media.old_sound import old_sound
+from cafa.media.sound import at_rate
 
 #: LU by which a loudness may miss its target before it is said.
 NEAR_LU = 0.5
 #: Largest value of a sound whose level is that of its peak.
 FULL = 0.99
-_CENTRE = 0.7071067811865476
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Finished:
     notes: tuple[str, ...] = ()
 
 
-def finish_sound(result: FoleyResult, video: str | Path, finish: Finish) -> Finished:
+def finish_sound(result: FoleyResult, video: str | Path, finish: Finish, work: Work = here) -> Finished:
     """Bring a sound to its rate and level, and mix it with the video's own.
 
     Where both sounds are mixed, the new one first has the loudness that is asked for, the old one is added, and the mix
@@ -99,6 +97,8 @@ def finish_sound(result: FoleyResult, video: str | Path, finish: Finish) -> Fini
     video : path
         That the sound was made for.
     finish : Finish
+    work : callable
+        Runs what reads the video.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def finish_sound(result: FoleyResult, video: str | Path, finish: Finish) -> Fini
     sound = _levelled(sound, rate, finish)
     facts: dict[str, Any] = {}
     if finish.mix is not None:
-        old, codec = _old_sound(video, result.start, sound.shape[1] / rate, rate, finish.sound_track)
+        old, codec = work(old_sound, video, result.start, sound.shape[1] / rate, rate, finish.sound_track)
         if old is None:
             notes.append(f"{Path(video).name} has no sound to mix with: {codec}")
         else:
@@ -146,39 +146,3 @@ def _levels(sound: np.ndarray, rate: int, finish: Finish, notes: list[str]) -> d
             "and there is too little between them"
         )
     return {"lufs": round(found.lufs, 2), "true_peak": round(found.true_peak, 2)}
-
-
-def _old_sound(
-    video: str | Path, start: float, seconds: float, rate: int, track: int | None
-) -> tuple[np.ndarray | None, str]:
-    """The video's sound in a part, (1 or 2 channels, samples), and its codec; or None, and why."""
-    with open_media(video, {"audio": track}) as media:
-        try:
-            found = decode_sound(
-                media,
-                Fraction(start).limit_denominator(10**6),
-                Fraction(seconds).limit_denominator(10**6),
-            )
-        except ClipError as error:
-            if error.reason in ("no_audio", "short") and track is None:
-                return None, error.detail
-            raise
-    return at_rate(_stereo(to_float(found.samples)), found.sample_rate, rate), found.codec
-
-
-def _stereo(sound: np.ndarray) -> np.ndarray:
-    """Two channels of more: of 5.1 those of ITU-R BS.775, of others the mean for both.
-
-    Raises
-    ------
-    InputError
-        If there is no channel.
-    """
-    if len(sound) == 0:
-        raise InputError("the old sound has no channel")
-    if len(sound) <= 2:
-        return sound
-    if len(sound) == 6:  # left, right, centre, effects (left out), surround left and right
-        left, right, centre, _, behind_left, behind_right = sound
-        return np.stack([left + _CENTRE * (centre + behind_left), right + _CENTRE * (centre + behind_right)])
-    return sound.mean(axis=0, keepdims=True)

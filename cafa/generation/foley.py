@@ -11,6 +11,7 @@ import numpy as np
 from cafa.common.errors import InputError
 from cafa.common.seeds import seed_for
 from cafa.common.shards import batches_of_shard
+from cafa.common.work import Work, here
 from cafa.common.writing_errors import explained
 from cafa.generation.foley_encoders import (
     Encoders,
@@ -130,6 +131,11 @@ class FoleyPipeline:
     InputError
         If they do not belong together.
 
+    Attributes
+    ----------
+    work : callable
+        Runs what reads videos (:data:`cafa.common.work.Work`).
+
     Examples
     --------
     >>> from cafa.generation.foley import FoleyPipeline
@@ -152,6 +158,7 @@ class FoleyPipeline:
         if self._official and self.encoders.sizes != (SIZE,):
             raise InputError("the official preset is that of an adapter of AV-CLIP alone, as the published one is")
         self.window = round(self.generator.seconds * FRAME_RATE)
+        self.work: Work = here
 
     @classmethod
     def from_pretrained(
@@ -327,8 +334,14 @@ class FoleyPipeline:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "picture.mp4"
             for video in counted([asked.video], "read video", 1, told):
-                facts = normalise_clip(
-                    video, start=asked.start, duration=seconds, settings=settings, video_output=path, sound_output=None
+                facts = self.work(
+                    normalise_clip,
+                    video,
+                    start=asked.start,
+                    duration=seconds,
+                    settings=settings,
+                    video_output=path,
+                    sound_output=None,
                 )
             frames = frame_count(facts["seconds"])
             starts = window_starts(frames, self.window, overlap)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from cafa.common.work import Work, here
 from cafa.generation.finish import Finish, Finished
 from cafa.generation.foley import FoleyResult
 from cafa.media.encoded_part import encode_part
@@ -28,12 +29,15 @@ class NewVideo:
         Picture to take, from 1.
     encode : bool
         Write the normalised picture (mp4, 25 frames per second, at most 720 lines) instead of the video's own.
+    work : callable
+        Runs what reads the video.
     """
 
     video: Path
     part: Part | None = None
     video_track: int | None = None
     encode: bool = False
+    work: Work = here
     _held: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __enter__(self) -> "NewVideo":
@@ -68,7 +72,8 @@ class NewVideo:
             result.save_picture_with(path, sound.waveform, sound.sample_rate)
             return path, {"picture": "normalised"}
         path = stem.with_name(f"{stem.name}{suffix}")
-        tracks = write_with_new_sound(
+        tracks = self.work(
+            write_with_new_sound,
             self.video,
             sound.waveform,
             sound.sample_rate,
@@ -85,7 +90,8 @@ class NewVideo:
     @cached_property
     def _suffix(self) -> str | None:
         codec = "h264" if self._needs_encoding else None
-        return suffix_for(self.video, self.video_track, codec)
+        found: str | None = self.work(suffix_for, self.video, self.video_track, codec)
+        return found
 
     @property
     def _needs_encoding(self) -> bool:
@@ -97,5 +103,5 @@ class NewVideo:
         if self.part is None or self.part.copied:
             return None
         path = Path(self._held.enter_context(TemporaryDirectory())) / "picture.mp4"
-        encode_part(self.video, path, start=self.part.start, end=self.part.end, video_track=self.video_track)
+        self.work(encode_part, self.video, path, start=self.part.start, end=self.part.end, video_track=self.video_track)
         return path

@@ -1,8 +1,10 @@
 """How far the making of a sound has come, for whoever waits for it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cafa.common.errors import CafaError
 from cafa.common.progress import progress
@@ -43,3 +45,34 @@ def counted(items: Iterable[Item], name: str, total: int, told: OnProgress | Non
         yield item
         if told is not None:
             told(Step(name, done, total))
+
+
+_LOOK: ContextVar[Callable[[], None] | None] = ContextVar("look", default=None)
+
+
+@contextmanager
+def watched(look: Callable[[], None]) -> Iterator[None]:
+    """Have a function called before every sampling step that is made in this block; what it raises ends the sampling.
+
+    Parameters
+    ----------
+    look : callable
+    """
+    token = _LOOK.set(look)
+    try:
+        yield
+    finally:
+        _LOOK.reset(token)
+
+
+def looking(velocity: Callable[..., Any]) -> Callable[..., Any]:
+    """A denoiser's velocity that first calls what :func:`watched` was given, if anything."""
+    look = _LOOK.get()
+    if look is None:
+        return velocity
+
+    def looked(*given: Any) -> Any:
+        look()
+        return velocity(*given)
+
+    return looked

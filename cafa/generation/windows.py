@@ -28,6 +28,7 @@ from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapter_velocity, published_velocity, text_velocity
 from cafa.diffusion.samplers import SAMPLERS, FlowModel, per_item_noise
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
+from cafa.generation.steps import looking
 from cafa.generation.systems import Sampling
 from cafa.models.interface import Backbone, SamplingDefaults, VideoAdapter, WindowSetting
 from cafa.models.precision import half_type
@@ -86,7 +87,7 @@ def sample_latents(
     """
     sampler, draw = SAMPLERS[settings.sampler], per_item_noise(seeds, shape, device)
     with torch.inference_mode():
-        return sampler(model, draw(), settings, draw)
+        return sampler(replace(model, velocity=looking(model.velocity)), draw(), settings, draw)
 
 
 def in_half_precision(velocity: Velocity, device: torch.device) -> Velocity:

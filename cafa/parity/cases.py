@@ -12,8 +12,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
-from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioNumberConditioner
 from torch import Tensor, nn
 
 from cafa.common.errors import CafaError
@@ -32,6 +30,8 @@ from cafa.models.stable_audio.checkpoint_names import (
     denoiser_entries,
 )
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioConditioning
+from cafa.models.stable_audio.timing import NumberConditioner
+from cafa.models.stable_audio.transformer import TransformerBlock
 from cafa.parity.golden import GoldenArrays, ParityRow
 from cafa.parity.weights import golden_input, golden_tensor
 
@@ -135,7 +135,7 @@ def check_blocks(
     hidden = torch.cat([stream.global_token, backbone.dit.proj_in(stream.latents)], dim=1)
     for number, control in enumerate(adapter.controls(stream, hint)):
         block = backbone.transformer_blocks()[number]
-        assert isinstance(block, StableAudioDiTBlock)
+        assert isinstance(block, TransformerBlock)
         hidden, stream = backbone.run_block(block, hidden, stream)
         for name, value in (("control", control), ("block", hidden)):
             yield from golden.compare(f"{name}_{number}_every8", value[:, ::8, ::8], DENOISER_TOLERANCE)
@@ -255,9 +255,7 @@ def check_number_conditioner(golden: GoldenArrays) -> Iterator[ParityRow]:
     yield from golden.inputs("values")
     keys, prefix = golden.keys(), golden.about["key_prefix"]
     dim, inner = keys[f"{prefix}embedder.embedding.1.weight"]
-    conditioner = empty(
-        lambda: StableAudioNumberConditioner(dim, golden.about["min_val"], golden.about["max_val"], inner - 1)
-    )
+    conditioner = empty(lambda: NumberConditioner(dim, golden.about["min_val"], golden.about["max_val"], inner - 1))
     place = "end_number_conditioner." if "total" in prefix else "start_number_conditioner."
     entries = [entry for entry in conditioner_entries() if entry.official.startswith(prefix)]
     fill(conditioner, entries, f"projection.{place}")

@@ -4,7 +4,6 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +14,9 @@ from cafa.common.folder_lock import only_writer_in
 from cafa.service.errors import NotReadyError, QueueFullError, RefusedError, UnknownError
 from cafa.service.jobs import ENDED, RECORD, Job, JobRequest, JobState, Take
 from cafa.service.limits import Limits
+from cafa.service.looking import check_part, plain_fault
 from cafa.service.models_in_use import InUse
-from cafa.service.videos import ID, Video, VideoStore, new_id, plain_fault
+from cafa.service.videos import ID, Video, VideoStore, new_id
 
 #: Seconds between two looks for what is too old.
 CLEANING = 60.0
@@ -29,8 +29,18 @@ class CancelledError(Exception):
     """The visitor does not want the job any more."""
 
 
-#: Notes the share that is done and what is done now. Raises :class:`CancelledError` where the job is to end.
-Report = Callable[[float, str], None]
+class Report(Protocol):
+    """Takes note of how far a job has come."""
+
+    def __call__(self, share: float, step: str, left: float | None = None) -> None:
+        """Note the share that is done, what is done now, and about how many seconds are left.
+
+        Raises
+        ------
+        CancelledError
+            Where the job is to end.
+        """
+        ...
 
 
 class Maker(Protocol):
@@ -98,9 +108,9 @@ class Engine:
         Raises
         ------
         RefusedError
-            If there is no such video, too many takes are wanted, or the queue or the folder is full.
+            If there is no such video or part of it, too much is wanted, or the queue or the folder is full.
         """
-        self.videos.get(request.video)
+        check_part(self.videos.get(request.video), request, self.limits)
         self.videos.require_room(0)
         if request.takes > self.limits.most_takes:
             raise RefusedError(f"{request.takes} takes are wanted, at most {self.limits.most_takes} are made at once")
@@ -228,11 +238,11 @@ class Engine:
     def _run(self, job: Job) -> None:
         """Make a job's sounds; whatever goes wrong ends this job alone."""
 
-        def report(share: float, step: str) -> None:
+        def report(share: float, step: str, left: float | None = None) -> None:
             with self._changed:
                 if self._ending or job.id in self._unwanted:
                     raise CancelledError
-                job.at(share, step)
+                job.at(share, step, left)
 
         folder = self._jobs_folder / job.id
         try:

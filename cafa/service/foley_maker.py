@@ -1,8 +1,10 @@
 """The sounds of a job, by a pipeline that was loaded once."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cafa.common.files import atomic_write
@@ -12,10 +14,12 @@ from cafa.generation.foley import FoleyPipeline, FoleyResult
 from cafa.generation.generate_options import GenerateOptions
 from cafa.generation.model_choice import default_models
 from cafa.generation.new_video import NewVideo
-from cafa.generation.steps import OnProgress, Step
+from cafa.generation.steps import Step, watched
 from cafa.generation.takes import choose_takes
+from cafa.media.parts import Part, find_part
 from cafa.media.sound import write_sound
 from cafa.models.folders import CARD
+from cafa.service.apart import Apart
 from cafa.service.engine import Report
 from cafa.service.jobs import Job, Take
 from cafa.service.models_in_use import InUse, models_in_use
@@ -45,6 +49,8 @@ class FoleyMaker:
         Gets lines for a person.
     judges : callable, optional
         Who puts takes into an order; None: they stay in that of their seeds.
+    reading_seconds : float
+        After which the reading or writing of a video is given up.
 
     Raises
     ------
@@ -58,8 +64,10 @@ class FoleyMaker:
         options: GenerateOptions,
         say: Callable[[str], None] = lambda line: None,
         judges: TakeJudges | None = None,
+        reading_seconds: float = 600.0,
     ) -> None:
         self.options, self.judges, self._say = options.decided(), judges, say
+        self.reading_seconds = reading_seconds
         self.models = models or default_models(options.backbone, options.adapter, say)
         self.pipeline = FoleyPipeline(self.models, self.options.system(), options.device)
 
@@ -73,57 +81,85 @@ class FoleyMaker:
 
     def make(self, job: Job, video: Video, file: Path, folder: Path, report: Report) -> list[Take]:
         """See :class:`cafa.service.engine.Maker`."""
-        asked = job.request
+        asked, told = job.request, _Told(report)
+        work = Apart(self.reading_seconds, told.again)
         pipeline = with_strengths(self.pipeline, asked.gamma, asked.guidance_scale)
-        results = pipeline.generate(
-            file,
-            asked.prompt,
-            seeds=[(asked.seed + number) % 2**31 for number in range(asked.takes)],
-            negative_prompt=asked.negative_prompt,
-            overlap_seconds=self.options.overlap,
-            on_progress=_told(report),
-        )
+        pipeline.work = work
+        part: Part | None = work(find_part, file, asked.start, asked.end)
+        with watched(told.again):
+            results = pipeline.generate(
+                file,
+                asked.prompt,
+                seeds=[(asked.seed + number) % 2**31 for number in range(asked.takes)],
+                negative_prompt=asked.negative_prompt,
+                overlap_seconds=self.options.overlap,
+                start=0.0 if part is None else part.start,
+                end=None if part is None or asked.end is None else part.end,
+                on_progress=told,
+            )
         finish = replace(self.options.finish, mix=asked.mix)
-        sounds = {result.seed: finish_sound(result, file, finish) for result in results}
-        notes = [results[0].damage, *(note for sound in sounds.values() for note in sound.notes)]
+        sounds = {result.seed: finish_sound(result, file, finish, work) for result in results}
+        notes = [
+            results[0].damage,
+            part.note if part else "",
+            *(note for sound in sounds.values() for note in sound.notes),
+        ]
         job.note = "; ".join(dict.fromkeys(note.replace(file.name, "the video") for note in notes if note))
         report(STEPS["generate"][1], "comparing takes" if self.judges and len(results) > 1 else "writing")
-        order, scores = self._ordered(asked.prompt, file, sounds)
-        by_seed, new_video = {result.seed: result for result in results}, NewVideo(file)
-        takes = []
-        for number, seed in enumerate(order):
-            report(JUDGED + (1 - JUDGED) * number / len(order), f"writing take {number + 1} of {len(order)}")
-            written = _write(by_seed[seed], sounds[seed], new_video, finish, folder, number)
-            takes.append(written.model_copy(update={"scores": scores.get(seed, {})}))
+        order, scores = self._ordered(asked.prompt, results[0].video, sounds)
+        by_seed, takes = {result.seed: result for result in results}, []
+        with NewVideo(file, part, work=work) as new_video:
+            for number, seed in enumerate(order):
+                report(JUDGED + (1 - JUDGED) * number / len(order), f"writing take {number + 1} of {len(order)}")
+                written = _write(by_seed[seed], sounds[seed], new_video, finish, folder, number)
+                takes.append(written.model_copy(update={"scores": scores.get(seed, {})}))
         return takes
 
     def _ordered(
-        self, prompt: str, file: Path, sounds: dict[int, Finished]
+        self, prompt: str, picture: bytes, sounds: dict[int, Finished]
     ) -> tuple[tuple[int, ...], dict[int, dict[str, float]]]:
-        """Seeds, best first, and scores, where there are judges and something to judge."""
+        """Seeds, best first, and scores, where there are judges and something to judge.
+
+        They look at the normalised picture, which was written here: what a visitor sent is read apart.
+        """
         if self.judges is None or len(sounds) == 1:
             return tuple(sounds), {}
-        chosen = choose_takes(
-            {seed: (sound.waveform, sound.sample_rate) for seed, sound in sounds.items()},
-            len(sounds),
-            self.judges,
-            file,
-            prompt,
-            miniature=self.in_use().miniature,
-            say=self._say,
-        )
+        with TemporaryDirectory() as held:
+            file = Path(held) / "picture.mp4"
+            file.write_bytes(picture)
+            chosen = choose_takes(
+                {seed: (sound.waveform, sound.sample_rate) for seed, sound in sounds.items()},
+                len(sounds),
+                self.judges,
+                file,
+                prompt,
+                miniature=self.in_use().miniature,
+                say=self._say,
+            )
         return chosen.seeds, {seed: dict(values) for seed, values in chosen.scores.items()}
 
 
-def _told(report: Report) -> OnProgress:
-    """What reports the steps of the pipeline."""
+class _Told:
+    """Reports the steps of the pipeline, and how long the windows that are left will take."""
 
-    def told(step: Step) -> None:
+    def __init__(self, report: Report) -> None:
+        self._report, self._begun = report, time.monotonic()
+        self._last: tuple[float, str, float | None] = (0.0, "reading the video", None)
+
+    def __call__(self, step: Step) -> None:
         begin, end, text = STEPS[step.name]
-        part = f", part {min(step.done + 1, step.total)} of {step.total}" if step.total > 1 else ""
-        report(begin + (end - begin) * step.done / step.total, text + part)
+        if step.done == 0:
+            self._begun = time.monotonic()
+        left = None
+        if step.name == "generate" and step.done:
+            left = (time.monotonic() - self._begun) / step.done * (step.total - step.done)
+        part = f", window {min(step.done + 1, step.total)} of {step.total}" if step.total > 1 else ""
+        self._last = (begin + (end - begin) * step.done / step.total, text + part, left)
+        self.again()
 
-    return told
+    def again(self) -> None:
+        """Report the same once more: ends the job here where it is wanted no more."""
+        self._report(*self._last)
 
 
 def _write(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cafa.common.files import write_json
 
@@ -28,6 +28,8 @@ class JobRequest(BaseModel):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of the first take; further takes count on from it")
     takes: int = Field(1, ge=1, description="how many sounds to make")
+    start: float = Field(0.0, ge=0, allow_inf_nan=False, description="second of the video where its part begins")
+    end: float | None = Field(None, gt=0, allow_inf_nan=False, description="where it ends; null: with the video")
     mix: float | None = Field(
         None, ge=-60, le=12, description="level of the video's own sound below the new one, dB; null: it is replaced"
     )
@@ -38,6 +40,12 @@ class JobRequest(BaseModel):
         if not any(mark.isalnum() for mark in text):
             raise ValueError("a prompt needs at least one word")
         return text
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> "JobRequest":
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"the part ends after it begins, got {self.start:g} to {self.end:g} s")
+        return self
 
     @field_validator("negative_prompt")
     @classmethod
@@ -76,6 +84,7 @@ class Job(BaseModel):
     state: JobState = JobState.QUEUED
     position: int = Field(0, description="jobs before it, while it waits")
     progress: float = Field(0.0, ge=0, le=1, description="share that is done; never falls")
+    seconds_left: float | None = Field(None, description="about how long it will take, once that can be known")
     step: str = Field("waiting", description="what is done now, in words")
     error: str | None = Field(None, description="why it failed, in words")
     note: str = Field("", description="what of the video is damaged, or is other than was asked for")
@@ -88,12 +97,13 @@ class Job(BaseModel):
         """Keep it, so that a service that is started again knows it."""
         write_json(folder / RECORD, self.model_dump(mode="json"))
 
-    def at(self, share: float, step: str) -> None:
-        """Note how far it has come; never falls."""
-        self.progress, self.step = max(self.progress, min(1.0, share)), step
+    def at(self, share: float, step: str, left: float | None = None) -> None:
+        """Note how far it has come, which never falls, and how many seconds are left."""
+        self.progress, self.step, self.seconds_left = max(self.progress, min(1.0, share)), step, left
 
     def end(self, state: JobState, **more: Any) -> None:
         """Note how it ended."""
         for name, value in more.items():
             setattr(self, name, value)
         self.state, self.ended, self.step, self.position = state, datetime.now(UTC), state.value, 0
+        self.seconds_left = None

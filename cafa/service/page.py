@@ -10,8 +10,12 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI
 from pydantic import ValidationError
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cafa.common.errors import InputError
+from cafa.media.encoded_part import parse_time
 from cafa.service.engine import Engine
 from cafa.service.errors import RefusedError
 from cafa.service.examples import rendered_examples
@@ -53,7 +57,8 @@ def add_page(app: FastAPI, engine: Engine) -> FastAPI:
     engine : Engine
         The same.
     """
-    gr = gradio(engine.folder / "page")
+    gr = gradio(engine.videos.page)
+    app.add_middleware(UploadRoom, engine=engine)
     files = resources.files("cafa.service")
     script = files.joinpath("page.js").read_text("utf-8")
     return gr.mount_gradio_app(
@@ -80,6 +85,9 @@ def _blocks(gr: Any, engine: Engine) -> Any:
         with gr.Row():
             with gr.Column():
                 video = gr.Video(label="video", sources=["upload"], elem_id="video", height=260)
+                with gr.Row():
+                    begin = gr.Textbox(label="from (seconds or m:s)", placeholder="beginning", elem_id="begin")
+                    end = gr.Textbox(label="to", placeholder="end", elem_id="end")
                 prompt = gr.Textbox(label="what it should sound like", elem_id="prompt", max_length=1000)
                 negative = gr.Textbox(label="what it should not sound like", elem_id="negative", max_length=1000)
                 settings = _settings(gr, in_use.guidance_scale, limits.most_takes)
@@ -100,7 +108,7 @@ def _blocks(gr: Any, engine: Engine) -> Any:
         private = {"api_visibility": "private"}  # the API of the service is the one that is documented
         go.click(
             generate,
-            [video, prompt, negative, *settings],
+            [video, begin, end, prompt, negative, *settings],
             [state, result, job_id, go, stop],
             concurrency_limit=None,  # the engine has the queue
             show_progress="hidden",
@@ -154,13 +162,17 @@ async def _generate(gr: Any, engine: Engine, video: str | None, *fields: Any) ->
 
 def _request(engine: Engine, video: str | None, *fields: Any) -> JobRequest:
     """What the fields of the page ask for; the video is taken over into the service."""
-    prompt, negative, gamma, guidance, seed, takes, mixed, level = fields
+    begin, end, prompt, negative, gamma, guidance, seed, takes, mixed, level = fields
     if video is None:
         raise RefusedError("choose a video first")
     if not prompt.strip():
         raise RefusedError("say what it should sound like")
-    with open(video, "rb") as file:
-        kept = engine.videos.copy(file, Path(video).name)
+    start, stop = _time(begin), _time(end)
+    try:
+        with open(video, "rb") as file:
+            kept = engine.videos.copy(file, Path(video).name)
+    except FileNotFoundError as error:
+        raise RefusedError("this video was deleted since, by its age: choose it again") from error
     return JobRequest(
         video=kept.id,
         prompt=prompt,
@@ -170,4 +182,46 @@ def _request(engine: Engine, video: str | None, *fields: Any) -> JobRequest:
         seed=int(seed or 0),
         takes=int(takes),
         mix=level if mixed else None,
+        start=start or 0.0,
+        end=stop,
     )
+
+
+def _time(text: str | None) -> float | None:
+    """Seconds of a field; None where it is empty."""
+    if not text or not text.strip():
+        return None
+    try:
+        return parse_time(text)
+    except InputError as error:
+        raise RefusedError(str(error)) from error
+
+
+class UploadRoom:
+    """Middleware that takes an upload of the page only if its size is said and there is room for it.
+
+    Gradio bounds one file; together they would fill the disk.
+
+    Parameters
+    ----------
+    app : ASGI application
+    engine : Engine
+    """
+
+    def __init__(self, app: ASGIApp, engine: Engine) -> None:
+        self.app, self.engine = app, engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, or refuse it."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/upload"):
+            length = Headers(scope=scope).get("content-length", "")
+            if not length.isdecimal():
+                refused = JSONResponse({"error": "an upload says how long it is", "reason": "not_possible"}, 411)
+                await refused(scope, receive, send)
+                return
+            try:
+                await anyio.to_thread.run_sync(self.engine.videos.require_room, int(length))
+            except RefusedError as error:
+                await JSONResponse({"error": str(error), "reason": error.reason}, error.status)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

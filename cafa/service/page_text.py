@@ -3,6 +3,7 @@
 from html import escape
 from pathlib import Path
 
+from cafa.generation.estimate import in_words
 from cafa.service.jobs import Job, JobState
 from cafa.service.limits import Limits
 from cafa.service.models_in_use import InUse
@@ -14,7 +15,8 @@ def head_text(in_use: InUse, limits: Limits) -> str:
     said = "".join(f'<p class="cafa-note">{_with_code(text)}</p>' for text in notes if text)
     return (
         "<h1>cafa: new sound for a video</h1><p>Give a video and say what it should sound like; the sound follows the "
-        f"picture. At most {limits.longest_seconds:g} s and {limits.largest_bytes / 1e6:g} MB. Uploads and results are "
+        f"picture. At most {limits.longest_seconds:g} s at once, of a video of at most "
+        f"{in_words(limits.longest_video)} and {limits.largest_bytes / 1e6:g} MB. Uploads and results are "
         f"deleted after {limits.keep_hours:g} hours.</p>{said}"
     )
 
@@ -44,7 +46,8 @@ def state_text(job: Job) -> str:
         return _state(f"<p>{text}</p><progress></progress>")
     if job.state is JobState.RUNNING:
         shown = f'<progress max="1" value="{job.progress:.3f}"></progress>'
-        return _state(f"<p>{escape(job.step)} ({100 * job.progress:.0f} %)</p>{shown}")
+        left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
+        return _state(f"<p>{escape(job.step)} ({100 * job.progress:.0f} %{left})</p>{shown}")
     if job.state is JobState.FAILED:
         return fault_text(job.error or "this did not work")
     note = f" Note: {escape(job.note)}." if job.note else ""

@@ -138,7 +138,7 @@ def _run(
     place = request.place
     place.check()
     listening = place.listen()
-    maker = FoleyMaker(request.models, request.options, say, request.judges)
+    maker = FoleyMaker(request.models, request.options, say, request.judges, request.limits.reading_seconds)
     loopback = is_loopback(place.host)
     if not loopback:
         say(

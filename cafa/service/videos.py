@@ -9,35 +9,25 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio.to_thread
-import av.error
 from pydantic import BaseModel, Field
 
-from cafa.common.errors import ClipError
 from cafa.common.file_names import readable_part
 from cafa.common.files import read_json, write_json
-from cafa.media.container import Media, open_media
-from cafa.service.errors import FolderFullError, NotAVideoError, TooLargeError, TooLongError, UnknownError
+from cafa.common.work import Work
+from cafa.service.apart import Apart, ReadingError
+from cafa.service.errors import FolderFullError, NotAVideoError, TooLargeError, UnknownError
 from cafa.service.limits import Limits
+from cafa.service.looking import look_at
 
 ID = re.compile(r"[0-9a-f]{32}")
 #: suffixes that stay; the suffix decides into which container a result goes
 SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mpg"}
-#: seconds that a video may exceed the limit by: containers round; most frames per second
-SLACK, FASTEST = 0.5, 240
 PART, FACTS = ".part", "video.json"
-#: what a person is told of a file that cannot be used, by the reason of :class:`cafa.common.errors.ClipError`
-PLAIN = {
-    "not_media": "this is not a video file",
-    "no_video": "this file has no picture",
-    "empty_file": "this file is empty",
-    "truncated": "this file is not complete: it was cut off",
-    "corrupt": "this file is damaged",
-    "short": "this video is too short",
-}
 
 
 def new_id() -> str:
@@ -70,13 +60,18 @@ class VideoStore:
     ----------
     result_bytes : int
         Bytes of the results that lie beside them.
+    page : Path
+        Folder of the page's own uploads, which count as well; empty when the service begins.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder, self.limits = folder, limits
+        self.page = folder.parent / "page"
+        shutil.rmtree(self.page, ignore_errors=True)  # of a service that ended
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{PART}"):
             left.unlink()
+        self.work: Work = Apart(limits.reading_seconds)
         self.result_bytes = 0
         self._videos: dict[str, Video] = {}
         for place in folder.iterdir():
@@ -147,13 +142,16 @@ class VideoStore:
         FolderFullError
             If it does not fit.
         """
-        used = self.result_bytes + sum(video.bytes for video in self._videos.values())
+        used = self.result_bytes + sum(video.bytes for video in self._videos.values()) + size_of(self.page)
         if used + size > self.limits.folder_bytes:
             raise FolderFullError("the room for uploads and results is full: try again later")
 
     def _keep(self, part: Path, name: str) -> Video:
         self.require_room(part.stat().st_size)
-        seconds, width, height = look_at(part, self.limits)
+        try:
+            seconds, width, height = self.work(look_at, part, self.limits)
+        except ReadingError as error:
+            raise NotAVideoError(str(error)) from error
         plain = name.replace("\\", "/").rpartition("/")[2]
         suffix = Path(plain).suffix.lower()
         video = Video(
@@ -182,42 +180,16 @@ class VideoStore:
                 self._videos.pop(folder.name, None)
                 shutil.rmtree(folder)
                 gone.append(folder.name)
+        for path in self.page.rglob("*"):
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
         return gone
 
 
-def look_at(path: Path, limits: Limits) -> tuple[float, int, int]:
-    """Length of a file's picture in seconds, its width and height, without decoding it.
-
-    The packets count, not what the header promises: a header can lie.
-
-    Raises
-    ------
-    RefusedError
-        If it is no video, or one beyond the limits.
-    """
-    try:
-        with open_media(path) as media:
-            stream = media.stream("video")
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if not 0 < width * height <= limits.largest_pixels:
-                raise TooLargeError(f"the picture has {width} x {height} pixels, which are too many")
-            return _seconds(media, limits), width, height
-    except ClipError as error:
-        raise NotAVideoError(plain_fault(error)) from error
-    except av.error.FFmpegError as error:
-        raise NotAVideoError(PLAIN["corrupt"]) from error
-
-
-def _seconds(media: Media, limits: Limits) -> float:
-    stream, end = media.stream("video"), 0.0
-    for number, packet in enumerate(media.container.demux(stream)):
-        if packet.size and packet.pts is not None:
-            end = max(end, float((packet.pts + (packet.duration or 0)) * stream.time_base - media.origin))
-        if end > limits.longest_seconds + SLACK or number > FASTEST * (limits.longest_seconds + 1):
-            raise TooLongError(f"the video is longer than {limits.longest_seconds:g} s, which is the limit")
-    return end
-
-
-def plain_fault(error: ClipError) -> str:
-    """What is wrong with a video, as a sentence without the places of files."""
-    return PLAIN.get(error.reason, "this file cannot be read as a video")
+def size_of(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # others delete there
+            total += path.stat().st_size if path.is_file() else 0
+    return total

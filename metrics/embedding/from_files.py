@@ -94,7 +94,7 @@ def embed_clips(judging: Judging, inputs: ClipInputs, output: Path) -> str:
         shard = (inputs.clips, inputs.ingest_ledger, inputs.shard)
         return str(embed_reference_shard(judging.folder, manifest, *shard, settings, output, judging.device))
     from metrics.embedding.miniature import embed_reference
-    from metrics.encoders.miniature.all import MicroJudges
+    from metrics.judges.trained import MicroJudges
 
     frames, mel = _paths(inputs.frames), _paths(inputs.mel)
     absent = embed_reference(MicroJudges(judging.folder, judging.device), frames, mel, manifest, output)
@@ -121,7 +121,7 @@ def embed_captions(judging: Judging, prompts: str | Path, output: Path) -> None:
         embed_captions_of(judging.folder, captions, output, judging.device)
     else:
         from metrics.embedding.miniature import embed_text
-        from metrics.encoders.miniature.all import MicroJudges
+        from metrics.judges.trained import MicroJudges
 
         embed_text(MicroJudges(judging.folder, judging.device), captions, output)
 
@@ -162,7 +162,7 @@ def embed_sounds(
         settings = JudgingSettings.model_validate(judging.settings)
         return str(embed_samples_shard(judging.folder, index, _paths(clips), settings, output, judging.device))
     from metrics.embedding.miniature import embed_samples
-    from metrics.encoders.miniature.all import MicroJudges
+    from metrics.judges.trained import MicroJudges
 
     count = embed_samples(MicroJudges(judging.folder, judging.device), index, _paths(frames), batch_size, output)
     return f"{count} samples are embedded"

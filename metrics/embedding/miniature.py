@@ -21,10 +21,10 @@ from cafa.common.tables import records
 from cafa.features.store import FeatureStore
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import read_sound
-from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY
+from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, text_path
 from metrics.embedding.writing import CAPTIONS, VIDEO, open_tables
-from metrics.encoders.miniature.all import MicroJudges
-from metrics.judges.kinds import JUDGES, miniature_judges
+from metrics.judges.kinds import JUDGES
+from metrics.judges.trained import MicroJudges
 
 BATCH = 32
 
@@ -60,29 +60,38 @@ def embed_reference(
     clip_ids = [clip_id for clip_id in asked if clip_id in pictures and clip_id in sounds]
     if not clip_ids:
         raise InputError(f"none of the manifest's {len(asked)} clips has features: name the files of its data set")
-    columns = _sound_columns()
-    columns["imagebind"] = (*columns["imagebind"], VIDEO)
+    columns = _sound_columns(judges)
+    looking = [judge for judge in columns if JUDGES[judge].video_column]
+    columns |= {judge: (*columns[judge], VIDEO) for judge in looking}
     paths = {judge: output / f"{judge}.parquet" for judge in columns}
     batches = batches_of_shard(clip_ids, BATCH, 0, 1)
     with open_tables(judges, CLIP_KEY, paths, columns) as tables:
         for batch in progress(batches, "embed reference", len(batches)):
             shown = pictures.stack(batch)
             found = judges.embed_sound(sounds.stack(batch), shown)
-            found["imagebind"][VIDEO] = judges.embed_video(shown)
+            for judge in looking:
+                found[judge][VIDEO] = judges.embed_video(shown, judge)
             tables.add({"clip_id": batch}, found)
     return sorted(set(asked) - set(clip_ids))
 
 
-def _sound_columns() -> dict[str, tuple[str, ...]]:
-    return {name: JUDGES[name].columns for name in miniature_judges()}
+def _sound_columns(judges: MicroJudges) -> dict[str, tuple[str, ...]]:
+    return {name: JUDGES[name].columns for name in judges.judges}
 
 
 def embed_text(judges: MicroJudges, captions: Sequence[str], output: Path) -> None:
-    """Embed every different caption with CLAP's words, in alphabetical order; keyed by caption."""
+    """Embed every different caption with the judges that read captions, in alphabetical order; keyed by caption.
+
+    `output` is the file of CLAP's, beside which those of other judges lie; refused if no judge reads captions.
+    """
+    reading = [name for name in judges.judges if JUDGES[name].text_file is not None]
+    if not reading:
+        raise InputError(f"none of the judges {', '.join(judges.judges)} reads captions: there is nothing to embed")
     batches = batches_of_shard(sorted(set(captions)), CAPTIONS, 0, 1)
-    with open_tables(judges, TEXT_KEY, {"clap": output}, {"clap": ("embedding",)}) as tables:
+    paths = {judge: text_path(output, judge) for judge in reading}
+    with open_tables(judges, TEXT_KEY, paths, dict.fromkeys(reading, ("embedding",))) as tables:
         for batch in batches:
-            tables.add({"caption": batch}, {"clap": {"embedding": judges.embed_text(batch)}})
+            tables.add({"caption": batch}, {judge: {"embedding": judges.embed_text(batch, judge)} for judge in reading})
 
 
 def read_sample(folder: Path, row: Mapping[str, Any], seconds: float, settings: MelSettings) -> np.ndarray:
@@ -136,7 +145,7 @@ def embed_samples(judges: MicroJudges, index: Path, frames: Sequence[Path], batc
     ready = records(rows[rows["status"] == OK])
     pictures = FeatureStore(frames, digest_of(judges.frames))
     settings = MelSettings(**{name: judges.mel[name] for name in MelSettings.model_fields})
-    columns = _sound_columns()
+    columns = _sound_columns(judges)
     paths = {judge: output / f"{judge}.parquet" for judge in columns}
     batches = batches_of_shard(ready, batch_size, 0, 1)
     with open_tables(judges, SAMPLE_KEY, paths, columns) as tables:

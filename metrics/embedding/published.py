@@ -22,7 +22,6 @@ from cafa.common.shards import shard_of
 from cafa.common.stages import stage_version
 from cafa.common.tables import records
 from cafa.features.store import FeatureStore, write_features
-from cafa.models.encoders.synchformer_network import DESYNC_STRIDE, segment_starts
 from metrics.embedding.cache import EmbeddingCache
 from metrics.embedding.embedder import (
     Embedder,
@@ -34,17 +33,14 @@ from metrics.embedding.embedder import (
     write_text,
 )
 from metrics.embedding.located import Located
-from metrics.embedding.reading import listed
-from metrics.encoders.synchformer.encoders import SynchformerVideoEncoder
-from metrics.encoders.synchformer.offset_network import VIDEO_VECTORS
+from metrics.embedding.reading import listed, text_path
 from metrics.judges.interface import Columns
+from metrics.judges.kinds import JUDGES
 from metrics.judges.published import RealJudges
 from metrics.judges.registry import open_registered
 
 STAGE = "embed reference"
-VIDEO, LEDGER, INDEX, CACHE = "video.arrow", "ledger.parquet", "index.parquet", ".cache"
-#: What of a clip's picture is needed again with the sounds of each system.
-KEPT = "synchformer_video"
+LEDGER, INDEX, CACHE = "ledger.parquet", "index.parquet", ".cache"
 
 
 class JudgingSettings(BaseModel):
@@ -81,8 +77,8 @@ def embed_reference_shard(
 ) -> dict[str, int]:
     """Embed the clips of a shard: their own sound, and their pictures.
 
-    Writes ``<judge>.parquet`` (imagebind with a column ``video``), ``video.arrow`` (Synchformer's features of the
-    pictures) and ``ledger.parquet``.
+    Writes ``<judge>.parquet`` (imagebind with a column ``video``), ``ledger.parquet``, and of judges that judge a sound
+    together with the picture what they keep of the pictures (Synchformer: ``video.arrow``).
 
     Parameters
     ----------
@@ -123,7 +119,7 @@ def embed_reference_shard(
         _refuse_losses({(clip_id,): outcome for clip_id, outcome in outcomes.items()}, settings.max_loss)
         good = [item for item in items if outcomes[item.clip_id].status == OK]
         write_reference(embedder, good, output, list(panel.judges))
-        _write_pictures(embedder, panel, [item.clip_id for item in good], output / VIDEO)
+        _write_pictures(embedder, panel, [item.clip_id for item in good], output)
         for clip_id in mine:
             before = f"ingest: {status.get(clip_id, 'no row')}"
             outcomes.setdefault(clip_id, ItemStatus("missing_feature", before))
@@ -135,9 +131,28 @@ def embed_reference_shard(
 
 
 def embed_captions_of(judges: Path, captions: Sequence[str], output: Path, device: str = "cpu") -> None:
-    """Embed every different caption with CLAP."""
-    opened = open_registered(judges, ["clap"], parts=["text"], device=device)
-    write_text(RealJudges(opened, JudgingSettings().seconds), captions, output)
+    """Embed every different caption with all judges that read captions.
+
+    Parameters
+    ----------
+    judges : path
+        Folder of registered judges.
+    captions : sequence of str
+    output : path
+        Of CLAP's embeddings; those of another judge lie beside it (:attr:`metrics.judges.kinds.JudgeKind.text_file`).
+    device : str
+
+    Raises
+    ------
+    InputError
+        If no judge there reads captions.
+    """
+    opened = open_registered(judges, parts=["text"], device=device)
+    if not opened:
+        raise InputError(f"no judge that is registered in {judges} reads captions: there is nothing to embed")
+    panel = RealJudges(opened, JudgingSettings().seconds)
+    for judge in opened:
+        write_text(panel, captions, text_path(output, judge), judge)
 
 
 class CachedVideo:
@@ -148,29 +163,32 @@ class CachedVideo:
     folders : sequence of path
         Written by :func:`embed_reference_shard`.
     panel : RealJudges
-        Must have the same Synchformer and length.
+        Must have the same judges and length.
     """
 
     def __init__(self, folders: Sequence[Path], panel: RealJudges) -> None:
-        self._store = FeatureStore([folder / VIDEO for folder in folders], digest_of(_video_identity(panel)))
+        self._stores = {
+            judge: FeatureStore([folder / file for folder in folders], digest_of(_video_identity(panel, judge)))
+            for judge, file in _kept(panel).items()
+        }
         self._ledger = read_ledgers([folder / LEDGER for folder in folders]).set_index("clip_id")
 
     def outcome(self, clip_id: str) -> ItemStatus:
         """What became of a clip when it was judged itself."""
-        if clip_id in self._store:
-            return ItemStatus(OK)
         if clip_id not in self._ledger.index:
             return ItemStatus("not_in_manifest", "no folder of reference embeddings has a row for the clip")
         row = self._ledger.loc[clip_id]
+        if row["status"] == OK:
+            return ItemStatus(OK)
         return ItemStatus(str(row["status"]), f"the clip itself: {row['detail']}")
 
     def source(self, clip_id: str) -> str:
-        """Digest of the clip's picture and of the encoder of it."""
-        return f"{self._store.source_of(clip_id)}{self._store.encoder_digest}"
+        """Digests of the clip's picture and of the encoders of it; empty where no judge looks at it."""
+        return "".join(f"{store.source_of(clip_id)}{store.encoder_digest}" for store in self._stores.values())
 
     def columns(self, clip_id: str) -> Columns:
-        """Synchformer's features of the picture."""
-        return {KEPT: self._store[clip_id]}
+        """What each judge that looks kept of the picture."""
+        return {_column(judge): store[clip_id] for judge, store in self._stores.items()}
 
 
 def embed_samples_shard(
@@ -248,26 +266,34 @@ def _sample_item(folder: Path, row: Mapping[str, Any]) -> SoundItem:
     return SoundItem(_name(row), row["clip_id"], _file(path))
 
 
-def _video_identity(panel: RealJudges) -> dict[str, Any]:
+def _kept(panel: RealJudges) -> dict[str, str]:
+    """Files of what the panel's judges keep of clips' pictures."""
+    files = {judge: JUDGES[judge].video_file for judge in panel.judges}
+    return {judge: file for judge, file in files.items() if file is not None}
+
+
+def _column(judge: str) -> str:
+    return f"{judge}_video"
+
+
+def _video_identity(panel: RealJudges, judge: str) -> dict[str, Any]:
     """Identity of the features of pictures."""
-    weights = panel.judges["synchformer"].weights_sha256
-    return {"name": KEPT, "weights_sha256": weights, "seconds": panel.seconds}
+    weights = panel.judges[judge].weights_sha256
+    return {"name": _column(judge), "weights_sha256": weights, "seconds": panel.seconds}
 
 
-def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[str], path: Path) -> None:
-    encoder = panel.judges["synchformer"].video_encoder
-    assert isinstance(encoder, SynchformerVideoEncoder)
-    segments = len(segment_starts(panel.judges["synchformer"].frames(panel.seconds), DESYNC_STRIDE))
-    arrays = ((clip_id, embedder.cache.arrays(picture_item(clip_id))[KEPT]) for clip_id in clip_ids)
-    write_features(
-        path,
-        arrays,
-        kind=KEPT,
-        shape=(segments, VIDEO_VECTORS, encoder.network.vproj.in_features),
-        dtype="float32",
-        encoder=_video_identity(panel),
-        sources={clip_id: embedder.source_of_picture(clip_id) for clip_id in clip_ids},
-    )
+def _write_pictures(embedder: Embedder, panel: RealJudges, clip_ids: Sequence[str], folder: Path) -> None:
+    for judge, file in _kept(panel).items():
+        name = _column(judge)
+        write_features(
+            folder / file,
+            ((clip_id, embedder.cache.arrays(picture_item(clip_id))[name]) for clip_id in clip_ids),
+            kind=name,
+            shape=panel.judges[judge].kept_picture(panel.seconds),
+            dtype="float32",
+            encoder=_video_identity(panel, judge),
+            sources={clip_id: embedder.source_of_picture(clip_id) for clip_id in clip_ids},
+        )
 
 
 def _key(panel: RealJudges, settings: JudgingSettings) -> dict[str, Any]:

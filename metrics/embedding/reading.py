@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError, MissingClipError
+from metrics.judges.kinds import JUDGES
 
 #: What names a generated sound.
 SAMPLE_KEY = ("clip_id", "caption_id", "protocol")
@@ -20,6 +21,14 @@ CLIP_KEY = ("clip_id",)
 TEXT_KEY = ("caption",)
 #: Rows listed by name in an error.
 LISTED = 5
+
+
+def text_path(text: str | Path, judge: str) -> Path:
+    """Embeddings of captions by a judge: `text` is the file of CLAP's, beside which those of other judges lie."""
+    file = JUDGES[judge].text_file
+    if file is None:
+        raise InputError(f"the judge {judge} reads no captions")
+    return Path(text) if judge == "clap" else Path(text).parent / file
 
 
 def listed(names: Sequence[object]) -> str:

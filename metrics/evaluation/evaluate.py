@@ -23,10 +23,11 @@ from cafa.data.manifest import check_clip_id
 from metrics.embedding.cache import EmbeddingCache
 from metrics.embedding.embedder import Embedder, ItemStatus, SoundItem, write_generated, write_reference, write_text
 from metrics.embedding.reading import SAMPLE_KEY
+from metrics.embedding.store import EmbeddingStore, PanelStore
 from metrics.evaluation.clips_table import write_clips
 from metrics.evaluation.pairs import PROTOCOL, Pairs, RowKey
 from metrics.judges.interface import Panel
-from metrics.judges.kinds import JUDGES
+from metrics.judges.kinds import JUDGES, TEXT_FILE
 from metrics.judges.published import UNVERIFIED_WEIGHTS
 from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.compute import BootstrapSettings, Table, TableSettings
@@ -82,7 +83,14 @@ def default_metrics(prompts: pd.DataFrame, classes: Collection[str]) -> tuple[st
     return tuple(name for name, metric in METRICS.items() if metric.by_default and name not in left_out)
 
 
-def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: Path, extra: Mapping[str, Any]) -> Table:
+def evaluate(
+    pairs: Pairs,
+    panel: Panel,
+    settings: EvaluationSettings,
+    output: Path,
+    extra: Mapping[str, Any],
+    store: Path | None = None,
+) -> Table:
     """Evaluate systems and write everything that was found below `output`.
 
     Writes ``table.csv``, ``table.md``, ``table.card.json``, ``table.differences.csv``, ``clips.parquet`` (a row per
@@ -97,6 +105,8 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     output : path
     extra : mapping
         To record on the protocol card.
+    store : path, optional
+        Folder of embeddings of reference clips and captions that runs share (:mod:`metrics.embedding.store`).
 
     Raises
     ------
@@ -110,7 +120,8 @@ def evaluate(pairs: Pairs, panel: Panel, settings: EvaluationSettings, output: P
     with only_writer_in(output):
         _refuse_losses(_absent(pairs, samples, panel), settings.max_loss, output)
         with folder_of_run(output) as work:
-            indices = _embed(pairs, samples, panel, settings, output, work)
+            shared = PanelStore(EmbeddingStore(store), panel, settings.batch_size) if store is not None else None
+            indices = _embed(pairs, samples, panel, settings, output, work, shared)
             return _report(pairs, panel, settings, indices, work, extra)
 
 
@@ -121,6 +132,7 @@ def _embed(
     settings: EvaluationSettings,
     output: Path,
     work: Path,
+    store: PanelStore | None,
 ) -> dict[str, pd.DataFrame]:
     """Embed everything below `work`, and say what became of every sound in `output`: an index by system."""
     own = [SoundItem(f"{REFERENCE}/{clip_id}", clip_id, sound) for clip_id, sound in sorted(pairs.sounds.items())]
@@ -135,9 +147,9 @@ def _embed(
         "version": stage_version("evaluate"),
     }
     with EmbeddingCache(output / "cache", key) as cache:
-        embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, store=store)
         embedder.embed_video(pairs.pictures)
-        embedder.embed_audio(own, own_judges, "reference")
+        embedder.embed_audio(own, own_judges, "reference", stored=True)
         for system, items in samples.items():
             if system != REFERENCE:
                 unique = {item.name: item for item in items.values()}
@@ -153,8 +165,8 @@ def _embed(
             write_generated(embedder, rows, folder / system / "0")
     captions = [*pairs.prompts["caption"], *pairs.prompts["own_caption"]]
     for judge in panel.judges:
-        if "text" in JUDGES[judge].parts:
-            write_text(panel, captions, folder / JUDGES[judge].text_file, judge)
+        if (file := JUDGES[judge].text_file) is not None:
+            write_text(panel, captions, folder / file, judge, store)
     return indices
 
 
@@ -317,7 +329,7 @@ def _report(
     folder = output / "embeddings"
     with atomic_write(output / "prompts.parquet") as temporary:
         pairs.prompts.to_parquet(temporary, index=False)
-    reference = read_reference([folder / "reference_set"], folder / JUDGES["clap"].text_file)
+    reference = read_reference([folder / "reference_set"], folder / TEXT_FILE)
     scores = {}
     for system, index in indices.items():
         generated = read_generated([folder / system / "0"], list(panel.judges))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cafa.common.devices import workers_of_machine
 from cafa.common.errors import InputError
 from cafa.common.files import read_json, sha256_file
 from cafa.common.folder_lock import only_writer_in
@@ -123,6 +124,8 @@ class EvaluateOptions:
         As there.
     html : bool
         Write ``report.html``, too.
+    store : path, optional
+        Folder of embeddings of reference clips and captions that runs share.
     """
 
     metrics: tuple[str, ...] = ()
@@ -130,11 +133,12 @@ class EvaluateOptions:
     max_loss: float = 0.05
     controls: bool = False
     batch_size: int = 1
-    workers: int = 1
+    workers: int | None = None
     inception_splits: int = 10
     resamples: int = 500
     set_resamples: int = 100
     html: bool = False
+    store: Path | None = None
 
     def settings(self, metrics: tuple[str, ...]) -> EvaluationSettings:
         """The settings, with these metrics."""
@@ -143,7 +147,7 @@ class EvaluateOptions:
             max_loss=self.max_loss,
             controls=self.controls,
             batch_size=self.batch_size,
-            workers=self.workers,
+            workers=workers_of_machine() if self.workers is None else self.workers,
             inception_splits=self.inception_splits,
             bootstrap=BootstrapSettings(resamples=self.resamples, set_resamples=self.set_resamples),
         )
@@ -205,7 +209,8 @@ def evaluate_folders(
     check_metrics(pairs.prompts, judges.classes, settings)
     with only_writer_in(output):  # before the networks are loaded
         panel = judges.open(judges_for(chosen))
-        evaluate(pairs, panel, settings, output, {"list_sha256": sha256_file(folders.prompts)})
+        extra = {"list_sha256": sha256_file(folders.prompts)}
+        evaluate(pairs, panel, settings, output, extra, options.store)
         if options.html:
             write_page(read_results(output), media_of(pairs), output / "report.html")
     table = (output / "table.md").read_text(encoding="utf-8").split("\n## Columns")[0]

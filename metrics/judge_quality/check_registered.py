@@ -65,7 +65,8 @@ def check_registered_judges(
     more: dict[str, Any] = {}
     sizes: dict[str, int] = {}
     if clips.text is not None and clips.manifest is not None:
-        more, sizes = on_clips([Path(folder) for folder in clips.folders], clips.text, read_manifest(clips.manifest))
+        folders = [Path(folder) for folder in clips.folders]
+        more, sizes = on_clips(list(cards), folders, clips.text, read_manifest(clips.manifest))
     result = verdict(without_clips(open_registered(judges, device=device)), more, settings, cards, sizes)
     write_json(output, result)
     return "\n".join(verdict_lines(result))

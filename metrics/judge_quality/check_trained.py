@@ -10,9 +10,9 @@ import pandas as pd
 from cafa.common.files import write_json
 from cafa.media.mel import MelSettings, log_mel
 from cafa.world.controls import oracle_sound
-from metrics.encoders.miniature.all import MicroJudges
 from metrics.judge_quality.miniature import Dub, measure
 from metrics.judge_quality.verdict import report, thresholds, trained_measures, verdict_lines
+from metrics.judges.trained import MicroJudges
 from metrics.judges.training.clips import Clips
 from metrics.judges.training.from_files import ClipFiles
 

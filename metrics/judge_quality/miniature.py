@@ -19,18 +19,21 @@ synchformer.desync_true_seconds
     DeSync of the clips' own sound, which is 0 by construction.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Generator
 
 from cafa.common.errors import InputError
+from cafa.common.registry import Registry
 from cafa.common.seeds import seed_for
-from metrics.encoders.miniature.all import MicroJudges
-from metrics.encoders.miniature.synchformer import MEL_STEP, window
+from metrics.encoders.miniature.synchformer import GRID, MEL_STEP, window
 from metrics.functional.desync import desync
-from metrics.judge_quality.verdict import own_over_other
+from metrics.judge_quality.verdict import own_over_other, trained_measures
+from metrics.judges.kinds import JUDGES
+from metrics.judges.trained import MicroJudges
 from metrics.judges.training.batches import draw_pairs
 from metrics.judges.training.clips import Clips
 
@@ -47,14 +50,17 @@ def _batches(clips: Clips) -> Iterator[list[int]]:
 
 
 def _embed(judges: MicroJudges, clips: Clips) -> dict[str, np.ndarray]:
-    """Everything that is measured on unshifted clips, one row per clip."""
+    """Everything that is measured on unshifted clips, one row per clip: ``<judge>.<column>``, ``.video``, ``.text``."""
     parts: dict[str, list[np.ndarray]] = {}
     for rows in _batches(clips):
         frames = clips.pictures(rows).numpy()
         found = judges.embed_sound(clips.sounds(rows).numpy(), frames)
         flat = {f"{judge}.{name}": array for judge, columns in found.items() for name, array in columns.items()}
-        flat["video"] = judges.embed_video(frames)
-        flat["text"] = judges.embed_text([clips.captions[row] for row in rows])
+        for judge in judges.judges:
+            if JUDGES[judge].video_column:
+                flat[f"{judge}.video"] = judges.embed_video(frames, judge)
+            if JUDGES[judge].text_file is not None:
+                flat[f"{judge}.text"] = judges.embed_text([clips.captions[row] for row in rows], judge)
         for name, array in flat.items():
             parts.setdefault(name, []).append(array)
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
@@ -69,7 +75,7 @@ def category_retrieval(similarity: np.ndarray, targets: np.ndarray) -> float:
 def shifted_errors(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None) -> np.ndarray:
     """Absolute offset errors in seconds of shifted pairs, (clips, shifts); with `dub`, of dubbed ones."""
     model = judges.judges["synchformer"].model
-    grid = torch.tensor(judges.grid)
+    grid = torch.tensor(GRID)
     errors = []
     for row, clip_id in enumerate(clips.clip_ids):
         generator = Generator().manual_seed(seed_for(seed, "shifts", clip_id))
@@ -88,36 +94,79 @@ def shifted_errors(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None
     return np.stack(errors)
 
 
+@dataclass(frozen=True)
+class CheckedClips:
+    """Clips that judges are measured on, with what the judges made of them.
+
+    Attributes
+    ----------
+    judges : MicroJudges
+    clips : Clips
+    targets : ndarray of int
+        Index of each clip's label among the classifier's.
+    found : mapping of str to ndarray
+        One row per clip: ``<judge>.<column>`` of its own sound, ``<judge>.video``, ``<judge>.text`` of its own caption.
+    seed : int
+    dub : callable, optional
+    """
+
+    judges: MicroJudges
+    clips: Clips
+    targets: np.ndarray
+    found: Mapping[str, np.ndarray]
+    seed: int
+    dub: Dub | None = None
+
+
+def _classifier(checked: CheckedClips) -> dict[str, float]:
+    return {"accuracy": float((checked.found["classifier.logits"].argmax(1) == checked.targets).mean())}
+
+
+def _clap(checked: CheckedClips) -> dict[str, float]:
+    to_captions = checked.found["clap.embedding"] @ checked.found["clap.text"].T
+    return {"matched_over_other": own_over_other(to_captions, checked.targets)}
+
+
+def _imagebind(checked: CheckedClips) -> dict[str, float]:
+    to_pictures = checked.found["imagebind.video"] @ checked.found["imagebind.embedding"].T
+    return {
+        "own_over_other": own_over_other(to_pictures, checked.targets),
+        "category_retrieval": category_retrieval(to_pictures, checked.targets),
+    }
+
+
+def _synchformer(checked: CheckedClips) -> dict[str, float]:
+    found = checked.found
+    true = desync(found["synchformer.logits_first"], found["synchformer.logits_last"], GRID)
+    values = {"desync_true_seconds": float(true.seconds.mean())}
+    for name, how in (("matched", None), ("dubbed", checked.dub)):
+        if name == "matched" or how is not None:
+            errors = shifted_errors(checked.judges, checked.clips, checked.seed, how)
+            values[f"{name}_error_seconds"] = float(errors.mean())
+            values[f"{name}_within_one_class"] = float((errors < 1.5 * (GRID[1] - GRID[0])).mean())
+    return values
+
+
+#: How each judge's `measures` are taken; a judge of a plugin registers its function here.
+MEASURED: Registry[Callable[[CheckedClips], dict[str, float]]] = Registry(
+    "measured judge",
+    {"classifier": _classifier, "clap": _clap, "imagebind": _imagebind, "synchformer": _synchformer},
+)
+
+
 def measure(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None) -> dict[str, dict[str, float]]:
     """Values of all measures; those of dubbed pairs only where `dub` can make them.
 
     Raises
     ------
     InputError
-        If a clip's label is not one that the classifier knows.
+        If a clip's label is not one that the classifier knows, or nothing measures what a judge must reach.
     """
     known = judges.judges["classifier"].card["labels"]
     unknown = sorted(set(clips.labels) - set(known))
     if unknown:
         raise InputError(f"labels that the judges were not trained on: {unknown}; they know {known}")
-    found = _embed(judges, clips)
     targets = np.array([known.index(clips.labels[target]) for target in clips.targets])
-    step = judges.grid[1] - judges.grid[0]
-    to_captions = found["clap.embedding"] @ found["text"].T
-    to_pictures = found["video"] @ found["imagebind.embedding"].T
-    true = desync(found["synchformer.logits_first"], found["synchformer.logits_last"], judges.grid)
-    values = {
-        "classifier": {"accuracy": float((found["classifier.logits"].argmax(1) == targets).mean())},
-        "clap": {"matched_over_other": own_over_other(to_captions, targets)},
-        "imagebind": {
-            "own_over_other": own_over_other(to_pictures, targets),
-            "category_retrieval": category_retrieval(to_pictures, targets),
-        },
-        "synchformer": {"desync_true_seconds": float(true.seconds.mean())},
-    }
-    for name, how in (("matched", None), ("dubbed", dub)):
-        if name == "matched" or how is not None:
-            errors = shifted_errors(judges, clips, seed, how)
-            values["synchformer"][f"{name}_error_seconds"] = float(errors.mean())
-            values["synchformer"][f"{name}_within_one_class"] = float((errors < 1.5 * step).mean())
-    return values
+    checked = CheckedClips(judges, clips, targets, _embed(judges, clips), seed, dub)
+    demanded = [name for name in judges.judges if trained_measures()[name]]
+    return {name: MEASURED[name](checked) if name in demanded else {} for name in judges.judges}

@@ -26,7 +26,7 @@ synchformer.desync_of_own_sound
     DeSync of the clips' own sound, seconds; an answer at random would be 1.05.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -182,12 +182,14 @@ def _pictures(frames: int) -> list[np.ndarray]:
 
 
 def on_clips(
-    folders: Sequence[Path], text: Path, manifest: pd.DataFrame
+    judges: Collection[str], folders: Sequence[Path], text: Path, manifest: pd.DataFrame
 ) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """Measures on a data set whose clips and captions are embedded.
 
     Parameters
     ----------
+    judges : collection of str
+        Those that embedded the clips; of judges that are not in :data:`ON_CLIPS` nothing is measured.
     folders : sequence of path
         Embeddings of the clips (``cafa embed reference``).
     text : path
@@ -203,35 +205,61 @@ def on_clips(
         measure -> clips that it was measured on.
     """
 
-    def read(judge: str, *columns: str) -> Embeddings:
-        return read_embeddings([folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
-
-    classifier = read("classifier", "embedding")
+    classifier = _of_clips("classifier", folders, "embedding")
     known = manifest[manifest["clip_id"].isin(classifier.keys()["clip_id"])].sort_values("clip_id")
-    captions = read_embeddings([text], TEXT_KEY, ("embedding",))
     if known.empty:
         raise InputError("no clip of the manifest is among the embeddings of the clips: name the manifest of their set")
     known = known.iloc[np.unique(np.linspace(0, len(known) - 1, min(MOST_CLIPS, len(known))).astype(int))]
     targets = known["label"].astype("category").cat.codes.to_numpy()
-    judge = read("synchformer", "logits_first", "logits_last")
+    values: dict[str, dict[str, float]] = {}
+    sizes: dict[str, int] = {}
+    for judge, (measure, measured) in ON_CLIPS.items():
+        if judge in judges:
+            value, sizes[measure] = measured(folders, text, known, targets)
+            values[judge] = {} if value is None else {measure: value}
+    return values, sizes
+
+
+def _of_clips(judge: str, folders: Sequence[Path], *columns: str) -> Embeddings:
+    return read_embeddings([folder / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
+
+
+def _same(folders: Sequence[Path], text: Path, known: pd.DataFrame, targets: np.ndarray) -> tuple[float | None, int]:
+    sounds = _of_clips("classifier", folders, "embedding").take(known, "embedding")
+    return same_over_other(sounds, targets), len(known)
+
+
+def _matched(folders: Sequence[Path], text: Path, known: pd.DataFrame, targets: np.ndarray) -> tuple[float | None, int]:
+    captions = read_embeddings([text], TEXT_KEY, ("embedding",))
+    captioned = known["caption"].isin(captions.keys()["caption"]).to_numpy()
+    rows = known[captioned]
+    sounds = _of_clips("clap", folders, "embedding").take(rows, "embedding")
+    return _over_other(sounds, captions.take(rows, "embedding"), targets[captioned]), len(rows)
+
+
+def _own(folders: Sequence[Path], text: Path, known: pd.DataFrame, targets: np.ndarray) -> tuple[float | None, int]:
+    pictures = _of_clips("imagebind", folders, "embedding", "video")
+    return _over_other(pictures.take(known, "video"), pictures.take(known, "embedding"), targets), len(known)
+
+
+def _desync(folders: Sequence[Path], text: Path, known: pd.DataFrame, targets: np.ndarray) -> tuple[float | None, int]:
+    judge = _of_clips("synchformer", folders, "logits_first", "logits_last")
     if judge.grid is None:
         raise InputError(f"{judge.source}: the metadata hold no `grid` of offsets in seconds")
     own = desync(judge.take(known, "logits_first"), judge.take(known, "logits_last"), judge.grid)
-    values: dict[str, dict[str, float | None]] = {
-        "classifier": {"same_over_other": same_over_other(classifier.take(known, "embedding"), targets)},
-        "synchformer": {"desync_of_own_sound": float(own.seconds.mean())},
-    }
-    pictures = read("imagebind", "embedding", "video")
-    values["imagebind"] = {
-        "own_over_other": _over_other(pictures.take(known, "video"), pictures.take(known, "embedding"), targets)
-    }
-    captioned = known["caption"].isin(captions.keys()["caption"]).to_numpy()
-    rows = known[captioned]
-    sounds = read("clap", "embedding").take(rows, "embedding")
-    values["clap"] = {"matched_over_other": _over_other(sounds, captions.take(rows, "embedding"), targets[captioned])}
-    sizes = {"matched_over_other": len(rows)}
-    sizes |= {name: len(known) for name in ("same_over_other", "own_over_other", "desync_of_own_sound")}
-    return {name: {m: v for m, v in found.items() if v is not None} for name, found in values.items()}, sizes
+    return float(own.seconds.mean()), len(known)
+
+
+#: What is measured of a judge on clips: its measure, and the function (folders, text, clips, their labels' numbers) of
+#: its value and of the number of clips behind it.
+ON_CLIPS: dict[
+    str, tuple[str, Callable[[Sequence[Path], Path, pd.DataFrame, np.ndarray], tuple[float | None, int]]]
+] = {
+    "classifier": ("same_over_other", _same),
+    "synchformer": ("desync_of_own_sound", _desync),
+    "imagebind": ("own_over_other", _own),
+    "clap": ("matched_over_other", _matched),
+}
 
 
 def _over_other(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> float | None:

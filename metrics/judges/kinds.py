@@ -17,23 +17,31 @@ if TYPE_CHECKING:
 Measures = Mapping[str, tuple[Literal[">=", "<="], float]]
 
 
+#: of CLAP's embeddings of captions; the file of another judge that reads captions has its name before it
+TEXT_FILE = "text.parquet"
+
+
 @dataclass(frozen=True)
 class MiniatureForm:
     """The small form of a judge, which the miniature trains on rendered clips.
 
     Attributes
     ----------
+    network
+        ``module:class``, a :class:`metrics.encoders.miniature.network.MiniatureNetwork`.
     batches
         ``module:function`` (clips, settings, silence) -> (function that makes a batch, loss).
     loop
         What differs from the defaults of :class:`cafa.training.loop_settings.LoopSettings`.
     measures
-        What `cafa judges check` demands of it.
+        What `cafa judges check` demands of it; they are measured by the judge's function in
+        :data:`metrics.judge_quality.miniature.MEASURED`.
     """
 
+    network: str
     batches: str
     loop: Mapping[str, Any]
-    measures: Measures
+    measures: Measures = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,9 @@ class JudgeKind:
         What it can be loaded for: of ``audio``, ``video`` and ``text``.
     video_column
         Whether a clip's picture has an embedding of its own, column ``video`` of the reference embeddings.
+    picture_with_sound
+        Whether it judges a sound together with the picture: what it makes of a clip's picture is kept for the sounds of
+        every system, in `video_file`.
     miniature
         Its small form; None if it has only the published one. It is then loaded where a metric asks for it.
     """
@@ -64,6 +75,7 @@ class JudgeKind:
     opener: str
     parts: frozenset[str] = field(default_factory=lambda: frozenset({"audio"}))
     video_column: bool = False
+    picture_with_sound: bool = False
     miniature: MiniatureForm | None = None
 
     def open(self, files: "JudgeFiles", parts: Sequence[str]) -> "PublishedJudge":
@@ -73,10 +85,22 @@ class JudgeKind:
         return opened
 
     @property
-    def text_file(self) -> str:
-        """Name of the file of the embeddings of captions."""
-        return "text.parquet" if self.name == "clap" else f"{self.name}.text.parquet"
+    def text_file(self) -> str | None:
+        """Name of the file of the embeddings of captions; None if it reads none."""
+        if "text" not in self.parts:
+            return None
+        return TEXT_FILE if self.name == "clap" else f"{self.name}.text.parquet"
 
+    @property
+    def video_file(self) -> str | None:
+        """Name of the file of what a published judge keeps of clips' pictures; None if it keeps nothing."""
+        if not self.picture_with_sound:
+            return None
+        return "video.arrow" if self.name == "synchformer" else f"{self.name}.video.arrow"
+
+
+#: the judge that every table needs: coverage and the number of reference sounds are counted on its embeddings
+CLASSIFIER = "classifier"
 
 _QUICK = {"steps": 200, "batch_size": 24, "learning_rate": 2e-3, "warmup_steps": 10}
 
@@ -88,7 +112,12 @@ JUDGES: Registry[JudgeKind] = Registry(
             weights=("panns_cnn14_16k",),
             columns=("embedding", "logits"),
             opener="metrics.judges.published_judges.classifier:open_classifier",
-            miniature=MiniatureForm("metrics.judges.training.batches:classifier", _QUICK, {"accuracy": (">=", 0.95)}),
+            miniature=MiniatureForm(
+                "metrics.encoders.miniature.classifier:MicroClassifier",
+                "metrics.judges.training.batches:classifier",
+                _QUICK,
+                {"accuracy": (">=", 0.95)},
+            ),
         ),
         "clap": JudgeKind(
             "clap",
@@ -97,7 +126,10 @@ JUDGES: Registry[JudgeKind] = Registry(
             opener="metrics.judges.published_judges.clap:open_clap",
             parts=frozenset({"audio", "text"}),
             miniature=MiniatureForm(
-                "metrics.judges.training.batches:clap", _QUICK, {"matched_over_other": (">=", 0.95)}
+                "metrics.encoders.miniature.clap:MicroClap",
+                "metrics.judges.training.batches:clap",
+                _QUICK,
+                {"matched_over_other": (">=", 0.95)},
             ),
         ),
         "imagebind": JudgeKind(
@@ -108,6 +140,7 @@ JUDGES: Registry[JudgeKind] = Registry(
             parts=frozenset({"audio", "video"}),
             video_column=True,
             miniature=MiniatureForm(
+                "metrics.encoders.miniature.imagebind:MicroImageBind",
                 "metrics.judges.training.batches:imagebind",
                 {**_QUICK, "steps": 180},
                 {"own_over_other": (">=", 0.85), "category_retrieval": (">=", 0.6)},
@@ -119,7 +152,9 @@ JUDGES: Registry[JudgeKind] = Registry(
             columns=("logits_first", "logits_last"),
             opener="metrics.judges.published_judges.synchformer:open_synchformer",
             parts=frozenset({"audio", "video"}),
+            picture_with_sound=True,
             miniature=MiniatureForm(
+                "metrics.encoders.miniature.synchformer:MicroSynchformer",
                 "metrics.judges.training.batches:synchformer",
                 {**_QUICK, "steps": 450, "batch_size": 8, "weight_decay": 0.02, "ema_decay": 0.98},
                 {

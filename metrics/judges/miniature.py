@@ -12,10 +12,10 @@ from cafa.common.errors import InputError
 from cafa.media.mel import MelSettings, log_mel
 from cafa.media.sound import at_rate, read_own_rate
 from cafa.media.usable_sound import finding_of, over_full_scale
-from metrics.encoders.miniature.all import MicroJudges
 from metrics.judges.interface import Columns, PreparedAudio
 from metrics.judges.kinds import JUDGES
 from metrics.judges.media import sample_frames
+from metrics.judges.trained import MicroJudges
 
 
 class MiniatureJudges:
@@ -41,8 +41,8 @@ class MiniatureJudges:
     reported_classes: Mapping[str, int] = {}
 
     def __init__(self, folder: Path, check: Mapping[str, Any], judges: Collection[str], device: str = "cpu") -> None:
-        self._judges = MicroJudges(folder, device)
-        self.judges = {name: judge for name, judge in self._judges.judges.items() if name in judges}
+        self._judges = MicroJudges(folder, device, judges)
+        self.judges = self._judges.judges
         for name, judge in self.judges.items():
             checked = check.get("judges", {}).get(name, {}).get("weights_sha256")
             if checked != judge.weights_sha256:
@@ -73,8 +73,12 @@ class MiniatureJudges:
         return sample_frames(path, {self._rate: self._count}, squash)[self._rate]
 
     def embed_video(self, frames: np.ndarray) -> Columns:
-        """The frames, and ImageBind's embedding of them."""
-        return {"frames": frames, "imagebind_video": self._judges.embed_video(frames[None])[0]}
+        """The frames, and the embeddings of them by judges that have one."""
+        kept = {"frames": frames}
+        for name in self.judges:
+            if JUDGES[name].video_column:
+                kept[f"{name}_video"] = self._judges.embed_video(frames[None], name)[0]
+        return kept
 
     def prepare_audio(self, path: Path, judges: Collection[str]) -> PreparedAudio:
         """Log-mel of the window that the judges were trained on."""
@@ -95,5 +99,5 @@ class MiniatureJudges:
         return {judge: found[judge] for judge in judges}
 
     def embed_text(self, captions: Sequence[str], judge: str = "clap") -> np.ndarray:
-        """CLAP's unit vectors (captions, 64)."""
-        return self._judges.embed_text(list(captions))
+        """Unit vectors of captions by a judge."""
+        return self._judges.embed_text(list(captions), judge)

@@ -136,6 +136,10 @@ class PublishedJudge:
             raise InputError("the judge was not loaded for pictures")
         return self.video_encoder.embed([frames])[0]
 
+    def kept_picture(self, seconds: float) -> tuple[int, ...]:
+        """Shape of what `embed_video` gives, of a judge whose description has `picture_with_sound`."""
+        raise NotImplementedError
+
     def embed_text(self, captions: Sequence[str]) -> np.ndarray:
         """Embeddings of captions, (captions, d) unit vectors."""
         raise InputError("the judge was not loaded for captions")

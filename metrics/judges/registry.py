@@ -19,7 +19,7 @@ from cafa.common.errors import WeightsError
 from cafa.common.files import read_json, write_json
 from cafa.models.checkpoint_reader import origins_of
 from cafa.models.weights import WeightSource, read_weight_sources, require_file
-from metrics.judges.kinds import JUDGES, miniature_judges
+from metrics.judges.kinds import CLASSIFIER, JUDGES
 from metrics.judges.published_files import PARTS, find_weights, open_judges, rows_of
 from metrics.judges.published_judge import PublishedJudge
 
@@ -90,17 +90,17 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
 
 
 def are_pretrained(folder: str | Path) -> bool:
-    """Whether a folder of judges holds pretrained ones; the judges that have a small form too must be there.
+    """Whether a folder of judges holds pretrained ones; the classifier, which every table needs, must be there.
 
     Raises
     ------
     WeightsError
-        If a judge has no card, or some are pretrained and some are not.
+        If the classifier has no card, or some judges are pretrained and some are not.
     """
     folder = Path(folder)
-    if missing := [judge for judge in miniature_judges() if not (folder / judge / CARD).is_file()]:
+    if not (folder / CLASSIFIER / CARD).is_file():
         raise WeightsError(
-            f"{folder} has no card of {', '.join(missing)}: train the judges (`cafa judges train`), or register "
+            f"{folder} has no card of the {CLASSIFIER}: train the judges (`cafa judges train`), or register "
             "pretrained ones (`cafa judges register`)"
         )
     kinds = {judge: read_json(folder / judge / CARD)["kind"] for judge in registered(folder)}

@@ -95,9 +95,11 @@ def _of_metric(one: Results, other: Results, metric: str, first: str) -> list[st
     a, b = (found.card["judges"].get(judge, {}).get("weights_sha256", "none") for found in (one, other))
     if a != b:
         reasons.append(f"weights of {judge}: SHA-256 {b[:16]}, {a[:16]} in {first}")
-    hears = [found.card["notes"].get("heard", {}) for found in (one, other)]
-    if hears[0] != hears[1]:
-        reasons.append(f"heard of each file: {hears[1]}, {hears[0]} in {first}")
+    # `heard` is the name that cards of before have
+    notes = [found.card["notes"] for found in (one, other)]
+    used = [note.get("audio_protocol", note.get("heard", {})) for note in notes]
+    if used[0] != used[1]:
+        reasons.append(f"judged of each file: {used[1]}, {used[0]} in {first}")
     if METRICS[metric].of_sets:
         names = {key for found in (one, other) for key in found.card["notes"] if key.startswith(f"{metric}_")}
         names -= {f"{metric}_rank_deficiency", f"{metric}_splits_wanted"}

@@ -162,8 +162,9 @@ def _findings_notes(findings: Mapping[str, Mapping[str, int]]) -> list[str]:
 def _notes(notes: Mapping[str, Any], n: int) -> list[str]:
     """Sentences for what the computation noted."""
     lines = []
-    if "heard" in notes:
-        lines.append("* heard of each file: " + ", ".join(f"{name} {value}" for name, value in notes["heard"].items()))
+    if "audio_protocol" in notes:
+        used = ", ".join(f"{name} {value}" for name, value in notes["audio_protocol"].items())
+        lines.append(f"* judged of each file: {used}")
     if "findings" in notes:
         lines += _findings_notes(notes["findings"])
     if "IS_splits" in notes:

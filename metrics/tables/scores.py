@@ -30,8 +30,9 @@ from metrics.embedding.reading import (
     listed,
     read_embeddings,
     read_frame,
+    text_path,
 )
-from metrics.judges.kinds import JUDGES
+from metrics.judges.kinds import CLASSIFIER, JUDGES
 from metrics.tables.catalogue import METRICS
 from metrics.tables.sample_metrics import ReferenceEmbeddings, ReferencePart, SampleInputs
 
@@ -50,11 +51,9 @@ def read_reference(folders: Sequence[str | Path], text: str | Path) -> Reference
     """
 
     def read(judge: str, part: ReferencePart) -> Embeddings:
-        kind = JUDGES[judge]
         if part == "text":
-            path = Path(text) if judge == "clap" else Path(text).parent / kind.text_file
-            return read_embeddings([path], TEXT_KEY, ("embedding",))
-        columns = ("video",) if part == "video" else kind.columns
+            return read_embeddings([text_path(text, judge)], TEXT_KEY, ("embedding",))
+        columns = ("video",) if part == "video" else JUDGES[judge].columns
         return read_embeddings([Path(folder) / f"{judge}.parquet" for folder in folders], CLIP_KEY, columns)
 
     return ReferenceEmbeddings(read)
@@ -67,11 +66,11 @@ def read_generated(folders: Sequence[str | Path], judges: Collection[str] | None
     ----------
     folders : sequence of path
     judges : collection of str, optional
-        None: those that every run has, and others that the first folder holds files of.
+        None: those that a folder holds a file of, and the classifier; each must be in all folders.
     """
     if judges is None:
-        here = Path(folders[0]) if folders else Path()
-        judges = [n for n, kind in JUDGES.items() if kind.miniature or (here / f"{n}.parquet").is_file()]
+        here = [name for name in JUDGES if any((Path(folder) / f"{name}.parquet").is_file() for folder in folders)]
+        judges = here if CLASSIFIER in here else [CLASSIFIER, *here]
     return {
         judge: read_embeddings(
             [Path(folder) / f"{judge}.parquet" for folder in folders], SAMPLE_KEY, JUDGES[judge].columns

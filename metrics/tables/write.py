@@ -58,7 +58,7 @@ class TableInputs:
         Of the stages before.
     published
         Values of the paper, csv.
-    truth
+    reference
         Folders of ``<judge>.parquet`` of the clips themselves; by default ``<embeddings_folder>/reference_set``.
     shards
         How many shards a system's samples have; by default as many as there are files.
@@ -71,7 +71,7 @@ class TableInputs:
     judges: Path
     ledgers: Sequence[Path] = ()
     published: Path | None = None
-    truth: Sequence[Path] = ()
+    reference: Sequence[Path] = ()
     shards: int | None = None
 
 
@@ -125,7 +125,7 @@ def _read_sets(
 
 def _read_reference(inputs: TableInputs, judges: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Embeddings]:
     """The reference sets of a table's metrics, by judge; those of the judges that were checked."""
-    folders = inputs.truth or [inputs.embeddings_folder / "reference_set"]
+    folders = inputs.reference or [inputs.embeddings_folder / "reference_set"]
     needed = dict.fromkeys(["classifier", *(METRICS[name].judge for name in metrics if METRICS[name].of_sets)])
     reference = {}
     for judge in needed:
@@ -183,7 +183,7 @@ def compute_table(
     if chosen:
         table.notes["clips"] = chosen
     if (protocol := reference["classifier"].audio_protocol) is not None:
-        table.notes["heard"] = protocol
+        table.notes["audio_protocol"] = protocol
     return table, sound
 
 

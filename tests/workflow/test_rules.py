@@ -241,6 +241,14 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
         ),
         ({"tables": {"table1": {"metrics": ["FID"]}}}, "FID"),
         (
+            {"judges": {"imagebind": None}},
+            "table table2: IB needs the judge imagebind, which is not among `judges` (classifier, clap, synchformer)",
+        ),
+        ({"judges": {"passt": {}}}, "passt has only its published form"),
+        ({"judges": {"pastt": {}}}, "there is no judge 'pastt'; did you mean 'passt'?"),
+        ({"judges": {"classifier": None}}, "the classifier must be one of them"),
+        ({"judges_gate": {"clop": {"matched_over_other": 0.5}}}, "clop is not among `judges`"),
+        (
             {"figure": {"table": "table1", "curves": {"CAFA": {0.0: "nobody"}}}},
             "config figure: curve CAFA names nobody, no systems",
         ),

@@ -4,6 +4,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from cafa.common.provenance import project_root
+from metrics.judges.kinds import CLASSIFIER
+from metrics.judges.kinds import JUDGES as JUDGE_KINDS
 from metrics.tables.catalogue import metric_named
 from cafa.preflight.rows import as_lines, planned_rows
 
@@ -20,6 +22,7 @@ def check_names():
     check_reuse()
     check_systems()
     check_models()
+    check_judges()
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
         if backbone_of(entry) not in BACKBONES:
             raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
@@ -48,6 +51,7 @@ def check_shown():
             raise WorkflowError(f"config {key}: no system {', '.join(strange)}, there are {sorted(SYSTEMS)}")
         if "prompts" not in DATASETS.get(dataset_shown(key), {}):
             raise WorkflowError(f"config {key}: data set {dataset_shown(key)!r} is not there, or has no `prompts`")
+    check_columns("config conflict", (config["conflict"] or {}).get("metrics", []))
     check_figure()
 
 
@@ -117,17 +121,50 @@ def check_models():
             )
 
 
+def check_judges():
+    """Refuse a judge that no registry has, or that could not be made here, and thresholds of a judge that is not used."""
+    for name in JUDGES:
+        try:
+            kind = JUDGE_KINDS[name]
+        except InputError as error:
+            raise WorkflowError(f"config judges: {error}") from error
+        if not PRETRAINED and kind.miniature is None:
+            raise WorkflowError(
+                f"config judges: {name} has only its published form, and here judges are trained (`pretrained` is null): "
+                "leave it out, or name pretrained models and judges, as config/paper.yaml does"
+            )
+    if CLASSIFIER not in JUDGES:
+        raise WorkflowError(
+            f"config judges: the {CLASSIFIER} must be one of them, because reference sounds are counted on its embeddings; "
+            f"there are {sorted(JUDGES)}"
+        )
+    limits = PRETRAINED["canary"] if PRETRAINED else config["judges_gate"]
+    if strange := sorted(set(limits) - set(config["judges"])):
+        key = "pretrained.canary" if PRETRAINED else "judges_gate"
+        raise WorkflowError(f"config {key}: {', '.join(strange)} is not among `judges`: {sorted(JUDGES)}")
+
+
+def check_columns(what, metrics):
+    """Refuse a column whose judge this run does not have."""
+    for name in metrics:
+        try:
+            judge = metric_named(name).judge
+        except InputError as error:
+            raise WorkflowError(f"{what}: {error}") from error
+        if judge not in JUDGES:
+            raise WorkflowError(
+                f"{what}: {name} needs the judge {judge}, which is not among `judges` ({', '.join(JUDGES)}): "
+                f"add `{judge}: {{}}` there, or leave the column out"
+            )
+
+
 def check_table(table, entry):
     """Refuse a table whose data set, rows, comparisons or labels point nowhere: it is made last, after days of work."""
     if (dataset := dataset_of(table)) not in DATASETS:
         raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
     if "prompts" not in DATASETS[dataset]:
         raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
-    for name in entry["metrics"]:
-        try:
-            metric_named(name)
-        except InputError as error:
-            raise WorkflowError(f"table {table}: {error}") from error
+    check_columns(f"table {table}", entry["metrics"])
     check_rows(table, entry)
     for pair in entry.get("compare", []):
         if strange := sorted(set(pair) - set(rows_of(table))):

@@ -51,6 +51,8 @@ DATASETS, ADAPTERS = config["datasets"], config["adapters"]
 #: systems of which sounds are made or read: a row of a table that is a mean of several takes is one for each
 SYSTEMS = {part: entry for name, row in config["systems"].items() for part, entry in parts_of_system(name, row).items()}
 PRETRAINED = config["pretrained"]
+#: judges of this run and the settings of their training; one that a configuration laid over another sets to null is not used
+JUDGES = {name: entry for name, entry in config["judges"].items() if entry is not None}
 #: text-to-audio models, each with encoders of its own for sound and captions
 BACKBONES = (
     [name for name, entry in PRETRAINED["models"].items() if entry["kind"] in BACKBONE_KINDS]

@@ -1,5 +1,8 @@
 """Files, shards and kinds that rules of several stages ask for: input functions named after what they give. No rules here."""
 
+from metrics.judges.kinds import JUDGES as JUDGE_KINDS
+from metrics.judges.kinds import TEXT_FILE
+
 
 def of_backbone(kind, backbone):
     """Folder of what a backbone's own encoders make of sound and captions: `latents`, `text`; `text_NAME` of another.
@@ -49,7 +52,28 @@ def text_files(dataset, backbone="backbone"):
 
 def judge_cards(wildcards):
     """Cards of all judges."""
-    return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in config["judges"]]
+    return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in JUDGES]
+
+
+#: files of captions' embeddings, of the judges that read captions
+TEXT_FILES = [JUDGE_KINDS[judge].text_file for judge in JUDGES if JUDGE_KINDS[judge].text_file]
+#: files of what pretrained judges keep of clips' pictures for the sounds of every system
+VIDEO_FILES = [JUDGE_KINDS[judge].video_file for judge in JUDGES if PRETRAINED and JUDGE_KINDS[judge].video_file]
+
+
+def text_embeddings(dataset):
+    """Embeddings of a data set's captions: every judge that reads captions."""
+    return [f"{RESULTS}/embeddings/{dataset}/{file}" for file in TEXT_FILES]
+
+
+def text_of_dataset(wildcards):
+    """The same, of the wildcard's data set."""
+    return text_embeddings(wildcards.dataset)
+
+
+def of_used_judges(thresholds):
+    """Of thresholds by judge, those of the judges of this run."""
+    return {judge: measures for judge, measures in thresholds.items() if judge in JUDGES}
 
 
 def text_shard_argument(wildcards):
@@ -159,7 +183,7 @@ def embeddings_of(dataset, system, cut=""):
         cut=cut,
         system=system,
         shard=SAMPLE_SHARDS,
-        judge=config["judges"],
+        judge=JUDGES,
     )
 
 
@@ -171,7 +195,7 @@ def reference_shards(dataset, cut=""):
 
 def reference_files(dataset, cut=""):
     """Embeddings of the clips themselves: every judge."""
-    files = [*(f"{judge}.parquet" for judge in config["judges"]), *(["video.arrow"] if PRETRAINED else [])]
+    files = [*(f"{judge}.parquet" for judge in JUDGES), *VIDEO_FILES]
     return [f"{folder}/{file}" for folder in reference_shards(dataset, cut) for file in files]
 
 

@@ -54,7 +54,7 @@ def planned_jobs():
 def all_jobs():
     """Jobs of a run that makes everything which the configuration names; of these, what each makes."""
     jobs = [("register_model", {"model": name}) for name in PRETRAINED["models"]] if PRETRAINED else []
-    jobs += [("register_judge", {"judge": name}) for name in config["judges"]] if PRETRAINED else []
+    jobs += [("register_judge", {"judge": name}) for name in JUDGES] if PRETRAINED else []
     jobs += [("train_adapter", {"adapter": name}) for name in ADAPTERS]
     for dataset, entry in DATASETS.items():
         systems = {name for table in tables_here() if dataset_of(table) == dataset for name in sounding_of(table)}
@@ -117,7 +117,7 @@ def needed_weights(by_rule, files):
     models, judges = PRETRAINED["models"], PRETRAINED["judges"]
     return {
         "models": {name: models[name] for name in models if used("register_model", name, f"{name}/card.json")},
-        "judges": [name for name in config["judges"] if used("register_judge", name, f"judges/{name}/card.json")],
+        "judges": [name for name in JUDGES if used("register_judge", name, f"judges/{name}/card.json")],
         "judge_settings": judges,
         "weights_table": judges.get("table"),
     }

@@ -23,7 +23,7 @@ rule score_system:
         index=system_samples,
         embeddings=system_embeddings,
         reference=reference_embeddings,
-        text="<results>/embeddings/{dataset}/text.parquet",
+        text=text_of_dataset,
     output:
         "<results>/scores/{dataset}{cut}/{system}.parquet",
     log:
@@ -39,7 +39,8 @@ rule score_system:
         index=repeat_option("--index", "index"),
         embeddings=embedding_folders,
         reference=reference_folders,
+        text=results_path(f"embeddings/{{dataset}}/{TEXT_FILE}"),
         code=stage_version("score"),
     shell:
         "cafa score --system {wildcards.system} --prompts {input.prompts:q} {params.embeddings:q} {params.reference:q}"
-        " --text {input.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --text {params.text:q} {params.index:q} --output {output:q} 2>&1 | tee {log:q}"

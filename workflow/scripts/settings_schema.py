@@ -115,7 +115,11 @@ def judges_gate() -> dict[str, Any]:
 
     return {
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": {
+            "type": "object",
+            "description": "thresholds of a judge of a plugin",
+            "additionalProperties": {"type": "number", "description": "threshold of a measure"},
+        },
         "properties": {
             judge: {
                 "type": "object",

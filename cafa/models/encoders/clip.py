@@ -7,20 +7,22 @@ AV-CLIP's, 50 embeddings interpolated to 200, and 8 zeros on either side of them
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from cafa.common.errors import InputError
 from cafa.models.encoders.synchformer import FRAMES, SECONDS, TOKENS
 from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
 from cafa.models.pretrained import HUB, HubSettings, InspectedFiles, PretrainedSettings
 from cafa.models.releases import CLIP_LARGE, checked_sha256, locate, require
+
+if TYPE_CHECKING:
+    from transformers import CLIPVisionModelWithProjection
 
 EVERY = 5  # of 25 frames per second
 INTERPOLATED = 200
@@ -71,7 +73,7 @@ class ClipFeatures(VideoEncoder):
 
     def __init__(
         self,
-        network: CLIPVisionModelWithProjection,
+        network: "CLIPVisionModelWithProjection",
         sha256: str,
         *,
         device: torch.device | str = "cpu",
@@ -94,6 +96,8 @@ class ClipFeatures(VideoEncoder):
             return {cls.kind: identity(digests["model.safetensors"], settings.half)}
 
         def facts() -> dict[str, Any]:
+            from transformers import CLIPVisionConfig
+
             return {"feature_shape": [TOKENS, CLIPVisionConfig.from_pretrained(folder).projection_dim]}
 
         addresses = {name: HUB.format(name=CLIP_LARGE.name, file=name) for name in FILES}
@@ -105,6 +109,8 @@ class ClipFeatures(VideoEncoder):
         place = Path(card["places"]["source"])
         files = dict(zip(FILES, require(place, FILES, CLIP_LARGE), strict=True))
         digests = checked_sha256(files, card["files"])
+        from transformers import CLIPVisionModelWithProjection
+
         network = CLIPVisionModelWithProjection.from_pretrained(place, local_files_only=True, use_safetensors=True)
         return cls(network, digests["model.safetensors"], device=device, half=card["settings"]["half"])
 

@@ -1,13 +1,15 @@
 """The autoencoder that Stable Audio Open and TangoFlux share, used one way."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from torch import Tensor, nn
 
 from cafa.common.errors import InputError
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 
 
 class OobleckAudio:
@@ -18,7 +20,7 @@ class OobleckAudio:
     autoencoder : AutoencoderOobleck
     """
 
-    def __init__(self, autoencoder: AutoencoderOobleck) -> None:
+    def __init__(self, autoencoder: "AutoencoderOobleck") -> None:
         self.autoencoder = autoencoder.requires_grad_(False).eval()
         config: Any = autoencoder.config
         self.sample_rate: int = config.sampling_rate

@@ -3,10 +3,13 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5EncoderModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
 
 class T5Text:
@@ -20,7 +23,7 @@ class T5Text:
         Tokens; captions are padded to it, and longer ones cut with a warning.
     """
 
-    def __init__(self, encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerBase, length: int) -> None:
+    def __init__(self, encoder: "T5EncoderModel", tokenizer: "PreTrainedTokenizerBase", length: int) -> None:
         self.encoder = encoder.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.length = length
@@ -35,6 +38,8 @@ class T5Text:
         dtype: torch.dtype = torch.float32,
     ) -> "T5Text":
         """From local folders. The published Stable Audio code runs T5 in float16; float32 is more accurate."""
+        from transformers import AutoTokenizer, T5EncoderModel
+
         model = T5EncoderModel.from_pretrained(encoder, local_files_only=True, use_safetensors=True, dtype=dtype)
         words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
         module: nn.Module = model  # the types of its own `to` are lost in a decorator

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
 from torch import Tensor, nn
 
 from cafa.models.block_denoiser import BlockAdapter
 from cafa.models.stable_audio.blocks import StableAudioSettings, TokenStream, run_block
+from cafa.models.stable_audio.transformer import TransformerBlock
 
 
 class Adapter(BlockAdapter):
@@ -21,12 +21,8 @@ class Adapter(BlockAdapter):
         """The input projection and the blocks."""
         self.project_in = nn.Linear(backbone.latent_channels, backbone.width, bias=False)
         self.blocks = nn.ModuleList(
-            StableAudioDiTBlock(
-                dim=backbone.width,
-                num_attention_heads=backbone.heads,
-                num_key_value_attention_heads=backbone.key_value_heads,
-                attention_head_dim=backbone.head_dim,
-                cross_attention_dim=backbone.text_dim,
+            TransformerBlock(
+                backbone.width, backbone.heads, backbone.head_dim, backbone.key_value_heads, backbone.text_dim
             )
             for _ in range(backbone.blocks)
         )
@@ -44,6 +40,6 @@ class Adapter(BlockAdapter):
         """The global token, and the projected latents with the hint, (B, T + 1, D)."""
         return torch.cat([stream.global_token, super().embed(stream, hint)], dim=1)
 
-    def run_block(self, block: StableAudioDiTBlock, hidden: Tensor, stream: TokenStream) -> tuple[Tensor, TokenStream]:
+    def run_block(self, block: TransformerBlock, hidden: Tensor, stream: TokenStream) -> tuple[Tensor, TokenStream]:
         """See :func:`cafa.models.stable_audio.blocks.run_block`."""
         return run_block(block, hidden, stream, self.gradient_checkpointing)

@@ -6,12 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTModel
-from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 from pydantic import Field
 from torch import Tensor
-from transformers import T5Config
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import read_json
@@ -31,7 +27,7 @@ from cafa.models.releases import (
     require,
     require_text_encoder,
 )
-from cafa.models.stable_audio import checkpoint_config
+from cafa.models.stable_audio import checkpoint_config, diffusers_layout
 from cafa.models.stable_audio.blocks import StableAudioConditioning
 from cafa.models.stable_audio.checkpoint_config import model_sizes
 from cafa.models.stable_audio.checkpoint_names import AUTOENCODER, in_training
@@ -139,27 +135,29 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
         """Sizes of the model from its configuration files; no weights are read."""
+        # Here, for seconds that whoever only looks up a model need not wait.
+        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+        from transformers import T5Config
+
         if "model_index.json" in files:
             with torch.device("meta"):
-                dit: Any = StableAudioDiTModel.from_config(read_json(files["transformer/config.json"])).config
                 autoencoder = AutoencoderOobleck.from_config(read_json(files["vae/config.json"]))
-            latent_channels, latents, text_dim = dit.in_channels, dit.sample_size, dit.cross_attention_dim
+            settings = diffusers_layout.denoiser_settings(*_configurations(files))
             words = files["text_encoder/config.json"]
         else:
             settings, sizes = _sizes(files)
             with torch.device("meta"):
                 autoencoder = AutoencoderOobleck(**sizes)
-            latent_channels, latents, text_dim = settings.latent_channels, settings.latents, settings.text_dim
             words = files["text/config.json"]
-        if (found := T5Config.from_json_file(words).d_model) != text_dim:
-            raise WeightsError(f"{words} is of a text encoder of width {found}, the denoiser takes {text_dim}")
+        if (found := T5Config.from_json_file(words).d_model) != settings.text_dim:
+            raise WeightsError(f"{words} is of a text encoder of width {found}, the denoiser takes {settings.text_dim}")
         audio = OobleckAudio(autoencoder)
         return BackboneFacts(
             audio.sample_rate,
             audio.channels,
             audio.samples_per_latent,
-            (latent_channels, latents),
-            (cls.text_length, text_dim),
+            (settings.latent_channels, settings.latents),
+            (cls.text_length, settings.text_dim),
         )
 
     @classmethod
@@ -172,8 +170,18 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
+        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+
         if "model_index.json" in files:
-            autoencoder = _pretrained(AutoencoderOobleck, files["vae/config.json"])
+            # diffusers reads its own layout (use_safetensors: no pickles), as its configuration decides the names.
+            # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
+            autoencoder = AutoencoderOobleck.from_pretrained(
+                files["vae/config.json"].parent,
+                local_files_only=True,
+                use_safetensors=True,
+                torch_dtype=torch.float32,
+                low_cpu_mem_usage=False,
+            )
         else:
             weights = read_published(files["model.safetensors"], in_training(AUTOENCODER))
             with torch.device("meta"):
@@ -185,7 +193,9 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def load_denoiser(cls, files: Mapping[str, Path]) -> StableAudioBackbone:
         """The denoiser, float32, on the CPU."""
-        return _from_diffusers(files) if "model_index.json" in files else _from_single_file(files)
+        if "model_index.json" in files:
+            return diffusers_layout.load_denoiser(*_configurations(files))
+        return _from_single_file(files)
 
     def condition(self, text: Tensor, seconds: Tensor) -> StableAudioConditioning:
         """Conditioning from text states and total seconds (B,); the sound starts at second 0."""
@@ -194,33 +204,8 @@ class StableAudioOpen(DiffusionBackbone):
             return self.denoiser.condition(text, torch.zeros_like(seconds), seconds)
 
 
-def _pretrained(kind: Any, config: Path) -> Any:
-    # diffusers reads its own layout (use_safetensors: no pickles), as its configuration decides the names.
-    # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
-    return kind.from_pretrained(
-        config.parent, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
-    )
-
-
-def _from_diffusers(files: Mapping[str, Path]) -> StableAudioBackbone:
-    dit = _pretrained(StableAudioDiTModel, files["transformer/config.json"])
-    projection = _pretrained(StableAudioProjectionModel, files["projection_model/config.json"])
-    config: Any = dit.config
-    settings = StableAudioSettings(
-        latent_channels=config.in_channels,
-        latents=config.sample_size,
-        blocks=config.num_layers,
-        heads=config.num_attention_heads,
-        head_dim=config.attention_head_dim,
-        key_value_heads=config.num_key_value_attention_heads,
-        text_dim=config.cross_attention_dim,
-        time_dim=config.time_proj_dim,
-        maximum_seconds=projection.config.max_value,
-    )
-    with torch.device("meta"):
-        denoiser = StableAudioBackbone(settings)
-    denoiser.dit, denoiser.projection = dit, projection
-    return denoiser
+def _configurations(files: Mapping[str, Path]) -> tuple[Path, Path]:
+    return files["transformer/config.json"], files["projection_model/config.json"]
 
 
 def _from_single_file(files: Mapping[str, Path]) -> StableAudioBackbone:

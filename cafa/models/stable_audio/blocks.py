@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from diffusers.models.embeddings import get_1d_rotary_pos_embed
-from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+from cafa.models.stable_audio.transformer import TransformerBlock, rotary_angles
 
 
 class StableAudioSettings(BaseModel):
@@ -101,20 +101,20 @@ class TokenStream:
 def rotary_table(rotary_dim: int, tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Rotary embedding of the first `rotary_dim` channels of a head (half-split form, base 10000); made once."""
     with torch.inference_mode(False):  # made while sampling it must also serve training
-        cos, sin = get_1d_rotary_pos_embed(rotary_dim, tokens, use_real=True, repeat_interleave_real=False)
+        cos, sin = rotary_angles(rotary_dim, tokens)
         return cos.to(device), sin.to(device)
 
 
 def run_block(
-    block: StableAudioDiTBlock, hidden: Tensor, stream: TokenStream, recompute: bool = False
+    block: TransformerBlock, hidden: Tensor, stream: TokenStream, recompute: bool = False
 ) -> tuple[Tensor, TokenStream]:
     """Output of one transformer block, (B, T + 1, D), and the stream for the next one, which is the same.
 
-    The block's own forward pass in parts, so that items without text skip the cross-attention.
+    In parts, so that items without text skip the cross-attention.
 
     Parameters
     ----------
-    block : StableAudioDiTBlock
+    block : TransformerBlock
     hidden : Tensor, (B, T + 1, D)
     stream : TokenStream
     recompute : bool
@@ -125,10 +125,10 @@ def run_block(
     return _output(block, hidden, stream), stream
 
 
-def _output(block: StableAudioDiTBlock, hidden: Tensor, stream: TokenStream) -> Tensor:
-    hidden = hidden + block.attn1(block.norm1(hidden), rotary_emb=stream.rotary)
+def _output(block: TransformerBlock, hidden: Tensor, stream: TokenStream) -> Tensor:
+    hidden = hidden + block.attn1(block.norm1(hidden), rotary=stream.rotary)
     with_text = hidden[: len(stream.context)]
     if len(with_text):
-        with_text = with_text + block.attn2(block.norm2(with_text), encoder_hidden_states=stream.context)
+        with_text = with_text + block.attn2(block.norm2(with_text), context=stream.context)
         hidden = with_text if len(with_text) == len(hidden) else torch.cat([with_text, hidden[len(with_text) :]])
     return hidden + block.ff(block.norm3(hidden))

@@ -1,4 +1,4 @@
-"""The Stable Audio denoiser: diffusers' StableAudioDiTModel, run so that an adapter can reach its blocks.
+"""The Stable Audio denoiser, run so that an adapter can reach its blocks.
 
 The same class serves the published size (24 blocks of width 1536) and the miniature; only the configuration
 differs. Shapes: B batch, C latent channels, T latents, L text states, D width; tokens = T + 1 (one global token).
@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTBlock, StableAudioDiTModel
-from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 from torch import Tensor, nn
 
 from cafa.models.block_denoiser import BlockAdapter, BlockDenoiser
@@ -21,6 +19,8 @@ from cafa.models.stable_audio.blocks import (
     rotary_table,
     run_block,
 )
+from cafa.models.stable_audio.timing import TimingProjection
+from cafa.models.stable_audio.transformer import Transformer, TransformerBlock
 
 
 class StableAudioBackbone(BlockDenoiser):
@@ -36,22 +36,16 @@ class StableAudioBackbone(BlockDenoiser):
 
     def __init__(self, settings: StableAudioSettings) -> None:
         super().__init__(settings)
-        self.dit = StableAudioDiTModel(
-            sample_size=settings.latents,
-            in_channels=settings.latent_channels,
-            out_channels=settings.latent_channels,
-            num_layers=settings.blocks,
-            num_attention_heads=settings.heads,
-            attention_head_dim=settings.head_dim,
-            num_key_value_attention_heads=settings.key_value_heads,
-            cross_attention_dim=settings.text_dim,
-            cross_attention_input_dim=settings.text_dim,
-            global_states_input_dim=2 * settings.text_dim,
-            time_proj_dim=settings.time_dim,
+        self.dit = Transformer(
+            settings.latent_channels,
+            settings.blocks,
+            settings.heads,
+            settings.head_dim,
+            settings.key_value_heads,
+            settings.text_dim,
+            settings.time_dim,
         )
-        self.projection = StableAudioProjectionModel(
-            settings.text_dim, settings.text_dim, 0.0, settings.maximum_seconds
-        )
+        self.projection = TimingProjection(settings.text_dim, 0.0, settings.maximum_seconds)
 
     def condition(self, text: Tensor, seconds_start: Tensor, seconds_total: Tensor) -> StableAudioConditioning:
         """Conditioning from text states and timing.
@@ -63,9 +57,8 @@ class StableAudioBackbone(BlockDenoiser):
             Stable Audio was trained with the mask discarded).
         seconds_start, seconds_total : Tensor, (B,)
         """
-        projected = self.projection(text, seconds_start, seconds_total)
-        timing = (projected.seconds_start_hidden_states, projected.seconds_end_hidden_states)
-        context = torch.cat([projected.text_hidden_states, *timing], dim=1)
+        timing = self.projection(seconds_start, seconds_total)
+        context = torch.cat([text, *timing], dim=1)
         return StableAudioConditioning(context, torch.cat([part.squeeze(1) for part in timing], dim=1))
 
     def of_captions(self, text: Tensor, seconds: Tensor) -> StableAudioConditioning:
@@ -92,7 +85,7 @@ class StableAudioBackbone(BlockDenoiser):
             hidden = hidden + offset
         return torch.cat([stream.global_token, hidden], dim=1)
 
-    def run_block(self, block: StableAudioDiTBlock, hidden: Tensor, stream: TokenStream) -> tuple[Tensor, TokenStream]:
+    def run_block(self, block: TransformerBlock, hidden: Tensor, stream: TokenStream) -> tuple[Tensor, TokenStream]:
         """See :func:`cafa.models.stable_audio.blocks.run_block`."""
         return run_block(block, hidden, stream, self.gradient_checkpointing)
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from pydantic import Field
 from torch import Tensor
-from transformers import T5Config
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import read_json
@@ -19,8 +17,11 @@ from cafa.models.encoders.t5 import T5Text
 from cafa.models.interface import BackboneFacts, SamplingDefaults
 from cafa.models.pretrained import HubSettings, PretrainedSettings
 from cafa.models.releases import FLAN_T5_LARGE, TANGOFLUX, Release, all_parts, locate, require, require_text_encoder
-from cafa.models.tangoflux.denoiser import TangoFluxConditioning, TangoFluxDenoiser, TangoFluxSettings
+from cafa.models.tangoflux.blocks import TangoFluxConditioning, TangoFluxSettings
 from cafa.models.weights import load_strict
+
+if TYPE_CHECKING:
+    from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
 
 # Published prefix -> ours. The first is spelled as in the published checkpoint.
 PREFIXES = {"duration_emebdder.": "duration.", "fc.": "pool.", "transformer.": "transformer."}
@@ -38,7 +39,7 @@ class TangoFluxModel(HubSettings):
 class TangoFlux(DiffusionBackbone):
     """The backbone ``tangoflux``; see :class:`~cafa.models.diffusion_backbone.DiffusionBackbone`."""
 
-    denoiser: TangoFluxDenoiser
+    denoiser: "TangoFluxDenoiser"
     name = "tangoflux"
     settings: ClassVar[type[PretrainedSettings]] = TangoFluxModel
     defaults = SamplingDefaults("euler", guidance_scale=4.5)
@@ -49,7 +50,7 @@ class TangoFlux(DiffusionBackbone):
     text_files, audio_files = ("text/", "tangoflux.safetensors"), ("vae.safetensors",)
 
     def __init__(
-        self, denoiser: TangoFluxDenoiser, audio: OobleckAudio, text: T5Text, digests: Mapping[str, str]
+        self, denoiser: "TangoFluxDenoiser", audio: OobleckAudio, text: T5Text, digests: Mapping[str, str]
     ) -> None:
         super().__init__(denoiser, audio, text, digests)
         # The empty caption as the published code encodes it: padded, and the padding is not zeroed.
@@ -96,6 +97,10 @@ class TangoFlux(DiffusionBackbone):
     @classmethod
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
         """Sizes of the model from its configuration files and the names of its weights; no weights are read."""
+        # Here, for seconds that whoever only looks up a model need not wait.
+        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+        from transformers import T5Config
+
         settings = settings_from_config(
             read_json(files["config.json"]), T5Config.from_json_file(files["text/config.json"]).d_model
         )
@@ -123,6 +128,8 @@ class TangoFlux(DiffusionBackbone):
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
+        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+
         file = files["vae.safetensors"]
         with torch.device("meta"):
             autoencoder = AutoencoderOobleck(**autoencoder_sizes(read_shapes(file), file))
@@ -130,8 +137,12 @@ class TangoFlux(DiffusionBackbone):
         return OobleckAudio(autoencoder.to(device))
 
     @classmethod
-    def load_denoiser(cls, files: Mapping[str, Path]) -> TangoFluxDenoiser:
+    def load_denoiser(cls, files: Mapping[str, Path]) -> "TangoFluxDenoiser":
         """The denoiser, float32, on the CPU."""
+        from transformers import T5Config
+
+        from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
+
         file, text = files["tangoflux.safetensors"], T5Config.from_json_file(files["text/config.json"])
         settings = settings_from_config(read_json(files["config.json"]), text.d_model)
         with torch.device("meta"):

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import torch
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioNumberConditioner
 from torch import Tensor, nn
 
 from cafa.models.block_denoiser import BlockAdapter, BlockDenoiser
+from cafa.models.stable_audio.timing import NumberConditioner
 from cafa.models.tangoflux.adapter import TangoFluxAdapter
 from cafa.models.tangoflux.blocks import TangoFluxConditioning, TangoFluxSettings, TangoFluxStream, run_flux_block
 
@@ -43,7 +43,7 @@ class TangoFluxDenoiser(BlockDenoiser):
             axes_dims_rope=settings.rotary_axes,
         )
         self.pool = nn.Sequential(nn.Linear(settings.text_dim, settings.joint_dim), nn.ReLU())
-        self.duration = StableAudioNumberConditioner(settings.text_dim, 0, settings.maximum_seconds)
+        self.duration = NumberConditioner(settings.text_dim, 0, settings.maximum_seconds)
 
     def condition(
         self, text: Tensor, present: Tensor, seconds: Tensor, pooled_from: Tensor | None = None

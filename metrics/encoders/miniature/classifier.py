@@ -5,11 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.encoders.miniature.blocks import SoundTower
+from metrics.encoders.miniature.network import MiniatureNetwork
 
 WIDTH = 64
 
 
-class MicroClassifier(nn.Module):
+class MicroClassifier(MiniatureNetwork):
     """Log-mel spectrogram to an embedding and class logits.
 
     Parameters
@@ -36,16 +37,15 @@ class MicroClassifier(nn.Module):
         embedding = functional.relu(self.sound(mel))
         return embedding, self.output(self.dropout(embedding))
 
+    @torch.inference_mode()
+    def judge_sound(self, mel: Tensor, frames: Tensor) -> dict[str, Tensor]:
+        """Columns that the metrics read: ``embedding`` (clips, 64) and ``logits`` (clips, classes)."""
+        embedding, logits = self(mel)
+        return {"embedding": embedding, "logits": logits}
+
 
 def classifier_loss(model: MicroClassifier, mel: Tensor, target: Tensor) -> dict[str, Tensor]:
     """Cross-entropy and accuracy of a batch; `target` holds class indices."""
     logits = model(mel)[1]
     right = (logits.argmax(-1) == target).float().mean()
     return {"loss": functional.cross_entropy(logits, target), "accuracy": right}
-
-
-@torch.inference_mode()
-def embed_sound(model: MicroClassifier, mel: Tensor) -> dict[str, Tensor]:
-    """Columns that the metrics read: ``embedding`` (clips, 64) and ``logits`` (clips, classes)."""
-    embedding, logits = model(mel)
-    return {"embedding": embedding, "logits": logits}

@@ -11,13 +11,14 @@ from metrics.encoders.miniature.blocks import (
     mean_and_peak,
     pictures_of,
 )
+from metrics.encoders.miniature.network import MiniatureNetwork
 
 WIDTH = 64
 #: Every so many frames of a clip one is looked at.
 FRAME_STEP = 5
 
 
-class MicroImageBind(nn.Module):
+class MicroImageBind(MiniatureNetwork):
     """Frame tower and sound tower, trained contrastively.
 
     Parameters
@@ -46,21 +47,19 @@ class MicroImageBind(nn.Module):
         """Unit vectors ``(clips, 64)`` of ``(clips, frames, bands)``."""
         return functional.normalize(self.sound(mel), dim=-1)
 
+    @torch.inference_mode()
+    def judge_sound(self, mel: Tensor, frames: Tensor) -> dict[str, Tensor]:
+        """Column that the metrics read: ``embedding`` (clips, 64), unit length."""
+        return {"embedding": self.embed_audio(mel)}
+
+    @torch.inference_mode()
+    def judge_pictures(self, frames: Tensor) -> Tensor:
+        """Unit vectors ``(clips, 64)`` of whole clips, from one frame in `FRAME_STEP`."""
+        return self.embed_video(frames[:, FRAME_STEP // 2 :: FRAME_STEP])
+
 
 def imagebind_loss(model: MicroImageBind, frames: Tensor, mel: Tensor, group: int) -> dict[str, Tensor]:
     """Contrastive loss over groups of `group` clips, one clip of each category in each group."""
     video = model.embed_video(frames).unflatten(0, (-1, group))
     audio = model.embed_audio(mel).unflatten(0, (-1, group))
     return {"loss": contrastive_loss(video, audio, model.log_scale)}
-
-
-@torch.inference_mode()
-def embed_sound(model: MicroImageBind, mel: Tensor) -> dict[str, Tensor]:
-    """Column that the metrics read: ``embedding`` (clips, 64), unit length."""
-    return {"embedding": model.embed_audio(mel)}
-
-
-@torch.inference_mode()
-def embed_video(model: MicroImageBind, frames: Tensor) -> Tensor:
-    """Unit vectors ``(clips, 64)`` of whole clips, from one frame in `FRAME_STEP`."""
-    return model.embed_video(frames[:, FRAME_STEP // 2 :: FRAME_STEP])

@@ -5,11 +5,15 @@ over the window, are the evidence for that lag; a small head turns evidence into
 An offset is positive where the sound comes later than the pictures.
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.encoders.miniature.blocks import pictures_of
+from metrics.encoders.miniature.network import MiniatureNetwork
 
 #: Video frames (25 per second) of a window, 2 s.
 WINDOW = 50
@@ -28,7 +32,7 @@ def _temporal(inputs: int, outputs: int, kernel: int = 5, stride: int = 1) -> nn
     return nn.Sequential(nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2), nn.GroupNorm(8, outputs), nn.ReLU())
 
 
-class MicroSynchformer(nn.Module):
+class MicroSynchformer(MiniatureNetwork):
     """Two towers and a comparison by lag.
 
     Parameters
@@ -41,6 +45,7 @@ class MicroSynchformer(nn.Module):
         Side of the square frames.
     """
 
+    facts: ClassVar[Mapping[str, Any]] = {"grid": list(GRID)}
     silence: Tensor
 
     def __init__(self, bands: int, silence: float, size: int) -> None:
@@ -108,25 +113,19 @@ class MicroSynchformer(nn.Module):
         """Logits ``(windows, 25)`` of windows of frames and of log-mel."""
         return self.compare(self.embed_video(frames), self.embed_audio(mel))
 
+    @torch.inference_mode()
+    def judge_sound(self, mel: Tensor, frames: Tensor) -> dict[str, Tensor]:
+        """Columns that the metric reads: logits of the first and of the last 2 s, each (clips, 25).
+
+        Clips have at least 50 video frames.
+        """
+        last = frames.shape[1] - WINDOW
+        return {
+            name: self(window(frames, start), window(mel, start, MEL_STEP))
+            for name, start in (("logits_first", 0), ("logits_last", last))
+        }
+
 
 def window(frames_or_mel: Tensor, start: int, per_frame: int = 1) -> Tensor:
     """Cut the window that starts at video frame `start`; `per_frame` steps of axis 1 make one video frame."""
     return frames_or_mel[:, start * per_frame : (start + WINDOW) * per_frame]
-
-
-@torch.inference_mode()
-def embed_pair(model: MicroSynchformer, frames: Tensor, mel: Tensor) -> dict[str, Tensor]:
-    """Columns that the metric reads: logits of the first and of the last 2 s, each (clips, 25).
-
-    Parameters
-    ----------
-    frames : Tensor
-        (clips, n, size, size, 3) uint8, n of at least 50 video frames.
-    mel : Tensor
-        (clips, 2 n, bands).
-    """
-    last = frames.shape[1] - WINDOW
-    return {
-        name: model(window(frames, start), window(mel, start, MEL_STEP))
-        for name, start in (("logits_first", 0), ("logits_last", last))
-    }

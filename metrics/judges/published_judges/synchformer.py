@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cafa.common.errors import InputError
-from cafa.models.encoders.synchformer_network import DESYNC_STRIDE, SEGMENT_FRAMES
+from cafa.models.encoders.synchformer_network import DESYNC_STRIDE, SEGMENT_FRAMES, segment_starts
 from metrics.encoders.synchformer.encoders import (
     SynchformerAudioEncoder,
     SynchformerJudge,
     SynchformerVideoEncoder,
     load_synchformer,
 )
-from metrics.encoders.synchformer.offset_network import WINDOW_SEGMENTS, offset_grid
+from metrics.encoders.synchformer.offset_network import VIDEO_VECTORS, WINDOW_SEGMENTS, offset_grid
 from metrics.judges.interface import Columns
 from metrics.judges.published_judge import JudgeFiles, PublishedJudge
 
@@ -57,6 +57,13 @@ class OffsetJudge(PublishedJudge):
         pictures = np.stack([one for one in video if one is not None])
         first, last = self._offset.window_logits(pictures, self.audio.embed(sounds))
         return {"logits_first": first, "logits_last": last}
+
+    def kept_picture(self, seconds: float) -> tuple[int, ...]:
+        """Segments, vectors of each, and their width."""
+        if not isinstance(self.video_encoder, SynchformerVideoEncoder):
+            raise InputError("the judge was not loaded for pictures")
+        segments = len(segment_starts(self.frames(seconds), DESYNC_STRIDE))
+        return segments, VIDEO_VECTORS, self.video_encoder.network.vproj.in_features
 
     def facts(self) -> dict[str, Any]:
         """The grid of offsets."""

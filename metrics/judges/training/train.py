@@ -1,6 +1,7 @@
 """Training one judge of the miniature from scratch."""
 
 import importlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,31 @@ from cafa.common.seeds import seed_for
 from cafa.common.stages import stage_version
 from cafa.models.folders import RESUME, check_overwrites, save_model
 from cafa.training.loop import train
-from metrics.encoders.miniature.all import build_judge
 from metrics.judges.kinds import miniature_judges
+from metrics.judges.trained import build_judge, network_of
 from metrics.judges.training.batches import Loss, MakeBatch
 from metrics.judges.training.clips import Clips
 from metrics.judges.training.settings import JudgeSettings
 
 
-def architecture_of(name: str, clips: Clips) -> dict[str, Any]:
-    """Arguments of the judge's class that follow from its clips."""
+def silence_of(clips: Clips) -> float:
+    """Log-mel value of digital silence."""
     floor = clips.mel.encoder.get("floor")
     if floor is None:
         raise InputError(f"{clips.mel.encoder} names no floor: the log-mel features are not of this version")
-    sound = {"bands": clips.mel.shape[1], "silence": float(torch.tensor(floor).log())}
-    if name == "classifier":
-        return {**sound, "classes": len(clips.labels)}
-    if name == "clap":
-        return sound
-    return {**sound, "size": clips.frames.shape[1]}
+    return float(torch.tensor(floor).log())
+
+
+def architecture_of(name: str, clips: Clips) -> dict[str, Any]:
+    """Arguments of the judge's class that follow from its clips."""
+    sizes = {
+        "bands": clips.mel.shape[1],
+        "silence": silence_of(clips),
+        "classes": len(clips.labels),
+        "size": clips.frames.shape[1],
+    }
+    taken = inspect.signature(network_of(name)).parameters
+    return {size: value for size, value in sizes.items() if size in taken}
 
 
 def batches_of(name: str) -> Callable[[Clips, JudgeSettings, float], tuple[MakeBatch, Loss]]:
@@ -69,7 +77,7 @@ def train_judge(
         torch.manual_seed(seed_for(seed, name, "weights"))
         model = build_judge(name, architecture)
     model.to(device)
-    make_batch, loss = batches_of(name)(clips, settings, architecture["silence"])
+    make_batch, loss = batches_of(name)(clips, settings, silence_of(clips))
 
     def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
         return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))

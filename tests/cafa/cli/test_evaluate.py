@@ -15,7 +15,6 @@ from cafa.generation.sound_sources import PromptRow, PublishedSounds, ReferenceS
 from cafa.media.mel import MelSettings
 from cafa.models.folders import save_model
 from cafa.models.weights import read_weight_sources
-from metrics.encoders.miniature.all import CLASSES, build_judge
 from metrics.encoders.panns import Cnn14, PannsEncoder, published_shapes
 from metrics.encoders.panns import front_end_tables as panns_tables
 from metrics.evaluation.evaluate import EvaluationSettings, default_metrics, evaluate
@@ -23,11 +22,13 @@ from metrics.evaluation.from_files import named_folders
 from metrics.evaluation.pairs import read_pairs
 from metrics.functional.divergence import kl_divergence
 from metrics.functional.frechet import frechet_distance
+from metrics.judges.kinds import miniature_judges
 from metrics.judges.media import decode_whole_sound
 from metrics.judges.published import RealJudges
 from metrics.judges.published_files import find_weights, open_judges
 from metrics.judges.published_judge import PublishedJudge
 from metrics.judges.published_judges.classifier import REPORTED_CLASSES
+from metrics.judges.trained import build_judge
 from metrics.parity.weights import deterministic_tensors
 from metrics.tables.compute import BootstrapSettings
 from tests.evaluation_clips import sound_of, write_video, write_wav
@@ -249,7 +250,7 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, mel = tmp_path_factory.mktemp("judges"), MelSettings()
     torch.manual_seed(0)
     verdicts = {}
-    for name in CLASSES:
+    for name in miniature_judges():
         sizes: dict[str, object] = {"bands": mel.bins, "silence": -4.0}
         sizes |= (
             {"classes": 3} if name == "classifier" else {"size": 32} if name in ("imagebind", "synchformer") else {}

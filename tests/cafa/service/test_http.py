@@ -14,7 +14,9 @@ from tests.cafa.service.documented import DocumentedClient
 from tests.cafa.service.makers import SteppingMaker, until_ended, until_running
 
 ROOT = Path(__file__).resolve().parents[3]
-LIMITS = Limits(queue_length=1, most_takes=2, longest_seconds=2, largest_bytes=200_000, folder_bytes=400_000)
+LIMITS = Limits(
+    queue_length=1, most_takes=2, longest_seconds=2, longest_video=2, largest_bytes=200_000, folder_bytes=400_000
+)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The page in a real browser: upload, make, play, keep; what does not work; two visitors; cancel."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -173,6 +175,43 @@ def test_what_cannot_be_used_gets_a_plain_message(served: Served, tmp_path: Path
         make(window)
         until(window, "#state [role=alert]", "choose a video first")
         assert window.find_element("id", "go").is_enabled()
+
+
+def test_a_part_of_a_long_video_gets_sound(served: Served, tmp_path: Path) -> None:
+    long = write_video(tmp_path / "long.mp4", 3)
+    shots = Path(os.environ.get("CAFA_SCREENSHOTS", tmp_path))
+    with chromium(tmp_path) as window:
+        fill(window, served, long)
+        for field, text in (("begin", "0:01"), ("end", "nonsense")):
+            window.find_element("css selector", f"#{field} textarea, #{field} input").send_keys(text)
+        make(window)
+        until(window, "#state [role=alert]", "a time is seconds, m:s or h:m:s, got 'nonsense'")
+        end = window.find_element("css selector", "#end textarea, #end input")
+        end.clear()
+        end.send_keys("2.5")
+        window.save_screenshot(str(shots / "before.png"))
+        served.gate.clear()
+        make(window)
+        until(window, "#state", "at the gate")
+        window.save_screenshot(str(shots / "during.png"))
+        served.gate.set()
+        until(window, "#state", "done")
+        shown = float(window.find_element("css selector", ".cafa-take").get_attribute("data-seconds"))
+        window.save_screenshot(str(shots / "after.png"))
+    assert abs(shown - 1.5) < 0.05
+
+
+def test_the_page_takes_no_more_uploads_than_there_is_room(served: Served) -> None:
+    address = f"{served.address}gradio_api/upload"
+    limits = served.engine.videos.limits
+    served.engine.videos.limits = limits.model_copy(update={"folder_bytes": 1})
+    try:
+        answer = httpx.post(address, files={"files": ("a.mp4", b"x" * 100)})
+        assert (answer.status_code, answer.json()["reason"]) == (507, "folder_full")
+        unsaid = httpx.post(address, content=iter([b"x" * 100]))
+        assert unsaid.status_code == 411
+    finally:
+        served.engine.videos.limits = limits
 
 
 def test_two_visitors_take_turns_and_either_can_cancel(served: Served, video: Path, tmp_path: Path) -> None:

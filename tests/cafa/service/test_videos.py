@@ -58,7 +58,7 @@ def test_what_is_too_large_or_too_long_is_refused(video: Path, tmp_path: Path) -
     refused(tmp_path, data, TooLargeError, "larger than 0.001 MB", largest_bytes=1000)
     refused(tmp_path, data, TooLargeError, "64 x 48 pixels", largest_pixels=1000)
     long = write_video(tmp_path / "long.mp4", 3).read_bytes()
-    refused(tmp_path, long, TooLongError, "longer than 2 s", longest_seconds=2)
+    refused(tmp_path, long, TooLongError, "longer than 2 s", longest_video=2)
     refused(tmp_path, data, FolderFullError, "room for uploads and results is full", folder_bytes=1000)
 
 
@@ -69,7 +69,7 @@ def test_a_length_that_a_header_denies_is_found(tmp_path: Path) -> None:
         place = data.find(box)
         assert place > 0
         data[place + offset : place + offset + 4] = (100).to_bytes(4, "big")
-    refused(tmp_path, bytes(data), TooLongError, "longer than 2 s", longest_seconds=2)
+    refused(tmp_path, bytes(data), TooLongError, "longer than 2 s", longest_video=2)
 
 
 def test_parts_of_uploads_are_deleted_at_the_next_start(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from cafa.data.prompts import SCHEMA as PROMPTS
 from cafa.features.store import write_features
 from cafa.media.sound import write_sound
 from metrics.embedding.miniature import embed_samples
-from metrics.encoders.miniature.all import MicroJudges
 from metrics.encoders.miniature.synchformer import GRID
+from metrics.judges.trained import MicroJudges
 from metrics.tables.scores import read_generated, read_reference
 from tests.metrics.toy_clips import LABELS, SIZE, toy_sound
 

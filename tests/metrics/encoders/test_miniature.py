@@ -6,9 +6,10 @@ from cafa.common.errors import WeightsError
 from cafa.models.folders import save_model
 from metrics.encoders.miniature import clap as micro_clap
 from metrics.encoders.miniature import synchformer as micro_synchformer
-from metrics.encoders.miniature.all import CLASSES, MicroJudges, build_judge
 from metrics.encoders.miniature.blocks import WordTower, contrastive_loss, word_slots, words_of
 from metrics.encoders.miniature.synchformer import GRID, LARGEST, WINDOW, MicroSynchformer
+from metrics.judges.kinds import miniature_judges
+from metrics.judges.trained import MicroJudges, build_judge
 
 SOUND = {"bands": 16, "silence": -9.2}
 ARCHITECTURES = {
@@ -172,14 +173,14 @@ def test_the_ends_of_a_window_do_not_tell_where_it_lies():
 def test_first_and_last_window_are_cut(clips):
     model = MicroSynchformer(**ARCHITECTURES["synchformer"]).eval()
     frames, mel = torch.from_numpy(clips[1]), torch.from_numpy(clips[0]).float()
-    found = micro_synchformer.embed_pair(model, frames, mel)
+    found = model.judge_sound(mel, frames)
     assert torch.allclose(found["logits_first"], model(frames[:, :50], mel[:, :100]))
     assert torch.allclose(found["logits_last"], model(frames[:, 30:], mel[:, 60:]))
 
 
 def test_text_embeds_without_the_other_judges():
     model = micro_clap.MicroClap(**ARCHITECTURES["clap"])
-    assert micro_clap.embed_text(model, ["a", "b c"]).shape == (2, 64)
+    assert model.judge_captions(["a", "b c"]).shape == (2, 64)
 
 
 def test_judges_of_different_features_are_refused(tmp_path):
@@ -202,5 +203,6 @@ def test_a_missing_judge_is_named(tmp_path):
 
 
 def test_every_judge_is_small():
-    sizes = {name: sum(p.numel() for p in build_judge(name, ARCHITECTURES[name]).parameters()) for name in CLASSES}
+    judges = {name: build_judge(name, ARCHITECTURES[name]) for name in miniature_judges()}
+    sizes = {name: sum(p.numel() for p in judge.parameters()) for name, judge in judges.items()}
     assert max(sizes.values()) < 300_000

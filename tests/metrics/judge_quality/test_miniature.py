@@ -5,9 +5,9 @@ import pytest
 
 from cafa.common.errors import InputError
 from cafa.common.files import read_json
-from metrics.encoders.miniature.all import MicroJudges
 from metrics.judge_quality.miniature import category_retrieval, measure, shifted_errors
 from metrics.judge_quality.verdict import own_over_other, report, thresholds, trained_measures, verdict_lines
+from metrics.judges.trained import MicroJudges
 from metrics.judges.training.clips import read_clips
 
 TARGETS = np.array([0, 0, 1])

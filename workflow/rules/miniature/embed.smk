@@ -3,12 +3,12 @@
 
 rule embed_reference:
     input:
-        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
+        judges=judge_cards,
         manifest="<results>/manifests/{dataset}.parquet",
         frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
         mel=all_shards("features/{dataset}/mel/{shard}.arrow"),
     output:
-        expand("<results>/embeddings/{{dataset}}/reference_set/{judge}.parquet", judge=config["judges"]),
+        expand("<results>/embeddings/{{dataset}}/reference_set/{judge}.parquet", judge=JUDGES),
     log:
         "<logs>/embed_reference/{dataset}.log",
     benchmark:
@@ -31,38 +31,41 @@ rule embed_reference:
         " --threads {threads} --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
 
 
-rule embed_text:
-    input:
-        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
-        prompts="<results>/prompts/{dataset}.parquet",
-    output:
-        "<results>/embeddings/{dataset}/text.parquet",
-    log:
-        "<logs>/embed_text/{dataset}.log",
-    benchmark:
-        "<benchmarks>/embed_text/{dataset}.tsv"
-    priority: PRIORITY["references"]
-    threads: 1
-    resources:
-        mem_mb=scaled_memory(4000),
-        runtime=60,
-        gpu=GPUS,
-    params:
-        judges=results_path("models/judges"),
-        device=config["device"],
-        code=stage_version("embed"),
-    shell:
-        "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
-        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+if TEXT_FILES:
+
+    rule embed_text:
+        input:
+            judges=judge_cards,
+            prompts="<results>/prompts/{dataset}.parquet",
+        output:
+            expand("<results>/embeddings/{{dataset}}/{file}", file=TEXT_FILES),
+        log:
+            "<logs>/embed_text/{dataset}.log",
+        benchmark:
+            "<benchmarks>/embed_text/{dataset}.tsv"
+        priority: PRIORITY["references"]
+        threads: 1
+        resources:
+            mem_mb=scaled_memory(4000),
+            runtime=60,
+            gpu=GPUS,
+        params:
+            judges=results_path("models/judges"),
+            text=results_path(f"embeddings/{{dataset}}/{TEXT_FILE}"),
+            device=config["device"],
+            code=stage_version("embed"),
+        shell:
+            "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
+            " --device {params.device} --output {params.text:q} 2>&1 | tee {log:q}"
 
 
 rule embed_samples:
     input:
-        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
+        judges=judge_cards,
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
         frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
     output:
-        expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]),
+        expand("<results>/embeddings/{{dataset}}/{{system}}/{{shard}}/{judge}.parquet", judge=JUDGES),
     log:
         "<logs>/embed_samples/{dataset}.{system}.{shard}.log",
     benchmark:

@@ -176,7 +176,7 @@ rule train_judge:
 
 rule check_judges:
     input:
-        judges=expand("<results>/models/judges/{judge}/card.json", judge=config["judges"]),
+        judges=judge_cards,
         manifest=f"<results>/manifests/{JUDGES_CHECK_ON}.parquet",
         event_times=f"<results>/world/{JUDGES_CHECK_ON}.event_times.parquet",
         frames=all_shards("features/{dataset}/frames/{shard}.arrow", JUDGES_CHECK_ON),
@@ -197,7 +197,7 @@ rule check_judges:
         judges=results_path("models/judges"),
         frames=repeat_option("--frames", "frames"),
         mel=repeat_option("--mel", "mel"),
-        settings=as_json(config["judges_gate"]),
+        settings=as_json(of_used_judges(config["judges_gate"])),
         seed=config["seed"],
         device=config["device"],
         code=stage_version("check_judges"),

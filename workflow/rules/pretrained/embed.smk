@@ -15,10 +15,8 @@ rule embed_reference:
         manifest="<results>/manifests/{dataset}.parquet",
         ingest="<results>/clips/{dataset}/{shard}.ledger.parquet",
     output:
-        judged=expand(
-            "<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{judge}.parquet", judge=config["judges"]
-        ),
-        video="<results>/embeddings/{dataset}{cut}/reference_set/{shard}/video.arrow",
+        judged=expand("<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{judge}.parquet", judge=JUDGES),
+        video=expand("<results>/embeddings/{{dataset}}{{cut}}/reference_set/{{shard}}/{file}", file=VIDEO_FILES),
         ledger="<results>/embeddings/{dataset}{cut}/reference_set/{shard}/ledger.parquet",
     log:
         "<logs>/embed_reference/{dataset}{cut}.{shard}.log",
@@ -44,29 +42,32 @@ rule embed_reference:
         " --device {params.device} --output-folder {params.folder:q} 2>&1 | tee {log:q}"
 
 
-rule embed_text:
-    input:
-        judges=judge_cards,
-        prompts="<results>/prompts/{dataset}.parquet",
-    output:
-        "<results>/embeddings/{dataset}/text.parquet",
-    log:
-        "<logs>/embed_text/{dataset}.log",
-    benchmark:
-        "<benchmarks>/embed_text/{dataset}.tsv"
-    priority: PRIORITY["references"]
-    threads: 1
-    resources:
-        mem_mb=scaled_memory(8000),
-        runtime=60,
-        gpu=GPUS,
-    params:
-        judges=results_path("models/judges"),
-        device=config["device"],
-        code=stage_version("embed_pretrained"),
-    shell:
-        "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
-        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
+if TEXT_FILES:
+
+    rule embed_text:
+        input:
+            judges=judge_cards,
+            prompts="<results>/prompts/{dataset}.parquet",
+        output:
+            expand("<results>/embeddings/{{dataset}}/{file}", file=TEXT_FILES),
+        log:
+            "<logs>/embed_text/{dataset}.log",
+        benchmark:
+            "<benchmarks>/embed_text/{dataset}.tsv"
+        priority: PRIORITY["references"]
+        threads: 1
+        resources:
+            mem_mb=scaled_memory(8000),
+            runtime=60,
+            gpu=GPUS,
+        params:
+            judges=results_path("models/judges"),
+            text=results_path(f"embeddings/{{dataset}}/{TEXT_FILE}"),
+            device=config["device"],
+            code=stage_version("embed_pretrained"),
+        shell:
+            "cafa embed text --judges {params.judges:q} --prompts {input.prompts:q} --threads {threads}"
+            " --device {params.device} --output {params.text:q} 2>&1 | tee {log:q}"
 
 
 rule embed_samples:
@@ -75,9 +76,7 @@ rule embed_samples:
         index="<results>/samples/{dataset}/{system}/{shard}.parquet",
         reference=reference_embeddings,
     output:
-        judged=expand(
-            "<results>/embeddings/{{dataset}}{{cut}}/{{system}}/{{shard}}/{judge}.parquet", judge=config["judges"]
-        ),
+        judged=expand("<results>/embeddings/{{dataset}}{{cut}}/{{system}}/{{shard}}/{judge}.parquet", judge=JUDGES),
         index="<results>/embeddings/{dataset}{cut}/{system}/{shard}/index.parquet",
     log:
         "<logs>/embed_samples/{dataset}{cut}.{system}.{shard}.log",

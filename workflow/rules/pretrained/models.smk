@@ -81,7 +81,7 @@ rule check_judges:
     input:
         judges=judge_cards,
         reference=reference_files(config["evaluate"]),
-        text=f"<results>/embeddings/{config['evaluate']}/text.parquet",
+        text=text_embeddings(config["evaluate"]),
         manifest=f"<results>/manifests/{config['evaluate']}.parquet",
     output:
         "<results>/judges.json",
@@ -98,10 +98,11 @@ rule check_judges:
     params:
         judges=results_path("models/judges"),
         reference=reference_of_canaries,
-        settings=as_json({"thresholds": PRETRAINED["canary"]}),
+        text=results_path(f"embeddings/{config['evaluate']}/{TEXT_FILE}"),
+        settings=as_json({"thresholds": of_used_judges(PRETRAINED["canary"])}),
         device=config["device"],
         code=stage_version("judge_canary"),
     shell:
         "cafa judges canary --judges {params.judges:q} --settings {params.settings:q} {params.reference:q}"
-        " --text {input.text:q} --manifest {input.manifest:q} --threads {threads}"
+        " --text {params.text:q} --manifest {input.manifest:q} --threads {threads}"
         " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,42 +1,39 @@
-"""All judges of the miniature together: loaded once, every sound decoded once for all of them."""
+"""Judges that were trained here, together: loaded once, every sound decoded once for all of them."""
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from cafa.common.errors import WeightsError
 from cafa.models.folders import load_model
 from cafa.models.weights import load_strict
-from metrics.encoders.miniature import clap as micro_clap
-from metrics.encoders.miniature import classifier as micro_classifier
-from metrics.encoders.miniature import imagebind as micro_imagebind
-from metrics.encoders.miniature import synchformer as micro_synchformer
-
-CLASSES: dict[str, type[nn.Module]] = {
-    "classifier": micro_classifier.MicroClassifier,
-    "clap": micro_clap.MicroClap,
-    "imagebind": micro_imagebind.MicroImageBind,
-    "synchformer": micro_synchformer.MicroSynchformer,
-}
-
-Columns = dict[str, np.ndarray]
+from metrics.encoders.miniature.network import MiniatureNetwork
+from metrics.judges.interface import Columns
+from metrics.judges.kinds import CLASSIFIER, miniature_judges
 
 
-def build_judge(name: str, architecture: Mapping[str, Any]) -> nn.Module:
+def network_of(name: str) -> type[MiniatureNetwork]:
+    """Class of the network of judge `name` that has a small form."""
+    module, _, network = miniature_judges()[name].network.partition(":")
+    found: type[MiniatureNetwork] = getattr(importlib.import_module(module), network)
+    return found
+
+
+def build_judge(name: str, architecture: Mapping[str, Any]) -> MiniatureNetwork:
     """Untrained judge `name`; `architecture` holds the arguments of its class."""
-    return CLASSES[name](**architecture)
+    return network_of(name)(**architecture)
 
 
 @dataclass(frozen=True)
 class Judge:
     """A trained judge, frozen, and the card it came with."""
 
-    model: nn.Module
+    model: MiniatureNetwork
     card: dict[str, Any]
 
     @property
@@ -48,25 +45,32 @@ class Judge:
 def load_judge(folder: Path, name: str, device: str | torch.device = "cpu") -> Judge:
     """Load judge `name` from its model folder; the weights are checked against the card."""
     weights, card = load_model(folder, name)
-    return Judge(load_strict(build_judge(name, card["architecture"]), weights, device=device), card)
+    model = build_judge(name, card["architecture"])
+    load_strict(model, weights, device=device)
+    return Judge(model, card)
+
+
+def trained_in(folder: str | Path) -> list[str]:
+    """Judges with a small form that have a folder there; the classifier, which every table needs, always."""
+    return [name for name in miniature_judges() if name == CLASSIFIER or (Path(folder) / name / "card.json").is_file()]
 
 
 class MicroJudges:
-    """The four judges.
+    """Judges that were trained here.
 
     Parameters
     ----------
     folder : path
-        Holds the model folders ``classifier``, ``clap``, ``imagebind`` and ``synchformer``.
+        Holds their model folders, ``classifier``, ``clap`` and so on.
     device : str or torch.device
+    judges : collection of str, optional
+        Those that are loaded; None: all that are there (:func:`trained_in`).
 
     Attributes
     ----------
     judges : dict of str to Judge
     mel, frames : dict
         The encoders of the features that all judges were trained on.
-    grid : tuple of float
-        Offsets of synchformer's classes, seconds.
     audio_protocol : dict
         What is used of a file of sound.
 
@@ -77,17 +81,19 @@ class MicroJudges:
         features.
     """
 
-    def __init__(self, folder: str | Path, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, folder: str | Path, device: str | torch.device = "cpu", judges: Collection[str] | None = None
+    ) -> None:
         self.device = torch.device(device)
-        self.judges = {name: load_judge(Path(folder) / name, name, device) for name in CLASSES}
-        self.grid = micro_synchformer.GRID
+        names = trained_in(folder) if judges is None else [name for name in miniature_judges() if name in judges]
+        self.judges = {name: load_judge(Path(folder) / name, name, device) for name in names}
         self.mel = self._common("mel")
         self.frames = self._common("frames")
         self.audio_protocol = {name: value for name, value in self.mel.items() if name == "seconds"}
 
-    def facts(self, judge: str) -> dict[str, Any]:
+    def facts(self, judge: str) -> Mapping[str, Any]:
         """What the files of a judge's embeddings say of it beside its weights."""
-        return {"grid": list(self.grid)} if judge == "synchformer" else {}
+        return self._model(judge).facts
 
     def _common(self, feature: str) -> dict[str, Any]:
         seen = {name: judge.card[feature] for name, judge in self.judges.items()}
@@ -99,7 +105,7 @@ class MicroJudges:
             )
         return first
 
-    def _model(self, name: str) -> Any:
+    def _model(self, name: str) -> MiniatureNetwork:
         return self.judges[name].model
 
     def embed_sound(self, mel: np.ndarray, frames: np.ndarray) -> dict[str, Columns]:
@@ -110,30 +116,24 @@ class MicroJudges:
         mel : ndarray
             (clips, 2 n, bands) log-mel.
         frames : ndarray
-            (clips, n, size, size, 3) uint8; only the offset judge looks at them.
+            (clips, n, size, size, 3) uint8; only judges of picture and sound together look at them.
 
         Returns
         -------
         dict of judge name to dict of column name to ndarray
-            float32, first axis the clips: classifier ``embedding`` and ``logits``, clap ``embedding``,
-            imagebind ``embedding``, synchformer ``logits_first`` and ``logits_last``.
+            float32, first axis the clips; columns of :attr:`metrics.judges.kinds.JudgeKind.columns`.
         """
         # Through the type that stores have, so that a sound is judged alike from a file and from a store.
         sound = torch.from_numpy(np.asarray(mel, dtype=np.float16)).float().to(self.device)
         pictures = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device)
-        columns: dict[str, dict[str, Tensor]] = {
-            "classifier": micro_classifier.embed_sound(self._model("classifier"), sound),
-            "clap": micro_clap.embed_sound(self._model("clap"), sound),
-            "imagebind": micro_imagebind.embed_sound(self._model("imagebind"), sound),
-            "synchformer": micro_synchformer.embed_pair(self._model("synchformer"), pictures, sound),
-        }
+        columns = {name: judge.model.judge_sound(sound, pictures) for name, judge in self.judges.items()}
         return {judge: {name: values.cpu().numpy() for name, values in rows.items()} for judge, rows in columns.items()}
 
-    def embed_video(self, frames: np.ndarray) -> np.ndarray:
-        """Imagebind's unit vectors (clips, 64) of pictures (clips, n, size, size, 3) uint8."""
+    def embed_video(self, frames: np.ndarray, judge: str = "imagebind") -> np.ndarray:
+        """Unit vectors (clips, d) of pictures (clips, n, size, size, 3) uint8, by a judge with a column ``video``."""
         pictures = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device)
-        return micro_imagebind.embed_video(self._model("imagebind"), pictures).cpu().numpy()
+        return self._model(judge).judge_pictures(pictures).cpu().numpy()
 
-    def embed_text(self, captions: Sequence[str]) -> np.ndarray:
-        """Clap's unit vectors (captions, 64)."""
-        return micro_clap.embed_text(self._model("clap"), captions).cpu().numpy()
+    def embed_text(self, captions: Sequence[str], judge: str = "clap") -> np.ndarray:
+        """Unit vectors (captions, d), by a judge that reads captions."""
+        return self._model(judge).judge_captions(captions).cpu().numpy()

@@ -1,0 +1,35 @@
+"""A Stable Audio denoiser as diffusers holds and writes it."""
+
+from typing import Any
+
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTModel
+from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
+
+from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
+
+
+def new_parts(settings: StableAudioSettings) -> tuple[Any, Any]:
+    """diffusers' transformer and timing conditioners of that size, untrained."""
+    transformer = StableAudioDiTModel(
+        sample_size=settings.latents,
+        in_channels=settings.latent_channels,
+        out_channels=settings.latent_channels,
+        num_layers=settings.blocks,
+        num_attention_heads=settings.heads,
+        attention_head_dim=settings.head_dim,
+        num_key_value_attention_heads=settings.key_value_heads,
+        cross_attention_dim=settings.text_dim,
+        cross_attention_input_dim=settings.text_dim,
+        global_states_input_dim=2 * settings.text_dim,
+        time_proj_dim=settings.time_dim,
+    )
+    timing = StableAudioProjectionModel(settings.text_dim, settings.text_dim, 0.0, settings.maximum_seconds)
+    return transformer, timing
+
+
+def diffusers_parts(backbone: StableAudioBackbone) -> tuple[Any, Any]:
+    """diffusers' transformer and timing conditioners with the weights of `backbone`."""
+    parts = new_parts(backbone.settings)
+    for theirs, ours in zip(parts, (backbone.dit, backbone.projection), strict=True):
+        theirs.load_state_dict(ours.state_dict())
+    return parts
