@@ -43,7 +43,9 @@ def metrics() -> str:
         judges = sorted(judges_for({name}) - {"classifier"}) or ["classifier"]
         kind = "set" if metric.of_sets else "sound"
         meaning = metric.meaning[:1].upper() + metric.meaning[1:]
-        rows.append(f"| `{name}` | {metric.better} | {kind} | {metric.unit} | {', '.join(judges)} | {meaning}. |")
+        rows.append(
+            f"| `{name}` | {metric.better or 'neither'} | {kind} | {metric.unit} | {', '.join(judges)} | {meaning}. |"
+        )
     return METRICS_HEAD + "\n".join(rows) + "\n"
 
 
