@@ -58,7 +58,7 @@ def render(
     """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""
     from cafa.world.dataset import render_dataset
 
-    files = {"output_folder": output_folder, "ledger": ledger}
+    files = {"output_folder": str(output_folder), "ledger": ledger}
     render_dataset(manifest, seed=seed, shard=shard, wrong_sounds=wrong_sounds, **files)
 
 

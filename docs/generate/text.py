@@ -1,6 +1,7 @@
 """Generated pages of the reference that are short: metrics and reasons."""
 
-from cafa.common.ledger import CLASSES, REASONS
+from cafa.common.ledger import REASONS
+from cafa.common.ledger_classes import CLASSES
 from metrics.tables.catalogue import METRICS, judges_for
 
 INDEX = """# Reference
