@@ -3,7 +3,7 @@ import pytest
 
 from cafa.common.errors import InputError
 from metrics.functional.frechet import frechet_distance
-from metrics.functional.frechet_infinity import frechet_infinity, subset_sizes
+from metrics.functional.frechet_infinity import frechet_infinity, frechet_infinity_replicates, subset_sizes
 
 WIDTH = 12
 
@@ -50,3 +50,19 @@ def test_sizes_and_what_is_too_few():
     for rows, least, steps in ((19, None, 15), (100, 100, 15), (100, 50, 1)):
         with pytest.raises(InputError, match="a line over the number of clips needs 20 clips"):
             subset_sizes(rows, steps, least)
+
+
+def test_replicates_spread_around_the_value_and_pieces_of_a_row_are_drawn_together():
+    generator = np.random.default_rng(3)
+    reference, rows = generator.standard_normal((3000, 4)), generator.standard_normal((60, 8)) + 0.3
+    counts = generator.multinomial(60, np.full(60, 1 / 60), size=40)
+    pieces = reference.reshape(-1, 8)
+    value = frechet_infinity(rows, pieces, width=4).value
+    replicates = frechet_infinity_replicates(rows, pieces, counts, width=4)
+    assert np.median(replicates) == pytest.approx(value, abs=3 * replicates.std())
+    assert replicates.std() > 0
+    # A row of two equal pieces is one embedding twice: the line meets 0 where that of single embeddings does.
+    twice = np.tile(rows[:, :4], 2)
+    single, double = frechet_infinity(rows[:, :4], reference), frechet_infinity(twice, pieces, width=4)
+    assert double.sizes.tolist() == single.sizes.tolist()
+    assert double.value == pytest.approx(single.value, abs=0.05)

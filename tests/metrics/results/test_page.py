@@ -31,7 +31,7 @@ def test_names_are_escaped_and_nothing_comes_from_outside(page: Path):
 def test_a_page_is_sorted_and_plays_in_a_browser(page: Path, tmp_path: Path):
     with chromium(tmp_path / "browser") as driver:
         driver.get(page.as_uri())
-        column = "[...document.querySelectorAll('#sounds tbody tr')].map(r => Number(r.cells[3].dataset.value))"
+        column = "[...document.querySelectorAll('#sounds tbody tr')].map(r => Number(r.cells[5].dataset.value))"
         values = driver.execute_script(f"return {column}")
         driver.execute_script("document.querySelectorAll('#sounds th button')[3].click()")
         assert driver.execute_script(f"return {column}") == sorted(values)
