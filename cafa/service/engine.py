@@ -14,9 +14,10 @@ from cafa.common.folder_lock import only_writer_in
 from cafa.service.errors import NotReadyError, QueueFullError, RefusedError, UnknownError
 from cafa.service.jobs import ENDED, RECORD, Job, JobRequest, JobState, Take
 from cafa.service.limits import Limits
-from cafa.service.looking import check_part, plain_fault
+from cafa.service.looking import plain_fault
 from cafa.service.models_in_use import InUse
 from cafa.service.videos import ID, Video, VideoStore, new_id
+from cafa.service.wanted_part import check_part
 
 #: Seconds between two looks for what is too old.
 CLEANING = 60.0

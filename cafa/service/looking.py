@@ -1,18 +1,13 @@
-"""What an upload is, found without decoding it, and whether what is asked of it is within the limits."""
+"""What an upload is, found without decoding it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av.error
 
 from cafa.common.errors import ClipError
 from cafa.media.container import Media, open_media
-from cafa.service.errors import NotAVideoError, RefusedError, TooLargeError, TooLongError
+from cafa.service.errors import NotAVideoError, TooLargeError, TooLongError
 from cafa.service.limits import Limits
-
-if TYPE_CHECKING:
-    from cafa.service.jobs import JobRequest
-    from cafa.service.videos import Video
 
 #: seconds that a video may exceed the limit by: containers round; most frames per second
 SLACK, FASTEST = 0.5, 240
@@ -63,22 +58,3 @@ def _seconds(media: Media, limits: Limits) -> float:
 def plain_fault(error: ClipError) -> str:
     """What is wrong with a video, as a sentence without the places of files."""
     return PLAIN.get(error.reason, "this file cannot be read as a video")
-
-
-def check_part(video: "Video", request: "JobRequest", limits: Limits) -> None:
-    """Refuse a part that is longer than the limit, or not there.
-
-    Raises
-    ------
-    RefusedError
-        Which says what the limit is, and what to do.
-    """
-    if request.start >= video.seconds:
-        raise RefusedError(f"the part begins at {request.start:g} s, the video ends at {video.seconds:.2f} s")
-    end = video.seconds if request.end is None else min(request.end, video.seconds)
-    seconds = end - request.start
-    if seconds > limits.longest_seconds + SLACK:
-        raise TooLongError(
-            f"{seconds:.1f} s would get sound, which is longer than {limits.longest_seconds:g} s, which is the limit: "
-            "say where the part begins and ends"
-        )

@@ -1,6 +1,7 @@
 """Generated pages of the reference that are short: metrics and reasons."""
 
-from cafa.common.ledger import CLASSES, REASONS
+from cafa.common.ledger import REASONS
+from cafa.common.ledger_classes import CLASSES
 from metrics.tables.catalogue import METRICS, judges_for
 
 INDEX = """# Reference
@@ -42,7 +43,9 @@ def metrics() -> str:
         judges = sorted(judges_for({name}) - {"classifier"}) or ["classifier"]
         kind = "set" if metric.of_sets else "sound"
         meaning = metric.meaning[:1].upper() + metric.meaning[1:]
-        rows.append(f"| `{name}` | {metric.better} | {kind} | {metric.unit} | {', '.join(judges)} | {meaning}. |")
+        rows.append(
+            f"| `{name}` | {metric.better or 'neither'} | {kind} | {metric.unit} | {', '.join(judges)} | {meaning}. |"
+        )
     return METRICS_HEAD + "\n".join(rows) + "\n"
 
 

@@ -72,6 +72,11 @@ def metrics_left_out(prompts: pd.DataFrame, classes: Collection[str]) -> dict[st
     if same:
         why = f"in {same} of {len(prompts)} rows the prompt is the clip's own caption, or no own_caption is given"
         reasons |= {name: why for name, metric in METRICS.items() if metric.other_captions_only}
+    reasons |= {
+        name: f"it needs {metric.least_rows} prompts, there are {len(prompts)}"
+        for name, metric in METRICS.items()
+        if len(prompts) < metric.least_rows
+    }
     absent = {name for name, metric in METRICS.items() if metric.of_class not in (None, *classes)}
     reasons |= dict.fromkeys(sorted(absent), "these judges have no such class")
     return reasons

@@ -6,7 +6,7 @@ not make systems comparable. Here it is taken of subsets of several sizes, and a
 
 Metrics
 -------
-:func:`frechet_infinity`
+:func:`frechet_infinity`, :func:`frechet_infinity_replicates`
 
 Conventions
 -----------
@@ -30,6 +30,8 @@ from metrics.functional.validation import as_rows, same_width
 
 #: Sizes of subsets.
 STEPS = 15
+#: Sizes of subsets of a resample: a line through fewer points moves more, so intervals are rather too wide.
+RESAMPLE_STEPS = 4
 #: Fewest clips of a subset, where there are twice as many.
 LEAST = 500
 #: Fewest clips that a line can be put through with any sense.
@@ -86,6 +88,7 @@ def frechet_infinity(
     steps: int = STEPS,
     least: int | None = None,
     seed: int = 0,
+    width: int | None = None,
 ) -> FrechetInfinity:
     """Frechet distance of infinitely many clips, from a straight line over 1 / n.
 
@@ -99,6 +102,9 @@ def frechet_infinity(
         Clips of the smallest subset; by default as :func:`subset_sizes` says.
     seed : int
         Of the draws; the same one gives the same value.
+    width : int, optional
+        Where a row holds several embeddings of so many values one after the other: they are taken apart, and drawn
+        together; sizes are of rows.
 
     Returns
     -------
@@ -128,9 +134,79 @@ def frechet_infinity(
     counts = np.zeros((len(sizes), len(x)), dtype=np.int8)
     for row, size in zip(counts, sizes, strict=True):
         row[generator.choice(len(x), size, replace=False)] = 1
-    distances = frechet_replicates(x, y, counts)
+    distances = _distances(x, y, counts, width)
     slope, value = np.polyfit(1.0 / sizes, distances, 1)
     left = distances - (value + slope / sizes)
     spread = float(((distances - distances.mean()) ** 2).sum())
     r_squared = 1.0 - float((left**2).sum()) / spread if spread > 0 else 1.0
     return FrechetInfinity(float(value), float(slope), r_squared, sizes, distances)
+
+
+def frechet_infinity_replicates(
+    generated: ArrayLike,
+    reference: ArrayLike,
+    counts: np.ndarray,
+    *,
+    steps: int = RESAMPLE_STEPS,
+    seed: int = 0,
+    width: int | None = None,
+) -> np.ndarray:
+    """Extrapolated Frechet distances of resampled generated sets to a fixed reference set.
+
+    Subsets are drawn without replacement from the rows of each resample, copies included, at `steps` sizes; the draws
+    are the same for all systems with these counts.
+
+    Parameters
+    ----------
+    generated : array_like, shape (n, d), n >= 20
+    reference : array_like, shape (m, d), m >= 2
+    counts : numpy.ndarray of int, shape (resamples, n)
+        How often each row is in each resample.
+    steps : int
+    seed : int
+    width : int, optional
+        As in :func:`frechet_infinity`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (resamples,)
+
+    Raises
+    ------
+    InputError
+        As :func:`frechet_infinity`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> generator = np.random.default_rng(0)
+    >>> reference, alike = generator.standard_normal((20000, 16)), generator.standard_normal((400, 16))
+    >>> once = np.ones((1, 400), dtype=int)
+    >>> bool(abs(frechet_infinity_replicates(alike, reference, once)[0]) < 0.1)
+    True
+    """
+    x = as_rows(generated, "generated embeddings", minimum=2)
+    y = as_rows(reference, "reference embeddings", minimum=2)
+    same_width(x, y, "generated and reference embeddings")
+    generator = np.random.default_rng(seed)
+    subsets, places = [], []
+    for resample in np.asarray(counts, dtype=np.int64):
+        sizes = subset_sizes(int(resample.sum()), steps)
+        places.append(1.0 / sizes)
+        drawn = np.repeat(np.arange(len(resample)), resample)
+        for size in sizes:
+            rows = generator.choice(drawn, size, replace=False)
+            subsets.append(np.bincount(rows, minlength=len(resample)).astype(np.int16))
+    distances = _distances(x, y, np.stack(subsets), width)
+    ends = np.cumsum([len(place) for place in places])[:-1]
+    return np.array(
+        [np.polyfit(place, part, 1)[1] for place, part in zip(places, np.split(distances, ends), strict=True)]
+    )
+
+
+def _distances(x: np.ndarray, y: np.ndarray, counts: np.ndarray, width: int | None) -> np.ndarray:
+    """Frechet distance of each subset of rows; of their pieces where a row holds several."""
+    if width is None:
+        return frechet_replicates(x, y, counts)
+    pieces = x.shape[1] // width
+    return frechet_replicates(x.reshape(-1, width), y.reshape(-1, width), counts.repeat(pieces, axis=1))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from cafa.common.registry import Registry
+from metrics.judges.level_names import LEVELS
 
 if TYPE_CHECKING:
     from metrics.judges.published_judge import JudgeFiles, PublishedJudge
@@ -53,7 +54,8 @@ class JudgeKind:
     name
         As in files, tables' cards and metrics.
     weights
-        Rows of the table of weights that its published form needs, that of the network first.
+        Rows of the table of weights that its published form needs, that of the network first; none if it is a
+        measurement of the sound itself, which every panel can make.
     columns
         Columns of the embeddings of a sound, each a list of float32.
     opener
@@ -190,6 +192,12 @@ JUDGES: Registry[JudgeKind] = Registry(
             weights=("audiobox", "audiobox_config"),
             columns=("ratings",),
             opener="metrics.judges.published_judges.audiobox:open_audiobox",
+        ),
+        LEVELS: JudgeKind(
+            LEVELS,
+            weights=(),
+            columns=(LEVELS,),
+            opener="metrics.judges.levels:open_levels",
         ),
     },
 )

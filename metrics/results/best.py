@@ -5,21 +5,17 @@ from collections.abc import Mapping
 from metrics.results.folder import Results
 from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import LARGEST_SILENT_SHARE
+from metrics.tables.verdict import best_among, printed
 
 
 def number(value: float, metric: str) -> str:
     """A metric's value as it is printed."""
-    text = f"{value:.{METRICS[metric].decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    return printed(value, METRICS[metric].decimals)
 
 
 def best_of(values: Mapping[str, float], metric: str) -> set[str]:
-    """Keys of the best printed value; none if all have it, or there is only one."""
-    printed = {key: float(number(value, metric)) for key, value in values.items()}
-    if len(set(printed.values())) < 2:
-        return set()
-    best = (max if METRICS[metric].better == "higher" else min)(printed.values())
-    return {key for key, value in printed.items() if value == best}
+    """Keys of the best printed value; see :func:`metrics.tables.verdict.best_among`."""
+    return best_among(values, metric)
 
 
 def contestants(results: Results) -> list[str]:

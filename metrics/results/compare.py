@@ -18,6 +18,7 @@ from metrics.results.folder import Results, read_results
 from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import corrected_for_many, six_digits
 from metrics.tables.coverage import ROW
+from metrics.tables.verdict import better_of
 
 #: What of a prompt must be equal for its sounds to be comparable.
 ASKED = [*ROW, "caption", "own_caption"]
@@ -198,9 +199,7 @@ def _differences(folders: dict[str, Results], found: list[Mismatch]) -> pd.DataF
                     estimate = draws.mean(values)
                     low, high = estimate.interval(level)
                     winner, loser = f"{name}/{a}", f"{other_name}/{b}"
-                    better = "undecided"
-                    if low > 0 or high < 0:
-                        better = winner if (low > 0) == (METRICS[metric].better == "higher") else loser
+                    better = better_of(metric, winner, loser, estimate.value, (low, high))
                     error = standard_error(estimate.replicates)
                     ends = [six_digits(v) for v in (estimate.value, low, high)]
                     last = [six_digits(p_value(estimate.value, error)), six_digits(detectable_difference(error, level))]

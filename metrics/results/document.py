@@ -26,7 +26,7 @@ class MetricFacts(_Part):
     """What a column means."""
 
     name: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower"] | None = Field(description="null: neither direction is better")
     judge: str = Field(description="key of `judges`")
     unit: str = Field(description="empty if it has none")
     meaning: str
@@ -35,7 +35,10 @@ class MetricFacts(_Part):
 class Judge(_Part):
     """A network that judges."""
 
-    weights_sha256: str = Field(description="of its weights; two results with other weights are not comparable")
+    weights_sha256: str = Field(
+        description="of its weights, or the version of a measurement without any; two results with "
+        "other weights are not comparable"
+    )
 
 
 class Protocol(_Part):

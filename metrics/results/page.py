@@ -62,7 +62,6 @@ def write_page(results: Results, media: Media, path: Path) -> None:
         raise InputError(f"no clips.parquet beside {results.table}: a page needs the output folder of `cafa evaluate`")
     names = [m for m in results.metrics if not METRICS[m].of_sets]
     rows = _worst(results, names)
-    differences = results.differences
     categories, missing = results.beside("categories.csv"), results.beside("missing.csv")
     environment = Environment(
         loader=PackageLoader("metrics.results", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -74,7 +73,7 @@ def write_page(results: Results, media: Media, path: Path) -> None:
         of_sounds=names,
         table=_bars(results),
         distributions=_distributions(results, names),
-        differences=[] if differences is None else differences.to_dict("records"),
+        differences=_differences(results),
         categories=_by_category(categories, names),
         missing=[] if missing is None else missing.fillna("").to_dict("records"),
         sounds=[_sound(row, names, media, path.parent) for row in rows.to_dict("records")],
@@ -98,6 +97,17 @@ def _bars(results: Results) -> list[dict[str, Any]]:
             place = [round(100 * (value - least) / width, 2) for value in (cell.low, cell.value, cell.high)]
             said = [number(value, metric) for value in (cell.value, cell.low, cell.high)]
             row["cells"].append({"said": said, "place": place, "n": cell.n, "best": row["name"] in best})
+    return rows
+
+
+def _differences(results: Results) -> list[dict[str, Any]]:
+    """Paired differences in the digits of their metric."""
+    if results.differences is None:
+        return []
+    rows = [{str(key): value for key, value in row.items()} for row in results.differences.to_dict("records")]
+    for row in rows:
+        row |= {name: number(float(row[name]), row["metric"]) for name in ("difference", "low", "high")}
+        row |= {name: f"{row[name]:.2g}" for name in ("p_holm", "detectable") if row.get(name, np.nan) == row.get(name)}
     return rows
 
 
@@ -127,8 +137,10 @@ def _worst(results: Results, metrics: list[str]) -> pd.DataFrame:
     chosen: set[Any] = set()
     for _, group in scored.groupby("system", sort=False):
         for metric in metrics:
-            ordered = group[metric].sort_values(ascending=METRICS[metric].better == "higher", kind="stable")
-            chosen |= set(ordered.dropna().index[:each])
+            ordered = group[metric].dropna().sort_values(ascending=METRICS[metric].better != "lower", kind="stable")
+            # Where neither direction is better, both ends are of interest.
+            ends = [ordered.index[: each // 2], ordered.index[-(each - each // 2) :]]
+            chosen |= set(ordered.index[:each]) if METRICS[metric].better else {place for end in ends for place in end}
     return scored.loc[sorted(chosen)]
 
 

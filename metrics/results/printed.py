@@ -23,10 +23,8 @@ def _markdown_text(text: str) -> str:
 def latex_table(results: Results) -> str:
     """A ``table`` environment; its document needs ``\\usepackage{booktabs}``."""
     best = _best(results)
-    heads = [
-        f"{latex_text(metric)} $\\{'uparrow' if METRICS[metric].better == 'higher' else 'downarrow'}$"
-        for metric in results.metrics
-    ]
+    arrows = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", None: ""}
+    heads = [latex_text(metric) + arrows[METRICS[metric].better] for metric in results.metrics]
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",

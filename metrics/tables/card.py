@@ -5,10 +5,24 @@ from typing import Any
 
 import pandas as pd
 
+from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import Table
+from metrics.tables.presets import names_elsewhere
 
 #: Missing rows that are named one by one; the ledgers and indices hold all.
 NAMED = 100
+
+
+def _column(name: str) -> dict[str, str | None]:
+    """What a column is: definition, unit, direction (None: neither), and its names elsewhere."""
+    metric = METRICS[name]
+    return {
+        "meaning": metric.meaning,
+        "unit": metric.unit,
+        "better": metric.better,
+        "judge": metric.judge,
+        "elsewhere": names_elsewhere(name),
+    }
 
 
 def protocol_card(
@@ -71,6 +85,7 @@ def protocol_card(
         "sample_rate": sorted({int(value) for value in sound["sample_rate"]}),
         "judges": judges["judges"],
         "notes": table.notes,
+        "columns": {name: _column(name) for name in settings.metrics},
         "intervals": {
             "method": "percentile bootstrap over clips; all rows of a clip stay together; one set of draws for "
             "all systems; FAD, KAD and IS recentred on their value; reference set fixed",

@@ -9,9 +9,12 @@ from typing import Literal
 
 from cafa.common.errors import InputError
 from cafa.common.registry import Registry
+from metrics.functional.frechet_infinity import MINIMUM
+from metrics.judges.level_names import LEVELS
 from metrics.tables.sample_metrics import (
     ClassProbability,
     Divergence,
+    Level,
     PromptSimilarity,
     Rating,
     SampleInputs,
@@ -23,7 +26,19 @@ from metrics.tables.sample_metrics import (
     ib,
     kl,
 )
-from metrics.tables.set_metrics import FRECHET, INCEPTION, KERNEL, SetMetric, frechet_of_pieces
+from metrics.tables.set_metrics import (
+    FRECHET,
+    FRECHET_INFINITY,
+    INCEPTION,
+    KERNEL,
+    SetMetric,
+    frechet_infinity_of_pieces,
+    frechet_of_pieces,
+    kernel_of_pieces,
+)
+
+#: Fewest prompts with which extrapolated metrics are offered: some of them may be lost, and the line needs its own.
+LEAST_FOR_INFINITY = MINIMUM + 5
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,7 @@ class Metric:
     name
         As in tables and in the scores.
     better
-        Which direction is better.
+        Which direction is better; None where neither is: such a column has no best value and names no winner.
     judge
         The judge whose embeddings (or logits) it is made from.
     decimals
@@ -56,12 +71,14 @@ class Metric:
         Class that the classifier must have; None if any classifier will do.
     compares_with_own_sound
         Whether a metric of samples needs the judge's embeddings of the clips' own sounds; those of sets always do.
+    least_rows
+        Fewest prompts that it can be computed from.
     by_default
         Whether an evaluation that asks for no metric has it; others, and their judges, only where they are asked for.
     """
 
     name: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower"] | None
     judge: str
     decimals: int
     meaning: str
@@ -72,6 +89,7 @@ class Metric:
     other_captions_only: bool = False
     of_class: str | None = None
     compares_with_own_sound: bool = False
+    least_rows: int = 0
     by_default: bool = True
 
     def __post_init__(self) -> None:
@@ -90,8 +108,8 @@ class Metric:
 
     @property
     def arrow(self) -> str:
-        """Arrow in the direction that is better."""
-        return "↑" if self.better == "higher" else "↓"
+        """Arrow in the direction that is better; a dash where neither is."""
+        return {"higher": "↑", "lower": "↓", None: "–"}[self.better]
 
 
 METRICS: Registry[Metric] = Registry(
@@ -323,6 +341,98 @@ METRICS: Registry[Metric] = Registry(
             meaning="production quality as people rate it, 1 to 10, predicted by "
             "Audiobox-Aesthetics; no reference is needed",
             of_sample=Rating("audiobox", 3),
+            by_default=False,
+        ),
+        "KAD_VGG": Metric(
+            "KAD_VGG",
+            "lower",
+            judge="vggish",
+            decimals=2,
+            meaning="as KAD, on VGGish's embeddings of all pieces of 0.96 s of all sounds",
+            of_set=kernel_of_pieces(128),
+            by_default=False,
+        ),
+        "FAD_inf": Metric(
+            "FAD_inf",
+            "lower",
+            judge="classifier",
+            decimals=2,
+            meaning="FAD of infinitely many sounds, from a straight line over 1 / n (FAD-inf of fadtk): systems with "
+            "different n are comparable; may be slightly negative",
+            of_set=FRECHET_INFINITY,
+            least_rows=LEAST_FOR_INFINITY,
+            by_default=False,
+        ),
+        "FAD_CLAP_inf": Metric(
+            "FAD_CLAP_inf",
+            "lower",
+            judge="clap",
+            decimals=4,
+            meaning="as FAD_inf, on the sound embeddings of the text-audio judge",
+            of_set=FRECHET_INFINITY,
+            least_rows=LEAST_FOR_INFINITY,
+            by_default=False,
+        ),
+        "FD_PaSST_inf": Metric(
+            "FD_PaSST_inf",
+            "lower",
+            judge="passt",
+            decimals=2,
+            meaning="as FAD_inf, on the embeddings of PaSST",
+            of_set=FRECHET_INFINITY,
+            least_rows=LEAST_FOR_INFINITY,
+            by_default=False,
+        ),
+        "FD_VGG_inf": Metric(
+            "FD_VGG_inf",
+            "lower",
+            judge="vggish",
+            decimals=2,
+            meaning="as FAD_inf, on VGGish's embeddings of all pieces; whole sounds are drawn, 1 / n is of sounds",
+            of_set=frechet_infinity_of_pieces(128),
+            least_rows=LEAST_FOR_INFINITY,
+            by_default=False,
+        ),
+        "LUFS": Metric(
+            "LUFS",
+            None,
+            judge=LEVELS,
+            decimals=1,
+            unit="LUFS",
+            meaning="integrated loudness (ITU-R BS.1770, EBU R 128), mean over sounds; silence counts as -70. "
+            "Neither direction is better: EBU R 128 asks programmes for -23",
+            of_sample=Level(0),
+            by_default=False,
+        ),
+        "True_peak": Metric(
+            "True_peak",
+            None,
+            judge=LEVELS,
+            decimals=1,
+            unit="dBTP",
+            meaning="largest magnitude between samples too (ITU-R BS.1770, four times oversampling), mean over sounds; "
+            "silence counts as -100. Neither direction is better: EBU R 128 allows -1 at most",
+            of_sample=Level(1),
+            by_default=False,
+        ),
+        "Silence": Metric(
+            "Silence",
+            None,
+            judge=LEVELS,
+            decimals=3,
+            meaning="share of 50 ms in which no channel reaches -60 dB RMS of full scale, 0 to 1. Neither direction is "
+            "better: compare with the clips' own sound",
+            of_sample=Level(2),
+            by_default=False,
+        ),
+        "Clipping": Metric(
+            "Clipping",
+            "lower",
+            judge=LEVELS,
+            decimals=4,
+            meaning="share of values that are clipped: at full scale, three or more with one sign one after the other, "
+            "0 to 1",
+            of_sample=Level(3),
             by_default=False,
         ),
     },

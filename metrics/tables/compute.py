@@ -19,6 +19,7 @@ from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.clip_choice import ClipChoice
 from metrics.tables.coverage import ROW, Coverage
 from metrics.tables.set_metrics import SetInputs
+from metrics.tables.verdict import NO_DIRECTION, better_of
 
 #: Sounds with values beyond full scale, among the findings of a system.
 OVER = "over_full_scale"
@@ -333,7 +334,9 @@ def table_frame(table: Table) -> pd.DataFrame:
 def differences_frame(table: Table) -> pd.DataFrame:
     """Paired differences: metric, a, b, difference (a - b), low, high, better, n, n_clips, p, p_holm, ....
 
-    ``better`` is the system that the whole interval speaks for, or ``undecided``; ``not compared`` where more than
+    ``better`` is the system that the whole interval speaks for, or ``undecided``, both by the printed numbers
+    (:func:`metrics.tables.verdict.better_of`), ``no direction`` where neither end of a
+    metric is better; ``not compared`` where more than
     :data:`LARGEST_SILENT_SHARE` of a system's sounds are silent or constant: judges' values of them mean nothing.
     ``p_holm`` is p corrected for all pairs compared in this metric, ``better_holm`` what is left of ``better`` then.
     ``detectable`` is the smallest true difference that so many clips would show with a probability of 80 %.
@@ -345,11 +348,9 @@ def differences_frame(table: Table) -> pd.DataFrame:
         for metric in table.settings.metrics:
             estimate = table.difference(first, second, metric)
             low, high = estimate.interval(level)
-            better = "undecided"
+            better = better_of(metric, first, second, estimate.value, (low, high))
             if max(table.silent_share(first), table.silent_share(second)) > LARGEST_SILENT_SHARE:
                 better = "not compared"
-            elif low > 0 or high < 0:
-                better = first if (low > 0) == (METRICS[metric].better == "higher") else second
             error = standard_error(estimate.replicates)
             numbers = [six_digits(value) for value in (estimate.value, low, high)]
             last = [six_digits(p_value(estimate.value, error)), six_digits(detectable_difference(error, level))]
@@ -364,5 +365,5 @@ def corrected_for_many(differences: pd.DataFrame, level: float) -> pd.DataFrame:
     compared = frame[frame["better"] != "not compared"]
     for _, group in compared.groupby("metric", sort=False):
         frame.loc[group.index, "p_holm"] = [six_digits(p) for p in holm(group["p"].tolist())]
-    lost = frame["better"].ne("not compared") & ~(frame["p_holm"] <= 1 - level)
+    lost = ~frame["better"].isin(["not compared", NO_DIRECTION]) & ~(frame["p_holm"] <= 1 - level)
     return frame.assign(better_holm=frame["better"].mask(lost, "undecided"))

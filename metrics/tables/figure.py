@@ -112,7 +112,8 @@ def metrics_of(table: str | Path) -> tuple[str, ...]:
 
 def _label(metric: str) -> str:
     unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
-    return f"{metric}{unit}, {METRICS[metric].better} is better"
+    better = METRICS[metric].better
+    return f"{metric}{unit}, {better} is better" if better else f"{metric}{unit}"
 
 
 def _errors(points: pd.DataFrame, metric: str) -> np.ndarray:

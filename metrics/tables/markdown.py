@@ -10,6 +10,8 @@ from cafa.media.usable_sound import FINDINGS, LARGEST
 from metrics.functional.inception import LEAST_IN_SPLIT
 from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import LARGEST_SILENT_SHARE, OVER, Table, TableSettings, differences_frame
+from metrics.tables.presets import names_elsewhere
+from metrics.tables.verdict import best_among, printed
 
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> list[str]:
@@ -19,22 +21,9 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[i
     return ["| " + " | ".join(row) + " |" for row in (cells[0], rule, *cells[1:])]
 
 
-def _number(value: float, decimals: int) -> str:
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
-
-
 def _best(table: Table, metric: str, rows: Sequence[str]) -> set[str]:
     """Contestants among some rows with the best printed value; none if all have it, or if there is only one."""
-    printed = {
-        name: float(_number(table.estimates[name][metric].value, METRICS[metric].decimals))
-        for name in table.contestants
-        if name in rows
-    }
-    if len(set(printed.values())) < 2:
-        return set()
-    best = (max if METRICS[metric].better == "higher" else min)(printed.values())
-    return {name for name, value in printed.items() if value == best}
+    return best_among({n: table.estimates[n][metric].value for n in table.contestants if n in rows}, metric)
 
 
 def _values(table: Table) -> list[str]:
@@ -45,6 +34,13 @@ def _values(table: Table) -> list[str]:
             rows.append([f"**{heading}**", *[""] * len(table.settings.metrics)])
         rows += _rows(table, systems)
     return _grid(header, rows)
+
+
+def _column(metric: str) -> str:
+    """What a column means, its unit, and what others call it."""
+    facts, names = METRICS[metric], names_elsewhere(metric)
+    unit = f", in {facts.unit}" if facts.unit else ""
+    return f"* **{metric}** {facts.arrow}: {facts.meaning}{unit}" + (f". Elsewhere: {names}" if names else "")
 
 
 def _rows(table: Table, systems: Sequence[str]) -> list[list[str]]:
@@ -58,9 +54,9 @@ def _rows(table: Table, systems: Sequence[str]) -> list[list[str]]:
         for metric in settings.metrics:
             estimate, decimals = table.estimates[system][metric], METRICS[metric].decimals
             low, high = estimate.interval(settings.bootstrap.level)
-            value = _number(estimate.value, decimals)
+            value = printed(estimate.value, decimals)
             value = f"**{value}**" if system in best[metric] else value
-            cells.append(f"{value} [{_number(low, decimals)}, {_number(high, decimals)}]")
+            cells.append(f"{value} [{printed(low, decimals)}, {printed(high, decimals)}]")
         rows.append(cells)
     return rows
 
@@ -69,8 +65,8 @@ def _differences(table: Table) -> list[str]:
     rows = []
     for row in row_tuples(differences_frame(table)):
         decimals = METRICS[row.metric].decimals
-        interval = f"[{_number(row.low, decimals)}, {_number(row.high, decimals)}]"
-        numbers = [_number(row.difference, decimals), interval, row.better, f"{row.p_holm:.2g}", row.better_holm]
+        interval = f"[{printed(row.low, decimals)}, {printed(row.high, decimals)}]"
+        numbers = [printed(row.difference, decimals), interval, row.better, f"{row.p_holm:.2g}", row.better_holm]
         rows.append([f"{row.a} − {row.b}", row.metric, *numbers, f"{row.detectable:.3g}"])
     header = ["systems", "metric", "difference", "interval", "better", "p (Holm)", "better of all", "detectable"]
     return _grid(header, rows, (0, 1, 4, 6))
@@ -257,7 +253,7 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
         *_values(table),
         "",
         f"{table.coverage.n} samples of {table.coverage.clips} clips in every row. ↑ higher is better, ↓ lower is "
-        f"better. In brackets: {level} interval over clips. Bold: best printed value"
+        f"better, – neither. In brackets: {level} interval over clips. Bold: best printed value"
         + (" of the block." if settings.blocks else ".")
         + (" Rows in italics are controls and do not compete." if settings.controls else ""),
         "",
@@ -268,7 +264,7 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
         parts += ["## Rows", ""]
         parts += [f"* **{s}**: {settings.descriptions[s]}" for s in settings.systems if s in settings.descriptions]
         parts.append("")
-    parts += ["## Columns", "", *(f"* **{m}** {METRICS[m].arrow}: {METRICS[m].meaning}" for m in settings.metrics)]
+    parts += ["## Columns", "", *(_column(m) for m in settings.metrics)]
     parts.append("")
     if settings.compare:
         parts += [
@@ -276,7 +272,8 @@ def render(name: str, table: Table, card: Mapping[str, Any], published: pd.DataF
             "",
             *_differences(table),
             "",
-            f"Paired over clips, {level} intervals. `undecided`: the interval holds 0; `not compared`: too many "
+            f"Paired over clips, {level} intervals. `undecided`: the interval as printed holds 0 or touches it; "
+            "`no direction`: no end of the metric is better; `not compared`: too many "
             "sounds of one of the two are silent or constant. The interval and `better` of each line stand for "
             "themselves; `p (Holm)` and `better of all` are corrected for all pairs of systems that the metric "
             "compares. `detectable`: the smallest true difference that so many clips show with a probability of 80 %.",

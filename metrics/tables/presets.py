@@ -27,6 +27,8 @@ class Alias:
     factor: float = 1.0
 
 
+#: Columns of the sound itself, that no judge is needed for.
+SOUND_LEVELS = ("LUFS", "True_peak", "Silence", "Clipping")
 #: preset -> columns, in their order; ``all`` is every metric there is.
 PRESETS: dict[str, tuple[str, ...]] = {
     "cafa": ("FAD", "KL", "IS", "IB", "CLAP", "Acc", "DeSync"),
@@ -43,7 +45,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "CLAP",
         "MS_CLAP",
     ),
-    "reference-free": ("PQ", "PC", "CE", "CU", "IB", "CLAP", "MS_CLAP", "DeSync", "Speech", "Music"),
+    "reference-free": ("PQ", "PC", "CE", "CU", "IB", "CLAP", "MS_CLAP", "DeSync", "Speech", "Music", *SOUND_LEVELS),
 }
 NAMES = (*PRESETS, "all")
 
@@ -62,7 +64,28 @@ ALIASES: dict[str, dict[str, Alias]] = {
         "CLAP": Alias("LAION-CLAP-Score"),
         "MS_CLAP": Alias("MS-CLAP-Score"),
     },
+    "fadtk": {name: Alias("FAD-inf") for name in ("FAD_inf", "FAD_CLAP_inf", "FD_VGG_inf")},
+    "some papers, in hundredths": {"IB": Alias("IB-score", 100.0)},
+    "FFmpeg's ebur128": {"LUFS": Alias("I"), "True_peak": Alias("Peak, of peak=true")},
 }
+
+
+def names_elsewhere(column: str) -> str:
+    """What others call a column, and by how much theirs is multiplied; empty if nothing is known.
+
+    Examples
+    --------
+    >>> names_elsewhere("FD_VGG")
+    'FD-VGG (av-benchmark)'
+    >>> names_elsewhere("FAD_inf"), names_elsewhere("Silence")
+    ('FAD-inf (fadtk)', '')
+    """
+    said = []
+    for source, names in ALIASES.items():
+        if column in names:
+            factor = names[column].factor
+            said.append(f"{names[column].name} ({source})" + (f", {factor:g} x this" if factor != 1 else ""))
+    return "; ".join(said)
 
 
 def columns_of(preset: str) -> tuple[str, ...]:
@@ -81,5 +104,5 @@ def without_published_judges(columns: Collection[str]) -> dict[str, str]:
     return {
         name: f"the judge {METRICS[name].judge} has no miniature form"
         for name in columns
-        if JUDGES[METRICS[name].judge].miniature is None
+        if JUDGES[METRICS[name].judge].miniature is None and JUDGES[METRICS[name].judge].weights
     }

@@ -15,6 +15,7 @@ from metrics.functional.accuracy import PromptAccuracy, prompt_accuracy
 from metrics.functional.desync import desync
 from metrics.functional.divergence import kl_divergence
 from metrics.functional.similarity import cosine_similarity
+from metrics.judges.level_names import LEVELS
 
 #: What reference embeddings are of: the clips' own sounds, their pictures, or captions.
 ReferencePart = Literal["audio", "video", "text"]
@@ -146,6 +147,18 @@ class Rating:
         """Values of all rows."""
         ratings = inputs.generated[self.judge].take(inputs.rows, "ratings")
         return SampleValues(ratings[:, self.place].astype(np.float64))
+
+
+@dataclass(frozen=True)
+class Level:
+    """One of the levels of a sound, by its place in :data:`metrics.judges.level_names.NAMES`."""
+
+    place: int
+
+    def __call__(self, inputs: SampleInputs) -> SampleValues:
+        """Values of all rows."""
+        levels = inputs.generated[LEVELS].take(inputs.rows, LEVELS)
+        return SampleValues(levels[:, self.place].astype(np.float64))
 
 
 def class_probabilities(logits: np.ndarray, classes: Mapping[str, int]) -> dict[str, np.ndarray]:

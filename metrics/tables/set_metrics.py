@@ -8,6 +8,7 @@ import numpy as np
 
 from metrics.functional.bootstrap import Estimate
 from metrics.functional.frechet import frechet_distance, frechet_replicates, rank_deficiency
+from metrics.functional.frechet_infinity import frechet_infinity, frechet_infinity_replicates
 from metrics.functional.inception import inception_replicates, inception_score, usable_splits
 from metrics.functional.kernel import kernel_distance, kernel_replicates, median_distance
 
@@ -80,6 +81,21 @@ def _inception(inputs: SetInputs) -> Estimate:
     return Estimate(value, replicates, len(inputs.embedding), True, floor=1.0)
 
 
+def _infinity(inputs: SetInputs, width: int | None = None) -> Estimate:
+    """Extrapolated Frechet distance; with `width`, of pieces of that many values, which are drawn by sounds."""
+    value = frechet_infinity(inputs.embedding, inputs.reference, width=width).value
+    replicates = frechet_infinity_replicates(inputs.embedding, inputs.reference, inputs.counts, width=width)
+    return Estimate(value, replicates, len(inputs.embedding), True)
+
+
+def _infinity_notes(inputs: SetInputs, width: int | None = None) -> Mapping[str, object]:
+    line = frechet_infinity(inputs.embedding, inputs.reference, width=width)
+    return {
+        "r_squared": float(f"{line.r_squared:.4g}"),
+        "subsets": f"{line.sizes[0]} to {line.sizes[-1]} sounds in {len(line.sizes)} sizes",
+    }
+
+
 def in_pieces(inputs: SetInputs, width: int) -> SetInputs:
     """Rows that hold several embeddings one after the other, as a row for each; a clip's are drawn together."""
     embedding, reference = inputs.embedding.reshape(-1, width), inputs.reference.reshape(-1, width)
@@ -103,12 +119,30 @@ def frechet_of_pieces(width: int) -> SetMetric:
     return SetMetric(compute, notes=notes)
 
 
+def frechet_infinity_of_pieces(width: int) -> SetMetric:
+    """As `frechet_of_pieces`, extrapolated to infinitely many sounds."""
+    return SetMetric(lambda inputs: _infinity(inputs, width), notes=lambda inputs: _infinity_notes(inputs, width))
+
+
+def kernel_of_pieces(width: int) -> SetMetric:
+    """Kernel distance where a sound has an embedding of `width` values for each of its pieces; n is of sounds."""
+
+    def compute(inputs: SetInputs) -> Estimate:
+        return replace(_kernel(in_pieces(inputs, width)), n=len(inputs.embedding))
+
+    def prepare(reference: np.ndarray) -> float:
+        return median_distance(reference.reshape(-1, width))
+
+    return SetMetric(compute, prepare, notes=KERNEL.notes)
+
+
 FRECHET = SetMetric(
     _frechet, notes=lambda inputs: {"rank_deficiency": rank_deficiency(inputs.embedding, inputs.reference)}
 )
 KERNEL = SetMetric(
     _kernel, prepare=median_distance, notes=lambda inputs: {"bandwidth": float(f"{inputs.prepared:.6g}")}
 )
+FRECHET_INFINITY = SetMetric(_infinity, notes=_infinity_notes)
 INCEPTION = SetMetric(
     _inception,
     notes=lambda inputs: {

@@ -9,7 +9,8 @@ from typing import Any
 from cafa.common.errors import InputError
 from cafa.common.files import write_json
 from cafa.common.journal import Journal
-from cafa.common.ledger import CLASSES, GONE, NOT_FOR_US, OK, REASONS, class_of, read_ledgers
+from cafa.common.ledger import OK, REASONS, class_of, read_ledgers
+from cafa.common.ledger_classes import CLASSES, GONE, NOT_FOR_US
 from cafa.data.fetch.interface import FetchedFile
 
 STAGE = "fetch"
@@ -95,7 +96,7 @@ def ask_again(ledgers: Sequence[str | Path], classes: Sequence[str]) -> dict[str
     ledgers : sequence of path
         Ledgers of `cafa fetch`.
     classes : sequence of str
-        Of :data:`cafa.common.ledger.CLASSES`.
+        Of :data:`cafa.common.ledger_classes.CLASSES`.
 
     Returns
     -------

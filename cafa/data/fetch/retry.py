@@ -14,7 +14,7 @@ def retry_clips(ledgers: Sequence[str | Path], classes: Sequence[str]) -> str:
     ledgers : sequence of path
         Of `cafa fetch`.
     classes : sequence of str
-        Of :data:`cafa.common.ledger.CLASSES`.
+        Of :data:`cafa.common.ledger_classes.CLASSES`.
 
     Returns
     -------

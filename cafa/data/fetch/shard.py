@@ -17,7 +17,8 @@ from cafa.common.errors import ClipError
 from cafa.common.files import digest_of, sha256_file
 from cafa.common.folder_lock import only_writer_of
 from cafa.common.journal import Journal
-from cafa.common.ledger import GONE, NOT_FOR_US, OK, REASONS, RETRY, UNKNOWN, UNUSABLE, ledger_row, write_ledger
+from cafa.common.ledger import OK, REASONS, ledger_row, write_ledger
+from cafa.common.ledger_classes import GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
 from cafa.common.tables import records as rows_of

@@ -41,7 +41,7 @@ class NumberConditioner(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         """(B, 1, width) from (B,)."""
         scaled = (numbers.clamp(self.least, self.most) - self.least) / (self.most - self.least)
-        weights: Tensor = self.time_positional_embedding[1].weight
+        weights: nn.Parameter = next(self.time_positional_embedding.parameters())
         embedded: Tensor = self.time_positional_embedding(scaled.to(weights.dtype))
         return embedded.unsqueeze(1)
 

@@ -9,17 +9,8 @@ from click.testing import CliRunner
 
 from cafa.cli import cli
 from cafa.common.errors import InputError
-from cafa.common.ledger import (
-    CLASSES,
-    REASONS,
-    RETRY,
-    SCHEMA,
-    UNKNOWN,
-    class_of,
-    ledger_row,
-    read_ledgers,
-    write_ledger,
-)
+from cafa.common.ledger import REASONS, SCHEMA, class_of, ledger_row, read_ledgers, write_ledger
+from cafa.common.ledger_classes import CLASSES, RETRY, UNKNOWN
 
 
 def test_rows_come_back(tmp_path: Path) -> None:

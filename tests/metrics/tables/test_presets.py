@@ -23,7 +23,7 @@ def test_every_column_of_the_toolkit_has_its_name_there():
 
 def test_the_judges_that_presets_need():
     assert judges_for(columns_of("cafa")) == {"classifier", "clap", "imagebind", "synchformer"}
-    assert judges_for(columns_of("av-benchmark")) == JUDGES.keys() - {"audiobox"}
+    assert judges_for(columns_of("av-benchmark")) == JUDGES.keys() - {"audiobox", "levels"}
     # nothing of it compares with the clips' own sounds
     assert not any(METRICS[name].needs_reference for name in columns_of("reference-free"))
 
