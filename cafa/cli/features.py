@@ -163,8 +163,7 @@ def correspondence(
     """Manifest of the clips whose sound fits their picture, by the frozen AV-CLIP."""
     from cafa.features.correspondence import filter_clips
 
-    written = {"output": output, "scores": scores, "ledger": ledger}
-    click.echo(filter_clips(manifest, frames, mel, model, settings, **written))
+    click.echo(filter_clips(manifest, frames, mel, model, settings, output=output, scores=scores, ledger=ledger))
 
 
 @command.command()

@@ -40,8 +40,15 @@ def plan(
     """List the clips of a data set, and the true times of their events."""
     from cafa.world.dataset import plan_dataset
 
-    files = {"source": source, "event_times": event_times}
-    plan_dataset(dataset, clips_per_category, split, seed=seed, wrong_sounds=wrong_sounds, **files)
+    plan_dataset(
+        dataset,
+        clips_per_category,
+        split,
+        seed=seed,
+        source=source,
+        event_times=event_times,
+        wrong_sounds=wrong_sounds,
+    )
 
 
 @command.command()
@@ -58,8 +65,9 @@ def render(
     """Render the clips of a shard as mp4 files; clips already rendered by the same version are kept."""
     from cafa.world.dataset import render_dataset
 
-    files = {"output_folder": str(output_folder), "ledger": ledger}
-    render_dataset(manifest, seed=seed, shard=shard, wrong_sounds=wrong_sounds, **files)
+    render_dataset(
+        manifest, seed=seed, shard=shard, output_folder=output_folder, ledger=ledger, wrong_sounds=wrong_sounds
+    )
 
 
 @command.command("filter-table")

@@ -147,24 +147,24 @@ def _only_words(call: ast.Call, words: bool = True, work: bool = False) -> None:
     call.keywords = [word for word in call.keywords if counts(word.value)]
 
 
-def _dump(node: Any) -> Iterator[str]:
-    """The syntax as words that are the same in every version of Python."""
+def _dump(node: Any, words: list[str]) -> None:
+    """Put the syntax into `words`, which are the same in every version of Python."""
     if isinstance(node, ast.AST):
-        yield type(node).__name__
+        words.append(type(node).__name__)
         for field, value in ast.iter_fields(node):
             if value is None and not (isinstance(node, ast.Constant) and field == "value"):
                 continue
             if field in IGNORED or value == [] or (isinstance(node, ast.AnnAssign) and field == "simple"):
                 continue
-            yield f".{field}("
-            yield from _dump(_joined(value) if isinstance(node, ast.JoinedStr) else value)
-            yield ")"
+            words.append(f".{field}(")
+            _dump(_joined(value) if isinstance(node, ast.JoinedStr) else value, words)
+            words.append(")")
     elif isinstance(node, list):
         for value in node:
-            yield from _dump(value)
-            yield ","
+            _dump(value, words)
+            words.append(",")
     else:
-        yield f"{type(node).__name__}:{node!r}"
+        words.append(f"{type(node).__name__}:{node!r}")
 
 
 def _joined(parts: list[ast.expr]) -> list[ast.expr]:
@@ -186,23 +186,28 @@ def normalised(tree: ast.Module) -> ast.Module:
 
 def digest_of_code(tree: ast.Module) -> str:
     """Digest of a normalised module."""
-    return hashlib.sha256("".join(_dump(tree)).encode()).hexdigest()[:16]
+    words: list[str] = []
+    _dump(tree, words)
+    return hashlib.sha256("".join(words).encode()).hexdigest()[:16]
 
 
-def strings_of(tree: ast.Module) -> frozenset[str]:
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All of the syntax, walked once for the functions below."""
+    return tuple(ast.walk(tree))
+
+
+def strings_of(nodes: Iterable[ast.AST]) -> frozenset[str]:
     """Constants that may name files of data."""
-    return frozenset(
-        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
+    return frozenset(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def imports_of(tree: ast.Module, packages: Iterable[str]) -> frozenset[str]:
-    """Modules of `packages` that are imported anywhere in `tree`, in functions as well.
+def imports_of(nodes: Iterable[ast.AST], packages: Iterable[str]) -> frozenset[str]:
+    """Modules of `packages` that are imported anywhere, in functions as well.
 
     ``from module import name`` gives ``module.name`` too, since that may be a module.
     """
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -212,10 +217,10 @@ def imports_of(tree: ast.Module, packages: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if name.split(".")[0] in wanted)
 
 
-def packages_of(tree: ast.Module) -> frozenset[str]:
-    """First names of all that is imported anywhere in `tree`: ``torch``, ``numpy``, ``os``."""
+def packages_of(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """First names of all that is imported anywhere: ``torch``, ``numpy``, ``os``."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names.update(alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -223,14 +228,15 @@ def packages_of(tree: ast.Module) -> frozenset[str]:
     return frozenset(names)
 
 
-def named_modules(tree: ast.Module) -> frozenset[tuple[str, str, str]]:
+def named_modules(nodes: Iterable[ast.AST]) -> frozenset[tuple[str, str, str]]:
     """Modules that strings name, ``"cafa.diffusion.samplers:euler"``: (registry, entry, module).
 
     Registry and entry are empty where the string is no entry of a registry, such as ``X = Registry("...", {...})``.
     """
     found: set[tuple[str, str, str]] = set()
     of_registries: set[int] = set()
-    for line in ast.walk(tree):
+    nodes = tuple(nodes)
+    for line in nodes:
         if not (isinstance(line, ast.Assign) and isinstance(line.value, ast.Call)):
             continue
         if name_of_call(line.value) != REGISTRY:
@@ -239,16 +245,15 @@ def named_modules(tree: ast.Module) -> frozenset[tuple[str, str, str]]:
         for entries in [node for node in ast.walk(line.value) if isinstance(node, ast.Dict)]:
             for key, value in zip(entries.keys, entries.values, strict=True):
                 if isinstance(key, ast.Constant):
-                    of_registries.update(id(node) for node in ast.walk(value))
-                    found.update((registry, str(key.value), module) for module in _lazy(value))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in of_registries:
-            found.update(("", "", module) for module in _lazy(node))
+                    parts = tuple(ast.walk(value))
+                    of_registries.update(map(id, parts))
+                    found.update((registry, str(key.value), module) for module in _lazy(parts))
+    found.update(("", "", module) for module in _lazy(node for node in nodes if id(node) not in of_registries))
     return frozenset(found)
 
 
-def _lazy(node: ast.AST) -> Iterator[str]:
-    for part in ast.walk(node):
+def _lazy(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for part in nodes:
         if isinstance(part, ast.Constant) and isinstance(part.value, str) and (match := LAZY.fullmatch(part.value)):
             yield match["module"]
 

@@ -33,6 +33,7 @@ from cafa.common.normalised_code import (
     imports_of,
     name_of_call,
     named_modules,
+    nodes_of,
     normalised,
     packages_of,
     part_of,
@@ -98,8 +99,9 @@ def _code_of(file: Path, function: str) -> _Code:
 def _analysed(text: str, function: str) -> _Code:
     # A part is chosen with its annotations: what a function is given (settings, files) belongs to it.
     tree: Module = normalised(part_of(parse(text), function) if function else parse(text))
+    nodes = nodes_of(tree)
     return _Code(
-        digest_of_code(tree), imports_of(tree, PACKAGES), named_modules(tree), strings_of(tree), packages_of(tree)
+        digest_of_code(tree), imports_of(nodes, PACKAGES), named_modules(nodes), strings_of(nodes), packages_of(nodes)
     )
 
 
