@@ -42,9 +42,10 @@ from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.synchformer import FRAMES, SQUASHED, TOKENS, SynchformerFeatures
 from cafa.models.encoders.synchformer_network import SynchformerVisual
+from cafa.models.precision import hold_linear_layers
 from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
-from cafa.training.frozen_backbone import FrozenBackbone, store_in_bf16
+from cafa.training.frozen_backbone import FrozenBackbone
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
 from cafa.training.objective import DiffusionSettings, velocity_loss
@@ -157,7 +158,7 @@ def measure(
     if way.frozen_gradients:
         models.frozen.denoiser.requires_grad_(True)
     if way.half_frozen and bf16:
-        store_in_bf16(models.frozen)
+        hold_linear_layers(models.frozen.denoiser.transformer_blocks(), torch.bfloat16)
     models.adapter.gradient_checkpointing = models.frozen.denoiser.gradient_checkpointing = way.recompute
     given, marks = models.batch(batch, way.latents, device), []
 
