@@ -178,4 +178,4 @@ def test_the_picture_is_copied_unless_it_is_to_be_encoded(models: Path, tmp_path
     assert packets(found["encoded"]) != packets(video)
     assert found["copied"].stem != found["encoded"].stem
     with av.open(str(found["copied"])) as container:
-        assert container.streams.audio[0].codec_context.name == "aac"
+        assert container.streams.audio[0].codec_context.name == "opus"
