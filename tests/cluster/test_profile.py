@@ -19,7 +19,7 @@ def rules() -> dict[str, str]:
     found: dict[str, str] = {}
     datasets = yaml.safe_load((ROOT / "config/paper.yaml").read_text())["datasets"]
     for path in sorted(ROOT.glob("workflow/rules/**/*.smk")):
-        begin = r"^rule (\w+):$|^    rule:\n        name:\n            f\"(\w+)_\{dataset\}\"$"
+        begin = r"^ *rule (\w+):$|^    rule:\n        name:\n            f\"(\w+)_\{dataset\}\"$"
         parts = re.split(begin, path.read_text(), flags=re.MULTILINE)
         for one, each, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
             for name in [one] if one else [f"{each}_{dataset}" for dataset in datasets]:

@@ -111,14 +111,15 @@ def test_columns_of_the_files_are_described(tutorial: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5), ids=["pipeline", "metric", "own_metric", "tables", "features"])
+@pytest.mark.parametrize("number", range(6), ids=["pipeline", "takes", "metric", "own_metric", "tables", "features"])
 def test_the_code_of_the_python_page(tutorial: Path, number: int) -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     video = tutorial / "results/tutorial/world/world_test/world_test-dog-barking-00000.mp4"
     shutil.copy(video, tutorial / "my_video.mp4")
-    code = blocks[number].replace("results/", "results/tutorial/")
+    # The second block goes on with the pipeline of the first.
+    code = "\n".join(blocks[:2] if number == 1 else [blocks[number]]).replace("results/", "results/tutorial/")
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tutorial,
