@@ -203,10 +203,12 @@ class Embedder:
         """What the store holds of a batch: columns by item and judge, and facts by item."""
         columns: dict[str, dict[str, Columns]] = {item.name: {} for item in items}
         facts: dict[str, Mapping[str, Any]] = {}
+        if store is None:
+            return columns, facts
         of_batch = [sources[item.name] for item in items]
         for place, item in enumerate(items):
-            for judge in judges if store is not None and sources[item.name] else ():
-                if (found := store.sound(judge, of_batch, place)) is not None:  # type: ignore[union-attr]
+            for judge in judges if sources[item.name] else ():
+                if (found := store.sound(judge, of_batch, place)) is not None:
                     columns[item.name][judge], facts[item.name] = found.arrays, found.facts
         return columns, facts
 
