@@ -12,6 +12,7 @@ from cafa.cli.options import (
     object_option,
     resume_options,
     shard_option,
+    store_option,
     threads_option,
     writable,
 )
@@ -47,6 +48,7 @@ def command() -> None:
 @shard_option
 @judging_option
 @folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also video.arrow, ledger.parquet")
+@store_option
 @threads_option
 @device_option
 @resume_options
@@ -60,26 +62,28 @@ def reference(
     shard: tuple[int, int],
     settings: dict[str, Any],
     output_folder: Path,
+    store: Path | None,
     device: str,
 ) -> None:
     """Embed the clips' own sound and pictures."""
     from metrics.embedding.from_files import ClipInputs, Judging, embed_clips
 
     inputs = ClipInputs(manifest, frames, mel, clips, ingest_ledger, shard)
-    click.echo(embed_clips(Judging(judges, device, settings), inputs, output_folder), err=True)
+    click.echo(embed_clips(Judging(judges, device, settings, store), inputs, output_folder), err=True)
 
 
 @command.command()
 @judges_option
 @click.option("--prompts", required=True, help="prompt set; its captions and the clips' own are embedded")
 @click.option("--output", required=True, type=click.Path(path_type=Path), callback=writable, help="file to write")
+@store_option
 @threads_option
 @device_option
-def text(judges: Path, prompts: str, output: Path, device: str) -> None:
+def text(judges: Path, prompts: str, output: Path, store: Path | None, device: str) -> None:
     """Embed every caption of a prompt set."""
     from metrics.embedding.from_files import Judging, embed_captions
 
-    embed_captions(Judging(judges, device), prompts, output)
+    embed_captions(Judging(judges, device, store=store), prompts, output)
 
 
 @command.command()
@@ -91,6 +95,7 @@ def text(judges: Path, prompts: str, output: Path, device: str) -> None:
 @files("--reference-embeddings", required=False, help="folder of `cafa embed reference`, every shard's (pretrained)")
 @judging_option
 @folder("--output-folder", help="folder of <judge>.parquet; of pretrained judges also index.parquet")
+@store_option
 @threads_option
 @device_option
 @resume_options
@@ -102,12 +107,13 @@ def samples(
     reference_embeddings: tuple[str, ...],
     settings: dict[str, Any],
     output_folder: Path,
+    store: Path | None,
     device: str,
 ) -> None:
     """Embed one shard of a system's samples."""
     from metrics.embedding.from_files import Judging, embed_sounds
 
-    judging = Judging(judges, device, settings)
+    judging = Judging(judges, device, settings, store)
     found = embed_sounds(
         judging, index, output_folder, frames=frames, clips=reference_embeddings, batch_size=batch_size
     )

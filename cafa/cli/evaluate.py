@@ -12,6 +12,7 @@ from cafa.cli.options import (
     machine_threads_option,
     resume_options,
     separator_option,
+    store_option,
 )
 
 
@@ -79,13 +80,7 @@ from cafa.cli.options import (
     default=None,
     help="threads that decode ahead  [default: as many as processors may be used, at most 8]",
 )
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    envvar="CAFA_EMBEDDINGS",
-    help="folder of embeddings of clips and captions that runs share  [default: the variable CAFA_EMBEDDINGS, or none]",
-)
+@store_option
 @click.option(
     "--inception-splits",
     type=click.IntRange(1),

@@ -113,6 +113,13 @@ def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str
     return check_device(best_device() if value == "auto" else value)
 
 
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    envvar="CAFA_EMBEDDINGS",
+    help="folder of embeddings that runs share  [default: the variable CAFA_EMBEDDINGS, or none]",
+)
 shard_option = click.option("--shard", default="0/1", callback=_parse_shard, help="index/count, index from 0")
 seed_option = click.option("--seed", required=True, type=int, help="base seed")
 

@@ -22,11 +22,15 @@ class Judging:
     device : str
     settings : mapping
         Fields of :class:`~metrics.embedding.published.JudgingSettings`, for pretrained judges.
+    store : path, optional
+        Folder of embeddings that runs share (:mod:`metrics.embedding.store`), for pretrained judges; those that were
+        trained here embed faster than a file is read.
     """
 
     folder: Path
     device: str = "cpu"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    store: Path | None = None
 
     def pretrained(self, needed: Mapping[str, object], unused: Mapping[str, object]) -> bool:
         """Whether the judges are pretrained.
@@ -92,7 +96,9 @@ def embed_clips(judging: Judging, inputs: ClipInputs, output: Path) -> str:
 
         settings = JudgingSettings.model_validate(judging.settings)
         shard = (inputs.clips, inputs.ingest_ledger, inputs.shard)
-        return str(embed_reference_shard(judging.folder, manifest, *shard, settings, output, judging.device))
+        return str(
+            embed_reference_shard(judging.folder, manifest, *shard, settings, output, judging.device, judging.store)
+        )
     from metrics.embedding.miniature import embed_reference
     from metrics.judges.trained import MicroJudges
 
@@ -118,7 +124,7 @@ def embed_captions(judging: Judging, prompts: str | Path, output: Path) -> None:
     if judging.pretrained({}, {}):
         from metrics.embedding.published import embed_captions_of
 
-        embed_captions_of(judging.folder, captions, output, judging.device)
+        embed_captions_of(judging.folder, captions, output, judging.device, judging.store)
     else:
         from metrics.embedding.miniature import embed_text
         from metrics.judges.trained import MicroJudges
@@ -160,7 +166,8 @@ def embed_sounds(
         from metrics.embedding.published import JudgingSettings, embed_samples_shard
 
         settings = JudgingSettings.model_validate(judging.settings)
-        return str(embed_samples_shard(judging.folder, index, _paths(clips), settings, output, judging.device))
+        where = (output, judging.device, judging.store)
+        return str(embed_samples_shard(judging.folder, index, _paths(clips), settings, *where))
     from metrics.embedding.miniature import embed_samples
     from metrics.judges.trained import MicroJudges
 

@@ -34,6 +34,7 @@ from metrics.embedding.embedder import (
 )
 from metrics.embedding.located import Located
 from metrics.embedding.reading import listed, text_path
+from metrics.embedding.store import EmbeddingStore, PanelStore
 from metrics.judges.interface import Columns
 from metrics.judges.kinds import JUDGES
 from metrics.judges.published import RealJudges
@@ -74,6 +75,7 @@ def embed_reference_shard(
     settings: JudgingSettings,
     output: Path,
     device: str = "cpu",
+    store: Path | None = None,
 ) -> dict[str, int]:
     """Embed the clips of a shard: their own sound, and their pictures.
 
@@ -95,6 +97,8 @@ def embed_reference_shard(
     output : path
         Folder to write.
     device : str
+    store : path, optional
+        Folder of embeddings that runs share (:mod:`metrics.embedding.store`): what is there is not made again.
 
     Returns
     -------
@@ -112,9 +116,10 @@ def embed_reference_shard(
     panel = open_panel(judges, settings, ("audio", "video"), device)
     items = [SoundItem(f"reference/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
-        embedder = Embedder(panel, cache, settings.batch_size, settings.workers)
+        shared = _shared(store, panel, settings.batch_size)
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, store=shared)
         embedder.embed_video({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
-        embedder.embed_audio(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}")
+        embedder.embed_audio(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}", stored=True)
         outcomes = {item.clip_id: embedder.outcomes[item.name] for item in items}
         _refuse_losses({(clip_id,): outcome for clip_id, outcome in outcomes.items()}, settings.max_loss)
         good = [item for item in items if outcomes[item.clip_id].status == OK]
@@ -130,7 +135,9 @@ def embed_reference_shard(
     return {name: found.count(name) for name in sorted(set(found))}
 
 
-def embed_captions_of(judges: Path, captions: Sequence[str], output: Path, device: str = "cpu") -> None:
+def embed_captions_of(
+    judges: Path, captions: Sequence[str], output: Path, device: str = "cpu", store: Path | None = None
+) -> None:
     """Embed every different caption with all judges that read captions.
 
     Parameters
@@ -141,6 +148,8 @@ def embed_captions_of(judges: Path, captions: Sequence[str], output: Path, devic
     output : path
         Of CLAP's embeddings; those of another judge lie beside it (:attr:`metrics.judges.kinds.JudgeKind.text_file`).
     device : str
+    store : path, optional
+        Folder of embeddings that runs share (:mod:`metrics.embedding.store`): what is there is not made again.
 
     Raises
     ------
@@ -151,8 +160,9 @@ def embed_captions_of(judges: Path, captions: Sequence[str], output: Path, devic
     if not opened:
         raise InputError(f"no judge that is registered in {judges} reads captions: there is nothing to embed")
     panel = RealJudges(opened, JudgingSettings().seconds)
+    shared = _shared(store, panel, batch_size=1)
     for judge in opened:
-        write_text(panel, captions, text_path(output, judge), judge)
+        write_text(panel, captions, text_path(output, judge), judge, shared)
 
 
 class CachedVideo:
@@ -192,7 +202,13 @@ class CachedVideo:
 
 
 def embed_samples_shard(
-    judges: Path, index: Path, reference: Sequence[Path], settings: JudgingSettings, output: Path, device: str = "cpu"
+    judges: Path,
+    index: Path,
+    reference: Sequence[Path],
+    settings: JudgingSettings,
+    output: Path,
+    device: str = "cpu",
+    store: Path | None = None,
 ) -> dict[str, int]:
     """Embed one shard of a system's samples.
 
@@ -211,6 +227,8 @@ def embed_samples_shard(
     output : path
         Folder to write.
     device : str
+    store : path, optional
+        Folder of embeddings that runs share (:mod:`metrics.embedding.store`): what is there is not made again.
 
     Returns
     -------
@@ -229,8 +247,10 @@ def embed_samples_shard(
     ready = records(rows[rows["status"] == OK])
     items = [_sample_item(index.with_suffix(""), row) for row in ready]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
-        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, CachedVideo(reference, panel))
-        embedder.embed_audio(items, list(panel.judges), "embed samples")
+        shared = _shared(store, panel, settings.batch_size)
+        video = CachedVideo(reference, panel)
+        embedder = Embedder(panel, cache, settings.batch_size, settings.workers, video, shared)
+        embedder.embed_audio(items, list(panel.judges), "embed samples", stored=True)
         outcomes = {item.name: embedder.outcomes[item.name] for item in items}
         _refuse_losses({tuple(name.split("/")): outcome for name, outcome in outcomes.items()}, settings.max_loss)
         good = [(row, item.name) for row, item in zip(ready, items, strict=True) if outcomes[item.name].status == OK]
@@ -248,6 +268,10 @@ def embed_samples_shard(
             judged.to_parquet(temporary, index=False)
         shutil.rmtree(output / CACHE)
     return {str(name): int(count) for name, count in judged["status"].value_counts().sort_index().items()}
+
+
+def _shared(store: Path | None, panel: RealJudges, batch_size: int) -> PanelStore | None:
+    return None if store is None else PanelStore(EmbeddingStore(store), panel, batch_size)
 
 
 def _file(path: Path) -> Located:

@@ -146,7 +146,8 @@ def test_two_processes_share_it_and_one_that_was_killed_goes_on_to_equal_tables(
     again = start(tmp_path, "killed", 0)
     out, _ = again.communicate(timeout=120)
     assert again.returncode == 0
-    assert int(out) == 6  # the system's sounds: those of the reference were stored by the other, or by itself
+    # The system's six sounds, without those among its three that it had made: the reference's were stored by either.
+    assert 3 <= int(out) <= 6
     for name in TABLES:
         for run in ("other", "killed"):
             assert (tmp_path / run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (run, name)
