@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: One for each curve, in order; they differ for people who do not tell red from green, and in grey.
 COLOURS = ("#1f5a8a", "#d1691c", "#4c8f5b", "#8a4a86", "#6b6b6b")
 MARKERS = "osD^v"
+#: where labels of points stand, one place for each curve: (to the right, above); off the diagonal first, along which a
+#: trade-off runs
+LABEL_SIDES = ((False, True), (True, False), (True, True), (False, False))
 #: Panels side by side.
 COLUMNS = 3
 #: White ground under a word, so that no line crosses it.
@@ -177,15 +180,17 @@ def _draw_plane(panel: "Axes", curves: dict[str, pd.DataFrame], metrics: tuple[s
     for place, (label, points) in enumerate(curves.items()):
         style: dict[str, Any] = {"marker": MARKERS[place], "color": COLOURS[place], "label": label, **BARS}
         panel.errorbar(points[across], points[up], _errors(points, up), _errors(points, across), **style)
-        for row in points.to_dict("records"):
-            panel.annotate(
-                f"γ={row['gamma']:g}",
-                (row[across], row[up]),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=8,
-                color=COLOURS[place],
-            )
+        to_right, above = LABEL_SIDES[place % len(LABEL_SIDES)]
+        beside: dict[str, Any] = {
+            "xytext": (8 if to_right else -8, 8 if above else -8),
+            "textcoords": "offset points",
+            "ha": "left" if to_right else "right",
+            "va": "bottom" if above else "top",
+        }
+        # The points between follow in the order of gamma; labels of all of them cover each other.
+        for row in points.iloc[sorted({0, len(points) - 1})].to_dict("records"):
+            at = (row[across], row[up])
+            panel.annotate(f"γ={row['gamma']:g}", at, fontsize=8, color=COLOURS[place], bbox=PLATE, **beside)
     panel.margins(x=0.18, y=0.12)
     panel.set_xlabel(_label(across))
     panel.set_ylabel(_label(up))
