@@ -1,5 +1,6 @@
 """The count of rooms and imports finds what is wrong, and the picture shows what there is."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -67,3 +68,13 @@ def test_the_picture_has_every_room() -> None:
         element.text for element in ElementTree.fromstring(picture(structure)).iter("{http://www.w3.org/2000/svg}text")
     }
     assert drawn == set(structure.rooms)
+
+
+@pytest.mark.parametrize("package", ["cafa", "metrics"])
+def test_the_page_on_the_architecture_has_a_row_for_every_room(package: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    rooms = {path.parent.name for path in (root / package).glob("*/__init__.py")}
+    page = (root / "docs/architecture.md").read_text(encoding="utf-8")
+    _, _, section = page.partition(f"### `{package}`, from the bottom up")
+    rows = {name.rstrip("/") for name in re.findall(r"`([a-z_]+/)`", section.partition("\n### ")[0])}
+    assert rooms <= rows
