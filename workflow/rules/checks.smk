@@ -194,6 +194,10 @@ def check_rows(table, entry):
         raise WorkflowError(
             f"table {table}: `clips.of_system` is a mean of takes; name one: {parts_of_row(clips['of_system'])}"
         )
+    if "vggsounder" in entry and clips:
+        raise WorkflowError(f"table {table}: its clips are chosen by `clips` or by `vggsounder`, not by both")
+    if "vggsounder" in entry and (form := entry["vggsounder"]["annotations"]["format"]) != "vggsounder":
+        raise WorkflowError(f"table {table}: the list of `vggsounder` must have the form vggsounder, not {form}")
     if clips.get("file") and not os.path.exists(beside_rules(clips["file"])):
         raise WorkflowError(f"table {table}: no list of clips at {clips['file']}")
     if not PRETRAINED and seconds_of(table) != judged_seconds():

@@ -124,14 +124,15 @@ def list_file(part):
 def fetched_lists():
     """Lists that are fetched: name -> what the configuration says of it. One name must not have two addresses."""
     found = {}
-    for entry in DATASETS.values():
-        for part in lists_of(entry["build"]) if entry["kind"] == "published" else []:
-            if "url" in part and list_file(part) == f"{RESULTS}/lists/{list_name(part)}":
-                first = found.setdefault(list_name(part), part)
-                if first["url"] != part["url"] or first.get("sha256") != part.get("sha256"):
-                    raise WorkflowError(
-                        f"two lists are called {list_name(part)}: {first['url']} and {part['url']}; give one another `path`"
-                    )
+    parts = [part for entry in DATASETS.values() if entry["kind"] == "published" for part in lists_of(entry["build"])]
+    parts += [config["tables"][table]["vggsounder"]["annotations"] for table in tables_by_vggsounder()]
+    for part in parts:
+        if "url" in part and list_file(part) == f"{RESULTS}/lists/{list_name(part)}":
+            first = found.setdefault(list_name(part), part)
+            if first["url"] != part["url"] or first.get("sha256") != part.get("sha256"):
+                raise WorkflowError(
+                    f"two lists are called {list_name(part)}: {first['url']} and {part['url']}; give one another `path`"
+                )
     return found
 
 
