@@ -55,6 +55,11 @@ def judge_cards(wildcards):
     return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in JUDGES]
 
 
+#: judges without weights, which measure the sound itself
+MEASUREMENTS = [judge for judge in JUDGES if not JUDGE_KINDS[judge].weights]
+#: judges whose embeddings of the clips' own sounds are kept. The miniature's clips are log-mels when they are judged, of
+#: which a measurement of the sound itself can be none; the row `reference` of a table is made from sounds in either world.
+REFERENCE_JUDGES = [judge for judge in JUDGES if PRETRAINED or judge not in MEASUREMENTS]
 #: files of captions' embeddings, of the judges that read captions
 TEXT_FILES = [JUDGE_KINDS[judge].text_file for judge in JUDGES if JUDGE_KINDS[judge].text_file]
 #: files of what pretrained judges keep of clips' pictures for the sounds of every system
@@ -196,7 +201,7 @@ def reference_shards(dataset, cut=""):
 
 def reference_files(dataset, cut=""):
     """Embeddings of the clips themselves: every judge."""
-    files = [*(f"{judge}.parquet" for judge in JUDGES), *VIDEO_FILES]
+    files = [*(f"{judge}.parquet" for judge in REFERENCE_JUDGES), *VIDEO_FILES]
     return [f"{folder}/{file}" for folder in reference_shards(dataset, cut) for file in files]
 
 
