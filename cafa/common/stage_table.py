@@ -78,6 +78,7 @@ STAGES: dict[str, Stage] = {
     "render_world": _made_by("world render", "cafa.world.dataset:render_dataset"),
     "manifest": _made_by("manifest", "cafa.data.manifest_file:make_manifest"),
     "dataset": _made_by("dataset build", "cafa.data.published_datasets:make_dataset"),
+    "vggsounder": _made_by("dataset vggsounder", "cafa.data.vggsounder:choose_by_vggsounder"),
     "ingest": _made_by("ingest", "cafa.data.ingest_clips:ingest_clips"),
     "features_media": _made_by("features media", "cafa.features.media:encode_media"),
     "features_latents": _made_by("features latents", "cafa.features.latents:encode_latents"),

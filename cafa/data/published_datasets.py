@@ -91,6 +91,15 @@ class PublishedSettings(DatasetKind):
     seconds: float = Field(10.0, gt=0, description="length of a clip")
     caption: str = Field("{label}", description="caption of a clip; fields of the manifest in braces")
 
+    @model_validator(mode="after")
+    def _one_label_a_clip(self) -> "PublishedSettings":
+        if any(published.format == "vggsounder" for published in (*self.lists, *self.labels)):
+            raise ValueError(
+                "a list of the form `vggsounder` gives a clip several labels, and a manifest has one: name the list as "
+                "`subset`, beside VGGSound's own in `lists`"
+            )
+        return self
+
     def candidates(self, folder: Path, read: list[dict[str, Any]]) -> Iterator[Candidate]:
         """See :meth:`DatasetKind.candidates`."""
         return _Reading(self, folder, read).candidates()

@@ -67,10 +67,26 @@ FORMS: dict[str, ListForm] = {
         ",",
         start="start_sec",
     ),
+    # A row for each label of a clip (cafa.data.vggsounder).
+    "vggsounder": ListForm(
+        ("video_id", "label", "modality", "background_music", "static_image", "voice_over"),
+        True,
+        ",",
+        name="video_id",
+        label="label",
+    ),
     "classes": ListForm(("class", "is_sparse"), True, "\t"),
 }
 FormName = Literal[
-    "vggsound", "clip_labels", "id_labels", "clip_names", "clip_starts", "visualsound", "sync_labels", "classes"
+    "vggsound",
+    "clip_labels",
+    "id_labels",
+    "clip_names",
+    "clip_starts",
+    "visualsound",
+    "sync_labels",
+    "vggsounder",
+    "classes",
 ]
 
 

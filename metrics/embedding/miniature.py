@@ -20,7 +20,7 @@ from cafa.common.shards import batches_of_shard
 from cafa.common.tables import records
 from cafa.features.store import FeatureStore
 from cafa.media.mel import MelSettings, log_mel
-from cafa.media.sound import read_sound
+from cafa.media.sound import at_rate, read_own_rate
 from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, text_path
 from metrics.embedding.writing import CAPTIONS, VIDEO, open_tables
 from metrics.judges.kinds import JUDGES
@@ -42,7 +42,8 @@ def embed_reference(
     manifest : DataFrame
         Its clips are embedded where they have features.
     output : path
-        Folder of ``<judge>.parquet``, keyed by clip_id; imagebind has the column ``video`` as well.
+        Folder of ``<judge>.parquet``, keyed by clip_id; imagebind has the column ``video`` as well. Judges without
+        weights have none: the clips' sound is there as log-mels, and no metric compares with what they measure.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def embed_reference(
     clip_ids = [clip_id for clip_id in asked if clip_id in pictures and clip_id in sounds]
     if not clip_ids:
         raise InputError(f"none of the manifest's {len(asked)} clips has features: name the files of its data set")
-    columns = _sound_columns(judges)
+    columns = {name: JUDGES[name].columns for name in judges.trained}
     looking = [judge for judge in columns if JUDGES[judge].video_column]
     columns |= {judge: (*columns[judge], VIDEO) for judge in looking}
     paths = {judge: output / f"{judge}.parquet" for judge in columns}
@@ -73,10 +74,6 @@ def embed_reference(
                 found[judge][VIDEO] = judges.embed_video(shown, judge)
             tables.add({"clip_id": batch}, found)
     return sorted(set(asked) - set(clip_ids))
-
-
-def _sound_columns(judges: MicroJudges) -> dict[str, tuple[str, ...]]:
-    return {name: JUDGES[name].columns for name in judges.judges}
 
 
 def embed_text(judges: MicroJudges, captions: Sequence[str], output: Path) -> None:
@@ -94,8 +91,12 @@ def embed_text(judges: MicroJudges, captions: Sequence[str], output: Path) -> No
             tables.add({"caption": batch}, {judge: {"embedding": judges.embed_text(batch, judge)} for judge in reading})
 
 
-def read_sample(folder: Path, row: Mapping[str, Any], seconds: float, settings: MelSettings) -> np.ndarray:
-    """Log-mel of a generated file, checked to be the one of the index.
+def read_sample(
+    folder: Path, row: Mapping[str, Any], seconds: float, settings: MelSettings
+) -> tuple[np.ndarray, tuple[np.ndarray, int]]:
+    """Log-mel of a generated file, and the sound as it is: (channels, samples), samples per second.
+
+    It is checked to be the file of the index.
 
     Raises
     ------
@@ -107,9 +108,12 @@ def read_sample(folder: Path, row: Mapping[str, Any], seconds: float, settings: 
         state = "has changed since" if path.is_file() else "is not there, but"
         raise InputError(f"{path} {state} the index of samples was written: make the samples again")
     try:
-        return log_mel(read_sound(path, sample_rate=settings.sample_rate, seconds=seconds), settings)
+        data, rate = read_own_rate(path, seconds)
+        mono = data.mean(axis=0, dtype=np.float32)[None]
+        sound = at_rate(mono, rate, settings.sample_rate, seconds, path)[0]
     except ClipError as error:
         raise InputError(f"{path} cannot be judged: {error}") from error
+    return log_mel(sound, settings), (data, rate)
 
 
 def embed_samples(judges: MicroJudges, index: Path, frames: Sequence[Path], batch_size: int, output: Path) -> int:
@@ -145,12 +149,15 @@ def embed_samples(judges: MicroJudges, index: Path, frames: Sequence[Path], batc
     ready = records(rows[rows["status"] == OK])
     pictures = FeatureStore(frames, digest_of(judges.frames))
     settings = MelSettings(**{name: judges.mel[name] for name in MelSettings.model_fields})
-    columns = _sound_columns(judges)
+    columns = {name: JUDGES[name].columns for name in judges.judges}
     paths = {judge: output / f"{judge}.parquet" for judge in columns}
     batches = batches_of_shard(ready, batch_size, 0, 1)
     with open_tables(judges, SAMPLE_KEY, paths, columns) as tables:
         for batch in progress(batches, "embed samples", len(batches)):
-            mel = np.stack([read_sample(index.with_suffix(""), row, judges.mel["seconds"], settings) for row in batch])
-            found = judges.embed_sound(mel, pictures.stack([row["clip_id"] for row in batch]))
+            read = [read_sample(index.with_suffix(""), row, judges.mel["seconds"], settings) for row in batch]
+            found = judges.embed_sound(
+                np.stack([mel for mel, _ in read]), pictures.stack([row["clip_id"] for row in batch])
+            )
+            found |= judges.measure_sound([sound for _, sound in read])
             tables.add({name: [row[name] for row in batch] for name in SAMPLE_KEY}, found)
     return len(ready)

@@ -59,8 +59,11 @@ def check_trained_judges(
     clips = files.read()
     loaded = MicroJudges(judges, device)
     other = None if events is None else other_label_sound(events, clips, loaded.mel, seed)
-    weights = {name: judge.weights_sha256 for name, judge in loaded.judges.items()}
+    weights = {name: judge.weights_sha256 for name, judge in loaded.trained.items()}
     result = report(measure(loaded, clips, seed, other), wanted, weights, measures)
+    measured = {name: judge.verdict() for name, judge in loaded.measured.items()}
+    result["judges"] |= measured
+    result["good"] = result["good"] and all(verdict["good"] for verdict in measured.values())
     write_json(output, result)
     return "\n".join(verdict_lines(result))
 

@@ -56,7 +56,7 @@ def _embed(judges: MicroJudges, clips: Clips) -> dict[str, np.ndarray]:
         frames = clips.pictures(rows).numpy()
         found = judges.embed_sound(clips.sounds(rows).numpy(), frames)
         flat = {f"{judge}.{name}": array for judge, columns in found.items() for name, array in columns.items()}
-        for judge in judges.judges:
+        for judge in judges.trained:
             if JUDGES[judge].video_column:
                 flat[f"{judge}.video"] = judges.embed_video(frames, judge)
             if JUDGES[judge].text_file is not None:
@@ -74,7 +74,7 @@ def category_retrieval(similarity: np.ndarray, targets: np.ndarray) -> float:
 
 def shifted_errors(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None) -> np.ndarray:
     """Absolute offset errors in seconds of shifted pairs, (clips, shifts); with `dub`, of dubbed ones."""
-    model = judges.judges["synchformer"].model
+    model = judges.trained["synchformer"].model
     grid = torch.tensor(GRID)
     errors = []
     for row, clip_id in enumerate(clips.clip_ids):
@@ -155,18 +155,18 @@ MEASURED: Registry[Callable[[CheckedClips], dict[str, float]]] = Registry(
 
 
 def measure(judges: MicroJudges, clips: Clips, seed: int, dub: Dub | None = None) -> dict[str, dict[str, float]]:
-    """Values of all measures; those of dubbed pairs only where `dub` can make them.
+    """Values of all measures of judges that were trained; those of dubbed pairs only where `dub` can make them.
 
     Raises
     ------
     InputError
         If a clip's label is not one that the classifier knows, or nothing measures what a judge must reach.
     """
-    known = judges.judges["classifier"].card["labels"]
+    known = judges.trained["classifier"].card["labels"]
     unknown = sorted(set(clips.labels) - set(known))
     if unknown:
         raise InputError(f"labels that the judges were not trained on: {unknown}; they know {known}")
     targets = np.array([known.index(clips.labels[target]) for target in clips.targets])
     checked = CheckedClips(judges, clips, targets, _embed(judges, clips), seed, dub)
-    demanded = [name for name in judges.judges if trained_measures()[name]]
-    return {name: MEASURED[name](checked) if name in demanded else {} for name in judges.judges}
+    demanded = [name for name in judges.trained if trained_measures()[name]]
+    return {name: MEASURED[name](checked) if name in demanded else {} for name in judges.trained}

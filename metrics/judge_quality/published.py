@@ -6,6 +6,9 @@ largest_cosine_of_different_sounds
     Of embeddings of noise, a chirp and clicks: a network that does not react (empty or half-loaded weights) is near 1.
 largest_cosine_of_different_pictures
     The same for still grey, noise and a moving edge (ImageBind, Synchformer).
+levels.loudness_error_of_test_signal
+    LU between the loudness of the first test signal of EBU Tech 3341 and what is measured of it. Judges without weights
+    are no networks, and have none of the measures above.
 clap.largest_cosine_of_unrelated_captions
     Some converted checkpoints map all captions to one point.
 clap.paraphrase_retrieval
@@ -42,6 +45,7 @@ from metrics.functional.desync import desync
 from metrics.judge_quality.limits import Demand, Mean, Trials
 from metrics.judge_quality.verdict import own_over_other, report, thresholds
 from metrics.judges.kinds import JUDGES
+from metrics.judges.level_names import LARGEST_ERROR, LEVELS, METER_ERROR
 from metrics.judges.published_judge import PublishedJudge
 from metrics.judges.synthetic_signals import wave
 
@@ -89,7 +93,7 @@ DEMANDS: dict[str, Demand] = {
 }
 
 #: Measure by judge: direction in which it is good, default threshold (with many clips, where it depends on them). A
-#: judge that is not named must react to sounds, and to pictures if it looks at some (:func:`canaries_of`).
+#: network that is not named must react to sounds, and to pictures if it looks at some (:func:`canaries_of`).
 CANARIES: dict[str, _Limits] = {
     "classifier": {**REACTS, "same_over_other": (">=", 0.6)},
     "clap": {
@@ -101,10 +105,14 @@ CANARIES: dict[str, _Limits] = {
     "imagebind": {**REACTS, **LOOKS, "own_over_other": (">=", 0.6)},
     "synchformer": {**REACTS, **LOOKS, "desync_of_own_sound": ("<=", 0.9)},
 }
+#: The same for judges without weights, which measure it themselves.
+WITHOUT_WEIGHTS: dict[str, _Limits] = {LEVELS: {METER_ERROR: ("<=", LARGEST_ERROR)}}
 
 
 def canaries_of(judge: str) -> _Limits:
     """What is demanded of a judge."""
+    if not JUDGES[judge].weights:
+        return WITHOUT_WEIGHTS.get(judge, {})
     by_default = {**REACTS, **(LOOKS if "video" in JUDGES[judge].parts else {})}
     return CANARIES.get(judge, by_default)
 
@@ -158,6 +166,10 @@ def without_clips(judges: Mapping[str, PublishedJudge]) -> dict[str, dict[str, f
     values: dict[str, dict[str, float]] = {}
     for name, judge in judges.items():
         judge.check_length(SECONDS)
+        if not JUDGES[name].weights:
+            measured = judge.measures()
+            values[name] = {measure: measured[measure]["value"] for measure in canaries_of(name)}
+            continue
         encoder = judge.audio
         sounds = [wave(index, encoder.sample_rate, SECONDS) for index in range(3)]
         found = encoder.embed([encoder.prepare(sound, encoder.sample_rate, SECONDS) for sound in sounds])

@@ -13,7 +13,7 @@ from cafa.common.errors import InputError
 from cafa.media.loudness import ABSOLUTE_GATE, SHORTEST, measure_levels
 from metrics.functional.levels import CLIPPED_RUN, FRAME_SECONDS, SILENCE_DECIBELS, clipping_share, silence_share
 from metrics.judges.interface import Columns
-from metrics.judges.level_names import LEVELS, NAMES
+from metrics.judges.level_names import LARGEST_ERROR, LEVELS, METER_ERROR, NAMES
 from metrics.judges.published_judge import JudgeFiles, PublishedJudge
 
 #: dBTP of a sound without any peak; tables hold finite numbers only.
@@ -54,6 +54,16 @@ def levels_of(samples: np.ndarray, rate: int) -> np.ndarray:
     return np.array([loudness, peak, silence_share(channels, rate), clipping_share(channels)], dtype=np.float32)
 
 
+def loudness_error() -> float:
+    """Error of the loudness of a known signal, in LU.
+
+    EBU Tech 3341 (2016), table 1, test 1: a sine of 1 kHz in both channels, its peaks at -23 dBFS, is -23.0 LUFS.
+    """
+    rate, level = 48000, -23.0
+    sine = 10 ** (level / 20) * np.sin(2 * np.pi * 1000 * np.arange(5 * rate) / rate)
+    return abs(float(levels_of(np.stack([sine, sine]), rate)[0]) - level)
+
+
 class LevelsMeter:
     """What measures, in the place of a network."""
 
@@ -90,6 +100,12 @@ class LevelsJudge(PublishedJudge):
             "silence": f"{SILENCE_DECIBELS:g} dB RMS of {FRAME_SECONDS:g} s",
             "clipped": f"{CLIPPED_RUN} values at full scale",
         }
+
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """Whether the loudness of a known signal is right."""
+        error = loudness_error()
+        row = {"value": error, "threshold": LARGEST_ERROR, "direction": "<=", "good": error <= LARGEST_ERROR}
+        return {METER_ERROR: row}
 
 
 def open_levels(files: JudgeFiles | None = None, parts: Sequence[str] = ("audio",)) -> LevelsJudge:

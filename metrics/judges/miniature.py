@@ -14,8 +14,6 @@ from cafa.media.sound import at_rate, read_own_rate
 from cafa.media.usable_sound import finding_of, over_full_scale
 from metrics.judges.interface import Columns, PreparedAudio
 from metrics.judges.kinds import JUDGES
-from metrics.judges.level_names import LEVELS
-from metrics.judges.levels import open_levels
 from metrics.judges.media import sample_frames
 from metrics.judges.trained import MicroJudges
 
@@ -43,9 +41,10 @@ class MiniatureJudges:
     reported_classes: Mapping[str, int] = {}
 
     def __init__(self, folder: Path, check: Mapping[str, Any], judges: Collection[str], device: str = "cpu") -> None:
-        self._judges = MicroJudges(folder, device, [name for name in judges if name != LEVELS])
-        self.judges: dict[str, Any] = dict(self._judges.judges)
-        for name, judge in self.judges.items():
+        self._judges = MicroJudges(folder, device, judges)
+        self._measured = self._judges.measured
+        self.judges: dict[str, Any] = self._judges.judges
+        for name, judge in self._judges.trained.items():
             checked = check.get("judges", {}).get(name, {}).get("weights_sha256")
             if checked != judge.weights_sha256:
                 raise InputError(
@@ -53,11 +52,10 @@ class MiniatureJudges:
                     f"(weights {checked}): check the judges again"
                 )
         self.check = dict(check)
-        self._levels = open_levels() if LEVELS in judges else None
-        if self._levels is not None:
-            self.judges[LEVELS] = self._levels
-            verdict = {"weights_sha256": self._levels.weights_sha256, "measures": {}, "good": True}
-            self.check["judges"] = {**self.check["judges"], LEVELS: verdict}
+        for name, measured in self._measured.items():
+            verdict = measured.verdict()
+            self.check["judges"] = {**self.check["judges"], name: verdict}
+            self.check["good"] = self.check["good"] and verdict["good"]
         self.seconds = float(self._judges.mel["seconds"])
         self.needs_video = any("video" in JUDGES[name].parts for name in self.judges)
         self._mel = MelSettings(**{name: self._judges.mel[name] for name in MelSettings.model_fields})
@@ -69,7 +67,7 @@ class MiniatureJudges:
 
     def facts(self, judge: str) -> Mapping[str, Any]:
         """See :class:`metrics.judges.interface.Panel`."""
-        return self._levels.facts() if judge == LEVELS and self._levels else self._judges.facts(judge)
+        return self._judges.facts(judge)
 
     def decode_video(self, path: Path) -> np.ndarray:
         """The picture in the size that the judges take."""
@@ -94,8 +92,8 @@ class MiniatureJudges:
         sound = at_rate(mono, rate, self._mel.sample_rate, self.seconds, path)[0]
         mel = log_mel(sound, self._mel)
         arrays = {"mel": mel}
-        if self._levels is not None and LEVELS in judges:
-            arrays[LEVELS] = self._levels.prepare_audio(data, rate, self.seconds)
+        for name in [name for name in self._measured if name in judges]:
+            arrays[name] = self._measured[name].prepare_audio(data, rate, self.seconds)
         return PreparedAudio(arrays, self._mel.sample_rate, "", finding_of(data), over_full_scale(data))
 
     def embed_audio(
@@ -106,13 +104,9 @@ class MiniatureJudges:
         # Only the offset judge looks; where nobody asks for it, it may look at nothing.
         frames = np.stack([one.get("frames", blank) for one in video])
         found = self._judges.embed_sound(np.stack([one.arrays["mel"] for one in sounds]), frames)
-        if self._levels is not None and LEVELS in judges:
-            found |= self._levels_of(sounds)
+        for name in [name for name in self._measured if name in judges]:
+            found[name] = self._measured[name].embed_audio([one.arrays[name] for one in sounds], [None] * len(sounds))
         return {judge: found[judge] for judge in judges}
-
-    def _levels_of(self, sounds: Sequence[PreparedAudio]) -> dict[str, Columns]:
-        assert self._levels is not None
-        return {LEVELS: self._levels.embed_audio([one.arrays[LEVELS] for one in sounds], [None] * len(sounds))}
 
     def embed_text(self, captions: Sequence[str], judge: str = "clap") -> np.ndarray:
         """Unit vectors of captions by a judge."""

@@ -74,15 +74,7 @@ class RealJudges:
     @property
     def check(self) -> dict[str, Any]:
         """The published networks by name and checksum, and what is measured of them."""
-        verdicts: dict[str, Any] = {}
-        for name, judge in self.judges.items():
-            measures = judge.measures()
-            verdicts[name] = {
-                "weights_sha256": judge.weights_sha256,
-                "network": judge.audio.name,
-                "measures": measures,
-                "good": all(measure["good"] for measure in measures.values()),
-            }
+        verdicts = {name: {**judge.verdict(), "network": judge.audio.name} for name, judge in self.judges.items()}
         return {"judges": verdicts, "good": all(verdict["good"] for verdict in verdicts.values())}
 
     def decode_video(self, path: Path) -> dict[Fraction, np.ndarray]:

@@ -151,3 +151,9 @@ class PublishedJudge:
     def measures(self) -> dict[str, dict[str, Any]]:
         """What is measured whenever it is opened, as rows of a verdict (``cafa judges check``)."""
         return {}
+
+    def verdict(self) -> dict[str, Any]:
+        """Its checksum, what is measured of it, and whether all of that is good: a judge's entry of a verdict."""
+        measures = self.measures()
+        good = all(measure["good"] for measure in measures.values())
+        return {"weights_sha256": self.weights_sha256, "measures": measures, "good": good}

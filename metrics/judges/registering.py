@@ -22,4 +22,6 @@ def register_judge(name: str, settings: PretrainedSettings, output: str | Path) 
         What was registered.
     """
     card = register(name, settings, output)
+    if not card["files"]:
+        return f"{name}: measures the sound itself, {card['weights_sha256']}"
     return f"{name}: {card['model']}, {len(card['files'])} files, SHA-256 {card['weights_sha256']}"

@@ -6,6 +6,10 @@ does not fit is refused here and not days later, and writes ``<judge>/card.json`
 ``weights_sha256``: that of the network's own file, as in embeddings and on protocol cards; ``converted_from``: what
 files that `cafa models convert` made say of their origin. Every opening compares the
 files that it reads with the card.
+
+A judge without weights, which measures the sound itself, has a card of ``kind`` ``measurement`` without any file; it
+goes with pretrained judges and with those that were trained here. Its ``weights_sha256`` is the version of what it
+measures.
 """
 
 from collections.abc import Collection
@@ -15,15 +19,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cafa.common.errors import InputError, WeightsError
+from cafa.common.errors import WeightsError
 from cafa.common.files import read_json, write_json
 from cafa.models.checkpoint_reader import origins_of
 from cafa.models.weights import WeightSource, read_weight_sources, require_file
 from metrics.judges.kinds import CLASSIFIER, JUDGES
+from metrics.judges.measurements import check_version, measurements, open_measurement
 from metrics.judges.published_files import PARTS, find_weights, open_judges, rows_of
 from metrics.judges.published_judge import PublishedJudge
 
-CARD, KIND = "card.json", "pretrained"
+CARD, KIND, MEASUREMENT = "card.json", "pretrained", "measurement"
 
 
 class PretrainedSettings(BaseModel):
@@ -61,10 +66,10 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
         If files are missing (all are named, with what to download), are not those of the table, or do not
         fit the networks.
     InputError
-        If there is no such judge, or it has no weights.
+        If there is no such judge.
     """
     if not JUDGES[judge].weights:
-        raise InputError(f"the judge {judge} has no weights to register: `cafa evaluate` measures its columns itself")
+        return _register_measurement(judge, settings, output)
     network, *others = JUDGES[judge].weights
     sources = read_weight_sources(settings.table)
     paths = find_weights(settings.weights, sources, [judge])
@@ -91,6 +96,21 @@ def register(judge: str, settings: PretrainedSettings, output: str | Path) -> di
     return card
 
 
+def _register_measurement(judge: str, settings: PretrainedSettings, output: str | Path) -> dict[str, Any]:
+    """Write the card of a judge without weights; opening it shows that it works here."""
+    opened = open_measurement(judge)
+    card = {
+        "kind": MEASUREMENT,
+        "model": judge,
+        "settings": settings.model_dump(mode="json"),
+        "places": {},
+        "files": {},
+        "weights_sha256": opened.weights_sha256,
+    }
+    write_json(Path(output) / CARD, card)
+    return card
+
+
 def are_pretrained(folder: str | Path) -> bool:
     """Whether a folder of judges holds pretrained ones; the classifier, which every table needs, must be there.
 
@@ -105,7 +125,8 @@ def are_pretrained(folder: str | Path) -> bool:
             f"{folder} has no card of the {CLASSIFIER}: train the judges (`cafa judges train`), or register "
             "pretrained ones (`cafa judges register`)"
         )
-    kinds = {judge: read_json(folder / judge / CARD)["kind"] for judge in registered(folder)}
+    found = {judge: read_json(folder / judge / CARD)["kind"] for judge in registered(folder)}
+    kinds = {judge: kind for judge, kind in found.items() if kind != MEASUREMENT}
     pretrained = [judge for judge, kind in kinds.items() if kind == KIND]
     if pretrained and len(pretrained) < len(kinds):
         raise WeightsError(f"{folder} mixes pretrained judges ({', '.join(pretrained)}) with trained ones")
@@ -135,7 +156,7 @@ def open_registered(
     Raises
     ------
     WeightsError
-        If a file is missing or is not the one that was registered.
+        If a file is missing or is not the one that was registered, or a judge without weights measures otherwise now.
     """
     paths: dict[str, Path] = {}
     sources: dict[str, WeightSource] = {}
@@ -147,4 +168,7 @@ def open_registered(
             paths[name] = Path(place)
             sources[name] = WeightSource(name, "(registered)", card["files"][name], "as registered", judge)
         sizes[judge] = card["settings"]["sizes"].get(judge, {})
-    return open_judges(paths, sources, judges, parts=parts, device=device, sizes=sizes)
+    opened = open_judges(paths, sources, judges, parts=parts, device=device, sizes=sizes)
+    for judge in measurements(opened):
+        check_version(judge, read_json(Path(folder) / judge / CARD), opened[judge])
+    return opened

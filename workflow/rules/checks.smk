@@ -128,7 +128,7 @@ def check_judges():
             kind = JUDGE_KINDS[name]
         except InputError as error:
             raise WorkflowError(f"config judges: {error}") from error
-        if not PRETRAINED and kind.miniature is None:
+        if not PRETRAINED and kind.miniature is None and kind.weights:
             raise WorkflowError(
                 f"config judges: {name} has only its published form, and here judges are trained (`pretrained` is null): "
                 "leave it out, or name pretrained models and judges, as config/paper.yaml does"
@@ -142,6 +142,10 @@ def check_judges():
     if strange := sorted(set(limits) - set(config["judges"])):
         key = "pretrained.canary" if PRETRAINED else "judges_gate"
         raise WorkflowError(f"config {key}: {', '.join(strange)} is not among `judges`: {sorted(JUDGES)}")
+    if fixed := sorted(set(config["judges_gate"]) & {name for name in JUDGES if not JUDGE_KINDS[name].weights}):
+        raise WorkflowError(
+            f"config judges_gate: {', '.join(fixed)} has no weights, and what is wanted of it is fixed: leave it out"
+        )
 
 
 def check_columns(what, metrics):
@@ -194,6 +198,10 @@ def check_rows(table, entry):
         raise WorkflowError(
             f"table {table}: `clips.of_system` is a mean of takes; name one: {parts_of_row(clips['of_system'])}"
         )
+    if "vggsounder" in entry and clips:
+        raise WorkflowError(f"table {table}: its clips are chosen by `clips` or by `vggsounder`, not by both")
+    if "vggsounder" in entry and (form := entry["vggsounder"]["annotations"]["format"]) != "vggsounder":
+        raise WorkflowError(f"table {table}: the list of `vggsounder` must have the form vggsounder, not {form}")
     if clips.get("file") and not os.path.exists(beside_rules(clips["file"])):
         raise WorkflowError(f"table {table}: no list of clips at {clips['file']}")
     if not PRETRAINED and seconds_of(table) != judged_seconds():

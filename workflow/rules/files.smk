@@ -55,6 +55,11 @@ def judge_cards(wildcards):
     return [f"{RESULTS}/models/judges/{judge}/card.json" for judge in JUDGES]
 
 
+#: judges without weights, which measure the sound itself
+MEASUREMENTS = [judge for judge in JUDGES if not JUDGE_KINDS[judge].weights]
+#: judges whose embeddings of the clips' own sounds are kept. The miniature's clips are log-mels when they are judged, of
+#: which a measurement of the sound itself can be none; the row `reference` of a table is made from sounds in either world.
+REFERENCE_JUDGES = [judge for judge in JUDGES if PRETRAINED or judge not in MEASUREMENTS]
 #: files of captions' embeddings, of the judges that read captions
 TEXT_FILES = [JUDGE_KINDS[judge].text_file for judge in JUDGES if JUDGE_KINDS[judge].text_file]
 #: files of what pretrained judges keep of clips' pictures for the sounds of every system
@@ -124,14 +129,15 @@ def list_file(part):
 def fetched_lists():
     """Lists that are fetched: name -> what the configuration says of it. One name must not have two addresses."""
     found = {}
-    for entry in DATASETS.values():
-        for part in lists_of(entry["build"]) if entry["kind"] == "published" else []:
-            if "url" in part and list_file(part) == f"{RESULTS}/lists/{list_name(part)}":
-                first = found.setdefault(list_name(part), part)
-                if first["url"] != part["url"] or first.get("sha256") != part.get("sha256"):
-                    raise WorkflowError(
-                        f"two lists are called {list_name(part)}: {first['url']} and {part['url']}; give one another `path`"
-                    )
+    parts = [part for entry in DATASETS.values() if entry["kind"] == "published" for part in lists_of(entry["build"])]
+    parts += [config["tables"][table]["vggsounder"]["annotations"] for table in tables_by_vggsounder()]
+    for part in parts:
+        if "url" in part and list_file(part) == f"{RESULTS}/lists/{list_name(part)}":
+            first = found.setdefault(list_name(part), part)
+            if first["url"] != part["url"] or first.get("sha256") != part.get("sha256"):
+                raise WorkflowError(
+                    f"two lists are called {list_name(part)}: {first['url']} and {part['url']}; give one another `path`"
+                )
     return found
 
 
@@ -195,7 +201,7 @@ def reference_shards(dataset, cut=""):
 
 def reference_files(dataset, cut=""):
     """Embeddings of the clips themselves: every judge."""
-    files = [*(f"{judge}.parquet" for judge in JUDGES), *VIDEO_FILES]
+    files = [*(f"{judge}.parquet" for judge in REFERENCE_JUDGES), *VIDEO_FILES]
     return [f"{folder}/{file}" for folder in reference_shards(dataset, cut) for file in files]
 
 

@@ -57,7 +57,9 @@ def all_jobs():
     jobs += [("register_judge", {"judge": name}) for name in JUDGES] if PRETRAINED else []
     jobs += [("train_adapter", {"adapter": name}) for name in ADAPTERS]
     for dataset, entry in DATASETS.items():
-        systems = {name for table in tables_here() if dataset_of(table) == dataset for name in sounding_of(table)}
+        tables = [table for table in tables_here() if dataset_of(table) == dataset]
+        systems = {name for table in tables for name in sounding_of(table)}
+        jobs += [("choose_clips", {"table": table}) for table in tables if table in tables_by_vggsounder()]
         jobs += [("build_published", {"dataset": dataset})] if entry["kind"] == "published" else []
         for shard in range(entry["shards"]):
             place = {"dataset": dataset, "shard": str(shard)}
@@ -132,6 +134,9 @@ def needed_places(by_rule):
     for job in by_rule.get("build_published", []):
         name = job.wildcards["dataset"]
         found |= {list_file(part): f"list of {name}" for part in lists_of(DATASETS[name]["build"]) if "url" not in part}
+    for job in by_rule.get("choose_clips", []):
+        part = config["tables"][job.wildcards["table"]]["vggsounder"]["annotations"]
+        found |= {list_file(part): "list of VGGSounder"} if "url" not in part else {}
     return found
 
 
@@ -139,6 +144,8 @@ def local_lists(by_rule):
     """Lists that are read from where they lie, and the SHA-256 that the configuration gives them."""
     datasets = [job.wildcards["dataset"] for job in by_rule.get("build_published", [])]
     parts = [part for dataset in datasets for part in lists_of(DATASETS[dataset]["build"])]
+    chosen = [job.wildcards["table"] for job in by_rule.get("choose_clips", [])]
+    parts += [config["tables"][table]["vggsounder"]["annotations"] for table in chosen]
     fetched = fetched_lists()
     return {list_file(part): part.get("sha256") for part in parts if list_name(part) not in fetched}
 

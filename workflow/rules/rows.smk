@@ -72,6 +72,12 @@ def tables_here():
     return [table for table in config["tables"] if not why_no_table(table)]
 
 
+@cache
+def tables_by_vggsounder():
+    """Tables whose clips are chosen by VGGSounder's labels."""
+    return [table for table in tables_here() if "vggsounder" in config["tables"][table]]
+
+
 #: Keys of the configuration that show samples to people, beside the tables.
 SHOWN = ("examples", "spectrograms", "conflict", "study")
 

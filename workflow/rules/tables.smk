@@ -50,6 +50,11 @@ def table_ledgers(wildcards):
         *ledgers_of(dataset),
         *(f"{folder}/ledger.parquet" for folder in reference_shards(dataset, cut_of(wildcards.table)) if PRETRAINED),
         f"{RESULTS}/prompts/{dataset}.excluded.ledger.parquet",
+        *(
+            [f"{RESULTS}/vggsounder/{wildcards.table}.ledger.parquet"]
+            if wildcards.table in tables_by_vggsounder()
+            else []
+        ),
     ]
 
 
@@ -62,7 +67,9 @@ def published_values(wildcards):
 def table_settings(wildcards):
     """Settings of a table as JSON; a configuration laid over another may have fewer rows, and the same labels of rows."""
     entry = {
-        key: value for key, value in config["tables"][wildcards.table].items() if key not in ("dataset", "published")
+        key: value
+        for key, value in config["tables"][wildcards.table].items()
+        if key not in ("dataset", "published", "vggsounder")
     }
     rows = rows_here(wildcards.table)
     labels = {
@@ -81,6 +88,8 @@ def rows_and_clips(table):
         found["takes"] = takes
     if (entry.get("clips") or {}).get("file"):
         found["clips"] = {**entry["clips"], "file": beside_rules(entry["clips"]["file"])}
+    if table in tables_by_vggsounder():
+        found["clips"] = {"file": f"{RESULTS}/vggsounder/{table}.clips.csv"}
     if len(rows) < len(rows_of(table)):
         found["left_out"] = {name: why_left_out(name) for name in rows_of(table) if name not in rows}
         found["compare"] = [pair for pair in entry.get("compare", []) if set(pair) <= set(rows)]
@@ -93,7 +102,9 @@ def rows_and_clips(table):
 
 
 def table_clip_list(wildcards):
-    """List of the clips that a table takes, where it names one."""
+    """List of the clips that a table takes, where it names one, or they are chosen by their labels."""
+    if wildcards.table in tables_by_vggsounder():
+        return f"{RESULTS}/vggsounder/{wildcards.table}.clips.csv"
     file = (config["tables"][wildcards.table].get("clips") or {}).get("file")
     return beside_rules(file) if file else []
 
@@ -105,7 +116,58 @@ def table_card_extra(wildcards):
     # How the work is cut, and where files came from, changes no number: the card of any cut is the same.
     entry = {key: value for key, value in DATASETS[dataset].items() if key not in ("shards", "text_shards", "fetch")}
     extra = {"seed": config["seed"], "dataset": {dataset: entry}, "systems": systems}
+    if wildcards.table in tables_by_vggsounder():
+        extra["vggsounder"] = config["tables"][wildcards.table]["vggsounder"]
     return json.dumps(extra, sort_keys=True)
+
+
+def annotations_file(wildcards):
+    """VGGSounder's list, of a table whose clips it chooses."""
+    return list_file(config["tables"][wildcards.table]["vggsounder"]["annotations"])
+
+
+def choice_arguments(wildcards):
+    """Which clips are left out, as options."""
+    choice = config["tables"][wildcards.table]["vggsounder"]
+    digest = choice["annotations"].get("sha256")
+    return [
+        *(["--sha256", digest] if digest else []),
+        *(word for reason in choice.get("drop", []) for word in ("--drop", reason)),
+        *(["--keep-unlisted"] if choice.get("keep_unlisted") else []),
+    ]
+
+
+def manifest_of_table(wildcards):
+    """Manifest of a table's data set."""
+    return f"{RESULTS}/manifests/{dataset_of(wildcards.table)}.parquet"
+
+
+rule choose_clips:
+    input:
+        annotations=annotations_file,
+        manifest=manifest_of_table,
+    output:
+        labels="<results>/vggsounder/{table}.labels.parquet",
+        clips="<results>/vggsounder/{table}.clips.csv",
+        ledger="<results>/vggsounder/{table}.ledger.parquet",
+    log:
+        "<logs>/choose_clips/{table}.log",
+    benchmark:
+        "<benchmarks>/choose_clips/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(tables_by_vggsounder()) or "(?!)",
+    priority: PRIORITY["later"]
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=scaled_memory(1000),
+        runtime=10,
+    params:
+        arguments=choice_arguments,
+        code=stage_version("vggsounder"),
+    shell:
+        "cafa dataset vggsounder --annotations {input.annotations:q} --manifest {input.manifest:q} {params.arguments:q}"
+        " --labels {output.labels:q} --clips {output.clips:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"
 
 
 rule make_table:

@@ -1,17 +1,21 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 
 from cafa.common.errors import InputError, MissingClipError
-from cafa.common.files import sha256_file
+from cafa.common.files import read_json, sha256_file
 from cafa.data.prompts import SCHEMA as PROMPTS
 from cafa.features.store import write_features
 from cafa.media.sound import write_sound
 from metrics.embedding.miniature import embed_samples
 from metrics.encoders.miniature.synchformer import GRID
+from metrics.judges.level_names import METER_ERROR
+from metrics.judges.levels import VERSION, levels_of
 from metrics.judges.trained import MicroJudges
 from metrics.tables.scores import read_generated, read_reference
 from tests.metrics.toy_clips import LABELS, SIZE, toy_sound
@@ -177,3 +181,39 @@ def test_reference_and_text_are_embedded_for_scoring(toy, command, tmp_path):
     assert reference.text("clap").keys()["caption"].tolist() == ["the sound of a bell", "the sound of a drum"]
     labels = reference.audio("classifier").column("logits").argmax(1)
     assert np.mean(labels == toy.clips.targets) > 0.9
+
+
+def test_a_judge_without_weights_is_registered_embeds_is_checked_and_scores(toy, command, index, tmp_path):
+    judges, made = tmp_path / "judges", tmp_path / "embeddings"
+    shutil.copytree(toy.judges, judges)
+    embed_samples(MicroJudges(judges), index, [toy.frames], 4, tmp_path / "before")
+    assert "no weights (v1)" in command(["judges", "register", "levels", "--output", str(judges / "levels")])
+    more = {"caption": "a drum", "label": "drum", "own_label": "bell", "own_caption": "a bell", "detail": ""}
+    rows = pd.read_parquet(index).assign(**more)
+    rows.to_parquet(index, index=False)
+    prompts = tmp_path / "prompts.parquet"
+    rows[PROMPTS.names].to_parquet(prompts, index=False)
+    of = ["--judges", str(judges)]
+    features = ["--frames", str(toy.frames), "--mel", str(toy.mel), "--manifest", str(toy.manifest_path)]
+    frames = ["--frames", str(toy.frames), "--batch-size", "4"]
+    text, reference, scores = tmp_path / "text.parquet", tmp_path / "reference", tmp_path / "scores.parquet"
+    command(["embed", "samples", *of, "--index", str(index), *frames, "--output-folder", str(made)])
+    command(["embed", "reference", *of, *features, "--output-folder", str(reference)])
+    command(["embed", "text", *of, "--prompts", str(prompts), "--output", str(text)])
+    command(["judges", "check", *of, *features, "--seed", "3", "--output", str(tmp_path / "judges.json")])
+    files = ["--embeddings", str(made), "--reference-embeddings", str(reference), "--text", str(text)]
+    system = ["--system", "ours", "--prompts", str(prompts), "--index", str(index)]
+    command(["score", *system, *files, "--output", str(scores)])
+
+    wanted = levels_of(soundfile.read(index.with_suffix("") / "5.flac", always_2d=True)[0].T, 16000)
+    found = pd.read_parquet(scores).set_index(["clip_id", "metric"])["value"]
+    columns = ("LUFS", "True_peak", "Silence", "Clipping")
+    assert [found["clip005", name] for name in columns] == pytest.approx(wanted.tolist(), abs=1e-3)
+    assert -40 < found["clip005", "LUFS"] < -5
+    verdict = read_json(tmp_path / "judges.json")["judges"]["levels"]
+    assert (verdict["weights_sha256"], verdict["good"]) == (VERSION, True)
+    assert verdict["measures"].keys() == {METER_ERROR}
+    # What the networks make of the sounds is not touched, and of log-mels no level is measured.
+    for name in ("classifier", "clap", "imagebind", "synchformer"):
+        assert (made / f"{name}.parquet").read_bytes() == (tmp_path / "before" / f"{name}.parquet").read_bytes()
+    assert not (reference / "levels.parquet").exists()

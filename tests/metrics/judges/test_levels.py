@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from cafa.common.errors import InputError
-from metrics.judges.level_names import LEVELS, NAMES
-from metrics.judges.levels import levels_of, open_levels
+from cafa.common.errors import InputError, WeightsError
+from cafa.common.files import write_json
+from metrics.judge_quality.published import CanarySettings, without_clips
+from metrics.judge_quality.published import verdict as check_verdict
+from metrics.judges import levels
+from metrics.judges.level_names import LARGEST_ERROR, LEVELS, METER_ERROR, NAMES
+from metrics.judges.levels import VERSION, levels_of, open_levels
 from metrics.judges.published import RealJudges
-from metrics.judges.registry import PretrainedSettings, register
+from metrics.judges.registry import CARD, PretrainedSettings, are_pretrained, open_registered, register
 
 
 def _ebur128(path):
@@ -67,6 +71,28 @@ def test_a_panel_decodes_once_and_measures_only_what_is_scored(tmp_path):
         RealJudges({LEVELS: open_levels()}, 0.2)
 
 
-def test_there_is_nothing_to_register(tmp_path):
-    with pytest.raises(InputError, match="no weights to register"):
-        register(LEVELS, PretrainedSettings(), tmp_path)
+def test_the_meter_is_measured_whenever_it_is_opened(monkeypatch):
+    """EBU Tech 3341 allows 0.1 LU; a meter that is one LU off is no good judge."""
+    verdict = open_levels().verdict()
+    assert verdict["good"]
+    assert 0 < verdict["measures"][METER_ERROR]["value"] < LARGEST_ERROR
+    monkeypatch.setattr(levels, "levels_of", lambda samples, rate: levels_of(samples, rate) + 1)
+    assert not open_levels().verdict()["good"]
+
+
+def test_it_is_put_on_record_and_goes_with_either_kind_of_judges(tmp_path):
+    card = register(LEVELS, PretrainedSettings(weights=tmp_path / "none"), tmp_path / LEVELS)
+    assert (card["kind"], card["files"], card["weights_sha256"]) == ("measurement", {}, VERSION)
+    for kind in ("pretrained", "classifier"):
+        write_json(tmp_path / "classifier" / CARD, {"kind": kind})
+        assert are_pretrained(tmp_path) == (kind == "pretrained")
+    opened = open_registered(tmp_path, [LEVELS])
+    assert open_registered(tmp_path, [LEVELS], parts=["text"]) == {}
+    found = check_verdict(without_clips(opened), {}, CanarySettings(), {LEVELS: card})
+    assert found["judges"][LEVELS]["measures"].keys() == {METER_ERROR}
+    assert found["good"]
+    strict = CanarySettings(thresholds={LEVELS: {METER_ERROR: 0.0}})
+    assert not check_verdict(without_clips(opened), {}, strict, {LEVELS: card})["good"]
+    write_json(tmp_path / LEVELS / CARD, {**card, "weights_sha256": "no weights (v0)"})
+    with pytest.raises(WeightsError, match=r"registered as 'no weights \(v0\)'.*cafa judges register levels"):
+        open_registered(tmp_path, [LEVELS])

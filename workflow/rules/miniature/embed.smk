@@ -8,7 +8,7 @@ rule embed_reference:
         frames=all_shards("features/{dataset}/frames/{shard}.arrow"),
         mel=all_shards("features/{dataset}/mel/{shard}.arrow"),
     output:
-        expand("<results>/embeddings/{{dataset}}/reference_set/{judge}.parquet", judge=JUDGES),
+        expand("<results>/embeddings/{{dataset}}/reference_set/{judge}.parquet", judge=REFERENCE_JUDGES),
     log:
         "<logs>/embed_reference/{dataset}.log",
     benchmark:

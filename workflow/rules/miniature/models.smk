@@ -154,6 +154,8 @@ rule train_judge:
         "<logs>/train_judge/{judge}.log",
     benchmark:
         "<benchmarks>/train_judge/{judge}.tsv"
+    wildcard_constraints:
+        judge="|".join(judge for judge in JUDGES if judge not in MEASUREMENTS),
     priority: PRIORITY["judges"]
     threads: 1
     resources:
@@ -172,6 +174,29 @@ rule train_judge:
         "cafa judges train {wildcards.judge} {params.frames:q} {params.mel:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+# A judge without weights is not trained: it is put on record, so that everything after it knows its version.
+rule register_judge:
+    output:
+        "<results>/models/judges/{judge}/card.json",
+    log:
+        "<logs>/register_judge/{judge}.log",
+    benchmark:
+        "<benchmarks>/register_judge/{judge}.tsv"
+    wildcard_constraints:
+        judge="|".join(MEASUREMENTS) or "(?!)",
+    priority: PRIORITY["judges"]
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=scaled_memory(2000),
+        runtime=10,
+    params:
+        folder=results_path("models/judges/{judge}"),
+        code=stage_version("register_judge"),
+    shell:
+        "cafa judges register {wildcards.judge} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule check_judges:
