@@ -12,8 +12,8 @@ Source
 Efron and Tibshirani 1993, percentile interval; cluster bootstrap: Field and Welsh 2007.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,6 +39,8 @@ class Estimate:
         Their spread is meaningful, their place is not.
     floor
         Least value that the metric can take; no interval goes below it.
+    facts
+        What else is to be known of the value, by name: how well a line fits...
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Estimate:
     n: int
     recentre: bool = False
     floor: float = -np.inf
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Percentile interval, (low, high)."""

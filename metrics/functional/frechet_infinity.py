@@ -12,7 +12,8 @@ Conventions
 -----------
 Rows are clips. Subsets are drawn without replacement, from a seed, as by Chong and Forsyth; fadtk draws with
 replacement, which adds a bias of its own. Subsets below the number of dimensions leave the straight line (their
-covariance has not its full rank): `r_squared` tells. The value may fall slightly below 0.
+covariance has not its full rank); a straight line may fit them all the same, so a high `r_squared` is no proof. The
+value may fall slightly below 0.
 
 Source
 ------

@@ -285,19 +285,27 @@ def build_table(
         how = METRICS[name].of_set
         return bootstrap.mean(data.scores[name]) if how is None else how.compute(inputs_of(name, data))
 
-    parts = {system: [systems[part] for part in settings.parts_of(system)] for system in settings.systems}
+    parts = {system: {part: systems[part] for part in settings.parts_of(system)} for system in settings.systems}
+    of_parts = {
+        part: {name: estimate(name, data) for name in settings.metrics}
+        for of_system in parts.values()
+        for part, data in of_system.items()
+    }
     estimates = {
-        system: {name: mean_of([estimate(name, data) for data in of_system]) for name in settings.metrics}
+        system: {name: mean_of([of_parts[part][name] for part in of_system]) for name in settings.metrics}
         for system, of_system in parts.items()
     }
-    first = parts[settings.systems[0]][0]
+    for name in settings.metrics:
+        for what in sorted({what for found in of_parts.values() for what in found[name].facts}):
+            notes[f"{name}_{what}"] = {part: found[name].facts[what] for part, found in of_parts.items()}
+    first = next(iter(parts[settings.systems[0]].values()))
     for name, metric in of_sets.items():
         if metric.of_set is not None and metric.of_set.notes is not None:
             found = metric.of_set.notes(inputs_of(name, first))
             notes |= {f"{name}_{what}": value for what, value in found.items()}
     if "Acc" in settings.metrics:
         notes["Acc_ties"] = {
-            system: sum(int((data.scores["Acc_margin"] == 0).sum()) for data in of_system)
+            system: sum(int((data.scores["Acc_margin"] == 0).sum()) for data in of_system.values())
             for system, of_system in parts.items()
         }
     if "DeSync" in settings.metrics:

@@ -97,11 +97,11 @@ FURTHER_METRICS: dict[str, Metric] = {
     ),
     "PC": Metric(
         "PC",
-        "higher",
+        None,
         judge="audiobox",
         decimals=2,
         meaning="production complexity as people rate it, 1 to 10, predicted by "
-        "Audiobox-Aesthetics: more is not better by itself",
+        "Audiobox-Aesthetics. Neither direction is better",
         of_sample=Rating("audiobox", 2),
         by_default=False,
     ),

@@ -8,7 +8,7 @@ import numpy as np
 
 from metrics.functional.bootstrap import Estimate
 from metrics.functional.frechet import frechet_distance, frechet_replicates, rank_deficiency
-from metrics.functional.frechet_infinity import frechet_infinity, frechet_infinity_replicates
+from metrics.functional.frechet_infinity import frechet_infinity, frechet_infinity_replicates, subset_sizes
 from metrics.functional.inception import inception_replicates, inception_score, usable_splits
 from metrics.functional.kernel import kernel_distance, kernel_replicates, median_distance
 
@@ -83,17 +83,15 @@ def _inception(inputs: SetInputs) -> Estimate:
 
 def _infinity(inputs: SetInputs, width: int | None = None) -> Estimate:
     """Extrapolated Frechet distance; with `width`, of pieces of that many values, which are drawn by sounds."""
-    value = frechet_infinity(inputs.embedding, inputs.reference, width=width).value
-    replicates = frechet_infinity_replicates(inputs.embedding, inputs.reference, inputs.counts, width=width)
-    return Estimate(value, replicates, len(inputs.embedding), True)
-
-
-def _infinity_notes(inputs: SetInputs, width: int | None = None) -> Mapping[str, object]:
     line = frechet_infinity(inputs.embedding, inputs.reference, width=width)
-    return {
-        "r_squared": float(f"{line.r_squared:.4g}"),
-        "subsets": f"{line.sizes[0]} to {line.sizes[-1]} sounds in {len(line.sizes)} sizes",
-    }
+    replicates = frechet_infinity_replicates(inputs.embedding, inputs.reference, inputs.counts, width=width)
+    facts = {"r_squared": float(f"{line.r_squared:.4g}")}
+    return Estimate(line.value, replicates, len(inputs.embedding), True, facts=facts)
+
+
+def _infinity_notes(inputs: SetInputs) -> Mapping[str, object]:
+    sizes = subset_sizes(len(inputs.embedding))
+    return {"subsets": f"{sizes[0]} to {sizes[-1]} sounds in {len(sizes)} sizes"}
 
 
 def in_pieces(inputs: SetInputs, width: int) -> SetInputs:
@@ -121,7 +119,7 @@ def frechet_of_pieces(width: int) -> SetMetric:
 
 def frechet_infinity_of_pieces(width: int) -> SetMetric:
     """As `frechet_of_pieces`, extrapolated to infinitely many sounds."""
-    return SetMetric(lambda inputs: _infinity(inputs, width), notes=lambda inputs: _infinity_notes(inputs, width))
+    return SetMetric(lambda inputs: _infinity(inputs, width), notes=_infinity_notes)
 
 
 def kernel_of_pieces(width: int) -> SetMetric:
