@@ -265,6 +265,10 @@ def _write(
     """Write all tracks; the new sound is the one that players take, second in order, if it is `played`."""
     picture, media = source.picture, source.media
     shown = _copy_of(target, picture)
+    if container.name in ("mp4", "mov") and _codec(picture) == "hevc":
+        # The muxer's own choice is hev1, which Apple's players do not play; hev1 stays where the video has it, since
+        # only there the picture's parameters may change on the way.
+        shown.codec_context.codec_tag = "hev1" if picture.codec_context.codec_tag == "hev1" else "hvc1"
     sound = _Sound(target, container, waveform, sample_rate) if played else None
     copies = {}
     for stream in others:
