@@ -25,10 +25,12 @@ import torch
 from benchmarks.generation import LATENTS, Loaded, write_models
 from benchmarks.real_files import X264, Source, make
 from cafa.common.files import write_json
-from cafa.generation.finish import Finish, Finished
+from cafa.generation.finish import Finish, finish_sound
 from cafa.generation.foley import FoleyResult
 from cafa.generation.new_video import NewVideo
 from cafa.generation.windows import OURS
+from cafa.media.encoded_sound import level_for_codec
+from cafa.media.new_sound import CONTAINERS
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.parts import Part
 
@@ -59,7 +61,10 @@ def ways_of_writing(video: Path, seconds: float, folder: Path) -> dict[str, dict
     found = {"reading for the model: decoded, made small": timed(read)}
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, (2, round(seconds * RATE))).astype(np.float32)
     result = FoleyResult("noise", 0, noise, RATE, picture.read_bytes())
-    sound = Finished(noise, RATE)
+    sound = finish_sound(result, video, Finish())
+    found["levels of the sound after its codec"] = timed(
+        lambda: level_for_codec(sound.waveform, RATE, CONTAINERS[".mp4"].sound, Finish().lufs, Finish().true_peak)
+    )
     ways = {
         "copied": NewVideo(video),
         "--encode: the small picture": NewVideo(video, encode=True),

@@ -120,7 +120,7 @@ def after_codec(waveform: np.ndarray, sample_rate: int, codec: SoundCodec) -> tu
         for packet in sound.until(Fraction(waveform.shape[1], sample_rate) + 1, last=True):
             target.mux(packet)
     file.seek(0)
-    with av.open(file) as source:
+    with av.open(file, "r") as source:
         rate = int(source.streams.audio[0].rate)
         return np.concatenate([frame.to_ndarray() for frame in source.decode(audio=0)], axis=1), rate
 
@@ -162,10 +162,10 @@ def level_for_codec(
         if over <= 0 and abs(missing) <= NEAR_LU:
             break
         more, less = min(more + missing, MOST_LU), less + max(over, 0.0)
-        if reached:
+        if reached and less > 0:  # what the limiter takes away is made good
             best = set_loudness(waveform, sample_rate, lufs + more, true_peak - less)
         else:
-            best = limit_peaks(waveform, sample_rate, true_peak - less)
+            best = limit_peaks(waveform * np.float32(10 ** (more / 20)), sample_rate, true_peak - less)
         found = measure_levels(*after_codec(best, sample_rate, codec))
     while found.true_peak > limit:  # a codec that answers a lower limit with new peaks: the whole sound is turned down
         best = best * np.float32(10 ** ((limit - found.true_peak - NEAR_LU) / 20))
