@@ -64,11 +64,14 @@ class Judgement:
         Name -> SHA-256 of its weights.
     notes : tuple of str
         What was not judged, for a person.
+    windows : int
+        In how many parts, the same of every take, they were judged; the values are means over them.
     """
 
     scores: tuple[TakeScore, ...]
     judges: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    windows: int = 1
 
 
 class TakeJudges(Protocol):

@@ -10,8 +10,9 @@ from cafa.generation.systems import AdapterSystem, Sampling
 
 Written = Literal["wav", "flac", "video"]
 WRITTEN: tuple[Written, ...] = ("wav", "flac", "video")
-#: Of what is written under one name, when its bytes change for the same request: 2: copied picture, loudness.
-FORM = 2
+#: Of what is written under one name, when its bytes change for the same request: 2: copied picture, loudness; 3: levels
+#: after the codec.
+FORM = 3
 
 
 @dataclass(frozen=True)

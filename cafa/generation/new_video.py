@@ -8,12 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from cafa.common.work import Work, here
 from cafa.generation.finish import Finish, Finished
 from cafa.generation.foley import FoleyResult
 from cafa.media.encoded_part import encode_part
-from cafa.media.new_sound import suffix_for, write_with_new_sound
+from cafa.media.encoded_sound import AAC_RATES, SoundCodec, level_for_codec
+from cafa.media.mux import AAC_BIT_RATE
+from cafa.media.new_sound import CONTAINERS, suffix_for, write_with_new_sound
 from cafa.media.parts import Part
+
+#: How the sound beside a normalised picture is encoded.
+OF_NORMALISED = SoundCodec("aac", AAC_BIT_RATE, AAC_RATES)
 
 
 @dataclass
@@ -49,7 +56,7 @@ class NewVideo:
         self._held.close()
 
     def write(self, result: FoleyResult, sound: Finished, finish: Finish, stem: Path) -> tuple[Path, Mapping[str, Any]]:
-        """Put a sound under the video.
+        """Put a sound under the video; its loudness and peaks are those that `finish` wants after the codec, too.
 
         Parameters
         ----------
@@ -57,25 +64,26 @@ class NewVideo:
             Holds the normalised picture, and says whether the video is damaged.
         sound : Finished
         finish : Finish
-            Which track the sound becomes.
+            Its levels, and which track it becomes.
         stem : Path
             Of the file, without suffix.
 
         Returns
         -------
         (Path, mapping)
-            The file, and what became of its tracks, as JSON has it.
+            The file, and what became of its tracks and is measured of the sound in it, as JSON has it.
         """
         suffix = None if self.encode or result.damage else self._suffix
+        codec = OF_NORMALISED if suffix is None else CONTAINERS[suffix].sound
+        waveform, levels = _levelled(sound, codec, finish)
+        path = stem.with_name(f"{stem.name}{suffix or '.mp4'}")
         if suffix is None:
-            path = stem.with_name(f"{stem.name}.mp4")
-            result.save_picture_with(path, sound.waveform, sound.sample_rate)
-            return path, {"picture": "normalised"}
-        path = stem.with_name(f"{stem.name}{suffix}")
+            result.save_picture_with(path, waveform, sound.sample_rate)
+            return path, {"picture": "normalised", **levels}
         tracks = self.work(
             write_with_new_sound,
             self.video,
-            sound.waveform,
+            waveform,
             sound.sample_rate,
             path,
             track=finish.track,
@@ -85,7 +93,7 @@ class NewVideo:
             picture=self._encoded,
         )
         picture = "copied" if self._encoded is None else "encoded"
-        return path, {"picture": picture, "kept": list(tracks.kept), "left_out": list(tracks.left_out)}
+        return path, {"picture": picture, "kept": list(tracks.kept), "left_out": list(tracks.left_out), **levels}
 
     @cached_property
     def _suffix(self) -> str | None:
@@ -105,3 +113,11 @@ class NewVideo:
         path = Path(self._held.enter_context(TemporaryDirectory())) / "picture.mp4"
         self.work(encode_part, self.video, path, start=self.part.start, end=self.part.end, video_track=self.video_track)
         return path
+
+
+def _levelled(sound: Finished, codec: SoundCodec, finish: Finish) -> tuple[np.ndarray, dict[str, float]]:
+    """A sound for a codec, and its levels after that; as it is, where the level is not that of loudness."""
+    if finish.level == "peak":
+        return sound.waveform, {}
+    waveform, found = level_for_codec(sound.waveform, sound.sample_rate, codec, finish.lufs, finish.true_peak)
+    return waveform, {} if found is None else {"lufs": round(found.lufs, 2), "true_peak": round(found.true_peak, 2)}

@@ -27,16 +27,20 @@ class Chosen:
     scores : mapping of int to mapping
         By the seed of every take: ``total``, and the values it is made of; empty where nobody judged.
     judges : mapping of str to str
+    windows : int
+        See :class:`~cafa.common.judged_takes.Judgement`.
     """
 
     seeds: tuple[int, ...]
     scores: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     judges: Mapping[str, str] = field(default_factory=dict)
+    windows: int = 1
 
     def facts(self, seed: int, count: int) -> dict[str, Any]:
         """What is recorded of a kept take, as JSON has it."""
         scores = {str(other): dict(values) for other, values in self.scores.items()}
-        return {"of": count, "rank": self.seeds.index(seed) + 1, "scores": scores, "judges": dict(self.judges)}
+        rank = self.seeds.index(seed) + 1
+        return {"of": count, "rank": rank, "scores": scores, "judges": dict(self.judges), "windows": self.windows}
 
 
 def choose_takes(
@@ -80,13 +84,14 @@ def choose_takes(
             return first
     for note in found.notes:
         say(f"note: {note}")
+    over = f"; mean of {found.windows} windows" if found.windows > 1 else ""
     best = sorted(range(len(seeds)), key=lambda k: (-found.scores[k].total, k))
     for place, k in enumerate(best):
         values = ", ".join(f"{name} {value:.3f}" for name, value in found.scores[k].values.items())
         kept = "kept" if place < keep else "left"
-        say(f"  take with seed {seeds[k]}: {found.scores[k].total:.3f} ({values}), {kept}")
+        say(f"  take with seed {seeds[k]}: {found.scores[k].total:.3f} ({values}{over}), {kept}")
     scores = {seed: {"total": score.total, **score.values} for seed, score in zip(seeds, found.scores, strict=True)}
-    return Chosen(tuple(seeds[k] for k in best[:keep]), scores, found.judges)
+    return Chosen(tuple(seeds[k] for k in best[:keep]), scores, found.judges, found.windows)
 
 
 def _listed(seeds: Sequence[int]) -> str:
@@ -118,6 +123,7 @@ class TakesRecord:
         """Record a choice."""
         scores = {str(seed): dict(values) for seed, values in chosen.scores.items()}
         entry = dict(asked) | {"kept": list(chosen.seeds), "scores": scores, "judges": dict(chosen.judges)}
+        entry["windows"] = chosen.windows
         write_json(self._path, self._read() | {digest_of(dict(asked)): entry})
 
     def _read(self) -> dict[str, Any]:

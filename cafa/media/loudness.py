@@ -22,9 +22,12 @@ SHORTEST = 0.4
 LIMITER_SECONDS = 0.005
 #: Below it, in LUFS, BS.1770 counts a block as silence.
 ABSOLUTE_GATE = -70.0
-#: dB that the limiter stays below its limit: meters use different filters between samples.
-_MARGIN = 0.1
+#: dB that the limiter stays below its limit: meters use different filters between samples, and one with four times
+#: oversampling may read as much too low (EBU Tech 3341).
+_MARGIN = 0.4
 _OVERSAMPLING = 4
+#: Samples at either end whose peaks depend on what a meter takes to lie beyond.
+_EDGE = 64
 _ROUNDS = 12
 
 
@@ -119,7 +122,7 @@ def limit_peaks(waveform: np.ndarray, sample_rate: int, true_peak: float = BROAD
         Of the same shape.
     """
     channels, limit = _channels(waveform), 10 ** ((true_peak - _MARGIN) / 20)
-    peaks = _peaks(channels)
+    peaks = _peaks_for_players(channels)
     if peaks.max() <= limit:
         return np.asarray(waveform, dtype=np.float32)
     width = 2 * round(LIMITER_SECONDS * sample_rate) + 1
@@ -127,7 +130,7 @@ def limit_peaks(waveform: np.ndarray, sample_rate: int, true_peak: float = BROAD
     # The mean of minima over the same width is nowhere above the gain that a peak needs.
     smooth = uniform_filter1d(minimum_filter1d(gain, width, mode="nearest"), width, mode="nearest")
     limited = channels * smooth
-    over = float(_peaks(limited).max()) / limit  # more than a little, in rare cases: scaled away
+    over = float(_peaks_for_players(limited).max()) / limit  # more than a little, in rare cases: scaled away
     return np.asarray(limited / max(over, 1.0), dtype=np.float32).reshape(np.shape(waveform))
 
 
@@ -164,11 +167,29 @@ def _channels(waveform: np.ndarray) -> np.ndarray:
 
 def _peaks(channels: np.ndarray) -> np.ndarray:
     """Largest magnitude of any channel around each sample, between samples too."""
-    padded = np.pad(channels.astype(np.float64), ((0, 0), (0, 1)))
-    fine = np.abs(resample_poly(padded, _OVERSAMPLING, 1, axis=1)).max(axis=0)
-    near = np.maximum.reduce([np.roll(fine, shift) for shift in range(-(_OVERSAMPLING - 1), _OVERSAMPLING)])
     exact = np.abs(channels).max(axis=0)
-    return np.maximum(near[: _OVERSAMPLING * channels.shape[1] : _OVERSAMPLING], exact)
+    return np.maximum(_between(np.pad(channels.astype(np.float64), ((0, 0), (0, 1))))[:-1], exact)
+
+
+def _peaks_for_players(channels: np.ndarray) -> np.ndarray:
+    """As :func:`_peaks`, and what other programs find at the ends."""
+    peaks, samples = _peaks(channels), channels.astype(np.float64)
+    # Before its first and after its last sample a sound is silent for some programs, and mirrored for others (FFmpeg).
+    edge = min(_EDGE, samples.shape[1])
+    begin = _between(np.pad(samples[:, :edge], ((0, 0), (edge, 0)), mode="symmetric"))[edge:]
+    end = _between(np.pad(samples[:, -edge:], ((0, 0), (0, edge)), mode="symmetric"))[:edge]
+    # Where the part was cut off, half of it is not what follows.
+    near = max(edge // 2, 1)
+    peaks[:near] = np.maximum(peaks[:near], begin[:near])
+    peaks[-near:] = np.maximum(peaks[-near:], end[-near:])
+    return peaks
+
+
+def _between(samples: np.ndarray) -> np.ndarray:
+    """Largest magnitude less than a sample away from each."""
+    fine = np.abs(resample_poly(samples, _OVERSAMPLING, 1, axis=1)).max(axis=0)
+    near = np.maximum.reduce([np.roll(fine, shift) for shift in range(-(_OVERSAMPLING - 1), _OVERSAMPLING)])
+    return np.asarray(near[::_OVERSAMPLING])
 
 
 def _decibels(value: float) -> float:

@@ -21,11 +21,9 @@ from cafa.common.errors import ClipError, InputError
 from cafa.common.files import atomic_write
 from cafa.media.container import Media, open_media
 from cafa.media.copied_packets import part_of, shifted_chapters, timed
+from cafa.media.encoded_sound import AAC_RATES, OPUS_RATES, EncodedSound, SoundCodec
 from cafa.media.mux import checked_waveform
 from cafa.media.parts import Part
-
-#: Samples per frame where an encoder takes any number (FLAC, PCM).
-FRAME = 1024
 
 
 @dataclass(frozen=True)
@@ -38,19 +36,15 @@ class Container:
         FFmpeg's name of the muxer.
     pictures, sounds, subtitles : frozenset of str
         Codecs; empty: any.
-    sound : str
-        Encoder of the new sound.
-    rates : tuple of int
-        Sample rates that the encoder takes; empty: any usual one.
+    sound : SoundCodec
+        Of the new sound.
     """
 
     name: str
     pictures: frozenset[str]
     sounds: frozenset[str]
     subtitles: frozenset[str]
-    sound: str
-    bit_rate: int
-    rates: tuple[int, ...] = ()
+    sound: SoundCodec
 
 
 _OF_MP4 = (
@@ -58,10 +52,9 @@ _OF_MP4 = (
     frozenset({"aac", "ac3", "eac3", "alac", "mp3", "opus", "flac"}),
     frozenset({"mov_text"}),
 )
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-_OPUS_RATES = (48000, 24000, 16000, 12000, 8000)
-_MP4 = Container("mp4", _OF_MP4[0] - {"prores", "dnxhd"}, *_OF_MP4[1:], "aac", 256_000, _AAC_RATES)
-_MOV = Container("mov", _OF_MP4[0], _OF_MP4[1] | {"pcm_s16le", "pcm_s24le"}, _OF_MP4[2], "aac", 256_000, _AAC_RATES)
+_AAC = SoundCodec("aac", 256_000, AAC_RATES)
+_MP4 = Container("mp4", _OF_MP4[0] - {"prores", "dnxhd"}, *_OF_MP4[1:], _AAC)
+_MOV = Container("mov", _OF_MP4[0], _OF_MP4[1] | {"pcm_s16le", "pcm_s24le"}, _OF_MP4[2], _AAC)
 _ANY: frozenset[str] = frozenset()
 #: container by suffix
 CONTAINERS = {
@@ -69,15 +62,13 @@ CONTAINERS = {
     ".m4v": _MP4,
     ".mov": _MOV,
     # Of AAC in Matroska players also play the delay of the encoder, 23 ms before the picture; that of Opus they skip.
-    ".mkv": Container("matroska", _ANY, _ANY, _ANY, "libopus", 256_000, _OPUS_RATES),
+    ".mkv": Container("matroska", _ANY, _ANY, _ANY, SoundCodec("libopus", 256_000, OPUS_RATES)),
     ".webm": Container(
         "webm",
         frozenset({"vp8", "vp9", "av1"}),
         frozenset({"opus", "vorbis"}),
         frozenset({"webvtt"}),
-        "libopus",
-        160_000,
-        _OPUS_RATES,
+        SoundCodec("libopus", 160_000, OPUS_RATES),
     ),
 }
 #: codecs whose packets cannot be copied out of these containers as they are (no time stamps, packed frames)
@@ -265,14 +256,18 @@ def _write(
     """Write all tracks; the new sound is the one that players take, second in order, if it is `played`."""
     picture, media = source.picture, source.media
     shown = _copy_of(target, picture)
-    sound = _Sound(target, container, waveform, sample_rate) if played else None
+    if container.name in ("mp4", "mov") and _codec(picture) == "hevc":
+        # The muxer's own choice is hev1, which Apple's players do not play; hev1 stays where the video has it, since
+        # only there the picture's parameters may change on the way.
+        shown.codec_context.codec_tag = "hev1" if picture.codec_context.codec_tag == "hev1" else "hvc1"
+    sound = EncodedSound(target, container.sound, waveform, sample_rate) if played else None
     copies = {}
     for stream in others:
         copies[stream.index] = copy = _copy_of(target, stream)
         if played and stream.type == "audio":
             copy.disposition = Disposition(stream.disposition & ~Disposition.default)
     if sound is None:
-        sound = _Sound(target, container, waveform, sample_rate)
+        sound = EncodedSound(target, container.sound, waveform, sample_rate)
     else:
         sound.stream.disposition = Disposition.default
     target.metadata.update(media.container.metadata)
@@ -300,44 +295,3 @@ def _copy_of(target: Any, stream: Any) -> Any:
     copy.disposition = stream.disposition
     copy.time_base = stream.time_base
     return copy
-
-
-class _Sound:
-    """The new sound, encoded as far as the copied packets have come."""
-
-    def __init__(self, target: Any, container: Container, waveform: np.ndarray, sample_rate: int) -> None:
-        self._rate = sample_rate if sample_rate in container.rates or not container.rates else 48_000
-        if self._rate != sample_rate:
-            from cafa.media.sound import at_rate
-
-            waveform = at_rate(waveform, sample_rate, self._rate)
-        self._waveform, self._position = waveform, 0
-        self.stream = target.add_stream(container.sound, rate=self._rate)
-        self.stream.codec_context.bit_rate = container.bit_rate
-        self.stream.codec_context.layout = "mono" if len(waveform) == 1 else "stereo"
-        self._format = "flt" if container.sound == "libopus" else "fltp"
-        self.stream.codec_context.format = self._format
-        try:
-            self.stream.codec_context.open()
-        except av.error.FFmpegError as error:
-            raise InputError(f"{container.sound} cannot hold {sample_rate} Hz: resample first ({error})") from error
-
-    def until(self, time: Fraction, *, last: bool = False) -> Iterator[Any]:
-        """Packets of the sound up to a time, in seconds; with `last`, to the end."""
-        end = min(round(time * self._rate), self._waveform.shape[1])
-        size = self.stream.codec_context.frame_size or FRAME
-        while self._position < end and (last or self._position + size <= end):
-            data = self._waveform[:, self._position : min(self._position + size, end)]
-            yield from self.stream.encode(self._frame(np.ascontiguousarray(data)))
-            self._position += data.shape[1]
-        if last:
-            yield from self.stream.encode(None)
-
-    def _frame(self, data: np.ndarray) -> av.AudioFrame:
-        if self._format == "flt":
-            data = np.ascontiguousarray(data.T.reshape(1, -1))
-        layout = self.stream.codec_context.layout.name
-        frame = av.AudioFrame.from_ndarray(data, format=self._format, layout=layout)
-        frame.sample_rate = self._rate
-        frame.pts, frame.time_base = self._position, Fraction(1, self._rate)
-        return frame

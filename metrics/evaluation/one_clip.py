@@ -14,7 +14,9 @@ from metrics.tables.sample_metrics import class_probabilities
 VALUES_OF = {"clap": ("CLAP",), "synchformer": ("DeSync",), "classifier": ("Speech", "Music")}
 
 
-def values_of_sounds(panel: Panel, picture: Path, prompt: str, sounds: Sequence[Path]) -> list[dict[str, float]]:
+def values_of_sounds(
+    panel: Panel, picture: Path, prompt: str, sounds: Sequence[Path], start: float = 0.0
+) -> list[dict[str, float]]:
     """CLAP, DeSync, and the probabilities of Speech and Music, of every sound: those that the panel's judges give.
 
     Parameters
@@ -25,6 +27,8 @@ def values_of_sounds(panel: Panel, picture: Path, prompt: str, sounds: Sequence[
     prompt : str
     sounds : sequence of Path
         Judged one by one, as a batch of one in `cafa evaluate`.
+    start : float
+        Second of the picture at which the sounds begin.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def values_of_sounds(panel: Panel, picture: Path, prompt: str, sounds: Sequence[
     ClipError
         If picture or sounds are shorter than what is judged, or cannot be used.
     """
-    video = panel.embed_video(panel.decode_video(picture)) if panel.needs_video else {}
+    video = panel.embed_video(panel.decode_video(picture, start)) if panel.needs_video else {}
     names = [judge for judge in VALUES_OF if judge in panel.judges]
     text = panel.embed_text([prompt]) if "clap" in names else np.zeros((1, 0))
     found = []

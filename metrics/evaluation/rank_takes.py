@@ -4,13 +4,15 @@ The total of a take is ``CLAP - 0.2 * DeSync - 0.5 * (Speech + Music)``: cosine 
 picture and sound are apart, and the probability of speech and of music, each only where the prompt does not ask for it.
 What no judge gives is left out for all takes alike. The weights are a choice, fitted to nothing: half a second of
 DeSync, or a fifth of a probability, weighs as much as 0.1 of CLAP. The values are those of the columns of
-`cafa evaluate`, from the same seconds of the same sound.
+`cafa evaluate`, which scores the first 8 s; of a longer take they are the mean over windows of that length
+(:mod:`metrics.evaluation.take_windows`), which are the same for all takes.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from cafa.common.errors import ClipError, InputError, WeightsError
@@ -19,6 +21,7 @@ from cafa.models.weights import read_weight_sources
 from cafa.weights.folder import judges_folder
 from metrics.evaluation.from_files import DEFAULT_SECONDS, JudgeChoice
 from metrics.evaluation.one_clip import VALUES_OF, values_of_sounds
+from metrics.evaluation.take_windows import Window, cut_sounds, mean_of_windows, windows_over
 from metrics.judges.interface import Panel
 
 #: what a metric adds to the total
@@ -68,14 +71,14 @@ class TakePanel:
             raise NoJudgesError("no judge is wanted")
         miniature = takes.miniature if self._kind == "auto" else self._kind == "miniature"
         panel, notes = self._open(miniature, takes.seconds)
-        if takes.seconds > panel.seconds:
-            notes = (*notes, f"takes are judged by their first {panel.seconds:g} s of {takes.seconds:.1f} s")
+        windows = windows_over(takes.seconds, panel.seconds)
         try:
-            found = values_of_sounds(panel, takes.picture, takes.prompt, takes.sounds)
+            found = _values(panel, takes, windows)
         except ClipError as error:
             raise NoJudgesError(f"the judges cannot judge them: {error.detail}") from error
         scores = tuple(TakeScore(total(values, takes.prompt), values) for values in found)
-        return Judgement(scores, {name: judge.weights_sha256 for name, judge in panel.judges.items()}, notes)
+        weights = {name: judge.weights_sha256 for name, judge in panel.judges.items()}
+        return Judgement(scores, weights, notes, len(windows))
 
     def _open(self, miniature: bool, seconds: float) -> tuple[Panel, tuple[str, ...]]:
         """Judges for sounds of a length, and which are not there."""
@@ -107,7 +110,7 @@ class TakePanel:
         if not there:
             raise NoJudgesError(f"no judge's weights are in {folder}: `cafa weights get --for evaluate` fetches them")
         if missing:
-            notes.append(f"no judge {', '.join(missing)} is in {folder}: not judged is {_values(missing)}")
+            notes.append(f"no judge {', '.join(missing)} is in {folder}: not judged is {_names(missing)}")
         choice = replace(self._choice, kind="real", weights=folder, seconds=seconds)
         try:
             return choice.open(frozenset(there)), tuple(notes)
@@ -120,7 +123,19 @@ class TakePanel:
             raise NoJudgesError(str(error)) from error
 
 
-def _values(judges: list[str]) -> str:
+def _values(panel: Panel, takes: Takes, windows: list[Window]) -> list[dict[str, float]]:
+    """Values of every take, over all windows."""
+    if len(windows) == 1:
+        return values_of_sounds(panel, takes.picture, takes.prompt, takes.sounds)
+    found = []
+    for window in windows:
+        with TemporaryDirectory() as folder:
+            sounds = cut_sounds(takes.sounds, window.start, panel.seconds, Path(folder))
+            found.append(values_of_sounds(panel, takes.picture, takes.prompt, sounds, window.start))
+    return [mean_of_windows(of_take, windows) for of_take in zip(*found, strict=True)]
+
+
+def _names(judges: list[str]) -> str:
     return ", ".join(name for judge in judges for name in VALUES_OF[judge])
 
 

@@ -90,8 +90,8 @@ class Panel(Protocol):
         """What the files of a judge's embeddings say of it beside its weights."""
         ...
 
-    def decode_video(self, path: Path) -> Any:
-        """Decode a clip's picture once, for all judges."""
+    def decode_video(self, path: Path, start: float = 0.0) -> Any:
+        """Decode a clip's picture from a second on, once for all judges."""
         ...
 
     def embed_video(self, frames: Any) -> Columns:

@@ -55,11 +55,12 @@ def fill_up(samples: np.ndarray, rate: int, seconds: float) -> np.ndarray:
 
 
 def sample_frames(
-    path: Path, counts: Mapping[Fraction, int], resize: Callable[[np.ndarray], np.ndarray]
+    path: Path, counts: Mapping[Fraction, int], resize: Callable[[np.ndarray], np.ndarray], start: float = 0.0
 ) -> dict[Fraction, np.ndarray]:
-    """The first frames of a file at several constant rates, from one decoding.
+    """Frames of a file at several constant rates, from one decoding.
 
-    Frames are those of FFmpeg's ``fps`` filter, on a grid that begins at the file's time 0, which the sound shares.
+    Frames are those of FFmpeg's ``fps`` filter, on a grid that begins at `start`, counted from the file's time 0, which
+    the sound shares.
 
     Parameters
     ----------
@@ -68,6 +69,8 @@ def sample_frames(
         Frames per second -> number of frames.
     resize : callable
         From a frame, uint8 RGB (height, width, 3), to one that is kept: only kept frames are held in memory.
+    start : float
+        Seconds.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def sample_frames(
         return [rate for rate, count in counts.items() if len(kept[rate]) < count]
 
     with open_media(path) as media:
-        shown = ShownFrames(media, Fraction(0))
+        shown = ShownFrames(media, Fraction(start).limit_denominator(10**6))
         for rate, frame in _frames_at(shown, list(counts)):
             if len(kept[rate]) < counts[rate]:
                 kept[rate].append(resize(frame))

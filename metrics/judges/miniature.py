@@ -69,13 +69,13 @@ class MiniatureJudges:
         """See :class:`metrics.judges.interface.Panel`."""
         return self._judges.facts(judge)
 
-    def decode_video(self, path: Path) -> np.ndarray:
-        """The picture in the size that the judges take."""
+    def decode_video(self, path: Path, start: float = 0.0) -> np.ndarray:
+        """The picture from a second on, in the size that the judges take."""
 
         def squash(frame: np.ndarray) -> np.ndarray:
             return cv2.resize(frame, (self._size, self._size), interpolation=cv2.INTER_AREA)
 
-        return sample_frames(path, {self._rate: self._count}, squash)[self._rate]
+        return sample_frames(path, {self._rate: self._count}, squash, start)[self._rate]
 
     def embed_video(self, frames: np.ndarray) -> Columns:
         """The frames, and the embeddings of them by judges that have one."""

@@ -77,9 +77,9 @@ class RealJudges:
         verdicts = {name: {**judge.verdict(), "network": judge.audio.name} for name, judge in self.judges.items()}
         return {"judges": verdicts, "good": all(verdict["good"] for verdict in verdicts.values())}
 
-    def decode_video(self, path: Path) -> dict[Fraction, np.ndarray]:
-        """Frames for all judges that look, from one decoding."""
-        return sample_frames(path, self.frame_counts, _short_side)
+    def decode_video(self, path: Path, start: float = 0.0) -> dict[Fraction, np.ndarray]:
+        """Frames from a second on for all judges that look, from one decoding."""
+        return sample_frames(path, self.frame_counts, _short_side, start)
 
     def embed_video(self, frames: Mapping[Fraction, np.ndarray]) -> Columns:
         """What each judge that looks keeps of a picture."""

@@ -128,6 +128,31 @@ def test_what_else_a_film_holds_stays(film: Path) -> None:
     assert np.median(np.abs(sound_of(output, 2)[0])) > 0.1  # the old tone
 
 
+@pytest.mark.parametrize(
+    ("name", "tag", "kept"),
+    [("clip.mp4", "hvc1", "hvc1"), ("clip.mov", "hvc1", "hvc1"), ("clip.mp4", "hev1", "hev1"), ("clip.ts", "", "hvc1")],
+)
+def test_hevc_keeps_the_name_by_which_players_know_it(make_clip: MakeClip, name: str, tag: str, kept: str) -> None:
+    plain = make_clip("plain.mkv", video_codec="libx265", **{"x265-params": "bframes=0:log-level=error"})
+    source = plain.with_name(name)
+    with av.open(str(plain)) as before, av.open(str(source), "w") as after:
+        stream = after.add_stream_from_template(before.streams.video[0], opaque=True)
+        if tag:
+            stream.codec_context.codec_tag = tag
+        for packet in before.demux(video=0):
+            if packet.size:
+                packet.dts, packet.stream = packet.pts, stream
+                after.mux(packet)
+    suffix = suffix_for(source)
+    output = source.with_name(f"new{suffix}")
+    write_with_new_sound(source, clicks(2.0), RATE, output)
+    with av.open(str(source)) as before, av.open(str(output)) as after:
+        if tag:
+            assert before.streams.video[0].codec_context.codec_tag == tag
+        assert after.streams.video[0].codec_context.codec_tag == kept
+        assert len(list(after.decode(video=0))) == 50
+
+
 def test_a_further_track_leaves_the_played_one(film: Path) -> None:
     output = film.with_name(f"new{film.suffix}")
     tracks = write_with_new_sound(film, clicks(2.0), RATE, output, track="add")

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import soundfile
 import uvicorn
 
+from cafa.generation.estimate import in_words
 from cafa.generation.generate_options import GenerateOptions
 from cafa.media.container import open_media
 from cafa.service.engine import Engine, Report
@@ -48,6 +50,26 @@ class Gated:
         return self.inner.in_use()
 
 
+class Halting:
+    """A maker that stops when a window is made, until it is let go on."""
+
+    def __init__(self, inner: FoleyMaker) -> None:
+        self.inner, self.go_on, self.said = inner, threading.Event(), list[tuple[str, float | None]]()
+
+    def make(self, job: Job, video: Video, file: Path, folder: Path, report: Report) -> list[Take]:
+        def told(share: float, step: str, left: float | None = None) -> None:
+            report(share, step, left)
+            if left is not None and step not in [said for said, _ in self.said]:
+                self.said.append((step, left))
+                assert self.go_on.wait(60)
+                self.go_on.clear()
+
+        return self.inner.make(job, video, file, folder, told)
+
+    def in_use(self) -> InUse:
+        return self.inner.in_use()
+
+
 @dataclass
 class Served:
     address: str
@@ -57,10 +79,18 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    gated = Gated(FoleyMaker(tiny_models, GenerateOptions(steps=2)))
+    limits = Limits(longest_seconds=2, largest_bytes=1_000_000)
+    with serving(gated, gated.open, tmp_path_factory.mktemp("page"), limits) as found:
+        yield found
+
+
+@contextmanager
+def serving(maker: Any, gate: threading.Event, folder: Path, limits: Limits) -> Iterator[Served]:
+    """The page of a maker, on a free port."""
     from cafa.service.page import add_page
 
-    gated = Gated(FoleyMaker(tiny_models, GenerateOptions(steps=2)))
-    engine = Engine(gated, tmp_path_factory.mktemp("page"), Limits(longest_seconds=2, largest_bytes=1_000_000))
+    engine = Engine(maker, folder, limits)
     config = uvicorn.Config(
         add_page(service_app(engine), engine), port=0, log_level="warning", timeout_graceful_shutdown=1
     )
@@ -70,10 +100,12 @@ def served(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     while not server.started:
         time.sleep(0.05)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(f"http://127.0.0.1:{port}/", engine, gated.open)
-    gated.open.set()
-    server.should_exit = True
-    thread.join()
+    try:
+        yield Served(f"http://127.0.0.1:{port}/", engine, gate)
+    finally:
+        gate.set()
+        server.should_exit = True
+        thread.join()
 
 
 def fill(window: Any, served: Served, video: Path, prompt: str = "a dog barks") -> None:
@@ -199,6 +231,31 @@ def test_a_part_of_a_long_video_gets_sound(served: Served, tmp_path: Path) -> No
         shown = float(window.find_element("css selector", ".cafa-take").get_attribute("data-seconds"))
         window.save_screenshot(str(shots / "after.png"))
     assert abs(shown - 1.5) < 0.05
+
+
+def test_of_a_video_of_several_windows_it_is_said_how_long_the_rest_takes(tiny_models: Path, tmp_path: Path) -> None:
+    maker = Halting(FoleyMaker(tiny_models, GenerateOptions(steps=2)))
+    seconds = 2.5 * maker.inner.pipeline.generator.seconds
+    long = write_video(tmp_path / "long.mp4", seconds)
+    limits = Limits(longest_seconds=60, largest_bytes=10_000_000)
+    with serving(maker, maker.go_on, tmp_path / "page", limits) as served, chromium(tmp_path) as window:
+        fill(window, served, long)
+        make(window)
+        for number in (2, 3):
+            line = until(window, "#state", f"making sound, window {number} of 3")
+            step, left = maker.said[-1]
+            assert left is not None
+            assert left > 0
+            assert f"{step} (" in line
+            assert f"%, about {in_words(left)} left)" in line
+            share = float(window.find_element("css selector", "#state progress").get_attribute("value"))
+            assert share == pytest.approx(0.15 + 0.7 * (number - 1) / 3, abs=0.01)
+            maker.go_on.set()
+        maker.go_on.set()  # the third window is made
+        until(window, "#state", "done")
+        shown = float(window.find_element("css selector", ".cafa-take").get_attribute("data-seconds"))
+    assert shown == pytest.approx(seconds, abs=0.05)
+    assert [said for said, _ in maker.said][:2] == ["making sound, window 2 of 3", "making sound, window 3 of 3"]
 
 
 def test_the_page_takes_no_more_uploads_than_there_is_room(served: Served) -> None:

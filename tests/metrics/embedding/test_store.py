@@ -58,9 +58,9 @@ class Asked(QuickPanel):
         self.sounds.append((path.parent.name, tuple(judges)))
         return super().prepare_audio(path, judges)
 
-    def decode_video(self, path: Path) -> np.ndarray:
+    def decode_video(self, path: Path, start: float = 0.0) -> np.ndarray:
         self.pictures.append(path.stem)
-        return super().decode_video(path)
+        return super().decode_video(path, start)
 
 
 def with_pictures(folder: Path) -> Pairs:
