@@ -1,140 +1,25 @@
 """Pretrained judges over a data set, with tiny weights of the published layouts."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from cafa.common.errors import InputError, MissingClipError
-from cafa.common.files import sha256_file
-from cafa.common.ledger import ledger_row, read_ledgers, write_ledger
+from cafa.common.ledger import read_ledgers, write_ledger
 from cafa.common.shards import shard_of
-from cafa.data.manifest import SCHEMA as MANIFEST
-from cafa.data.prompts import SCHEMA as PROMPTS
 from metrics.embedding import published as judging
-from metrics.embedding.published import JudgingSettings, embed_captions_of, embed_reference_shard, embed_samples_shard
+from metrics.embedding.published import embed_captions_of, embed_reference_shard, embed_samples_shard
 from metrics.embedding.reading import CLIP_KEY, read_embeddings
 from metrics.judges.media import decode_whole_sound
-from metrics.judges.registry import PretrainedSettings, open_registered, register
+from metrics.judges.registry import open_registered
 from metrics.tables.scores import read_generated, read_reference, read_sample_index, score_system
-from tests.evaluation_clips import write_video, write_wav
+from tests.metrics.embedding.small_set import QUICK, SECONDS, Place
 from tests.words import words
-
-SECONDS = 4.8
-CLIPS = ("clip0", "clip1", "clip2", "clip3")
-LABELS = {"clip0": "a dog", "clip1": "a drum", "clip2": "a dog", "clip3": "a drum"}
-QUICK = JudgingSettings(seconds=SECONDS, max_loss=1.0)
-
-
-class Place:
-    """Folders of a small data set in two shards: clip2's sound is short, clip3 was lost at ingest."""
-
-    def __init__(self, root: Path, weights: dict[str, Any]) -> None:
-        self.root, self.judges = root, root / "judges"
-        for judge in ("classifier", "clap", "imagebind", "synchformer"):
-            register(judge, PretrainedSettings.model_validate(weights), self.judges / judge)
-        rows = [
-            {
-                "clip_id": c,
-                "uri": f"{c}.mp4",
-                "start": 0.0,
-                "duration": None,
-                "label": LABELS[c],
-                "caption": LABELS[c],
-                "split": "test",
-                "licence": "",
-                "line": number + 2,
-            }
-            for number, c in enumerate(CLIPS)
-        ]
-        self.manifest = pd.DataFrame(rows)
-        table = pa.Table.from_pylist(rows, schema=MANIFEST)
-        pq.write_table(table, root / "manifest.parquet")
-        self.shards = sorted({shard_of(c, 2) for c in CLIPS})
-        for shard in self.shards:
-            mine = [c for c in CLIPS if shard_of(c, 2) == shard]
-            ledger = [ledger_row(c, "ingest", "corrupt" if c == "clip3" else "ok") for c in mine]
-            write_ledger(self.ledger(shard), ledger)
-            for c in [c for c in mine if c != "clip3"]:
-                number = CLIPS.index(c)
-                write_video(self.clips(shard) / f"{c}.mp4", number, SECONDS, sound=False)
-                write_wav(self.clips(shard) / f"{c}.flac", number, 3.0 if c == "clip2" else SECONDS)
-        self.write_samples()
-        prompts = [
-            {
-                "clip_id": c,
-                "caption_id": "other",
-                "caption": self.other(c),
-                "label": self.other(c),
-                "own_label": LABELS[c],
-                "own_caption": LABELS[c],
-                "protocol": "cross",
-            }
-            for c in CLIPS
-        ]
-        self.prompts = pd.DataFrame(prompts)[PROMPTS.names]
-        self.prompts.to_parquet(root / "prompts.parquet", index=False)
-
-    def write_samples(self) -> None:
-        """Sounds of a system for three clips, and its index, in which the fourth failed."""
-        records = []
-        for number, c in enumerate(CLIPS[:3]):
-            path = write_wav(self.root / "ours" / "0" / f"{c}.flac", 100 + number, SECONDS)
-            records.append(
-                {
-                    "clip_id": c,
-                    "caption_id": "other",
-                    "protocol": "cross",
-                    "caption": self.other(c),
-                    "label": "x",
-                    "file": path.name,
-                    "seconds": 10.0,
-                    "sample_rate": 16000,
-                    "sha256": sha256_file(path),
-                    "status": "ok",
-                    "detail": None,
-                }
-            )
-        records.append(
-            {
-                **records[0],
-                "clip_id": "clip3",
-                "status": "missing_feature",
-                "detail": "no frames",
-                "caption": self.other("clip3"),
-                "file": None,
-                "sha256": None,
-            }
-        )
-        pd.DataFrame(records).to_parquet(self.index, index=False)
-
-    @staticmethod
-    def other(clip_id: str) -> str:
-        return "a drum" if LABELS[clip_id] == "a dog" else "a dog"
-
-    @property
-    def index(self) -> Path:
-        return self.root / "ours" / "0.parquet"
-
-    def clips(self, shard: int) -> Path:
-        return self.root / "clips" / str(shard)
-
-    def ledger(self, shard: int) -> Path:
-        return self.root / f"{shard}.ledger.parquet"
-
-    def truth(self) -> list[Path]:
-        folders = [self.root / "truth" / str(shard) for shard in self.shards]
-        for shard, folder in zip(self.shards, folders, strict=True):
-            embed_reference_shard(
-                self.judges, self.manifest, self.clips(shard), self.ledger(shard), (shard, 2), QUICK, folder
-            )
-        return folders
 
 
 @pytest.fixture(scope="module")
@@ -230,67 +115,6 @@ def test_an_interrupted_shard_continues_to_the_same_bits(
     assert calls == [1, 1]  # each of the two sounds once
     for name in ("classifier", "clap", "imagebind", "synchformer", "index"):
         assert (tmp_path / "cut" / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes()
-
-
-def folder_of_judges(place: Place, folder: Path, judges: Sequence[str]) -> Path:
-    """Some of the registered judges."""
-    folder.mkdir()
-    for judge in judges:
-        (folder / judge).symlink_to(place.judges / judge)
-    return folder
-
-
-def test_a_judge_that_is_added_later_is_the_only_one_that_embeds(
-    place: Place,
-    truth: list[Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: Callable[[list[str]], Any],
-):
-    asked: list[set[str]] = []
-    embed_audio, embed_text = judging.RealJudges.embed_audio, judging.RealJudges.embed_text
-
-    def counted(self: Any, sounds: Any, video: Any, judges: Any) -> Any:
-        asked.append(set(judges))
-        return embed_audio(self, sounds, video, judges)
-
-    def counted_text(self: Any, captions: Any, judge: str = "clap") -> Any:
-        asked.append({f"text of {judge}"})
-        return embed_text(self, captions, judge)
-
-    monkeypatch.setattr(judging.RealJudges, "embed_audio", counted)
-    monkeypatch.setattr(judging.RealJudges, "embed_text", counted_text)
-    monkeypatch.setenv("CAFA_EMBEDDINGS", str(tmp_path / "store"))
-    before = folder_of_judges(place, tmp_path / "before", ["classifier", "imagebind", "synchformer"])
-    shard = place.shards.index(shard_of("clip0", 2))
-    own = {"manifest": place.root / "manifest.parquet", "clips": place.clips(place.shards[shard])}
-    own |= {"ingest_ledger": place.ledger(place.shards[shard]), "shard": f"{place.shards[shard]}/2"}
-    settings = QUICK.model_dump_json()
-
-    def embed(judges: Path, folder: Path) -> None:
-        command(words("embed", "reference", judges=judges, **own, settings=settings, output_folder=folder / "own"))
-        sounds = {"index": place.index, "reference_embeddings": truth, "output_folder": folder / "ours"}
-        command(words("embed", "samples", judges=judges, **sounds, settings=settings))
-
-    embed(before, tmp_path / "first")
-    assert {"classifier", "imagebind", "synchformer"} in asked
-    asked.clear()
-    embed(place.judges, tmp_path / "more")
-    assert asked
-    assert set.union(*asked) == {"clap"}
-    text = {"judges": place.judges, "prompts": place.root / "prompts.parquet"}
-    command(words("embed", "text", **text, output=tmp_path / "more" / "text.parquet"))
-    asked.clear()
-    embed(place.judges, tmp_path / "again")
-    command(words("embed", "text", **text, output=tmp_path / "again" / "text.parquet"))
-    assert asked == []
-    for folder in ("own", "ours"):
-        for made in (tmp_path / "again" / folder).glob("[!.]*"):
-            if made.name != "ledger.parquet":  # its rows have the time
-                assert made.read_bytes() == (tmp_path / "more" / folder / made.name).read_bytes(), made
-    for path in truth[shard].glob("[!.]*"):
-        if path.name != "ledger.parquet":
-            assert (tmp_path / "again" / "own" / path.name).read_bytes() == path.read_bytes(), path
 
 
 def test_workers_move_no_bit(place: Place, truth: list[Path]):
