@@ -105,8 +105,13 @@ class FoleyMaker:
             *(note for sound in sounds.values() for note in sound.notes),
         ]
         job.note = "; ".join(dict.fromkeys(note.replace(file.name, "the video") for note in notes if note))
-        report(STEPS["generate"][1], "comparing takes" if self.judges and len(results) > 1 else "writing")
-        order, scores = self._ordered(asked.prompt, results[0].video, sounds)
+        compared = self.judges is not None and len(results) > 1
+        report(STEPS["generate"][1], "comparing takes" if compared else "writing")
+        judged = sounds
+        if compared and asked.mix is not None:  # the old sound is not what is judged
+            alone = replace(finish, mix=None)
+            judged = {result.seed: finish_sound(result, file, alone, work) for result in results}
+        order, scores = self._ordered(asked.prompt, results[0].video, judged)
         by_seed, takes = {result.seed: result for result in results}, []
         with NewVideo(file, part, work=work) as new_video:
             for number, seed in enumerate(order):

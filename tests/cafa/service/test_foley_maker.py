@@ -122,6 +122,20 @@ def test_judges_put_takes_into_an_order(tiny_models: Path, video: Path, tmp_path
         assert one.takes[0].scores == {}
 
 
+def test_takes_are_judged_without_the_old_sound(tiny_models: Path, video: Path, tmp_path: Path) -> None:
+    shares: list[float] = []
+
+    def listen(takes: Takes) -> Judgement:
+        shares.extend(tone(soundfile.read(path, always_2d=True)[0].T) for path in takes.sounds)
+        return prefer_seeds(takes)
+
+    maker = FoleyMaker(tiny_models, GenerateOptions(steps=2), judges=listen)
+    with Engine(maker, tmp_path) as engine:
+        job, _ = made(engine, video, takes=2, mix=12.0)
+        assert max(shares) < 0.1
+        assert all(tone(sound(engine, job, take)) > 1.0 for take in range(2))
+
+
 def test_a_video_without_picture_frames_fails_in_plain_words(engine: Engine, tmp_path: Path) -> None:
     short = write_video(tmp_path / "short.mp4", 0.08)
     with short.open("rb") as file:
