@@ -3,7 +3,7 @@
     python -m docs.generate.pictures results docs/images
 
 `overview.png` (one clip, its events, and what systems make of it) and `world.png` (frames of the rendered world).
-`figure4.svg` is copied. The pictures of the examples page and of the report are screenshots of these pages; that of
+`figure4.svg`, of `make paper`, is copied. The pictures of the examples page and of the report are screenshots of these pages; that of
 `cafa demo` is made by :mod:`docs.generate.demo_page`.
 """
 
@@ -110,7 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     overview(arguments.results, arguments.images / "overview.png")
     world(arguments.results, arguments.images / "world.png")
-    shutil.copy(arguments.results / "figure4.svg", arguments.images / "figure4.svg")
+    shutil.copy(arguments.results / "whole_paper/figure4.svg", arguments.images / "figure4.svg")
 
 
 if __name__ == "__main__":
