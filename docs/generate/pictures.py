@@ -3,8 +3,8 @@
     python -m docs.generate.pictures results docs/images
 
 `overview.png` (one clip, its events, and what systems make of it) and `world.png` (frames of the rendered world).
-`figure4.svg`, of `make paper`, is copied. The pictures of the examples page and of the report are screenshots of these pages; that of
-`cafa demo` is made by :mod:`docs.generate.demo_page`.
+`figure4.svg`, of `make paper`, is copied. The pictures of the examples page and of the report are screenshots of these
+pages; that of `cafa demo` is made by :mod:`docs.generate.demo_page`.
 """
 
 import argparse
