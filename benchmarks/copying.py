@@ -15,6 +15,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def ways_of_writing(video: Path, seconds: float, folder: Path) -> dict[str, dict
     }
     for number, (name, way) in enumerate(ways.items()):
         with way as new:
-            found[name] = timed(lambda new=new, number=number: new.write(result, sound, Finish(), folder / str(number)))  # type: ignore[misc]
+            found[name] = timed(partial(new.write, result, sound, Finish(), folder / str(number)))
     return found
 
 

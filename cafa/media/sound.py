@@ -192,21 +192,18 @@ def read_sound(path: str | Path, *, sample_rate: int, seconds: float | None = No
         ``missing_file``, ``corrupt``, ``not_finite``, ``out_of_scale``... ; ``short`` if less than 0.98 of
         `seconds` is there (up to that, the rest is silence).
     """
-    return read_channels(path, sample_rate=sample_rate, seconds=seconds, mono=True)[0]
+    return mono_at_rate(*read_own_rate(path, seconds), sample_rate, seconds, path)
 
 
-def read_channels(
-    path: str | Path, *, sample_rate: int, seconds: float | None = None, mono: bool = False
-) -> np.ndarray:
+def read_channels(path: str | Path, *, sample_rate: int, seconds: float | None = None) -> np.ndarray:
     """Read a file's sound with its channels; as :func:`read_sound` otherwise.
 
     Returns
     -------
     np.ndarray
-        float32, shape (channels, samples); one channel if `mono`.
+        float32, shape (channels, samples).
     """
-    data, rate = read_own_rate(path, seconds)
-    return at_rate(data.mean(axis=0, dtype=np.float32)[None] if mono else data, rate, sample_rate, seconds, path)
+    return at_rate(*read_own_rate(path, seconds), sample_rate, seconds, path)
 
 
 def read_own_rate(
@@ -262,6 +259,13 @@ def at_rate(
     if have < ENOUGH * wanted:
         raise ClipError("short", f"{path}: {have / sample_rate:.3f} s of sound, {seconds:.3f} s wanted")
     return np.pad(data[:, :wanted], ((0, 0), (0, max(wanted - have, 0))))
+
+
+def mono_at_rate(
+    data: np.ndarray, rate: int, sample_rate: int, seconds: float | None = None, path: str | Path = "the sound"
+) -> np.ndarray:
+    """The mean of channels, as :func:`at_rate` gives it: float32 (samples,)."""
+    return at_rate(data.mean(axis=0, dtype=np.float32)[None], rate, sample_rate, seconds, path)[0]
 
 
 def write_sound(

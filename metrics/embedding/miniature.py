@@ -20,7 +20,7 @@ from cafa.common.shards import batches_of_shard
 from cafa.common.tables import records
 from cafa.features.store import FeatureStore
 from cafa.media.mel import MelSettings, log_mel
-from cafa.media.sound import at_rate, read_own_rate
+from cafa.media.sound import mono_at_rate, read_own_rate
 from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, TEXT_KEY, text_path
 from metrics.embedding.writing import CAPTIONS, VIDEO, open_tables
 from metrics.judges.kinds import JUDGES
@@ -109,8 +109,7 @@ def read_sample(
         raise InputError(f"{path} {state} the index of samples was written: make the samples again")
     try:
         data, rate = read_own_rate(path, seconds)
-        mono = data.mean(axis=0, dtype=np.float32)[None]
-        sound = at_rate(mono, rate, settings.sample_rate, seconds, path)[0]
+        sound = mono_at_rate(data, rate, settings.sample_rate, seconds, path)
     except ClipError as error:
         raise InputError(f"{path} cannot be judged: {error}") from error
     return log_mel(sound, settings), (data, rate)

@@ -34,7 +34,7 @@ from metrics.embedding.embedder import (
 )
 from metrics.embedding.located import Located
 from metrics.embedding.reading import listed, text_path
-from metrics.embedding.store import EmbeddingStore, PanelStore
+from metrics.embedding.store import PanelStore
 from metrics.judges.interface import Columns
 from metrics.judges.kinds import JUDGES
 from metrics.judges.published import RealJudges
@@ -116,7 +116,7 @@ def embed_reference_shard(
     panel = open_panel(judges, settings, ("audio", "video"), device)
     items = [SoundItem(f"reference/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
-        shared = _shared(store, panel, settings.batch_size)
+        shared = PanelStore.in_folder(store, panel, settings.batch_size)
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers, store=shared)
         embedder.embed_video({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
         embedder.embed_audio(items, list(panel.judges), f"{STAGE} {shard[0]}/{shard[1]}", stored=True)
@@ -160,7 +160,7 @@ def embed_captions_of(
     if not opened:
         raise InputError(f"no judge that is registered in {judges} reads captions: there is nothing to embed")
     panel = RealJudges(opened, JudgingSettings().seconds)
-    shared = _shared(store, panel, batch_size=1)
+    shared = PanelStore.in_folder(store, panel, batch_size=1)
     for judge in opened:
         write_text(panel, captions, text_path(output, judge), judge, shared)
 
@@ -247,7 +247,7 @@ def embed_samples_shard(
     ready = records(rows[rows["status"] == OK])
     items = [_sample_item(index.with_suffix(""), row) for row in ready]
     with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
-        shared = _shared(store, panel, settings.batch_size)
+        shared = PanelStore.in_folder(store, panel, settings.batch_size)
         video = CachedVideo(reference, panel)
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers, video, shared)
         embedder.embed_audio(items, list(panel.judges), "embed samples", stored=True)
@@ -268,10 +268,6 @@ def embed_samples_shard(
             judged.to_parquet(temporary, index=False)
         shutil.rmtree(output / CACHE)
     return {str(name): int(count) for name, count in judged["status"].value_counts().sort_index().items()}
-
-
-def _shared(store: Path | None, panel: RealJudges, batch_size: int) -> PanelStore | None:
-    return None if store is None else PanelStore(EmbeddingStore(store), panel, batch_size)
 
 
 def _file(path: Path) -> Located:

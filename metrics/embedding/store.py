@@ -138,6 +138,11 @@ class PanelStore:
         self._version = stage_version("embed_pretrained" if panel.kind == "real" else "embed")
         self._of_weights = {name for kind in JUDGES.values() for name in kind.weights}
 
+    @classmethod
+    def in_folder(cls, folder: Path | None, panel: Panel, batch_size: int) -> "PanelStore | None":
+        """The store in a folder; None where none is wanted."""
+        return None if folder is None else cls(EmbeddingStore(folder), panel, batch_size)
+
     def _key(self, kind: str, judges: Sequence[str], source: str) -> dict[str, Any]:
         own = {name for judge in judges for name in JUDGES[judge].weights}
         settings = {

@@ -23,7 +23,7 @@ from cafa.data.manifest import check_clip_id
 from metrics.embedding.cache import EmbeddingCache
 from metrics.embedding.embedder import Embedder, ItemStatus, SoundItem, write_generated, write_reference, write_text
 from metrics.embedding.reading import SAMPLE_KEY
-from metrics.embedding.store import EmbeddingStore, PanelStore
+from metrics.embedding.store import PanelStore
 from metrics.evaluation.clips_table import write_clips
 from metrics.evaluation.pairs import PROTOCOL, Pairs, RowKey
 from metrics.judges.interface import Panel
@@ -125,7 +125,7 @@ def evaluate(
     with only_writer_in(output):
         _refuse_losses(_absent(pairs, samples, panel), settings.max_loss, output)
         with folder_of_run(output) as work:
-            shared = PanelStore(EmbeddingStore(store), panel, settings.batch_size) if store is not None else None
+            shared = PanelStore.in_folder(store, panel, settings.batch_size)
             indices = _embed(pairs, samples, panel, settings, output, work, shared)
             return _report(pairs, panel, settings, indices, work, extra)
 

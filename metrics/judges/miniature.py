@@ -10,7 +10,7 @@ import numpy as np
 
 from cafa.common.errors import InputError
 from cafa.media.mel import MelSettings, log_mel
-from cafa.media.sound import at_rate, read_own_rate
+from cafa.media.sound import mono_at_rate, read_own_rate
 from cafa.media.usable_sound import finding_of, over_full_scale
 from metrics.judges.interface import Columns, PreparedAudio
 from metrics.judges.kinds import JUDGES
@@ -88,10 +88,8 @@ class MiniatureJudges:
     def prepare_audio(self, path: Path, judges: Collection[str]) -> PreparedAudio:
         """Log-mel of the window that the judges were trained on."""
         data, rate = read_own_rate(path, self.seconds)
-        mono = data.mean(axis=0, dtype=np.float32)[None]
-        sound = at_rate(mono, rate, self._mel.sample_rate, self.seconds, path)[0]
-        mel = log_mel(sound, self._mel)
-        arrays = {"mel": mel}
+        sound = mono_at_rate(data, rate, self._mel.sample_rate, self.seconds, path)
+        arrays = {"mel": log_mel(sound, self._mel)}
         for name in [name for name in self._measured if name in judges]:
             arrays[name] = self._measured[name].prepare_audio(data, rate, self.seconds)
         return PreparedAudio(arrays, self._mel.sample_rate, "", finding_of(data), over_full_scale(data))

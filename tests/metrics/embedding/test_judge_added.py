@@ -12,16 +12,6 @@ from tests.metrics.embedding.small_set import QUICK, Place
 from tests.words import words
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, tiny_weights: dict[str, Any]) -> Place:
-    return Place(tmp_path_factory.mktemp("set"), tiny_weights)
-
-
-@pytest.fixture(scope="module")
-def truth(place: Place) -> list[Path]:
-    return place.truth()
-
-
 def folder_of_judges(place: Place, folder: Path, judges: Sequence[str]) -> Path:
     """Some of the registered judges."""
     folder.mkdir()

@@ -22,16 +22,6 @@ from tests.metrics.embedding.small_set import QUICK, SECONDS, Place
 from tests.words import words
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, tiny_weights: dict[str, Any]) -> Place:
-    return Place(tmp_path_factory.mktemp("set"), tiny_weights)
-
-
-@pytest.fixture(scope="module")
-def truth(place: Place) -> list[Path]:
-    return place.truth()
-
-
 def test_every_clip_ends_embedded_or_in_the_ledger(place: Place, truth: list[Path]):
     ledger = read_ledgers([folder / "ledger.parquet" for folder in truth]).set_index("clip_id")
     assert ledger["status"].to_dict() == {
