@@ -1,4 +1,4 @@
-"""Files of pretrained judges, tiny: published names and layouts, other sizes, weights by rule.
+"""Files of pretrained judges: published names and layouts, weights by rule, tiny unless other sizes are given.
 
     python -m tests.tiny_judges FOLDER
 
@@ -9,6 +9,7 @@ is the one that published weights take.
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "imagebind": {**NARROW, "embedding": 16},
     "synchformer": NARROW,
 }
+#: Judge -> arguments of its networks that are not the published ones.
+Sizes = Mapping[str, Mapping[str, Any]]
 #: From our names in transformers' model to LAION's.
 TO_LAION = (
     (r"^audio_model\.audio_encoder\.batch_norm\.", "audio_branch.bn0."),
@@ -79,17 +82,17 @@ def write_tokenizer(folder: Path) -> tuple[Path, Path]:
     return folder / "vocab.json", folder / "merges.txt"
 
 
-def make_panns(file: Path) -> None:
-    """Cnn14 at 16 kHz."""
+def make_panns(file: Path, sizes: Sizes = SIZES, clips_per_class: int = 5) -> None:
+    """Cnn14 at 16 kHz; `clips_per_class`: indexes of AudioSet's clips in the state of its sampler."""
     with torch.device("meta"):
-        named = Cnn14(16000, **SIZES["classifier"]).state_dict()
+        named = Cnn14(16000, **sizes.get("classifier", {})).state_dict()
     shapes = {name.removeprefix("log_mel."): tuple(tensor.shape) for name, tensor in named.items()}
-    save_panns(file, deterministic_tensors(shapes, gain=2.0) | panns_tables(16000))
+    save_panns(file, deterministic_tensors(shapes, gain=2.0) | panns_tables(16000), clips_per_class)
 
 
-def clap_network(tokenizer: Any) -> ClapNetwork:
+def clap_network(tokenizer: Any, sizes: Sizes = SIZES) -> ClapNetwork:
     """CLAP whose text tower tells captions apart."""
-    network = fill(ClapNetwork(clap_config(**SIZES["clap"])), gain=6.0)
+    network = fill(ClapNetwork(clap_config(**sizes.get("clap", {}))), gain=6.0)
     for name, table in front_end_tables().items():
         network.get_parameter(f"log_mel.{name.removeprefix('audio_branch.')}").data.copy_(table)
     seen: list[Tensor] = []
@@ -122,11 +125,11 @@ def laion_names(network: ClapNetwork) -> dict[str, Tensor]:
     return published
 
 
-def imagebind_names() -> dict[str, Tensor]:
+def imagebind_names(sizes: Sizes = SIZES) -> dict[str, Tensor]:
     """Both towers under the names of the published checkpoint."""
     published: dict[str, Tensor] = {}
     for tower in (ImageBindVision, ImageBindAudio):
-        network = fill(tower(**SIZES["imagebind"]), gain=2.0)
+        network = fill(tower(**sizes.get("imagebind", {})), gain=2.0)
         back = sorted(((ours, theirs) for theirs, ours in tower.renames().items()), key=lambda pair: -len(pair[0]))
         for name, tensor in network.state_dict().items():
             ours, theirs = next(pair for pair in back if name.startswith(pair[0]))
@@ -147,22 +150,28 @@ def write_table(folder: Path, digests: bool = True) -> Path:
     return table
 
 
+def write_weights(folder: Path, sizes: Sizes = SIZES) -> None:
+    """Write the files of the paper's judges; without `sizes`, at their published ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make_panns(folder / "Cnn14_16k_mAP=0.438.pth", sizes)
+    network = clap_network(load_tokenizer(*write_tokenizer(folder)), sizes)
+    save_clap(folder / "music_speech_audioset_epoch_15_esc_89.98.pt", laion_names(network))
+    save_flat(folder / "imagebind_huge.pth", imagebind_names(sizes))
+    narrow = sizes.get("synchformer", {})
+    parts = [fill(part(**narrow), gain=2.0) for part in (SynchformerVisual, SynchformerAudio, SynchformerOffset)]
+    synchformer = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
+    save_flat(folder / "synchformer_state_dict.pth", synchformer)
+
+
 def make_weights(folder: Path) -> dict[str, Any]:
-    """Write all files.
+    """Write all files, tiny, and the table of their digests.
 
     Returns
     -------
     dict
         Settings of ``cafa judges register``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    make_panns(folder / "Cnn14_16k_mAP=0.438.pth")
-    network = clap_network(load_tokenizer(*write_tokenizer(folder)))
-    save_clap(folder / "music_speech_audioset_epoch_15_esc_89.98.pt", laion_names(network))
-    save_flat(folder / "imagebind_huge.pth", imagebind_names())
-    parts = [fill(part(**NARROW), gain=2.0) for part in (SynchformerVisual, SynchformerAudio, SynchformerOffset)]
-    synchformer = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
-    save_flat(folder / "synchformer_state_dict.pth", synchformer)
+    write_weights(folder)
     return {"weights": str(folder.absolute()), "table": str(write_table(folder).absolute()), "sizes": SIZES}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cafa.common.errors import InputError
+from metrics.judges.licences import licences_of
 from metrics.results.best import contestants
 from metrics.results.folder import Results
 from metrics.tables.catalogue import METRICS
@@ -38,6 +39,10 @@ class Judge(_Part):
     weights_sha256: str = Field(
         description="of its weights, or the version of a measurement without any; two results with "
         "other weights are not comparable"
+    )
+    licences: dict[str, str] = Field(
+        default_factory=dict,
+        description="of its published files, by row of the table of weights; empty: they are not the published ones",
     )
 
 
@@ -116,7 +121,7 @@ def document_of(results: Results) -> ResultsDocument:
                 sample_rates=card["sample_rate"],
                 reference_sounds=card["notes"].get("reference_sounds"),
                 notes=notes,
-                judges={n: Judge(weights_sha256=judge["weights_sha256"]) for n, judge in card["judges"].items()},
+                judges={name: _judge(name, judge["weights_sha256"]) for name, judge in card["judges"].items()},
                 intervals=card["intervals"],
                 asked=card["asked"],
                 n=card["n"],
@@ -138,6 +143,10 @@ def document_of(results: Results) -> ResultsDocument:
         )
     except (KeyError, ValueError) as error:
         raise InputError(f"the card of {results.table} cannot be exported: {error}") from error
+
+
+def _judge(name: str, weights_sha256: str) -> Judge:
+    return Judge(weights_sha256=weights_sha256, licences=licences_of(name, weights_sha256))
 
 
 def _facts(name: str) -> MetricFacts:

@@ -13,6 +13,7 @@ from cafa.common.folder_lock import only_writer_in
 from cafa.data.manifest import check_clip_id
 from metrics.results.document import SCHEMA, document_of
 from metrics.results.folder import Results, read_results
+from metrics.results.portable import copy_without_folders
 from metrics.results.printed import latex_table, markdown_table
 from metrics.results.research_object import CRATE, crate_of
 from metrics.tables.catalogue import METRICS
@@ -36,8 +37,8 @@ def export_results(place: Path, output: Path, settings: ExportSettings) -> str:
     """Write a bundle of results.
 
     ``results.json`` (form: ``results.schema.json``), ``table.tex``, ``table.md``, ``model-index/<system>.md`` (the head
-    of a model card, one per contestant), copies of the files they were made from in ``source``, and
-    ``ro-crate-metadata.json`` with the SHA-256 of every file.
+    of a model card, one per contestant), the files they were made from in ``source``, without the folders that their
+    messages name (:mod:`metrics.results.portable`), and ``ro-crate-metadata.json`` with the SHA-256 of every file.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def export_results(place: Path, output: Path, settings: ExportSettings) -> str:
             if system not in results.controls:
                 _write(work / "model-index" / f"{check_clip_id(system)}.md", model_card_head(results, system, settings))
         for file in results.files:
-            _copy(file, work / "source" / file.name)
+            copy_without_folders(file, work / "source" / file.name)
         files = sorted(path for path in work.rglob("*") if path.is_file())
         facts = {path.relative_to(work).as_posix(): (sha256_file(path), path.stat().st_size) for path in files}
         write_json(work / CRATE, crate_of(document, facts, settings.licence, settings.author))

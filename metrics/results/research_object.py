@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from metrics.results.document import ResultsDocument
+from metrics.results.document import Judge, ResultsDocument
 
 #: Name of the description, which the specification fixes.
 CRATE = "ro-crate-metadata.json"
@@ -78,7 +78,9 @@ def crate_of(
             "name": "evaluation",
             "instrument": {"@id": "#cafa"},
             "result": [{"@id": name} for name in files],
+            "object": [{"@id": f"#judge-{name}"} for name in document.protocol.judges],
         },
+        *(_judge(name, judge) for name, judge in document.protocol.judges.items()),
     ]
     if author:
         root["author"] = {"@id": "#author"}
@@ -99,3 +101,11 @@ def crate_of(
     # sha256 is no term of the context of version 1.1, so it is added
     term = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}
     return {"@context": ["https://w3id.org/ro/crate/1.1/context", term], "@graph": entities}
+
+
+def _judge(name: str, judge: Judge) -> dict[str, Any]:
+    """A network that judged: the digest of its weights, and what the licences of its files are called."""
+    entity = {"@id": f"#judge-{name}", "@type": "SoftwareApplication", "name": name, "version": judge.weights_sha256}
+    if judge.licences:
+        entity["license"] = "; ".join(f"{row}: {licence}" for row, licence in judge.licences.items())
+    return entity

@@ -10,15 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import torch
-
 from cafa.common.files import sha256_file
 from cafa.models.weights import COLUMNS, read_weight_sources
-from metrics.encoders.panns import Cnn14
-from metrics.encoders.panns import front_end_tables as panns_tables
-from metrics.parity.weights import deterministic_tensors
-from tests.published_forms import add_what_a_repository_holds, publish_clip, publish_t5, save_panns
-from tests.tiny_judges import NARROW, SIZES, make_weights
+from tests.published_forms import add_what_a_repository_holds, publish_clip, publish_t5
+from tests.tiny_judges import NARROW, SIZES, make_panns, make_weights
 from tests.tiny_pretrained import (
     REAL,
     WORDS,
@@ -40,11 +35,7 @@ CLIPS_PER_CLASS = 7170
 
 def make_full_panns(file: Path) -> None:
     """Cnn14 at 16 kHz with the published shapes and the state of its sampler: 359 MB."""
-    with torch.device("meta"):
-        named = Cnn14(16000).state_dict()
-    shapes = {name.removeprefix("log_mel."): tuple(tensor.shape) for name, tensor in named.items()}
-    tensors = deterministic_tensors(shapes, gain=2.0) | panns_tables(16000)
-    save_panns(file, tensors, clips_per_class=CLIPS_PER_CLASS)
+    make_panns(file, {}, CLIPS_PER_CLASS)
 
 
 def make_all(folder: Path, full_panns: bool = True) -> dict[str, Any]:

@@ -1,45 +1,35 @@
 """PaSST, VGGish, Microsoft's CLAP, Audiobox-Aesthetics from small files in the published form to a table."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from safetensors.torch import save_file
 from scipy import linalg
 
 from cafa.common.errors import InputError, WeightsError
 from cafa.models.weights import read_weight_sources
-from metrics.encoders import passt, vggish
-from metrics.encoders.audiobox.network import Aesthetics, Settings
-from metrics.encoders.ms_clap.encoders import MsClapNetwork, gpt2_config, htsat_config
+from metrics.encoders.ms_clap.encoders import gpt2_config, htsat_config
 from metrics.evaluation.evaluate import EvaluationSettings, default_metrics, evaluate
 from metrics.evaluation.pairs import read_pairs
 from metrics.judges.kinds import JUDGES
 from metrics.judges.published import RealJudges
 from metrics.judges.published_files import find_weights, open_judges, weights_path
-from metrics.parity.later_cases import SMALL_GPT2, SMALL_HTSAT, SMALL_PASST, SMALL_WAVLM, TRANSFORM
-from metrics.parity.published_names import audiobox_shapes, ms_clap_constants, ms_clap_shapes
-from metrics.parity.weights import deterministic_tensors
+from metrics.parity.later_cases import SMALL_GPT2, SMALL_HTSAT, SMALL_PASST, SMALL_WAVLM
 from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import BootstrapSettings
 from tests.evaluation_clips import write_wav
-from tests.gpt2_tokenizer import write_gpt2_tokenizer
-from tests.published_forms import save_flat
+from tests.later_judges import write_later_weights
 from tests.tiny_judges import SIZES as TINY
 from tests.tiny_judges import make_panns
 
 LATER = ("passt", "vggish", "ms_clap", "audiobox")
 COLUMNS = ("FD_PaSST", "KAD_PaSST", "KL_PaSST", "IS_PaSST", "FD_VGG", "MS_CLAP", "CE", "CU", "PC", "PQ")
-VGGISH = {"channels": (1, 2, 2, 3, 3, 4, 4), "hidden": 8}
-MS_CLAP: dict[str, Any] = {"audio": htsat_config(**SMALL_HTSAT), "text": gpt2_config(**SMALL_GPT2), "width": 64}
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "passt": SMALL_PASST,
-    "vggish": VGGISH,
-    "ms_clap": MS_CLAP,
+    "vggish": {"channels": (1, 2, 2, 3, 3, 4, 4), "hidden": 8},
+    "ms_clap": {"audio": htsat_config(**SMALL_HTSAT), "text": gpt2_config(**SMALL_GPT2), "width": 64},
     "audiobox": SMALL_WAVLM,
     "classifier": TINY["classifier"],
 }
@@ -50,35 +40,20 @@ SECONDS = 2.0
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All files, where the table of weights says."""
     folder = tmp_path_factory.mktemp("weights")
-    places = {name: weights_path(folder, source) for name, source in read_weight_sources().items()}
-    for name in JUDGES["audiobox"].weights + JUDGES["ms_clap"].weights:
-        places[name].parent.mkdir(exist_ok=True)
-    save_flat(places["passt"], deterministic_tensors(passt.published_shapes(**SMALL_PASST), 2.0))
-    save_flat(places["vggish"], deterministic_tensors(vggish.published_shapes(**VGGISH), 2.0))
-    with torch.device("meta"):
-        shapes = ms_clap_shapes(MsClapNetwork(**MS_CLAP))
-        settings = Settings(TRANSFORM, proj_num_layer=3, proj_ln=True, nth_layer=3, wavlm=SMALL_WAVLM)
-        of_audiobox = audiobox_shapes(Aesthetics(settings))
-    torch.save({"model": deterministic_tensors(shapes, 2.0) | ms_clap_constants(shapes)}, places["ms_clap"])
-    write_gpt2_tokenizer(places["gpt2_vocab"].parent)
-    save_file(deterministic_tensors(of_audiobox, 2.0), places["audiobox"], {"format": "pt"})
-    content = {"target_transform": TRANSFORM, "proj_num_layer": 3, "proj_ln": True, "nth_layer": 3}
-    places["audiobox_config"].write_text(json.dumps(content))
-    make_panns(places["panns_cnn14_16k"])
+    write_later_weights(folder, SIZES)
+    make_panns(weights_path(folder, read_weight_sources()["panns_cnn14_16k"]))
     return folder
 
 
-def panel(folder: Path, monkeypatch: pytest.MonkeyPatch, judges: tuple[str, ...] = LATER) -> RealJudges:
-    # Weights by rule do not keep captions apart.
-    monkeypatch.setattr("metrics.encoders.ms_clap.encoders.check_not_collapsed", lambda embeddings: None)
+def panel(folder: Path, judges: tuple[str, ...] = LATER) -> RealJudges:
     sources = read_weight_sources()
     unknown = {name: type(row)(row.name, row.url, None, "", "", path=row.path) for name, row in sources.items()}
     paths = find_weights(folder, unknown, judges)
     return RealJudges(open_judges(paths, unknown, judges, unverified=True, sizes=SIZES), SECONDS)
 
 
-def test_a_sound_gets_all_columns(weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    judges = panel(weights, monkeypatch)
+def test_a_sound_gets_all_columns(weights: Path, tmp_path: Path):
+    judges = panel(weights)
     file = write_wav(tmp_path / "a.wav", 1, SECONDS, rate=44100, channels=2)
     heard = judges.prepare_audio(file, LATER)
     found = judges.embed_audio([heard, heard], [{}, {}], LATER)
@@ -101,8 +76,8 @@ def test_files_that_are_missing_are_named_where_the_table_says(tmp_path: Path):
         assert str(tmp_path / file) in str(caught.value)
 
 
-def test_sound_shorter_than_a_piece_is_refused_before_it_is_heard(weights: Path, monkeypatch: pytest.MonkeyPatch):
-    judges = panel(weights, monkeypatch)
+def test_sound_shorter_than_a_piece_is_refused_before_it_is_heard(weights: Path):
+    judges = panel(weights)
     with pytest.raises(InputError, match=r"FD_VGG needs at least 0\.975 s, got 0\.5 s"):
         RealJudges(judges.judges, 0.5)
 
@@ -122,7 +97,7 @@ def published_distance(generated: np.ndarray, reference: np.ndarray) -> float:
     return float(offset @ offset + np.trace(first) + np.trace(second) - 2 * np.trace(root.real))
 
 
-def test_an_evaluation_prints_their_columns(weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_an_evaluation_prints_their_columns(weights: Path, tmp_path: Path):
     count = 12
     names = [f"clip{number}" for number in range(count)]
     for number, name in enumerate(names):
@@ -131,7 +106,7 @@ def test_an_evaluation_prints_their_columns(weights: Path, monkeypatch: pytest.M
     captions = ["a dog" if number % 2 else "Hello, my dog is cute" for number in range(count)]
     pd.DataFrame({"clip_id": names, "caption": captions}).to_csv(tmp_path / "prompts.csv", index=False)
     pairs = read_pairs(tmp_path / "prompts.csv", tmp_path / "reference", {"ours": tmp_path / "ours"})
-    judges = panel(weights, monkeypatch, ("classifier", *LATER))
+    judges = panel(weights, ("classifier", *LATER))
     settings = EvaluationSettings(metrics=COLUMNS, bootstrap=BootstrapSettings(resamples=100, set_resamples=100))
     table = evaluate(pairs, judges, settings, tmp_path / "out", {})
     values = {name: table.estimates["ours"][name].value for name in COLUMNS}

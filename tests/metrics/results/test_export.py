@@ -4,13 +4,17 @@ import re
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pytest
 import yaml
 from huggingface_hub import ModelCardData
 
 from cafa.common.errors import InputError
+from cafa.models.weights import read_weight_sources
+from metrics.judges.licences import licences_of
 from metrics.results.document import SCHEMA, json_schema
 from metrics.results.export import ExportSettings, export_results
+from metrics.results.portable import without_folders
 from metrics.results.printed import latex_text
 
 
@@ -81,3 +85,47 @@ def test_what_is_no_result_is_refused(tmp_path: Path, evaluated: Path):
     (evaluated / "table.csv").write_text("system,n,n_clips\nours,1,1\n")
     with pytest.raises(InputError, match="lacks the columns FAD, FAD_low"):
         export_results(evaluated, tmp_path / "bundle", ExportSettings())
+
+
+def test_a_bundle_names_no_folder_of_the_machine_that_made_it(bundle: Path, evaluated: Path):
+    folder = str(evaluated.parents[1])  # of all of a test run
+    assert folder in (evaluated / "missing.csv").read_text()
+    for path in bundle.rglob("*"):
+        if path.is_file():
+            content = pd.read_parquet(path).to_csv() if path.suffix == ".parquet" else path.read_text()
+            assert folder not in content, path
+    lost = pd.read_csv(bundle / "source" / "missing.csv")
+    assert lost["detail"].str.contains(r"^\w+\.wav ").any()
+
+
+@pytest.mark.parametrize(
+    ("text", "portable"),
+    [
+        ("/home/ann/sounds/a.wav has zero bytes", "a.wav has zero bytes"),
+        ("no file 'a.wav' in /home/ann/my sounds", "no file 'a.wav' in my sounds"),
+        (r"C:\Users\ann\a.wav: no such file", "a.wav: no such file"),
+        ("~/clips/a.mp4, ~/clips/b.mp4", "a.mp4, b.mp4"),
+        ("https://example.org/a/b?c=/d", "https://example.org/a/b?c=/d"),
+        ("ours/clip 1.wav at 25 frames/s", "ours/clip 1.wav at 25 frames/s"),
+        ("an ok / not ok question", "an ok / not ok question"),
+    ],
+)
+def test_paths_lose_their_folders(text: str, portable: str):
+    assert without_folders(text) == portable
+
+
+def test_judges_have_the_licences_of_the_weights_that_judged(bundle: Path):
+    sources = read_weight_sources()
+    clap = sources["laion_clap"]
+    assert licences_of("clap", str(clap.sha256)) == {
+        name: sources[name].licence for name in ("laion_clap", "roberta_vocab", "roberta_merges")
+    }
+    assert licences_of("clap", "0" * 64) == {}  # somebody's own weights
+    assert licences_of("ms_clap", "0" * 64)["ms_clap"] == sources["ms_clap"].licence  # no digest is recorded
+    assert licences_of("levels", "version 1") == licences_of("of a plugin", "0" * 64) == {}
+    crate = json.loads((bundle / "ro-crate-metadata.json").read_text())
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    judges = json.loads((bundle / "results.json").read_text())["protocol"]["judges"]
+    assert {part["@id"] for part in entities["#evaluation"]["object"]} == {f"#judge-{name}" for name in judges}
+    for name, judge in judges.items():
+        assert entities[f"#judge-{name}"]["version"] == judge["weights_sha256"]
