@@ -49,7 +49,7 @@ report: $(VENV)/installed  ## write results/report.html again
 	$(VENV)/bin/snakemake --report results/report.html $(ARGS)
 
 test: $(VENV)/installed-test  ## the tests
-	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 clean:  ## remove the results and what Snakemake remembers of them; the environment stays
 	find results -mindepth 1 -not -name .gitkeep -delete

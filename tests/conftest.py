@@ -12,6 +12,15 @@ from cafa.common.resume import VARIABLE
 GOLDEN = Path(__file__).with_name("golden")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, then those that run the workflow.
+
+    Several processes share the tests by file: one that takes minutes and begins last would keep the others waiting.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, "workflow" not in item.path.parts))
+
+
 @pytest.fixture(autouse=True)
 def _nobody_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Options of a command stay with the test that gave them."""

@@ -60,7 +60,7 @@ def test_number_conditioner_equals_the_published_one(folder: Path):
     assert rows["embeds"].max_abs_difference <= 1e-6
 
 
-@pytest.mark.slow  # the judges' tests compare the same network at full size
+@pytest.mark.slow
 def test_video_features_equal_the_published_ones(folder: Path):
     assert_ok(rows_of(folder, "avclip"), 3)
 
