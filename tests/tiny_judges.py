@@ -6,10 +6,12 @@ writes them with ``settings.json``, the settings of ``cafa judges register``. Th
 is the one that published weights take.
 """
 
+import csv
 import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +141,17 @@ def imagebind_names(sizes: Sizes = SIZES) -> dict[str, Tensor]:
 
 def write_table(folder: Path, digests: bool = True) -> Path:
     """The project's table of weights with the SHA-256 of the files in a folder, or with none."""
-    lines = []
-    for source in read_weight_sources().values():
-        file = weights_path(folder, source)
-        sha256 = sha256_file(file) if digests and file.is_file() else ""
-        size = str(file.stat().st_size) if sha256 else ""
-        lines.append("\t".join((source.name, source.url, sha256, size, source.licence, source.used_by, source.note)))
     table = folder / "weights.tsv"
-    table.write_text("\n".join(("\t".join(COLUMNS), *lines, "")), encoding="utf-8")
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, (*COLUMNS, "path"), delimiter="\t", lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        for source in read_weight_sources().values():
+            file = weights_path(folder, source)
+            known = digests and file.is_file()
+            facts = (
+                {"sha256": sha256_file(file), "bytes": file.stat().st_size} if known else {"sha256": "", "bytes": ""}
+            )
+            writer.writerow(asdict(source) | facts)
     return table
 
 
