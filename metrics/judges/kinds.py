@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from cafa.common.errors import InputError
 from cafa.common.registry import Registry
 from metrics.judges.level_names import LEVELS
 
@@ -22,6 +23,10 @@ Measures = Mapping[str, tuple[Literal[">=", "<="], float]]
 TEXT_FILE = "text.parquet"
 
 
+#: what the training of a small form must be told
+NEEDED = ("steps", "batch_size", "learning_rate")
+
+
 @dataclass(frozen=True)
 class MiniatureForm:
     """The small form of a judge, which the miniature trains on rendered clips.
@@ -33,7 +38,8 @@ class MiniatureForm:
     batches
         ``module:function`` (clips, settings, silence) -> (function that makes a batch, loss).
     loop
-        What differs from the defaults of :class:`cafa.training.loop_settings.LoopSettings`.
+        Defaults of its training: fields of :class:`cafa.training.loop_settings.LoopSettings`, at least those that have
+        none there, `NEEDED`.
     measures
         What `cafa judges check` demands of it; they are measured by the judge's function in
         :data:`metrics.judge_quality.miniature.MEASURED`.
@@ -43,6 +49,11 @@ class MiniatureForm:
     batches: str
     loop: Mapping[str, Any]
     measures: Measures = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a training without defaults, before a configuration leaves it to them."""
+        if lacking := [name for name in NEEDED if name not in self.loop]:
+            raise InputError(f"the small form {self.network} has no default of {', '.join(lacking)} in its `loop`")
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,10 @@ def build() -> str:
     for name in EXTENDED:
         del definitions[name]["additionalProperties"]
     definitions["JudgesGate"] = judges_gate()
+    # what is not given of a judge's training has the judge's own default
+    definitions["JudgeLoop"] = {key: value for key, value in definitions["LoopSettings"].items() if key != "required"}
+    definitions["JudgeSettings"]["properties"]["loop"]["$ref"] = "#/$defs/JudgeLoop"
+    definitions["JudgeSettings"].pop("required", None)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": COMMENT, "$defs": definitions}
     return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
