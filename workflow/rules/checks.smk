@@ -97,10 +97,10 @@ def check_models():
         raise WorkflowError(
             "config backbones: these are trained here; with `pretrained` add models to `pretrained.models`"
         )
-    if clash := sorted(
-        {"backbone", "autoencoder", "av_clip", "clip", "joint", "judges", *ADAPTERS} & set(config["backbones"])
-    ):
-        raise WorkflowError(f"config backbones: {', '.join(clash)} is the name of another model: choose another")
+    taken = {"backbone", "autoencoder", "av_clip", "clip", "joint", "judges"}
+    for key, names in (("backbones", {*taken, *ADAPTERS}), ("adapters", taken)):
+        if clash := sorted(names & set(config[key])):
+            raise WorkflowError(f"config {key}: {', '.join(clash)} is the name of another model: choose another")
     for name, entry in PRETRAINED["models"].items() if PRETRAINED else ():
         try:
             model_kind(entry["kind"])
