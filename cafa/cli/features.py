@@ -141,6 +141,18 @@ def av_clip(frames: str, model: Path, output: str) -> None:
 
 
 @command.command()
+@click.option("--frames", required=True, help="feature file of frames")
+@folder("--model", help="model folder of the miniature's CLIP")
+@output_option
+@threads_option
+def clip(frames: str, model: Path, output: str) -> None:
+    """Picture features of the miniature's frozen CLIP."""
+    from cafa.features.clip import encode_clip
+
+    encode_clip(frames, model, output)
+
+
+@command.command()
 @manifest_option
 @files("--frames", help="feature file of frames")
 @files("--mel", help="feature file of log-mels")

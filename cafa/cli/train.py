@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cafa.training.adapter import AdapterTraining
     from cafa.training.av_clip import AVClipTraining
     from cafa.training.backbone import BackboneTraining
+    from cafa.training.clip import CLIPTraining
     from cafa.training.joint import JointTraining
 
 manifest_option = click.option("--manifest", required=True, help="manifest of the training data set")
@@ -81,6 +82,32 @@ def av_clip(
     from cafa.training.generator import TrainingRun
 
     train_av_clip_from_files(settings, manifest, frames, mel, TrainingRun(seed, output, device))
+
+
+@command.command()
+@files("--frames", help="feature file of frames")
+@text_option
+@manifest_option
+@validated_settings("cafa.training.clip.CLIPTraining")
+@seed_option
+@output_option
+@threads_option
+@device_option
+@resume_options
+def clip(
+    frames: tuple[str, ...],
+    text: tuple[str, ...],
+    manifest: str,
+    settings: "CLIPTraining",
+    seed: int,
+    output: Path,
+    device: str,
+) -> None:
+    """Train the miniature's CLIP contrastively on frames and captions, for CAFA-C."""
+    from cafa.training.from_files import train_clip_from_files
+    from cafa.training.generator import TrainingRun
+
+    train_clip_from_files(settings, manifest, frames, text, TrainingRun(seed, output, device))
 
 
 @command.command()

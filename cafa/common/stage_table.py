@@ -83,6 +83,7 @@ STAGES: dict[str, Stage] = {
     "features_media": _made_by("features media", "cafa.features.media:encode_media"),
     "features_latents": _made_by("features latents", "cafa.features.latents:encode_latents"),
     "features_av_clip": _made_by("features av-clip", "cafa.features.av_clip:encode_av_clip"),
+    "features_clip": _made_by("features clip", "cafa.features.clip:encode_clip"),
     "correspondence": _made_by("features correspondence", "cafa.features.correspondence:filter_clips"),
     "filter_table": _made_by("world filter-table", "cafa.world.filter_table:write_filter_table"),
     "features_text": _made_by(
@@ -108,6 +109,7 @@ STAGES: dict[str, Stage] = {
     "samples_of_external": Stage({"samples make": _SAMPLES}, _DRIVERS, without={**_NO_MODEL, **_NO_WORLD}),
     "train_autoencoder": _made_by("train autoencoder", f"{_FROM_FILES}:train_autoencoder_from_files"),
     "train_av_clip": _made_by("train av-clip", f"{_FROM_FILES}:train_av_clip_from_files"),
+    "train_clip": _made_by("train clip", f"{_FROM_FILES}:train_clip_from_files"),
     "train_backbone": _made_by("train backbone", f"{_FROM_FILES}:train_backbone_from_files"),
     "train_adapter": _made_by("train adapter", "cafa.training.job:train_adapter_from_files"),
     "train_joint": _made_by("train joint", f"{_FROM_FILES}:train_joint_from_files"),

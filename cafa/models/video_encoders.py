@@ -13,6 +13,7 @@ VIDEO_ENCODERS: "Registry[type[VideoEncoder]]" = Registry(
         "synchformer": "cafa.models.encoders.synchformer:SynchformerFeatures",
         "clip": "cafa.models.encoders.clip:ClipFeatures",
         "miniature_av_clip": "cafa.models.encoders.miniature_av_clip:MiniatureAVClip",
+        "miniature_clip": "cafa.models.encoders.miniature_clip:MiniatureCLIP",
     },
 )
 

@@ -61,6 +61,24 @@ def clips_with_features(manifest: pd.DataFrame, split: str, stores: Sequence[Fea
     return rows.reset_index(drop=True)
 
 
+def text_ids_of(rows: pd.DataFrame, text: FeatureStore) -> list[str]:
+    """:func:`cafa.features.text.text_id` of the caption of every row.
+
+    Raises
+    ------
+    MissingClipError
+        If a caption has no text states.
+    """
+    text_ids = [text_id(caption) for caption in rows["caption"]]
+    if untold := set(text_ids).difference(text.clip_ids):
+        example = next(caption for caption in rows["caption"] if text_id(caption) in untold)
+        raise MissingClipError(
+            f"{len(untold)} captions have no text states, for example {example!r}: encode the captions of this "
+            "manifest, and name every file of them"
+        )
+    return text_ids
+
+
 class FeatureBatches:
     """Stacks of stored features, by position in an ordered list of clips.
 
@@ -91,14 +109,8 @@ class FeatureBatches:
         silence: Silence | None = None,
     ) -> None:
         self.clip_ids = rows["clip_id"].tolist()
-        self.text_ids = [text_id(caption) for caption in rows["caption"]]
+        self.text_ids = text_ids_of(rows, text)
         self.latents, self.text, self.video, self.silence = latents, text, list(video), silence
-        if untold := set(self.text_ids).difference(text.clip_ids):
-            example = next(caption for caption in rows["caption"] if text_id(caption) in untold)
-            raise MissingClipError(
-                f"{len(untold)} captions have no text states, for example {example!r}: encode the captions of this "
-                "manifest, and name every file of them"
-            )
 
     def __call__(self, positions: Sequence[int]) -> dict[str, Tensor]:
         """Float32 tensors: latents (B, C, T), text (B, L, D) and, if there are video stores, video (B, F, D)."""

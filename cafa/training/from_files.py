@@ -10,6 +10,7 @@ from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings, fit_
 from cafa.training.av_clip import AVClipTraining, train_av_clip
 from cafa.training.backbone import BackboneTraining, train_backbone
 from cafa.training.batches import clips_with_features
+from cafa.training.clip import CLIPTraining, train_clip
 from cafa.training.generator import TrainingRun
 from cafa.training.joint import JointTraining, train_joint
 from cafa.training.training_files import TrainingFiles
@@ -65,15 +66,29 @@ def train_av_clip_from_files(
     """
     frame_store, mel_store = FeatureStore(frames), FeatureStore(mel)
     with only_writer_in(run.output):
-        train_av_clip(
-            settings,
-            read_manifest(manifest),
-            frame_store,
-            mel_store,
-            seed=run.seed,
-            output=run.output,
-            device=run.device,
-        )
+        train_av_clip(settings, read_manifest(manifest), frame_store, mel_store, run)
+
+
+def train_clip_from_files(
+    settings: CLIPTraining,
+    manifest: str | Path,
+    frames: Sequence[str | Path],
+    text: Sequence[str | Path],
+    run: TrainingRun,
+) -> None:
+    """Train CLIP contrastively on frames and the captions of their clips.
+
+    Parameters
+    ----------
+    settings : CLIPTraining
+    manifest : path
+    frames, text : sequence of path
+        Feature files of frames and of text states.
+    run : TrainingRun
+    """
+    frame_store, text_store = FeatureStore(frames), FeatureStore(text)
+    with only_writer_in(run.output):
+        train_clip(settings, read_manifest(manifest), frame_store, text_store, run)
 
 
 def train_backbone_from_files(settings: BackboneTraining, files: TrainingFiles, run: TrainingRun) -> None:

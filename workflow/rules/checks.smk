@@ -97,16 +97,24 @@ def check_models():
         raise WorkflowError(
             "config backbones: these are trained here; with `pretrained` add models to `pretrained.models`"
         )
-    if clash := sorted({"backbone", "autoencoder", "av_clip", "joint", "judges", *ADAPTERS} & set(config["backbones"])):
-        raise WorkflowError(f"config backbones: {', '.join(clash)} is the name of another model: choose another")
+    taken = {"backbone", "autoencoder", "av_clip", "clip", "joint", "judges"}
+    for key, names in (("backbones", {*taken, *ADAPTERS}), ("adapters", taken)):
+        if clash := sorted(names & set(config[key])):
+            raise WorkflowError(f"config {key}: {', '.join(clash)} is the name of another model: choose another")
     for name, entry in PRETRAINED["models"].items() if PRETRAINED else ():
         try:
             model_kind(entry["kind"])
         except InputError as error:
             raise WorkflowError(f"pretrained model {name}: {error}") from error
     for name, entry in ADAPTERS.items():
-        # Only what is no default is looked up: that imports the encoders, seconds at each start of Snakemake.
-        unsure = set(entry.get("video", VIDEO_KINDS)) - set(VIDEO_KINDS)
+        kinds = set(entry.get("video", VIDEO_KINDS))
+        if not PRETRAINED and "clip" in kinds and "clip" not in config["training"]:
+            raise WorkflowError(
+                f"adapter {name} reads the video features clip, whose encoder is trained here: add `training.clip`, as "
+                "config/paper_miniature.yaml does"
+            )
+        # Only what is not made here is looked up: that imports the encoders, seconds at each start of Snakemake.
+        unsure = kinds - {*VIDEO_KINDS, *({"clip"} if "clip" in config["training"] else ())}
         if unsure and (strange := unsure - set(known := kinds_of_video_features())):
             raise WorkflowError(f"adapter {name}: no video features {sorted(strange)}, there are {sorted(known)}")
         if entry.get("filtered") and (PRETRAINED or "correspondence" not in DATASETS.get(entry["train_on"], {})):
@@ -114,7 +122,7 @@ def check_models():
                 f"adapter {name} is `filtered`: its data set {entry['train_on']} needs `correspondence`, which only rendered "
                 "data sets of models that are trained here have"
             )
-        if PRETRAINED and (missing := sorted(set(entry.get("video", VIDEO_KINDS)) - set(PRETRAINED["models"]))):
+        if PRETRAINED and (missing := sorted(kinds - set(PRETRAINED["models"]))):
             raise WorkflowError(
                 f"adapter {name}: no pretrained model makes its video features {missing}: add a model of that name to "
                 "`pretrained.models`"

@@ -64,6 +64,7 @@ def models() -> list[type[BaseModel]]:
     from cafa.training.adapter import AdapterTraining
     from cafa.training.av_clip import AVClipTraining
     from cafa.training.backbone import BackboneTraining
+    from cafa.training.clip import CLIPTraining
     from cafa.training.joint import JointTraining
     from metrics.embedding.published import JudgingSettings
     from metrics.judges.registry import PretrainedSettings
@@ -82,6 +83,7 @@ def models() -> list[type[BaseModel]]:
         TextSettings,
         AutoencoderSettings,
         AVClipTraining,
+        CLIPTraining,
         BackboneTraining,
         AdapterTraining,
         JointTraining,

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from cafa.common.errors import InputError
+from cafa.models.encoders.single_pictures import EVERY, along_latents
 from cafa.models.encoders.synchformer import FRAMES, SECONDS, TOKENS
 from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
 from cafa.models.pretrained import HUB, HubSettings, InspectedFiles, PretrainedSettings
@@ -24,26 +24,11 @@ from cafa.models.releases import CLIP_LARGE, checked_sha256, locate, require
 if TYPE_CHECKING:
     from transformers import CLIPVisionModelWithProjection
 
-EVERY = 5  # of 25 frames per second
 INTERPOLATED = 200
 FILES = ("config.json", "model.safetensors")
 # Mean and standard deviation of the pictures CLIP was trained with, per colour.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-
-
-def along_latents(embeddings: Tensor, interpolated: int = INTERPOLATED, latents: int = TOKENS) -> Tensor:
-    """Lay embeddings (B, F, D) along the latents: linear interpolation over time, zeros on either side.
-
-    Returns
-    -------
-    Tensor, (B, latents, D)
-    """
-    if interpolated > latents:
-        raise InputError(f"{interpolated} interpolated embeddings do not fit {latents} latents")
-    stretched = functional.interpolate(embeddings.transpose(1, 2), size=interpolated, mode="linear")
-    before = (latents - interpolated) // 2
-    return functional.pad(stretched, (before, latents - interpolated - before)).transpose(1, 2)
 
 
 class ClipModel(HubSettings):
@@ -128,7 +113,7 @@ class ClipFeatures(VideoEncoder):
             for clip in frames:  # 50 pictures make a batch
                 pictures = (clip.to(self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
                 embeddings.append(self.network(pixel_values=pictures).image_embeds.float().cpu())
-        return along_latents(torch.stack(embeddings)).numpy()
+        return along_latents(torch.stack(embeddings), INTERPOLATED, TOKENS).numpy()
 
 
 def identity(sha256: str, half: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ same clip, so the features say what is seen and when it sounds. The adapter is g
 segment pooling, as CAFA is given Synchformer's per-frame tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
+from cafa.models.encoders.miniature_video import MiniatureVideoEncoder
 from cafa.models.folders import load_model
 
 KIND = "av_clip"
@@ -123,12 +123,15 @@ class AVClipEncoder:
         Model folder written by training.
     """
 
+    kind = KIND
+
     def __init__(self, folder: str | Path) -> None:
         weights, card = load_model(folder, KIND)
         self.settings = AVClipSettings.model_validate(card["settings"])
         model = AVClip(self.settings)
         model.load_state_dict(weights)
         self.network = model.video.eval()
+        self.dim = self.settings.dim
         self.encoder: dict[str, Any] = {"name": KIND, "weights_sha256": card["weights_sha256"]}
 
     @torch.inference_mode()
@@ -172,33 +175,12 @@ class AVClipCorrespondence:
         return float((video * sound).sum(-1).mean())
 
 
-class MiniatureAVClip(VideoEncoder):
-    """The miniature's tower as an encoder of windows of a video: one vector per frame.
-
-    Parameters
-    ----------
-    folder : path
-        Model folder written by training.
-    """
+class MiniatureAVClip(MiniatureVideoEncoder):
+    """The miniature's tower as an encoder of windows of a video: one vector per frame."""
 
     kind = KIND
-    size = 32
-
-    def __init__(self, folder: str | Path) -> None:
-        self._tower = AVClipEncoder(folder)
-        self.encoder = self._tower.encoder
-        self.shape = (round(self.seconds * FRAME_RATE), self._tower.settings.dim)
-
-    @classmethod
-    def load(cls, folder: str | Path, card: Mapping[str, Any], device: str) -> "MiniatureAVClip":
-        """The tower of a model folder; it runs on the CPU."""
-        return cls(folder)
+    tower_class = AVClipEncoder
 
     def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Features (B, F, dim), float32, of B clips of F frames, uint8 (F, 32, 32, 3)."""
         return np.stack([self._tower.encode(clip) for clip in clips])
-
-    def encode_window(self, frames: np.ndarray, window: int) -> np.ndarray:
-        """Features (window, dim); the last frame of a shorter video is repeated."""
-        last = np.repeat(frames[-1:], window - len(frames), axis=0)
-        return self._tower.encode(np.concatenate([frames, last]))

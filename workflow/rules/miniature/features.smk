@@ -74,6 +74,29 @@ rule encode_av_clip:
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule encode_clip:
+    input:
+        frames="<results>/features/{dataset}/frames/{shard}.arrow",
+        model="<results>/models/clip/card.json",
+    output:
+        "<results>/features/{dataset}/clip/{shard}.arrow",
+    log:
+        "<logs>/encode_clip/{dataset}.{shard}.log",
+    benchmark:
+        "<benchmarks>/encode_clip/{dataset}.{shard}.tsv"
+    priority: PRIORITY["generation"]
+    threads: 1
+    resources:
+        mem_mb=scaled_memory(2000),
+        runtime=120,
+    params:
+        model=results_path("models/clip"),
+        code=stage_version("features_clip"),
+    shell:
+        "cafa features clip --frames {input.frames:q} --model {params.model:q} --threads {threads}"
+        " --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule filter_clips:
     input:
         manifest="<results>/manifests/{dataset}.parquet",

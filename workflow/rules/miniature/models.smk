@@ -64,6 +64,40 @@ rule train_av_clip:
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
+# Of pictures and captions, for adapters that read `clip` as well (CAFA-C).
+rule train_clip:
+    input:
+        manifest=f"<results>/manifests/{TRAIN_ON}.parquet",
+        frames=all_shards("features/{dataset}/frames/{shard}.arrow", TRAIN_ON),
+        text=text_files(TRAIN_ON),
+    output:
+        model="<results>/models/clip/model.safetensors",
+        card="<results>/models/clip/card.json",
+        loss="<results>/models/clip/loss.parquet",
+    log:
+        "<logs>/train_clip.log",
+    benchmark:
+        "<benchmarks>/train_clip.tsv"
+    priority: PRIORITY["generation"]
+    threads: 1
+    resources:
+        mem_mb=scaled_memory(4000),
+        runtime=240,
+        gpu=GPUS,
+    params:
+        frames=repeat_option("--frames", "frames"),
+        text=repeat_option("--text", "text"),
+        settings=config_json("training/clip"),
+        seed=config["seed"],
+        folder=results_path("models/clip"),
+        device=config["device"],
+        code=stage_version("train_clip"),
+    shell:
+        "cafa train clip {params.frames:q} {params.text:q} --manifest {input.manifest:q}"
+        " --settings {params.settings:q} --seed {params.seed} --threads {threads} --device {params.device}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
 def backbone_settings(wildcards):
     """Settings of a backbone's training as JSON."""
     name = wildcards.backbone

@@ -20,7 +20,8 @@ from cafa.features.from_video import video_encoding
 from cafa.features.store import FeatureStore
 from cafa.media.clip_reading import IngestedClip, black_padded
 from cafa.media.frames import read_frames
-from cafa.models.encoders.clip import ClipFeatures, along_latents
+from cafa.models.encoders.clip import ClipFeatures
+from cafa.models.encoders.single_pictures import along_latents
 from cafa.models.encoders.synchformer import SynchformerFeatures
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 
@@ -155,12 +156,12 @@ def test_clip_embeddings_are_laid_along_the_latents(clip_folder: Path):
 
 def test_interpolation_is_linear_and_keeps_the_centre_of_time():
     ramp = torch.arange(50.0).view(1, 50, 1)
-    laid = along_latents(ramp)[0, :, 0]
+    laid = along_latents(ramp, interpolated=200, latents=216)[0, :, 0]
     inner = laid[8 + 2 : 208 - 2]  # the first and last half frame are held
     torch.testing.assert_close(inner.diff(), torch.full((195,), 0.25), rtol=0, atol=1e-5)
     assert laid[8:208].mean().item() == pytest.approx(24.5, abs=1e-4)
     with pytest.raises(InputError, match="217 interpolated"):
-        along_latents(ramp, interpolated=217)
+        along_latents(ramp, interpolated=217, latents=216)
 
 
 def write_mp4(path: Path, frames: np.ndarray) -> None:
