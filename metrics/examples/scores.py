@@ -1,7 +1,6 @@
-"""Scores of single samples for the page of examples, and what failed: samples with the worst scores, and those lost."""
+"""Scores of single samples for the page of examples."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -10,26 +9,10 @@ import pandas as pd
 from cafa.common.errors import InputError
 from cafa.common.tables import row_tuples
 from cafa.data.sample_index import keyed
+from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.metric import Metric
 
 Direction = Literal["highest", "lowest"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A sample that has the worst score of its system.
-
-    Attributes
-    ----------
-    system, metric : str
-    value : float
-    key : str
-        ``clip_id/caption_id/protocol``.
-    """
-
-    system: str
-    metric: str
-    value: float
-    key: str
 
 
 class ScoreTable:
@@ -57,30 +40,52 @@ class ScoreTable:
             rows = keyed(pd.read_parquet(path))
             self._of[system] = rows.assign(key=rows.index).pivot_table(index="key", columns="metric", values="value")
 
-    def of(self, system: str, key: str, metrics: Collection[str]) -> list[tuple[str, float]]:
-        """Scores of a sample, (metric, value), of those metrics that it has."""
+    def metrics(self, asked: Collection[str]) -> list[Metric]:
+        """Metrics of single sounds that are shown: those `asked` for, or all of which some system has values.
+
+        Raises
+        ------
+        InputError
+            If one that is asked for is not known, or is of sets.
+        """
+        if of_sets := [name for name in asked if metric_named(name).of_sets]:
+            raise InputError(f"{', '.join(of_sets)}: metrics of sets, of which a single sound has no value")
+        if asked:
+            return [METRICS[name] for name in asked] if self._of else []
+        known = {name for table in self._of.values() for name in table.columns}
+        return [metric for name, metric in METRICS.items() if name in known and not metric.of_sets]
+
+    def of(self, system: str, key: str, metrics: Collection[Metric]) -> list[float | None]:
+        """Scores of a sample; None where it has no value."""
         table = self._of.get(system)
         if table is None or key not in table.index:
-            return []
-        row = dict(zip(table.columns, table.loc[[key]].to_numpy()[0].tolist(), strict=True))
-        return [(name, row[name]) for name in metrics if name in row and pd.notna(row[name])]
+            return [None] * len(metrics)
+        row = table.loc[key]
+        return [float(row[m.name]) if m.name in row and pd.notna(row[m.name]) else None for m in metrics]
 
-    def failures(self, worst: Mapping[str, Direction], count: int, among: Mapping[str, pd.Index]) -> list[Failure]:
+    def worst(
+        self, by: Mapping[str, Direction], count: int, among: Mapping[str, pd.Index]
+    ) -> list[tuple[str, str, str, float]]:
         """The `count` worst samples of each system by each metric, worst first; equal ones in the order of their names.
 
         Parameters
         ----------
-        worst : mapping of str to {"highest", "lowest"}
+        by : mapping of str to {"highest", "lowest"}
             Metric -> which of its values are the worst.
         count : int
         among : mapping of str to pandas.Index
             System -> keys of samples that can be shown.
+
+        Returns
+        -------
+        list of (str, str, str, float)
+            System, key of the sample (``clip_id/caption_id/protocol``), metric, value.
         """
         found = []
         for system, table in self._of.items():
-            for metric, direction in worst.items():
+            for metric, direction in by.items():
                 values = table[metric].dropna() if metric in table else pd.Series(dtype=float)
                 shown = values[values.index.isin(among[system])].rename("value").rename_axis("key").reset_index()
                 order = shown.sort_values(["value", "key"], ascending=[direction == "lowest", True]).head(count)
-                found += [Failure(system, metric, float(row.value), str(row.key)) for row in row_tuples(order)]
+                found += [(system, str(row.key), metric, float(row.value)) for row in row_tuples(order)]
         return found
