@@ -128,7 +128,7 @@ function failuresOf(cell) {
   const rows = (cell.failures ?? []).map((number) => document.getElementById(`failed-${number}`));
   return rows.map((row) => {
     const [reason, detail] = [row.cells[row.cells.length - 2], row.cells[row.cells.length - 1]].map((one) => one.textContent);
-    return make("div", { className: "why" }, make("a", { href: hashOf({ ...state, at: row.id }) }, detail ? `${reason}: ${detail}` : reason));
+    return make("div", { className: "why" }, make("a", { href: hashOf({ ...state, at: row.id }) }, `${reason}${detail ? `: ${detail}` : ""} ↓`));
   });
 }
 
@@ -137,7 +137,8 @@ function cellOf(cell, row, id, system) {
   const figure = make("figure", { id, tabIndex: -1 }, heading);
   if (cell.failures || cell.lost) figure.classList.add("failed");
   if (cell.lost) {
-    figure.append(make("div", { className: "why", title: cell.lost.meaning }, make("strong", {}, "no sound"), ` (${cell.lost.reason})${data.metrics.length ? "; all scores are missing" : ""}`));
+    figure.append(make("div", { className: "why" }, make("strong", {}, "no sound"), data.metrics.length ? "; all scores are missing" : "",
+      make("div", { className: "soft" }, `${cell.lost.reason}: ${cell.lost.meaning}`)));
   } else {
     figure.append(...player(cell, row, system.name));
     const scores = scoresOf(cell, row);
@@ -158,7 +159,7 @@ function promptOf(place) {
   return make("section", { className: "prompt" },
     make("h3", {}, row.label, " ", make("small", {}, row.clip)),
     make("p", { className: "soft" }, asked, make("span", { className: "tag" }, row.caption), ` · protocol ${row.protocol}${difference}`),
-    make("div", { className: "cards" }, own, ...cells));
+    make("div", { className: "cards", style: `--cards:${cells.length + 1}` }, own, ...cells));
 }
 
 /** Draw what the state says; then go to the element that it names. */

@@ -16,6 +16,7 @@ from cafa.common.errors import InputError, MissingClipError
 from cafa.common.files import atomic_write
 from cafa.common.progress import progress
 from cafa.common.shards import shard_of
+from cafa.common.tables import records
 from cafa.data.event_times import read_event_times
 from cafa.data.manifest import check_clip_id
 from cafa.data.sample_index import keyed
@@ -84,7 +85,7 @@ class _Page:
         self.scores = ScoreTable(sources.scores, settings.systems)
         self.metrics = self.scores.metrics(settings.scores)
         self.events = read_event_times(sources.event_times)
-        sounds = {system: index.index for system, index in self.indices.items()}
+        sounds = {name: index.index for name, index in self.indices.items() if name not in settings.controls}
         self.failures = worst_of(self.scores, self.prompts["caption"], sounds, settings)
         self.failures += [one for system in settings.systems for one in lost_of(sources, system)]
         self.owns: dict[tuple[str, float, int], _Own] = {}
@@ -154,27 +155,35 @@ class _Page:
     def _own(self, clip_id: str, key: str) -> _Own:
         """The clip, as long as the shortest of the prompt's sounds."""
         video, file = clip_files(self.sources, clip_id)
-        lengths = [index.loc[key] for index in self.indices.values() if key in index.index]
-        if lengths:
-            seconds, rate = min(float(one["seconds"]) for one in lengths), int(lengths[0]["sample_rate"])
+        samples = [one for system in self.settings.systems if (one := self._sample(system, key)) is not None]
+        if samples:
+            seconds, rate = min(float(one["seconds"]) for one in samples), int(samples[0]["sample_rate"])
         else:
-            samples, rate = read_own_rate(file)
-            seconds = samples.shape[-1] / rate
+            sound, rate = read_own_rate(file)
+            seconds = sound.shape[-1] / rate
         if (clip_id, seconds, rate) not in self.owns:
             picture = still(video, min(1.0, seconds / 2))
-            drawn = {"still": self.media.add(picture.jpeg, "jpg"), "size": [picture.width, picture.height]}
-            drawn["own"] = self._drawn(file, rate, video, seconds)
+            drawn = {
+                "still": self.media.add(picture.jpeg, "jpg"),
+                "size": [picture.width, picture.height],
+                "own": self._drawn(file, rate, video, seconds),
+            }
             self.owns[clip_id, seconds, rate] = _Own(video, seconds, drawn)
         return self.owns[clip_id, seconds, rate]
+
+    def _sample(self, system: str, key: str) -> dict[str, Any] | None:
+        """A system's row of the index of samples; None if it has no sound."""
+        index = self.indices[system]
+        return records(index.loc[[key]])[0] if key in index.index else None
 
     def _cell(self, system: str, key: str, own: _Own) -> dict[str, Any]:
         """A system's sound with its scores, or why there is none."""
         failed = self.of_cell.get((system, key), [])
         why = next((self.failures[number] for number in failed if self.failures[number].kind != "worst"), None)
         cell: dict[str, Any] = {"failures": failed} if failed else {}
-        if key not in self.indices[system].index:
+        sample = self._sample(system, key)
+        if sample is None:
             return cell | {"lost": _why(why)}
-        sample = self.indices[system].loc[key]
         cell |= self._drawn(sample["path"], int(sample["sample_rate"]), own.video, own.seconds)
         cell["scores"] = self.scores.of(system, key, self.metrics)
         return cell | ({"notJudged": _why(why)} if why is not None else {})

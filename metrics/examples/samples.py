@@ -101,7 +101,7 @@ def worst_of(
     captions : pandas.Series
         Of prompts, by key.
     among : mapping of str to pandas.Index
-        System -> keys of its sounds.
+        System whose failures are looked for -> keys of its sounds.
     settings : ExamplesSettings
     """
     found = []

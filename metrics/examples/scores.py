@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from cafa.common.errors import InputError
-from cafa.common.tables import row_tuples
+from cafa.common.tables import records, row_tuples
 from cafa.data.sample_index import keyed
 from metrics.tables.catalogue import METRICS, metric_named
 from metrics.tables.metric import Metric
@@ -60,8 +60,8 @@ class ScoreTable:
         table = self._of.get(system)
         if table is None or key not in table.index:
             return [None] * len(metrics)
-        row = table.loc[key]
-        return [float(row[m.name]) if m.name in row and pd.notna(row[m.name]) else None for m in metrics]
+        row = records(table.loc[[key]])[0]
+        return [float(row[m.name]) if pd.notna(row.get(m.name)) else None for m in metrics]
 
     def worst(
         self, by: Mapping[str, Direction], count: int, among: Mapping[str, pd.Index]
@@ -74,7 +74,7 @@ class ScoreTable:
             Metric -> which of its values are the worst.
         count : int
         among : mapping of str to pandas.Index
-            System -> keys of samples that can be shown.
+            System whose samples are looked at -> keys of those that can be shown.
 
         Returns
         -------
@@ -82,10 +82,11 @@ class ScoreTable:
             System, key of the sample (``clip_id/caption_id/protocol``), metric, value.
         """
         found = []
-        for system, table in self._of.items():
+        for system, keys in among.items():
+            table = self._of.get(system, pd.DataFrame())
             for metric, direction in by.items():
                 values = table[metric].dropna() if metric in table else pd.Series(dtype=float)
-                shown = values[values.index.isin(among[system])].rename("value").rename_axis("key").reset_index()
+                shown = values[values.index.isin(keys)].rename("value").rename_axis("key").reset_index()
                 order = shown.sort_values(["value", "key"], ascending=[direction == "lowest", True]).head(count)
                 found += [(system, str(row.key), metric, float(row.value)) for row in row_tuples(order)]
         return found

@@ -30,7 +30,8 @@ class ExamplesSettings(BaseModel):
         Field(description="metrics of single sounds whose values are shown; empty: all that the scores have"),
     ] = ()
     failures: Annotated[
-        int, Field(ge=0, description="worst samples of each system and metric whose prompts are shown, too")
+        int,
+        Field(ge=0, description="worst samples by each metric of systems that are no controls: shown, too"),
     ] = 1
     worst: Annotated[
         dict[str, Direction], Field(description="metric that failures are looked for by -> which values are the worst")

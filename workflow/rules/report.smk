@@ -55,8 +55,7 @@ def example_samples(wildcards):
 
 def example_files():
     """Folder of the page's videos, where they are not in the page."""
-    beside = config["examples"].get("media") == "beside"
-    return {"media": directory("<tables>/examples_media")} if beside else {}
+    return [f"{TABLES}/examples_media"] if config["examples"].get("media") == "beside" else []
 
 
 def spectrogram_settings(wildcards):
@@ -93,7 +92,7 @@ rule write_examples:
         judged=example_judged,
         event_times=event_times_of(dataset_shown("examples")),
     output:
-        **example_files(),
+        *map(directory, example_files()),
         page=report("<tables>/examples.html", caption="../report/examples.rst", category="Examples"),
     log:
         "<logs>/write_examples.log",

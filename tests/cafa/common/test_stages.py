@@ -229,7 +229,7 @@ def test_check_names_what_changed_and_record_settles_it(copy: Path) -> None:
     assert "evaluate: ~metrics.functional.frechet" in said
     raised = [
         word
-        for name in ("score", "figure", "conflict", "evaluate", "parity")
+        for name in ("score", "figure", "conflict", "examples", "evaluate", "parity")
         for word in (f"{name}:", f"v{known[name]['version'] + 1}")
     ]
     assert cafa(copy, "record", "--all", "--new-results")[1].split() == raised

@@ -248,6 +248,14 @@ def test_scores_events_and_failures(folder: Path, sources: Sources, known: dict[
         assert number in data["rows"][row]["cells"][system]["failures"]
 
 
+def test_controls_have_no_worst_samples(folder: Path, sources: Sources, known: dict[str, Path], tmp_path: Path) -> None:
+    settings = ExamplesSettings(systems=SYSTEMS, clips=1, prompts_per_clip=1, controls=("cafa",))
+    write_examples(prompts_of(folder), sources(**known), settings, tmp_path / "page.html")
+    data = read_page(tmp_path / "page.html")[1]
+    assert [len(row["cells"][0].get("failures", [])) for row in data["rows"]] == [0] * len(data["rows"])
+    assert sum(len(row["cells"][1].get("failures", [])) for row in data["rows"]) == 3
+
+
 def test_what_judges_could_not_judge_has_its_reason(
     folder: Path, sources: Sources, known: dict[str, Path], tmp_path: Path
 ) -> None:
