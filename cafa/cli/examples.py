@@ -1,4 +1,4 @@
-"""`cafa examples`: a page of playable examples in one file."""
+"""`cafa examples`: a page of playable examples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +8,11 @@ import click
 from cafa.cli.options import files, folder, shards_option, validated_settings, writable
 
 if TYPE_CHECKING:
-    from cafa.generation.examples import ExamplesSettings
+    from metrics.examples.settings import ExamplesSettings
 
 
 @click.command()
-@validated_settings("cafa.generation.examples.ExamplesSettings")
+@validated_settings("metrics.examples.settings.ExamplesSettings")
 @click.option("--prompts", type=click.Path(exists=True, path_type=Path), required=True, help="prompt set")
 @folder("--clips", help="normalised clips of the data set")
 @folder("--samples-folder", help="holds <system>/<shard>.parquet and the sounds")
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     "--scores-folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="holds <system>.parquet: scores of each sample are shown, and the worst ones",
+)
+@click.option(
+    "--judged-folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="holds <system>/<shard>/index.parquet, as pretrained judges left it: why a sample has no scores",
 )
 @click.option(
     "--event-times",
@@ -39,12 +44,13 @@ def command(
     clip_shards: int | None,
     system: tuple[str, ...],
     scores_folder: Path | None,
+    judged_folder: Path | None,
     event_times: Path | None,
     output: Path,
 ) -> None:
-    """Write one HTML file that plays clips under several prompts, by several systems."""
-    from cafa.generation.examples import ExampleSources
-    from cafa.generation.examples_page import make_examples_page
+    """Write a page that plays clips under several prompts, by several systems, with scores, a filter and failures."""
+    from metrics.examples.from_files import make_examples_page
+    from metrics.examples.settings import ExampleSources
 
-    sources = ExampleSources(clips, samples_folder, clip_shards, shards, scores_folder, event_times)
+    sources = ExampleSources(clips, samples_folder, clip_shards, shards, scores_folder, judged_folder, event_times)
     click.echo(make_examples_page(prompts, sources, settings, output, system))

@@ -132,7 +132,7 @@ STAGES: dict[str, Stage] = {
     "figure": _made_by("figure", "metrics.tables.figure:draw_trade_off"),
     "spectrograms": _made_by("spectrograms", "metrics.tables.spectrograms:draw_spectrograms_of_files"),
     "conflict": _made_by("conflict", "metrics.tables.conflict:draw_conflict"),
-    "examples": _made_by("examples", "cafa.generation.examples_page:make_examples_page"),
+    "examples": _made_by("examples", "metrics.examples.from_files:make_examples_page"),
     "evaluate": _made_by("evaluate", "metrics.evaluation.from_files:evaluate_folders"),
     "parity_answers": Stage(modules=("metrics.parity.weights", "metrics.parity.inputs")),
     "parity": _made_by("parity packages", "metrics.parity.report:report_packages"),

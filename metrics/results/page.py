@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
 from metrics.results.best import best_of, contestants, number
 from metrics.results.folder import Results
+from metrics.results.templates import render
 from metrics.tables.catalogue import METRICS
 
 #: Sounds on a page; of more, the worst of every system and metric are shown.
@@ -63,23 +63,21 @@ def write_page(results: Results, media: Media, path: Path) -> None:
     names = [m for m in results.metrics if not METRICS[m].of_sets]
     rows = _worst(results, names)
     categories, missing = results.beside("categories.csv"), results.beside("missing.csv")
-    environment = Environment(
-        loader=PackageLoader("metrics.results", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    text = environment.get_template("page.html.jinja").render(
-        card=results.card,
-        level=f"{results.level:.0%}",
-        metrics=[METRICS[m] for m in results.metrics],
-        of_sounds=names,
-        table=_bars(results),
-        distributions=_distributions(results, names),
-        differences=_differences(results),
-        categories=_by_category(categories, names),
-        missing=[] if missing is None else missing.fillna("").to_dict("records"),
-        sounds=[_sound(row, names, media, path.parent) for row in rows.to_dict("records")],
-        shown=len(rows),
-        sounds_in_all=int((results.clips["status"] == "ok").sum()),
-    )
+    values = {
+        "card": results.card,
+        "level": f"{results.level:.0%}",
+        "metrics": [METRICS[m] for m in results.metrics],
+        "of_sounds": [METRICS[m] for m in names],
+        "table": _bars(results),
+        "distributions": _distributions(results, names),
+        "differences": _differences(results),
+        "categories": _by_category(categories, names),
+        "missing": [] if missing is None else missing.fillna("").to_dict("records"),
+        "sounds": [_sound(row, names, media, path.parent) for row in rows.to_dict("records")],
+        "shown": len(rows),
+        "sounds_in_all": int((results.clips["status"] == "ok").sum()),
+    }
+    text = render("metrics.results", "page.html.jinja", values)
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

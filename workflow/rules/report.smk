@@ -6,36 +6,56 @@ def event_times_of(dataset):
     return f"{RESULTS}/world/{dataset}.event_times.parquet" if DATASETS[dataset]["kind"] == "world" else []
 
 
-def scored_of(dataset, systems):
-    """Scores of some systems; none where one of them is in no table of the data set, so that nothing is judged for this."""
-    if set(systems) - systems_of_tables(dataset):
-        return []
-    return [f"{RESULTS}/scores/{dataset}/{name}.parquet" for name in systems]
+def example_settings(wildcards):
+    """Settings of the page of examples: descriptions and controls are those of the table of its rows, its own ones first."""
+    entry = {name: value for name, value in config["examples"].items() if name != "table"}
+    systems, table = shown_systems("examples"), config["tables"].get(config["examples"].get("table"), {})
+    first = {name: parts_of_row(name)[0] for name in config["systems"]}  # of a mean of takes, one is shown
+    described = {first[name]: line for name, line in table.get("descriptions", {}).items() if name in first}
+    described |= entry.get("descriptions", {})
+    controls = entry.get("controls", [first[name] for name in table.get("controls", []) if name in first])
+    labels = {
+        "descriptions": {name: described[name] for name in systems if name in described},
+        "controls": [name for name in controls if name in systems],
+    }
+    return json.dumps({**entry, **labels, "systems": systems}, sort_keys=True)
 
 
-def shown_settings(key):
-    """Param: settings of what a key of the configuration shows, with the systems of its table where none are named."""
-
-    def settings(wildcards):
-        entry = {name: value for name, value in config[key].items() if name not in ("table", "dataset", "published")}
-        return json.dumps({**entry, "systems": shown_systems(key)}, sort_keys=True)
-
-    return settings
+def example_cut():
+    """Length that the scores on the page are of: that of its table, where its rows are shown."""
+    table = config["examples"].get("table")
+    return cut_of(table) if table and not config["examples"].get("systems") else ""
 
 
 def example_scores(wildcards):
-    """Scores of the systems on the page of examples."""
-    return scored_of(config["evaluate"], shown_systems("examples"))
+    """Scores of the systems on the page of examples; none where one is in no table, so that nothing is judged for this."""
+    dataset, systems = dataset_shown("examples"), shown_systems("examples")
+    if set(systems) - systems_of_tables(dataset):
+        return []
+    return [f"{RESULTS}/scores/{dataset}{example_cut()}/{name}.parquet" for name in systems]
 
 
-def example_score_folder(wildcards):
-    """The folder of these scores, as an option."""
-    return ["--scores-folder", f"{RESULTS}/scores/{config['evaluate']}"] if example_scores(wildcards) else []
+def example_judged(wildcards):
+    """Indices of the samples on the page as the pretrained judges left them, where these are asked for scores."""
+    asked = PRETRAINED and example_scores(wildcards)
+    return judged_of(dataset_shown("examples"), shown_systems("examples"), example_cut()) if asked else []
+
+
+def example_score_folders(wildcards):
+    """The folders of these, as options."""
+    place = f"{dataset_shown('examples')}{example_cut()}"
+    scores = ["--scores-folder", f"{RESULTS}/scores/{place}"] if example_scores(wildcards) else []
+    return scores + (["--judged-folder", f"{RESULTS}/embeddings/{place}"] if example_judged(wildcards) else [])
 
 
 def example_samples(wildcards):
     """Indices of the samples that the page of examples plays."""
-    return samples_of(config["evaluate"], shown_systems("examples"))
+    return samples_of(dataset_shown("examples"), shown_systems("examples"))
+
+
+def example_files():
+    """Folder of the page's videos, where they are not in the page."""
+    return [f"{TABLES}/examples_media"] if config["examples"].get("media") == "beside" else []
 
 
 def spectrogram_settings(wildcards):
@@ -65,13 +85,15 @@ def study_settings(wildcards):
 
 rule write_examples:
     input:
-        prompts=f"<results>/prompts/{config['evaluate']}.parquet",
-        clips=all_shards("clips/{dataset}/{shard}.ledger.parquet", config["evaluate"]),
+        prompts=f"<results>/prompts/{dataset_shown('examples')}.parquet",
+        clips=all_shards("clips/{dataset}/{shard}.ledger.parquet", dataset_shown("examples")),
         samples=example_samples,
         scores=example_scores,
-        event_times=event_times_of(config["evaluate"]),
+        judged=example_judged,
+        event_times=event_times_of(dataset_shown("examples")),
     output:
-        report("<tables>/examples.html", caption="../report/examples.rst", category="Examples"),
+        *map(directory, example_files()),
+        page=report("<tables>/examples.html", caption="../report/examples.rst", category="Examples"),
     log:
         "<logs>/write_examples.log",
     benchmark:
@@ -82,18 +104,18 @@ rule write_examples:
         mem_mb=scaled_memory(2000),
         runtime=30,
     params:
-        settings=shown_settings("examples"),
-        clips=results_path(f"clips/{config['evaluate']}"),
-        samples=results_path(f"samples/{config['evaluate']}"),
-        scores=example_score_folder,
+        settings=example_settings,
+        clips=results_path(f"clips/{dataset_shown('examples')}"),
+        samples=results_path(f"samples/{dataset_shown('examples')}"),
+        scores=example_score_folders,
         event_times=repeat_option("--event-times", "event_times"),
         shards=len(SAMPLE_SHARDS),
-        clip_shards=DATASETS[config["evaluate"]]["shards"],
+        clip_shards=DATASETS[dataset_shown("examples")]["shards"],
         code=stage_version("examples"),
     shell:
         "cafa examples --settings {params.settings:q} --prompts {input.prompts:q} --clips {params.clips:q}"
         " --clip-shards {params.clip_shards} --samples-folder {params.samples:q} --shards {params.shards}"
-        " {params.scores:q} {params.event_times:q} --output {output:q} 2>&1 | tee {log:q}"
+        " {params.scores:q} {params.event_times:q} --output {output.page:q} 2>&1 | tee {log:q}"
 
 
 if config["spectrograms"]:

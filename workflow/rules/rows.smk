@@ -84,8 +84,6 @@ SHOWN = ("examples", "spectrograms", "conflict", "study")
 
 def dataset_shown(key):
     """Data set whose samples one of :data:`SHOWN` shows: that of its table, its own, or the one that is evaluated."""
-    if key == "examples":
-        return config["evaluate"]
     entry = config[key]
     return dataset_of(entry["table"]) if "table" in entry else entry.get("dataset", config["evaluate"])
 

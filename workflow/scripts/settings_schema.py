@@ -56,7 +56,6 @@ def models() -> list[type[BaseModel]]:
     from cafa.features.encode import EncodeSettings
     from cafa.features.from_media import MediaSettings
     from cafa.generation import systems
-    from cafa.generation.examples import ExamplesSettings
     from cafa.media.normalise import NormaliseSettings
     from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings
     from cafa.models.encoders.miniature_text import TextSettings
@@ -67,6 +66,7 @@ def models() -> list[type[BaseModel]]:
     from cafa.training.clip import CLIPTraining
     from cafa.training.joint import JointTraining
     from metrics.embedding.published import JudgingSettings
+    from metrics.examples.settings import ExamplesSettings
     from metrics.judges.registry import PretrainedSettings
     from metrics.judges.training.settings import JudgeSettings
     from metrics.study.build import PageSettings

@@ -147,7 +147,14 @@ def test_text_cut_over_lines_is_the_same_text() -> None:
         ("samples_of_events", ("cafa.generation.rendered_sounds",)),
         ("samples", ("cafa.generation.generated_sounds", "cafa.generation.windows")),
         ("train_adapter", ("cafa.training.loop", "cafa.training.adapter", "cafa.features.store")),
-        ("examples", ("cafa/generation/templates/examples.html.jinja",)),
+        (
+            "examples",
+            (
+                *(f"metrics/examples/{name}" for name in ("examples.html.jinja", "examples.css", "examples.js")),
+                "metrics/examples/examples_state.js",
+                *(f"metrics/results/{name}" for name in ("pages.css", "pages.js", "parts.html.jinja")),
+            ),
+        ),
         ("register_model", ("cafa/models/weights.tsv",)),
         ("register_judge", ("cafa/models/weights.tsv",)),
     ],
@@ -222,7 +229,7 @@ def test_check_names_what_changed_and_record_settles_it(copy: Path) -> None:
     assert "evaluate: ~metrics.functional.frechet" in said
     raised = [
         word
-        for name in ("score", "figure", "conflict", "evaluate", "parity")
+        for name in ("score", "figure", "conflict", "examples", "evaluate", "parity")
         for word in (f"{name}:", f"v{known[name]['version'] + 1}")
     ]
     assert cafa(copy, "record", "--all", "--new-results")[1].split() == raised
@@ -230,9 +237,9 @@ def test_check_names_what_changed_and_record_settles_it(copy: Path) -> None:
 
 
 def test_a_template_counts(copy: Path) -> None:
-    file = copy / "cafa" / "generation" / "templates" / "examples.html.jinja"
+    file = copy / "metrics" / "examples" / "examples.html.jinja"
     file.write_text(file.read_text().replace("<body", "<body id='x'"))
-    assert "examples: ~cafa/generation/templates/examples.html.jinja" in cafa(copy, "check")[1]
+    assert "examples: ~metrics/examples/examples.html.jinja" in cafa(copy, "check")[1]
 
 
 @pytest.fixture

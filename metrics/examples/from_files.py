@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cafa.data.prompts import read_prompts
-from cafa.generation.examples import ExampleSources, ExamplesSettings, write_examples
+from metrics.examples.page import write_examples
+from metrics.examples.settings import ExampleSources, ExamplesSettings
 
 
 def make_examples_page(
@@ -14,7 +15,7 @@ def make_examples_page(
     output: Path,
     systems: Sequence[str] = (),
 ) -> str:
-    """Write one HTML file that plays clips under several prompts, by several systems.
+    """Write an HTML page that plays clips under several prompts, by several systems.
 
     Parameters
     ----------
