@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cafa.models.encoders.miniature_video import MiniatureVideoEncoder
-from cafa.models.folders import load_model
+from cafa.models.encoders.miniature_video import MiniatureVideoEncoder, contrastive_loss, open_towers
 
 KIND = "av_clip"
 
@@ -108,10 +107,7 @@ class AVClip(nn.Module):
     def contrastive_loss(self, frames: Tensor, mel: Tensor) -> Tensor:
         """InfoNCE over all segments of the batch, in both directions."""
         video, sound = (vectors.flatten(0, 1) for vectors in self.segments(frames, mel))
-        logits = video @ sound.T
-        logits = logits * self.log_temperature.clamp(max=4.6).exp()
-        target = torch.arange(len(logits), device=logits.device)
-        return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+        return contrastive_loss(video, sound, self.log_temperature)
 
 
 class AVClipEncoder:
@@ -126,11 +122,9 @@ class AVClipEncoder:
     kind = KIND
 
     def __init__(self, folder: str | Path) -> None:
-        weights, card = load_model(folder, KIND)
-        self.settings = AVClipSettings.model_validate(card["settings"])
-        model = AVClip(self.settings)
-        model.load_state_dict(weights)
-        self.network = model.video.eval()
+        towers, card = open_towers(folder, KIND, AVClipSettings, AVClip)
+        self.settings = towers.settings
+        self.network = towers.video
         self.dim = self.settings.dim
         self.encoder: dict[str, Any] = {"name": KIND, "weights_sha256": card["weights_sha256"]}
 
@@ -158,10 +152,7 @@ class AVClipCorrespondence:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        weights, card = load_model(folder, KIND)
-        self.network = AVClip(AVClipSettings.model_validate(card["settings"]))
-        self.network.load_state_dict(weights)
-        self.network.eval()
+        self.network, card = open_towers(folder, KIND, AVClipSettings, AVClip)
         self.inputs = (card["inputs"]["frames"], card["inputs"]["mel"])
 
     @torch.inference_mode()

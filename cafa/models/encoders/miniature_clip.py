@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cafa.models.encoders.miniature_video import MiniatureVideoEncoder
+from cafa.models.encoders.miniature_video import MiniatureVideoEncoder, contrastive_loss, open_towers
 from cafa.models.encoders.single_pictures import EVERY, along_latents
 from cafa.models.encoders.video_encoder import FRAME_RATE
-from cafa.models.folders import load_model
 
 KIND = "clip"
 
@@ -78,6 +77,7 @@ class CLIP(nn.Module):
 
     def __init__(self, settings: CLIPSettings) -> None:
         super().__init__()
+        self.settings = settings
         self.pictures = PictureNetwork(settings)
         self.captions = CaptionNetwork(settings)
         self.log_temperature = nn.Parameter(torch.tensor(2.3))
@@ -96,9 +96,7 @@ class CLIP(nn.Module):
         """
         seen = functional.normalize(self.pictures(pictures), dim=-1)
         told = functional.normalize(self.captions(states), dim=-1)
-        logits = seen @ told.T * self.log_temperature.clamp(max=4.6).exp()
-        target = torch.arange(len(logits), device=logits.device)
-        return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+        return contrastive_loss(seen, told, self.log_temperature)
 
 
 class CLIPEncoder:
@@ -113,11 +111,9 @@ class CLIPEncoder:
     kind = KIND
 
     def __init__(self, folder: str | Path) -> None:
-        weights, card = load_model(folder, KIND)
-        self.settings = CLIPSettings.model_validate(card["settings"])
-        model = CLIP(self.settings)
-        model.load_state_dict(weights)
-        self.network = model.pictures.eval()
+        towers, card = open_towers(folder, KIND, CLIPSettings, CLIP)
+        self.settings = towers.settings
+        self.network = towers.pictures
         self.dim = self.settings.dim
         self.encoder: dict[str, Any] = {
             "name": "miniature_clip",

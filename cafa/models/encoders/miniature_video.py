@@ -2,11 +2,37 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.nn import functional
 
 from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
+from cafa.models.folders import load_model
+
+Network = TypeVar("Network", bound=nn.Module)
+#: largest logarithm of the factor of the similarities, as in CLIP: a factor of 100
+LARGEST = 4.6
+
+
+def contrastive_loss(first: Tensor, second: Tensor, log_temperature: Tensor) -> Tensor:
+    """InfoNCE in both directions, (): row n of `first` belongs to row n of `second`, both unit vectors (N, dim)."""
+    logits = first @ second.T * log_temperature.clamp(max=LARGEST).exp()
+    target = torch.arange(len(logits), device=logits.device)
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+def open_towers(
+    folder: str | Path, kind: str, settings: type[BaseModel], network: type[Network]
+) -> tuple[Network, dict[str, Any]]:
+    """Both towers of a model folder, frozen, and the folder's card."""
+    weights, card = load_model(folder, kind)
+    towers = network(settings.model_validate(card["settings"]))
+    towers.load_state_dict(weights)
+    return towers.eval(), card
 
 
 class FrameTower(Protocol):
