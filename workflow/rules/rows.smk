@@ -75,7 +75,8 @@ def tables_here():
 @cache
 def tables_by_vggsounder():
     """Tables whose clips are chosen by VGGSounder's labels."""
-    return [table for table in tables_here() if "vggsounder" in config["tables"][table]]
+    entries = {table: config["tables"][table] for table in tables_here()}
+    return {table: entry["vggsounder"] for table, entry in entries.items() if "vggsounder" in entry}
 
 
 #: Keys of the configuration that show samples to people, beside the tables.

@@ -117,18 +117,18 @@ def table_card_extra(wildcards):
     entry = {key: value for key, value in DATASETS[dataset].items() if key not in ("shards", "text_shards", "fetch")}
     extra = {"seed": config["seed"], "dataset": {dataset: entry}, "systems": systems}
     if wildcards.table in tables_by_vggsounder():
-        extra["vggsounder"] = config["tables"][wildcards.table]["vggsounder"]
+        extra["vggsounder"] = tables_by_vggsounder()[wildcards.table]
     return json.dumps(extra, sort_keys=True)
 
 
 def annotations_file(wildcards):
     """VGGSounder's list, of a table whose clips it chooses."""
-    return list_file(config["tables"][wildcards.table]["vggsounder"]["annotations"])
+    return list_file(tables_by_vggsounder()[wildcards.table]["annotations"])
 
 
 def choice_arguments(wildcards):
     """Which clips are left out, as options."""
-    choice = config["tables"][wildcards.table]["vggsounder"]
+    choice = tables_by_vggsounder()[wildcards.table]
     digest = choice["annotations"].get("sha256")
     return [
         *(["--sha256", digest] if digest else []),
