@@ -227,7 +227,11 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"training": {"adapter": {"loop": {"stepz": 7}}}}, "stepz"),
+        (
+            {"training": {"adapter": {"loop": {"stepz": 7}}}},
+            "config training.adapter.loop: Additional properties are not allowed ('stepz' was unexpected)\n"
+            "did you mean steps for stepz?\nkeys that are known in training.adapter.loop: ",
+        ),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
         ({"systems": {"cafa": {"backbone": "nobody"}}}, "cafa: no backbone 'nobody', there are ['backbone']"),
         (

@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from jsonschema.exceptions import ValidationError, best_match
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config, validate
 
@@ -14,6 +15,7 @@ from cafa.models.kinds import model_kind
 from cafa.models.video_encoders import video_kinds as kinds_of_video_features
 from cafa.common.plugins import use_plugins
 from cafa.common.errors import InputError
+from cafa.common.schema_errors import said_shortly
 from cafa.common.stages import stage_version, version_of_features
 from cafa.generation.systems import parse_system, parts_of_system
 
@@ -43,7 +45,13 @@ if "systems" in (config.get("figure") or {}):
         "write `curves: {CAFA: {0: cafa_gamma0, 0.5: cafa}}`"
     )
 
-validate(config, "../schemas/config.schema.yaml", set_default=False)
+try:
+    validate(config, "../schemas/config.schema.yaml", set_default=False)
+except WorkflowError as error:
+    if not isinstance(error.__context__, ValidationError):
+        raise
+    # Snakemake's own message is the whole schema and the whole configuration.
+    raise WorkflowError(said_shortly(best_match([error.__context__]))) from None
 
 RESULTS = config["results"].rstrip("/")
 TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))
