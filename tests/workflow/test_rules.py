@@ -229,8 +229,7 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
     [
         (
             {"training": {"adapter": {"loop": {"stepz": 7}}}},
-            "config training.adapter.loop: Additional properties are not allowed ('stepz' was unexpected)\n"
-            "did you mean steps for stepz?\nkeys that are known in training.adapter.loop: ",
+            "config training.adapter.loop: Additional properties are not allowed ('stepz' was unexpected)",
         ),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
         ({"systems": {"cafa": {"backbone": "nobody"}}}, "cafa: no backbone 'nobody', there are ['backbone']"),
