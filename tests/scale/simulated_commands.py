@@ -245,6 +245,14 @@ def written(arguments: Arguments) -> None:
         temporary.write_text("simulated")
 
 
+def examples(arguments: Arguments) -> None:
+    written(arguments)
+    if json.loads(arguments["settings"]).get("media") == "beside":
+        page = arguments.path("output")
+        with atomic_write(page.with_name(f"{page.stem}_media") / f"{'0' * 20}.mp4") as temporary:
+            temporary.write_bytes(b"simulated")
+
+
 COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "fetch": fetch,
     "ingest": ingest,
@@ -259,7 +267,7 @@ COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "embed text": embed_text,
     "embed samples": embed_samples,
     "train table": train_table,
-    "examples": written,
+    "examples": examples,
     "spectrograms": written,
 }
 
