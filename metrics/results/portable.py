@@ -16,7 +16,7 @@ DETAIL = "detail"
 def without_folders(text: str) -> str:
     """A text whose absolute paths are names of files alone.
 
-    >>> without_folders("/home/ann/sounds/a.wav has zero bytes (see https://example.org/a/b)")
+    >>> without_folders("/data/ann/sounds/a.wav has zero bytes (see https://example.org/a/b)")
     'a.wav has zero bytes (see https://example.org/a/b)'
     """
     return FOLDERS.sub("", text)
