@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import butter, sosfilt
 
 
 def clock(seconds: float, sample_rate: int) -> np.ndarray:
@@ -15,6 +14,8 @@ def clock(seconds: float, sample_rate: int) -> np.ndarray:
 @lru_cache(maxsize=1024)
 def _filter(low: int, high: int, order: int, sample_rate: int) -> np.ndarray:
     corners = 2.0 ** (np.array([low, high]) / 8.0)
+    from scipy.signal import butter  # a second to import, which planning does not need
+
     return butter(order, corners, "bandpass", output="sos", fs=sample_rate).astype(np.float32)
 
 
@@ -24,6 +25,8 @@ def band(signal: np.ndarray, low: float, high: float, sample_rate: int, order: i
     Corners are taken on a grid of an eighth of an octave: designing a filter costs more than filtering.
     """
     steps = np.round(8.0 * np.log2([low, min(high, 0.47 * sample_rate)])).astype(int).tolist()
+    from scipy.signal import sosfilt
+
     return sosfilt(_filter(*steps, order, sample_rate), signal)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError, MissingClipError
@@ -154,7 +155,7 @@ def _matrix(column: pa.ChunkedArray, source: str, name: str) -> np.ndarray:
     lists = column.combine_chunks()
     if len(lists) == 0:
         return np.empty((0, 0), dtype=np.float32)
-    lengths = np.unique([len(value) for value in lists])
+    lengths = np.unique(pc.list_value_length(lists).to_numpy())
     if len(lengths) != 1:
         raise InputError(f"{source}: {name} has lists of different lengths: {lengths.tolist()}")
     return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1).astype(np.float32, copy=False)

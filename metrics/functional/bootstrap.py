@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cafa.common.errors import InputError
+from metrics.functional.validation import blocks_of
 
 
 @dataclass(frozen=True)
@@ -148,5 +149,7 @@ class ClipBootstrap:
             raise InputError(f"expected {self.row_counts.shape[1]} values, one per row, got {values.shape}")
         if not np.isfinite(values).all():
             raise InputError(f"{(~np.isfinite(values)).sum()} of {len(values)} values are not finite")
-        weights = self.row_counts.astype(np.float64)
-        return Estimate(float(values.mean()), weights @ values / weights.sum(axis=1), len(values))
+        sums = np.zeros(len(self.row_counts))
+        for rows in blocks_of(len(values)):
+            sums += self.row_counts[:, rows].astype(np.float64) @ values[rows]
+        return Estimate(float(values.mean()), sums / self.row_counts.sum(axis=1), len(values))

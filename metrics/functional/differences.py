@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from cafa.common.errors import InputError
 
@@ -44,7 +44,7 @@ def p_value(difference: float, error: float) -> float:
         raise InputError(f"need finite values and error >= 0, got difference {difference}, error {error}")
     if error == 0:
         return 1.0 if difference == 0 else 0.0
-    return float(2.0 * norm.sf(abs(difference) / error))
+    return float(2.0 * ndtr(-abs(difference) / error))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -86,4 +86,4 @@ def detectable_difference(error: float, level: float = 0.95, power: float = 0.8)
     """
     if error < 0 or not 0 < level < 1 or not 0 < power < 1:
         raise InputError(f"need error >= 0 and level, power between 0 and 1, got {error}, {level}, {power}")
-    return float((norm.ppf(0.5 + level / 2) + norm.ppf(power)) * error)
+    return float((ndtri(0.5 + level / 2) + ndtri(power)) * error)

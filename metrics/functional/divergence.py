@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 
-from metrics.functional.validation import as_rows, same_shape
+from metrics.functional.validation import as_rows, blocks_of, same_shape
 
 
 def kl_divergence(reference_logits: ArrayLike, generated_logits: ArrayLike) -> np.ndarray:
@@ -47,8 +47,11 @@ def kl_divergence(reference_logits: ArrayLike, generated_logits: ArrayLike) -> n
     >>> kl_divergence([[0.0, 1.0], [2.0, 0.0]], [[0.0, 1.0], [0.0, 2.0]]).round(3).tolist()
     [0.0, 1.523]
     """
-    reference = as_rows(reference_logits, "reference logits")
-    generated = as_rows(generated_logits, "generated logits")
+    reference = as_rows(reference_logits, "reference logits", dtype=None)
+    generated = as_rows(generated_logits, "generated logits", dtype=None)
     same_shape(reference, generated, "reference and generated logits")
-    log_p, log_q = log_softmax(reference, axis=1), log_softmax(generated, axis=1)
-    return (np.exp(log_p) * (log_p - log_q)).sum(axis=1).clip(min=0.0)
+    values = np.empty(len(reference))
+    for rows in blocks_of(len(reference)):
+        log_p, log_q = (log_softmax(logits[rows].astype(np.float64), axis=1) for logits in (reference, generated))
+        values[rows] = (np.exp(log_p) * (log_p - log_q)).sum(axis=1)
+    return values.clip(min=0.0)

@@ -25,6 +25,7 @@ drops the imaginary part. Here the trace is taken from quantities that cannot be
 symmetric matrix ``L' S1 L`` with ``S2 = L L'``, or, with fewer clips than dimensions, the singular values of the data.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dsygst
 
-from metrics.functional.validation import as_rows, same_width
-
-#: Rows that are held in float64 at a time.
-ROWS_AT_ONCE = 1024
+from metrics.functional.validation import as_rows, blocks_of, same_width
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,17 @@ class FrechetDistance:
     rank_deficiency: int
 
 
-def _gram(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Lower half of ``(X - mean)' (X - mean)``, shape (d, d); no second copy of the rows is made."""
-    gram = np.zeros((rows.shape[1], rows.shape[1]), order="F")
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE] - mean
+def _gram(parts: Iterable[np.ndarray], width: int) -> np.ndarray:
+    """Lower half of ``X'X``, shape (width, width), of rows X in parts: they need not be in memory all at once."""
+    gram = np.zeros((width, width), order="F")
+    for part in parts:
         gram = dsyrk(1.0, part.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
     return gram
+
+
+def _centred(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+    """``rows - mean`` in float64, a block at a time."""
+    return (rows[block] - mean for block in blocks_of(len(rows)))
 
 
 def _square_root(covariance: np.ndarray) -> np.ndarray:
@@ -139,7 +141,8 @@ def frechet_distance(generated: ArrayLike, reference: ArrayLike) -> FrechetDista
         total = np.vdot(x, x) / (len(x) - 1) + np.vdot(y, y) / (len(y) - 1)
         cross = _trace_of_root_from_data(x, y)
     else:
-        first, second = _gram(x, x_mean), _gram(y, y_mean)
+        width = x.shape[1]
+        first, second = _gram(_centred(x, x_mean), width), _gram(_centred(y, y_mean), width)
         total = np.trace(first) / (len(x) - 1) + np.trace(second) / (len(y) - 1)
         cross = _trace_of_root(first, second) / np.sqrt((len(x) - 1.0) * (len(y) - 1.0))
     # Equal sets give a rounding error of either sign; a distance has none.
@@ -182,26 +185,41 @@ def frechet_replicates(generated: ArrayLike, reference: ArrayLike, counts: np.nd
     >>> frechet_replicates(reference + [3, 0, 0, 0], reference, once).round(6).tolist()
     [9.0]
     """
-    x = as_rows(generated, "generated embeddings", minimum=2)
-    y = as_rows(reference, "reference embeddings", minimum=2)
+    x = as_rows(generated, "generated embeddings", minimum=2, dtype=None)
+    y = as_rows(reference, "reference embeddings", minimum=2, dtype=None)
     same_width(x, y, "generated and reference embeddings")
-    y_mean = y.mean(axis=0)
-    x, y = x - y_mean, y - y_mean
-    covariance = y.T @ y / (len(y) - 1)
-    norms = (x**2).sum(axis=1)
-    projected = x @ _square_root(covariance)
-    distances = np.empty(len(counts))
-    for number, row_counts in enumerate(counts):
-        used = np.flatnonzero(row_counts)
-        weights = row_counts[used].astype(np.float64)
-        size = weights.sum()
-        mean = weights @ x[used] / size
-        spread = (weights @ norms[used] - size * (mean @ mean)) / (size - 1)
-        root_weights = np.sqrt(weights)[:, None]
-        centred = root_weights * (projected[used] - weights @ projected[used] / size)
+    y_mean = y.mean(axis=0, dtype=np.float64)
+    covariance = _gram(_centred(y, y_mean), y.shape[1]) / (len(y) - 1)
+    root = _square_root(covariance)
+    sizes = counts.sum(axis=1, dtype=np.float64)
+    means, squares = np.zeros((len(counts), x.shape[1])), np.zeros(len(counts))
+    projected = np.empty(x.shape)
+    for block in blocks_of(len(x)):
+        rows, weights = x[block] - y_mean, counts[:, block].astype(np.float64)
+        means += weights @ rows
+        squares += weights @ (rows**2).sum(axis=1)
+        projected[block] = rows @ root
+    means /= sizes[:, None]
+    lengths = (means**2).sum(axis=1)
+    spreads = (squares - sizes * lengths) / (sizes - 1)
+    crosses = np.array(
+        [
+            _trace_of_weighted_root(projected, row_counts, mean @ root) / np.sqrt(size - 1)
+            for row_counts, mean, size in zip(counts, means, sizes, strict=True)
+        ]
+    )
+    return (lengths + spreads + np.trace(covariance) - 2.0 * crosses).clip(min=0.0)
+
+
+def _trace_of_weighted_root(rows: np.ndarray, row_counts: np.ndarray, mean: np.ndarray) -> float:
+    """Tr (X'X)^(1/2) of rows (n, d), each as often as its count says, without their `mean`."""
+    used = np.flatnonzero(row_counts)
+    root_weights = np.sqrt(row_counts[used].astype(np.float64))[:, None]
+    blocks = (root_weights[block] * (rows[used[block]] - mean) for block in blocks_of(len(used)))
+    if len(used) < rows.shape[1]:
         # The smaller of the two Gram matrices: they share their eigenvalues that are not zero.
-        gram = centred @ centred.T if len(used) < x.shape[1] else centred.T @ centred
-        eigenvalues = np.linalg.eigvalsh(gram / (size - 1))
-        cross = np.sqrt(eigenvalues.clip(min=0.0)).sum()
-        distances[number] = mean @ mean + spread + np.trace(covariance) - 2.0 * cross
-    return distances.clip(min=0.0)
+        centred = np.concatenate(list(blocks))
+        gram = centred @ centred.T
+    else:
+        gram = _gram(blocks, rows.shape[1])
+    return float(np.sqrt(np.linalg.eigvalsh(gram, UPLO="L").clip(min=0.0)).sum())

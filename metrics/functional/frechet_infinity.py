@@ -127,8 +127,8 @@ def frechet_infinity(
     >>> bool(found.distances[-1] > 0.2 and abs(found.value) < 0.05)
     True
     """
-    x = as_rows(generated, "generated embeddings", minimum=2)
-    y = as_rows(reference, "reference embeddings", minimum=2)
+    x = as_rows(generated, "generated embeddings", minimum=2, dtype=None)
+    y = as_rows(reference, "reference embeddings", minimum=2, dtype=None)
     same_width(x, y, "generated and reference embeddings")
     sizes = subset_sizes(len(x), steps, least)
     generator = np.random.default_rng(seed)
@@ -186,8 +186,8 @@ def frechet_infinity_replicates(
     >>> bool(abs(frechet_infinity_replicates(alike, reference, once)[0]) < 0.2)
     True
     """
-    x = as_rows(generated, "generated embeddings", minimum=2)
-    y = as_rows(reference, "reference embeddings", minimum=2)
+    x = as_rows(generated, "generated embeddings", minimum=2, dtype=None)
+    y = as_rows(reference, "reference embeddings", minimum=2, dtype=None)
     same_width(x, y, "generated and reference embeddings")
     generator = np.random.default_rng(seed)
     subsets, places = [], []

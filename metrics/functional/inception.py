@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_softmax, xlogy
 
 from cafa.common.errors import InputError
-from metrics.functional.validation import as_rows
+from metrics.functional.validation import as_rows, blocks_of
 
 #: Fewest clips of a split: one of n clips cannot score above n, and a split of one clip scores 1 whatever it holds.
 LEAST_IN_SPLIT = 10
@@ -53,13 +53,16 @@ class InceptionScore:
     splits: int
 
 
-def _split_scores(probabilities: np.ndarray, negative_entropies: np.ndarray, splits: int, seed: int) -> np.ndarray:
-    n = len(probabilities)
+def _split_scores(
+    probabilities: np.ndarray, negative_entropies: np.ndarray, rows: np.ndarray, splits: int, seed: int
+) -> np.ndarray:
+    """Scores of the splits of `rows`, which are places in the arrays of all clips."""
+    n = len(rows)
     # Splitting as peers do needs the legacy generator: its stream for a seed is frozen.
     order = np.random.RandomState(seed).permutation(n) if splits > 1 else np.arange(n)
     scores = np.empty(splits)
     for split in range(splits):
-        part = order[split * n // splits : (split + 1) * n // splits]
+        part = rows[order[split * n // splits : (split + 1) * n // splits]]
         marginal = probabilities[part].mean(axis=0)
         # mean KL(p_i || marginal) = mean_i sum p_i log p_i - sum marginal log marginal
         scores[split] = np.exp(negative_entropies[part].mean() - xlogy(marginal, marginal).sum())
@@ -67,15 +70,19 @@ def _split_scores(probabilities: np.ndarray, negative_entropies: np.ndarray, spl
 
 
 def _softmax(logits: ArrayLike, splits: int) -> tuple[np.ndarray, np.ndarray]:
-    rows = as_rows(logits, "generated logits")
-    if splits < 1 or len(rows) < splits:
+    """Probabilities, shape (n, classes), and the sum of p log p of each row."""
+    generated = as_rows(logits, "generated logits", dtype=None)
+    if splits < 1 or len(generated) < splits:
         raise InputError(
-            f"inception score needs at least one clip per split: got {len(rows)} clips and {splits} splits; "
+            f"inception score needs at least one clip per split: got {len(generated)} clips and {splits} splits; "
             "give more clips or fewer splits"
         )
-    log_p = log_softmax(rows, axis=1)
-    p = np.exp(log_p)
-    return p, (p * log_p).sum(axis=1)
+    p, negative_entropies = np.empty(generated.shape), np.empty(len(generated))
+    for rows in blocks_of(len(generated)):
+        log_p = log_softmax(generated[rows].astype(np.float64), axis=1)
+        p[rows] = np.exp(log_p)
+        negative_entropies[rows] = (p[rows] * log_p).sum(axis=1)
+    return p, negative_entropies
 
 
 def inception_score(logits: ArrayLike, *, splits: int = 10, seed: int = 2020) -> InceptionScore:
@@ -107,8 +114,10 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, seed: int = 2020) ->
     >>> round(inception_score(50 * np.eye(4), splits=1).value, 6)
     4.0
     """
-    scores = _split_scores(*_softmax(logits, splits), splits, seed)
-    return InceptionScore(float(scores.mean()), float(scores.std()), len(np.asarray(logits)), splits)
+    probabilities, negative_entropies = _softmax(logits, splits)
+    clips = len(probabilities)
+    scores = _split_scores(probabilities, negative_entropies, np.arange(clips), splits, seed)
+    return InceptionScore(float(scores.mean()), float(scores.std()), clips, splits)
 
 
 def inception_replicates(logits: ArrayLike, counts: np.ndarray, *, splits: int = 10, seed: int = 2020) -> np.ndarray:
@@ -138,5 +147,5 @@ def inception_replicates(logits: ArrayLike, counts: np.ndarray, *, splits: int =
     scores = np.empty(len(counts))
     for number, row_counts in enumerate(counts):
         rows = np.repeat(np.arange(len(probabilities)), row_counts)
-        scores[number] = _split_scores(probabilities[rows], negative_entropies[rows], splits, seed).mean()
+        scores[number] = _split_scores(probabilities, negative_entropies, rows, splits, seed).mean()
     return scores

@@ -2,13 +2,29 @@
 
 Conventions
 -----------
-A set of clips is a 2-D array, one row per clip. Metrics compute in float64.
+A set of clips is a 2-D array, one row per clip. Metrics compute in float64, of large sets a block of rows at a time.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cafa.common.errors import InputError
+
+#: Rows that are held in float64 at a time.
+ROWS_AT_ONCE = 1024
+
+
+def blocks_of(rows: int) -> Iterator[slice]:
+    """Places of `rows` rows, :data:`ROWS_AT_ONCE` at a time.
+
+    Examples
+    --------
+    >>> list(blocks_of(1500))
+    [slice(0, 1024, None), slice(1024, 1500, None)]
+    """
+    return (slice(start, min(start + ROWS_AT_ONCE, rows)) for start in range(0, rows, ROWS_AT_ONCE))
 
 
 def as_rows(array: ArrayLike, name: str, *, minimum: int = 1, dtype: DTypeLike | None = np.float64) -> np.ndarray:

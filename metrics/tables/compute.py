@@ -3,7 +3,7 @@
 All numbers of a table are computed on the same (clip, caption) rows, with the same draws of the bootstrap.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -37,8 +37,8 @@ class BootstrapSettings(_Settings):
     resamples: Annotated[int, Field(ge=100, description="draws of clips; below 100 an interval has no ends")] = 500
     set_resamples: Annotated[
         int | None,
-        Field(ge=100, description="draws for FAD, KAD and IS, where fewer must do; null: as many as for the others"),
-    ] = None
+        Field(ge=100, description="draws for FAD, KAD and IS, which take minutes; null: as many as for the others"),
+    ] = 100
     seed: Annotated[int, Field(ge=0, description="of the draws")] = 0
     level: Annotated[float, Field(gt=0.5, lt=1.0, description="share of the draws inside the interval")] = 0.95
 
@@ -245,7 +245,7 @@ def pick_scores(scores: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str]
 def build_table(
     settings: TableSettings,
     coverage: Coverage,
-    systems: Mapping[str, SystemData],
+    systems: Callable[[str], SystemData],
     reference: Mapping[str, np.ndarray],
 ) -> Table:
     """Compute a table.
@@ -255,8 +255,9 @@ def build_table(
     settings : TableSettings
     coverage : Coverage
         The rows.
-    systems : mapping of str to SystemData
-        Their arrays in the order of the rows; of a row that is a mean of takes, those of each.
+    systems : callable (str) -> SystemData
+        A system's arrays in the order of the rows; of a row that is a mean of takes, those of each. Asked once for each
+        and let go before the next: arrays of one system are in memory at a time.
     reference : mapping of str to numpy.ndarray, each of shape (clips of the data set, d)
         judge -> embeddings of the real sounds: the reference set of FAD and KAD.
     """
@@ -285,32 +286,41 @@ def build_table(
         how = METRICS[name].of_set
         return bootstrap.mean(data.scores[name]) if how is None else how.compute(inputs_of(name, data))
 
-    parts = {system: {part: systems[part] for part in settings.parts_of(system)} for system in settings.systems}
-    of_parts = {
-        part: {name: estimate(name, data) for name in settings.metrics}
-        for of_system in parts.values()
-        for part, data in of_system.items()
-    }
+    parts = {system: settings.parts_of(system) for system in settings.systems}
+    of_parts: dict[str, dict[str, Estimate]] = {}
+    ties: dict[str, int] = {}
+    for part in dict.fromkeys(part for names in parts.values() for part in names):
+        data = systems(part)
+        of_parts[part] = {name: estimate(name, data) for name in settings.metrics}
+        if "Acc" in settings.metrics:
+            ties[part] = int((data.scores["Acc_margin"] == 0).sum())
+        if len(of_parts) == 1:
+            notes |= _notes_of_first(settings, data, {name: inputs_of(name, data) for name in of_sets})
+        del data  # before the next system's are read
     estimates = {
-        system: {name: mean_of([of_parts[part][name] for part in of_system]) for name in settings.metrics}
-        for system, of_system in parts.items()
+        system: {name: mean_of([of_parts[part][name] for part in names]) for name in settings.metrics}
+        for system, names in parts.items()
     }
     for name in settings.metrics:
         for what in sorted({what for found in of_parts.values() for what in found[name].facts}):
             notes[f"{name}_{what}"] = {part: found[name].facts[what] for part, found in of_parts.items()}
-    first = next(iter(parts[settings.systems[0]].values()))
-    for name, metric in of_sets.items():
-        if metric.of_set is not None and metric.of_set.notes is not None:
-            found = metric.of_set.notes(inputs_of(name, first))
-            notes |= {f"{name}_{what}": value for what, value in found.items()}
-    if "Acc" in settings.metrics:
-        notes["Acc_ties"] = {
-            system: sum(int((data.scores["Acc_margin"] == 0).sum()) for data in of_system.values())
-            for system, of_system in parts.items()
-        }
-    if "DeSync" in settings.metrics:
-        notes["DeSync_rows_of_one_window"] = int((first.scores["DeSync_windows"] == 1).sum())
+    if ties:
+        notes["Acc_ties"] = {system: sum(ties[part] for part in names) for system, names in parts.items()}
     return Table(settings, coverage, estimates, notes)
+
+
+def _notes_of_first(
+    settings: TableSettings, data: SystemData, inputs_of_sets: Mapping[str, SetInputs]
+) -> dict[str, object]:
+    """Facts that are the same for all systems, from the data of the first."""
+    notes: dict[str, object] = {}
+    for name, inputs in inputs_of_sets.items():
+        how = METRICS[name].of_set
+        if how is not None and how.notes is not None:
+            notes |= {f"{name}_{what}": value for what, value in how.notes(inputs).items()}
+    if "DeSync" in settings.metrics:
+        notes["DeSync_rows_of_one_window"] = int((data.scores["DeSync_windows"] == 1).sum())
+    return notes
 
 
 def six_digits(value: float) -> float:

@@ -166,16 +166,19 @@ def compute_table(
     companions = [METRICS[name].companion for name in wanted]
     wanted = list(dict.fromkeys([*wanted, *(name for name in companions if name is not None)]))
     reference = _read_reference(inputs, judges, settings.metrics)
-    systems = {}
-    for name in scores:
+
+    def data_of(name: str) -> SystemData:
         picked = pick_scores(scores[name], coverage.rows, wanted, name)
-        systems[name] = SystemData(picked, *_read_sets(inputs, name, coverage.rows, reference))
+        return SystemData(picked, *_read_sets(inputs, name, coverage.rows, reference))
+
+    for name in scores:  # what is missing or not finite is refused before the first system takes its minutes
+        data_of(name)
     used = pd.concat([indices[name][indices[name]["status"] == "ok"] for name in scores])
     sound = {name: sorted(used[name].dropna().unique().tolist()) for name in ("seconds", "sample_rate")}
     if settings.seconds is not None and sound["seconds"] != [settings.seconds]:
         raise InputError(f"the table is of {settings.seconds:g} s, and the sounds were judged on {sound['seconds']} s")
     own = {judge: embeddings.column("embedding") for judge, embeddings in reference.items()}
-    table = build_table(settings, coverage, systems, own)
+    table = build_table(settings, coverage, data_of, own)
     table.notes["findings"] = {
         name: _sum([_findings(indices[part], coverage.rows) for part in settings.parts_of(name)])
         for name in settings.systems

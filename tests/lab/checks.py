@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ JUDGES = {
 }
 
 
-def check(root: Path, asked: list[tuple[str, int]]) -> None:
+def check(root: Path, asked: list[tuple[str, int]], tables: Sequence[str] | None = None) -> None:
     """Look at everything that a run has left; the tables are printed.
 
     Parameters
@@ -46,23 +46,32 @@ def check(root: Path, asked: list[tuple[str, int]]) -> None:
         Folder of the laboratory.
     asked : list of tuple
         Path and status of every request that its server answered.
+    tables : sequence of str, optional
+        What was asked for; by default everything.
     """
     results = root / "results/paper"
     config = merged(root)
     for dataset, split in SPLITS.items():
         check_clips(results, dataset, split)
-    for table, (dataset, protocol) in TABLES.items():
+    for table in tables or TABLES:
+        dataset, protocol = TABLES[table]
         entry = config["tables"][table]
         rows = [name for block in entry.get("blocks") or [entry] for name in block["systems"]]
         check_table(results, table, dataset, protocol, rows)
+    check_digests(root, results, tables or list(TABLES))
+    check_lists(root, results, asked)
+    if not tables:
+        check_beside_tables(results, config)
+
+
+def check_beside_tables(results: Path, config: dict[str, Any]) -> None:
+    """What is made beside the tables: costs of training, figure, examples."""
     costs = pd.read_csv(results / "table5.csv")
     print(costs.to_string(index=False))
     steps = dict(costs[costs["source"] == "cafa"][["model", "steps_or_epochs"]].itertuples(index=False))
     assert steps == dict.fromkeys(config["costs"]["adapters"], "2 steps") | {"adapter": "4 steps"}, steps
     assert (results / "figure4.svg").stat().st_size > 0
     assert (results / "examples.html").stat().st_size > 0
-    check_digests(root, results)
-    check_lists(root, results, asked)
 
 
 def merged(root: Path) -> dict[str, Any]:
@@ -119,7 +128,7 @@ def check_table(results: Path, name: str, dataset: str, protocol: str, systems: 
     assert len({row["clip_id"] for row in card["clips_lost_before"]}) == lost
 
 
-def check_digests(root: Path, results: Path) -> None:
+def check_digests(root: Path, results: Path, tables: Sequence[str]) -> None:
     """Every card names the digests of the table of weights, and none was taken without one."""
     table = read_weight_sources(root / "weights/weights.tsv")
     listed = {source.sha256 for source in table.values() if source.sha256}
@@ -134,7 +143,7 @@ def check_digests(root: Path, results: Path) -> None:
     for judge, name in JUDGES.items():
         digest = sha256_file(place_of(root / "weights", table[name].url))
         assert json.loads((results / f"models/judges/{judge}/card.json").read_text())["weights_sha256"] == digest
-        for table_name in TABLES:
+        for table_name in tables:
             named = json.loads((results / f"{table_name}.card.json").read_text())["judges"][judge]["weights_sha256"]
             assert digest in (named.values() if isinstance(named, dict) else [named]), f"{table_name}: {judge}: {named}"
     for path in [*results.rglob("*.card.json"), *results.rglob("card.json"), results / "judges.json"]:

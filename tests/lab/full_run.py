@@ -1,6 +1,7 @@
 """What a laboratory does with this project, from outside: weights and clips are put where they belong, and it runs.
 
-    python -m tests.lab.full_run --cores 2
+    python -m tests.lab.full_run --cores 2                                   # everything: half an hour
+    python -m tests.lab.full_run --cores 2 --table table1 --table table4     # every model and judge, two of the tables
 
 A folder gets stand-ins of all weights in their published forms (tests/lab/weights.py), a few real clips in archives and
 a folder, and a server on this machine gives the lists, the archives and a mirror in place of the internet, which
@@ -23,7 +24,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.lab.checks import check
+from tests.lab.checks import TABLES, check
 from tests.lab.clips import write_clips, write_generations, write_lists
 from tests.lab.overlay import overlay
 from tests.lab.server import NO_INTERNET, Web, serving
@@ -103,6 +104,9 @@ def main() -> None:
     parser.add_argument(
         "--port", type=int, default=0, help="of the server; to continue a run in a folder that was kept"
     )
+    parser.add_argument(
+        "--table", action="append", default=[], choices=TABLES, help="only this; may be repeated. Everything by default"
+    )
     parser.add_argument("arguments", nargs="*", help="of Snakemake, after --, in place of the whole run and its checks")
     options = parser.parse_args()
     films = options.shared.resolve() / "clips/groundtruth"
@@ -116,10 +120,10 @@ def main() -> None:
         with serving(web_folder, options.port) as web:
             fetch_archives(root, web)
             snakemake(root, config=overlay(web.address, digests, sizes))
-            run(root, options.cores, options.arguments)
+            run(root, options.cores, options.arguments or [f"results/paper/{name}.csv" for name in options.table])
             say(f"{len(web.asked)} requests, all to {web.address}")
         if not options.arguments:
-            check(root, web.asked)
+            check(root, web.asked, options.table)
             say("everything is as it must be")
 
 

@@ -229,8 +229,9 @@ def wait_for(place: Path, server: subprocess.Popen[bytes]) -> None:
 @click.option("--shared", type=click.Path(exists=True, path_type=Path), envvar="CAFA_SHARED", required=True)
 @click.option("--cores", default=64, help="as told to Snakemake; the stand-ins take turns")
 @click.option("--most", type=click.IntRange(100), help="clips of each list at most; all by default")
+@click.option("--table", "tables", multiple=True, help="only this and what it needs; everything by default")
 @click.option("--only-plan", is_flag=True, help="measure the plan and stop")
-def main(shared: Path, cores: int, most: int | None, only_plan: bool) -> None:
+def main(shared: Path, cores: int, most: int | None, tables: tuple[str, ...], only_plan: bool) -> None:
     """Do as the module says."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -255,7 +256,8 @@ def main(shared: Path, cores: int, most: int | None, only_plan: bool) -> None:
             "--config",
             f"results={results}",
         ]
-        plan = measured([*base, "--dry-run", "--quiet", "rules"], work, folder / "plan.log")
+        targets = ["--", *(f"{results}/{name}.csv" for name in tables)] if tables else []
+        plan = measured([*base, "--dry-run", "--quiet", "rules", *targets], work, folder / "plan.log")
         counts = jobs_of(folder / "plan.log")
         click.echo(f"plan of {sum(counts.values())} jobs: {plan}")
         click.echo(", ".join(f"{rule} {count}" for rule, count in counts.items()))
@@ -274,12 +276,12 @@ def main(shared: Path, cores: int, most: int | None, only_plan: bool) -> None:
         server = subprocess.Popen([sys.executable, "-m", "tests.scale.simulated_commands", str(place)], cwd=ROOT)
         try:
             wait_for(place, server)
-            run = measured([*base, "--quiet", "rules", "progress"], work, folder / "run.log")
+            run = measured([*base, "--quiet", "rules", "progress", *targets], work, folder / "run.log")
         finally:
             server.terminate()
             server.wait()
         click.echo(f"run: {run}")
-        again = measured([*base, "--dry-run"], work, folder / "again.log")
+        again = measured([*base, "--dry-run", *targets], work, folder / "again.log")
         if "Nothing to be done" not in (folder / "again.log").read_text():
             raise SystemExit(f"something is left to do\n{(folder / 'again.log').read_text()[-3000:]}")
         click.echo(f"nothing left to do, found out in: {again}")
