@@ -24,8 +24,13 @@ _loaded: set[str] = set()
 def plugin_names() -> list[str]:
     """Modules that are named as plugins, each once, in a fixed order."""
     named = {name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()}
-    installed = {entry.value.partition(":")[0] for entry in importlib.metadata.entry_points(group=GROUP)}
-    return sorted(named | installed)
+    return sorted(named | _installed())
+
+
+@cache
+def _installed() -> frozenset[str]:
+    """Modules that installed packages name; asked for once, since it reads a file of each of hundreds of packages."""
+    return frozenset(entry.value.partition(":")[0] for entry in importlib.metadata.entry_points(group=GROUP))
 
 
 def use_plugins(names: Iterable[str]) -> None:

@@ -81,6 +81,11 @@ class Registry(Mapping[str, T], Generic[T]):
         load_plugins()
         return name in self._entries
 
+    def to_be_imported(self, name: str) -> bool:
+        """Whether there is such an entry, of a module that was not imported yet: asking for it takes time."""
+        load_plugins()
+        return isinstance(self._entries.get(name), str)
+
     def _unknown(self, name: str) -> str:
         near = get_close_matches(name, self._entries, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."

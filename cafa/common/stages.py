@@ -50,12 +50,16 @@ __all__ = [
     "code_behind",
     "code_digest",
     "data_files",
+    "is_as_recorded",
     "packages_behind",
     "record",
+    "sources_digest",
     "stage_version",
 ]
 
 RECORD = Path(__file__).with_name("stages.json")
+#: beside the record: digest of all files of the packages, as they were when every stage was recorded
+SOURCES = "stage_sources.json"
 #: modules that are reached from everywhere and decide no result: what a result records, when it may go on, the verbs
 BESIDE_RESULTS = {
     "cafa.common.stages",
@@ -132,8 +136,28 @@ def callback_of(root: Path, command: str) -> str:
 def data_files(root: Path) -> tuple[Path, ...]:
     """Files of the packages that are no Python."""
     found = [path for package in PACKAGES for path in (root / package).rglob("*") if path.is_file()]
-    left_out = (".py", ".pyc", ".pyi", ".typed")
-    return tuple(sorted(path for path in found if path.suffix not in left_out and path.name != RECORD.name))
+    no_data, records = (".py", ".pyc", ".pyi", ".typed"), (RECORD.name, SOURCES)
+    return tuple(sorted(path for path in found if path.suffix not in no_data and path.name not in records))
+
+
+@cache
+def sources_digest(root: Path) -> str:
+    """Digest of every file of the packages that a version can depend on."""
+    digest = hashlib.sha256()
+    python = [path for package in PACKAGES for path in (root / package).rglob("*.py")]
+    for path in sorted({*python, *data_files(root)}):
+        digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\0".encode())
+    return digest.hexdigest()
+
+
+@cache
+def is_as_recorded() -> bool:
+    """Whether every file is, byte for byte, as it was when all stages were recorded: nothing has to be analysed then.
+
+    To parse what is behind all stages takes seconds of every start of the workflow, and up to one of every command.
+    """
+    path = RECORD.with_name(SOURCES)
+    return path.is_file() and read_json(path) == sources_digest(project_root())
 
 
 @cache
@@ -235,13 +259,20 @@ def code_behind(stage: str) -> dict[str, str]:
     return dict(sorted(_reached(project_root(), _known(stage)).digests.items()))
 
 
+def _computing(stage: str) -> list[str]:
+    return sorted(_reached(project_root(), _known(stage)).packages & COMPUTING)
+
+
 def packages_behind(stage: str) -> list[str]:
     """Packages that compute the results of a stage, with the first two numbers of their versions: ``torch-2.13``.
 
     Those that are not installed are left out: the code does without them.
     """
-    reached = _reached(project_root(), _known(stage)).packages
-    versions = {name: minor_version(name) for name in sorted(reached & COMPUTING)}
+    if is_as_recorded():
+        computing = read_json(RECORD)[_known(stage)]["packages"]
+    else:
+        computing = _computing(stage)
+    versions = {name: minor_version(name) for name in computing}
     return [f"{name}-{version}" for name, version in versions.items() if version is not None]
 
 
@@ -254,7 +285,9 @@ def code_digest(stage: str) -> str:
 
 @cache
 def _code_version(stage: str) -> str:
-    recorded = read_json(RECORD).get(stage)
+    recorded = read_json(RECORD).get(_known(stage))
+    if is_as_recorded():
+        return f"v{recorded['version']}"
     digest = code_digest(stage)
     return f"v{recorded['version']}" if recorded is not None and recorded["code"] == digest else digest
 
@@ -289,6 +322,8 @@ def forget_versions() -> None:
         _module_file,
         _files_named,
         data_files,
+        sources_digest,
+        is_as_recorded,
     ):
         cached.cache_clear()
     callback_of.cache_clear()
@@ -321,8 +356,18 @@ def record(stages: Iterable[str], *, new_results: bool) -> dict[str, int]:
         before = known.get(stage, {"version": 0 if new_results else 1})["version"]
         versions[stage] = before + 1 if new_results else before
         modules = {name: digest[:8] for name, digest in code_behind(stage).items()}
-        known[stage] = {"version": versions[stage], "code": code_digest(stage), "modules": modules}
+        known[stage] = {
+            "version": versions[stage],
+            "code": code_digest(stage),
+            "packages": _computing(stage),
+            "modules": modules,
+        }
     write_json(RECORD, {stage: entry for stage, entry in known.items() if stage in STAGES})
-    _code_version.cache_clear()
-    stage_version.cache_clear()
+    sources = RECORD.with_name(SOURCES)
+    if all(changed_code(stage) is None for stage in STAGES):
+        write_json(sources, sources_digest(project_root()))
+    else:
+        sources.unlink(missing_ok=True)
+    for cached in (_code_version, stage_version, is_as_recorded):
+        cached.cache_clear()
     return versions

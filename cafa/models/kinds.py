@@ -29,6 +29,12 @@ def model_kind(name: str) -> type[ModelKind]:
     raise UnknownNameError(f"there is no kind of pretrained model {name!r}. There are {known}")
 
 
+def require_model_kind(name: str) -> None:
+    """Refuse a name as :func:`model_kind` does; without importing the kinds of this package, which takes seconds."""
+    if not any(registry.to_be_imported(name) for registry in _REGISTRIES):
+        model_kind(name)
+
+
 def _kinds() -> Iterator[tuple[str, Any]]:
     for registry in _REGISTRIES:
         yield from ((name, kind) for name, kind in registry.items() if kind.settings is not None)

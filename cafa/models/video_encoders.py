@@ -18,6 +18,10 @@ VIDEO_ENCODERS: "Registry[type[VideoEncoder]]" = Registry(
 )
 
 
+#: kinds that our own encoders make: known without importing them, which takes seconds
+KINDS = ("av_clip", "clip")
+
+
 def video_kinds() -> list[str]:
     """Kinds of video features that there are, each once."""
     return list(dict.fromkeys(encoder.kind for encoder in VIDEO_ENCODERS.values()))

@@ -103,7 +103,7 @@ def check_models():
             raise WorkflowError(f"config {key}: {', '.join(clash)} is the name of another model: choose another")
     for name, entry in PRETRAINED["models"].items() if PRETRAINED else ():
         try:
-            model_kind(entry["kind"])
+            require_model_kind(entry["kind"])
         except InputError as error:
             raise WorkflowError(f"pretrained model {name}: {error}") from error
     for name, entry in ADAPTERS.items():
@@ -113,9 +113,8 @@ def check_models():
                 f"adapter {name} reads the video features clip, whose encoder is trained here: add `training.clip`, as "
                 "config/paper_miniature.yaml does"
             )
-        # Only what is not made here is looked up: that imports the encoders, seconds at each start of Snakemake.
-        unsure = kinds - {*VIDEO_KINDS, *({"clip"} if "clip" in config["training"] else ())}
-        if unsure and (strange := unsure - set(known := kinds_of_video_features())):
+        # Only kinds of plugins are looked up: that imports the encoders, seconds at each start of Snakemake.
+        if (unsure := kinds - {*KINDS}) and (strange := unsure - set(known := kinds_of_video_features())):
             raise WorkflowError(f"adapter {name}: no video features {sorted(strange)}, there are {sorted(known)}")
         if entry.get("filtered") and (PRETRAINED or "correspondence" not in DATASETS.get(entry["train_on"], {})):
             raise WorkflowError(

@@ -11,8 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config, validate
 
 from cafa.models.backbones import BACKBONES as BACKBONE_KINDS
-from cafa.models.kinds import model_kind
-from cafa.models.video_encoders import video_kinds as kinds_of_video_features
+from cafa.models.kinds import require_model_kind
+from cafa.models.video_encoders import KINDS, video_kinds as kinds_of_video_features
 from cafa.common.plugins import use_plugins
 from cafa.common.errors import InputError
 from cafa.common.schema_errors import said_shortly

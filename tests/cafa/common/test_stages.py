@@ -1,6 +1,7 @@
 """What counts as a change of the code behind a stage, and what results record."""
 
 import ast
+import functools
 import json
 import re
 import shutil
@@ -268,6 +269,45 @@ def test_version_is_the_recorded_one_or_the_digest(no_packages: pytest.MonkeyPat
     path.write_text(json.dumps(known))
     stages.forget_versions()
     assert stages.stage_version("figure") == stages.code_digest("figure")
+
+
+def test_these_very_files_are_recorded() -> None:
+    """Otherwise every start of the workflow analyses all code: seconds that a user of a release should not pay."""
+    stages.forget_versions()
+    assert stages.is_as_recorded(), (
+        "a file of cafa or metrics changed, if only by a comment: run `cafa stages record --all`"
+    )
+
+
+def test_versions_are_the_same_with_and_without_the_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages.forget_versions()
+    quick = {stage: stages.stage_version(stage) for stage in STAGES}
+    assert stages._code_of.cache_info().misses == 0
+    stages.forget_versions()
+    monkeypatch.setattr(stages, "is_as_recorded", functools.cache(lambda: False))
+    assert {stage: stages.stage_version(stage) for stage in STAGES} == quick
+    stages.forget_versions()
+
+
+def version_in(folder: Path) -> str:
+    code = "from cafa.common.stages import stage_version; print(stage_version('table'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.split()[0]
+
+
+def test_one_byte_of_any_file_is_seen(copy: Path) -> None:
+    known = version_in(copy)
+    assert re.fullmatch(r"v\d+", known)
+    file = copy / "metrics" / "functional" / "frechet.py"
+    text = file.read_text()
+    file.write_text(text + "\n# a comment\n")
+    assert version_in(copy) == known
+    file.write_text(text + "\nANOTHER = 1\n")
+    assert re.fullmatch(r"[0-9a-f]{16}", other := version_in(copy))
+    assert cafa(copy, "record", "score")[0] == 0  # one stage of several: the others are not recorded by that
+    assert version_in(copy) == other
+    file.write_text(text)
+    assert version_in(copy) == known
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "rules").rglob("*.smk")), ids=lambda path: path.name)

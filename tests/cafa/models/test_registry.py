@@ -14,7 +14,11 @@ from safetensors.torch import load_file, save_file
 from cafa.cli.models import register as register_command
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import digest_of, sha256_file
+from cafa.common.registry import UnknownNameError
+from cafa.models import video_encoders
+from cafa.models.backbones import BACKBONES
 from cafa.models.interface import Backbone
+from cafa.models.kinds import require_model_kind
 from cafa.models.registry import (
     encoder_digest,
     open_adapter,
@@ -338,3 +342,18 @@ def test_damaged_files_say_so(root: Path, tmp_path: Path, name: str):
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(WeightsError, match=rf"{name} cannot be read as safetensors: .*Download it again"):
         put(tmp_path / "card", **settings)
+
+
+def test_kinds_of_features_that_are_known_without_an_import_are_those_of_the_encoders() -> None:
+    """The workflow checks the adapters' `video` by them."""
+    assert set(video_encoders.KINDS) == {encoder.kind for encoder in video_encoders.VIDEO_ENCODERS.values()}
+
+
+def test_a_kind_of_this_package_is_not_imported_to_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONES._entries, "elsewhere", "no.such.module:Backbone")
+    require_model_kind("elsewhere")
+
+
+def test_a_kind_that_is_nowhere_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="there is no kind of pretrained model 'nowhere'"):
+        require_model_kind("nowhere")
