@@ -92,7 +92,7 @@ def overlay(address: str, digests: dict[str, str], judge_sizes: dict[str, Any]) 
         },
         "systems": systems,
         "samples": {"shards": 1},
-        "embed": {"pretrained": {"workers": 1}},
+        "embed": {"pretrained": {"workers": 0}},  # no thread ahead: as many jobs at a time as there are cores
         # No peer's code is here: its rows are left out, but for the sounds of 5 s, which are files.
         "tables": {
             "table2_rewas": {"systems": ["rewas_files", "cafa", "reference"], "compare": [["cafa", "rewas_files"]]}
