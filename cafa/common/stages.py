@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cafa.common.errors import CafaError
 from cafa.common.files import read_json, sha256_file, write_json
@@ -151,6 +152,12 @@ def sources_digest(root: Path) -> str:
 
 
 @cache
+def _recorded() -> dict[str, Any]:
+    """The record, read once: versions of all stages are asked for at every start of the workflow."""
+    return read_json(RECORD)
+
+
+@cache
 def is_as_recorded() -> bool:
     """Whether every file is, byte for byte, as it was when all stages were recorded: nothing has to be analysed then.
 
@@ -269,7 +276,7 @@ def packages_behind(stage: str) -> list[str]:
     Those that are not installed are left out: the code does without them.
     """
     if is_as_recorded():
-        computing = read_json(RECORD)[_known(stage)]["packages"]
+        computing = _recorded()[_known(stage)]["packages"]
     else:
         computing = _computing(stage)
     versions = {name: minor_version(name) for name in computing}
@@ -285,11 +292,10 @@ def code_digest(stage: str) -> str:
 
 @cache
 def _code_version(stage: str) -> str:
-    recorded = read_json(RECORD).get(_known(stage))
-    if is_as_recorded():
+    recorded = _recorded().get(_known(stage))
+    if recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage)):
         return f"v{recorded['version']}"
-    digest = code_digest(stage)
-    return f"v{recorded['version']}" if recorded is not None and recorded["code"] == digest else digest
+    return code_digest(stage)
 
 
 @cache
@@ -324,6 +330,7 @@ def forget_versions() -> None:
         data_files,
         sources_digest,
         is_as_recorded,
+        _recorded,
     ):
         cached.cache_clear()
     callback_of.cache_clear()
@@ -331,7 +338,7 @@ def forget_versions() -> None:
 
 def changed_code(stage: str) -> list[str] | None:
     """What changed behind a stage since it was recorded: names with ``+``, ``-`` or ``~``; None if nothing did."""
-    recorded = read_json(RECORD).get(stage)
+    recorded = _recorded().get(stage)
     if recorded is None:
         return ["never recorded"]
     if recorded["code"] == code_digest(stage):
@@ -363,6 +370,7 @@ def record(stages: Iterable[str], *, new_results: bool) -> dict[str, int]:
             "modules": modules,
         }
     write_json(RECORD, {stage: entry for stage, entry in known.items() if stage in STAGES})
+    _recorded.cache_clear()
     sources = RECORD.with_name(SOURCES)
     if all(changed_code(stage) is None for stage in STAGES):
         write_json(sources, sources_digest(project_root()))
