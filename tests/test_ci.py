@@ -1,0 +1,73 @@
+"""`.ci/run` ends as what it runs ends: programs in place of the real ones only write down that they were run."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / ".ci" / "run"
+PROGRAMS = ("make", "ruff", "mypy", "python", "snakefmt", "cafa", "snakemake")
+
+PROGRAM = """#!/usr/bin/env bash
+called="$(basename "$0") $*"
+echo "$called" >> commands
+case "$called" in $FAILING) exit 3 ;; esac
+case "$called" in
+    *" --report "*) echo page > "${@: -1}" ;;
+    "snakemake --cores"*) mkdir "${called##*results=}"; echo table > "${called##*results=}/table1.md" ;;
+esac
+"""
+
+
+def run_script(folder: Path, failing: str = "nothing") -> tuple[int, list[str], list[str]]:
+    """Exit status, commands that ran, and what was left in the folder of temporary files."""
+    binaries, temporary = folder / "main" / ".venv" / "bin", folder / "temporary"
+    script = folder / "main" / ".ci" / "run"
+    for made in (binaries, temporary, script.parent, folder / "shared" / "clips"):
+        made.mkdir(parents=True)
+    script.write_bytes(SCRIPT.read_bytes())
+    for name in PROGRAMS:
+        (binaries / name).write_text(PROGRAM)
+        (binaries / name).chmod(0o755)
+    environment = {
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "TMPDIR": str(temporary),
+        "FAILING": failing,
+        "HOME": str(folder),
+    }
+    ended = subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, timeout=60)
+    print(ended.stdout, ended.stderr)
+    commands = (folder / "main" / "commands").read_text().splitlines()
+    return ended.returncode, commands, sorted(path.name for path in temporary.iterdir())
+
+
+def test_passes_when_everything_passes_and_leaves_nothing(tmp_path: Path) -> None:
+    """It once ended with status 1 after its last section: its clean-up stopped a process that had ended by itself."""
+    status, commands, left = run_script(tmp_path)
+    assert (status, left) == (0, [])
+    for program in PROGRAMS:
+        assert any(command.startswith(program) for command in commands), program
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "make test*",
+        "ruff check*",
+        "ruff format*",
+        "mypy*",
+        "python -m mkdocs*",
+        "snakefmt*",
+        "cafa stages check*",
+        "snakemake --dry-run*paper.yaml",
+        "snakemake --cores*",
+        "snakemake*--report*",
+        "python -m tests.lab.full_run*",
+        "python tests/workflow/kill_and_resume.py*",
+    ],
+)
+def test_fails_when_one_command_fails(tmp_path: Path, failing: str) -> None:
+    status, commands, left = run_script(tmp_path, failing)
+    assert status != 0, commands
+    assert left == []
