@@ -11,6 +11,8 @@ TEST_PROCESSES ?= 2
 # `make lock`: --upgrade, or "--upgrade-package NAME"
 UPGRADE ?=
 export OMP_NUM_THREADS := 1
+# Python compiles a file when it is first imported: pip would compile all of them, for half of the installation's time.
+export PIP_COMPILE := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help lock table1 paper local report test clean

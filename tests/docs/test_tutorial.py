@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,9 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
         " && export PYTHONPATH=$PWD"
     )
     first, *rest = commands()
-    script = "\n".join(["set -euo pipefail", first.replace("cd cafa\n", f"cd cafa\n{installed}\n"), *rest])
+    kept = os.environ.get("CAFA_KEEP_MINIATURE")  # what `make table1` made there, for the comparison with a killed run
+    keep = f"cp -R results/tutorial {shlex.quote(kept)}" if kept else ""
+    script = "\n".join(["set -euo pipefail", first.replace("cd cafa\n", f"cd cafa\n{installed}\n"), keep, *rest])
     environment = {
         **os.environ,
         "GIT_CONFIG_COUNT": "1",

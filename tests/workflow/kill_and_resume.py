@@ -16,8 +16,16 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from runs import ROOT, command, differences, digests, run
+
+
+class Moment(NamedTuple):
+    """When to kill: so many seconds after a share of a start's jobs, in [0, 1], is done, on machines of any speed."""
+
+    share: float
+    seconds: float
 
 
 def jobs_of(group: int) -> list[str]:
@@ -31,14 +39,22 @@ def jobs_of(group: int) -> list[str]:
     return sorted(found)
 
 
-def killed(results: Path, config: str, cores: int, after: float, log: Path) -> list[str] | None:
-    """Start the run, kill it after some seconds; the jobs that were hit, or None if it had ended by then."""
+def share_done(log: Path) -> float:
+    """Share of the jobs that this start had to do, in [0, 1], by its last line "k of n steps (p%) done"."""
+    counted = re.findall(r"^(\d+) of (\d+) steps ", log.read_text(errors="replace"), re.MULTILINE)
+    return int(counted[-1][0]) / int(counted[-1][1]) if counted else 0.0
+
+
+def killed(results: Path, config: str, cores: int, after: Moment, log: Path) -> list[str] | None:
+    """Start the run, kill it at a moment; the jobs that were hit, or None if it had ended by then."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             command(results, [config], cores), cwd=ROOT, stdout=file, stderr=file, start_new_session=True
         )
+        while process.poll() is None and share_done(log) < after.share:
+            time.sleep(0.2)
         try:
-            code = process.wait(timeout=after)
+            code = process.wait(timeout=after.seconds)
         except subprocess.TimeoutExpired:
             hit = jobs_of(process.pid)
             os.killpg(process.pid, signal.SIGKILL)
@@ -50,18 +66,19 @@ def killed(results: Path, config: str, cores: int, after: float, log: Path) -> l
     return None
 
 
-def kill_repeatedly(results: Path, arguments: argparse.Namespace, seconds: float) -> Counter[str]:
+def kill_repeatedly(results: Path, arguments: argparse.Namespace) -> Counter[str]:
     """Kill as often as asked, at moments that together cover the run; count the jobs that were hit."""
     draw = random.Random(arguments.seed)
     hits: Counter[str] = Counter()
     results.mkdir(parents=True, exist_ok=True)
     for number in range(1, arguments.kills + 1):
-        after = draw.uniform(3.0, 3.0 + 2.0 * seconds / arguments.kills)
+        # of what is left; on the average as many jobs end before the first kill as between two, and after the last
+        after = Moment(draw.uniform(0.0, 2.0 / (arguments.kills - number + 2)), draw.uniform(0.0, 3.0))
         hit = killed(results, arguments.config, arguments.cores, after, results / ".log")
         if hit is None:
             print(f"the run ended before kill {number}")
             break
-        print(f"kill {number} after {after:.1f} s, running: {', '.join(hit) or 'no job'}", flush=True)
+        print(f"kill {number} after {after.share:.0%} of the jobs, running: {', '.join(hit) or 'no job'}", flush=True)
         hits.update(hit or ["between jobs"])
     return hits
 
@@ -74,23 +91,20 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--finished", type=Path, help="results of a run left alone; otherwise one is made")
-    parser.add_argument("--seconds", type=float, help="how long such a run takes; otherwise measured, or 90")
     parser.add_argument("--folder", type=Path, help="where the killed run goes; otherwise a temporary folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         whole = arguments.finished or Path(temporary) / "whole"
-        seconds = arguments.seconds or 90.0
         if arguments.finished is None:
             begun = time.monotonic()
             run(whole, [arguments.config], arguments.cores)
-            seconds = arguments.seconds or time.monotonic() - begun
-            print(f"left alone: {seconds:.0f} s, {len(digests(whole))} files to compare", flush=True)
+            print(f"left alone: {time.monotonic() - begun:.0f} s, {len(digests(whole))} files to compare", flush=True)
         cut = arguments.folder or Path(temporary) / "cut"
-        hits = kill_repeatedly(cut, arguments, seconds)
+        hits = kill_repeatedly(cut, arguments)
         run(cut, [arguments.config], arguments.cores)
         print("jobs hit: " + ", ".join(f"{name} x{count}" for name, count in sorted(hits.items())))
         if not hits:
-            raise SystemExit("the run was never killed: nothing was tested; lower --seconds")
+            raise SystemExit("the run was never killed: nothing was tested; another --seed")
         if different := differences(whole, cut):
             raise SystemExit(f"{len(different)} files differ after {sum(hits.values())} hits: {different[:20]}")
         print(f"{len(digests(cut))} files equal byte for byte")
