@@ -109,6 +109,8 @@ def main() -> None:
     )
     parser.add_argument("arguments", nargs="*", help="of Snakemake, after --, in place of the whole run and its checks")
     options = parser.parse_args()
+    if options.table and options.arguments:
+        parser.error("--table and arguments after --: give results/paper/NAME.csv among the arguments")
     films = options.shared.resolve() / "clips/groundtruth"
     if not films.is_dir():
         raise SystemExit(f"no real clips at {films}: set CAFA_SHARED or --shared")
