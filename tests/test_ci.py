@@ -53,7 +53,6 @@ def test_passes_when_everything_passes_and_leaves_nothing(tmp_path: Path) -> Non
         "ruff check*",
         "ruff format*",
         "mypy*",
-        "python -m mkdocs*",
         "snakefmt*",
         "cafa stages check*",
         "snakemake --dry-run*paper.yaml",
