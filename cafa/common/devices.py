@@ -7,9 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cafa.common.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 #: ways of torch to compute attention, as :class:`torch.nn.attention.SDPBackend` calls them
 Attention = Literal["math", "flash_attention", "efficient_attention", "cudnn_attention"]
@@ -182,3 +185,8 @@ def arithmetic(tf32: bool = False, attention: Attention | None = None) -> Iterat
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """A tensor of the host on a device; a GPU gets it while it still works, which takes pinned memory."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cafa.common.devices import Attention
 from cafa.common.errors import InputError
 from cafa.common.registry import Registry
 from cafa.data.wording import Wording
@@ -175,6 +176,18 @@ class Sampling(BaseModel):
         exclude_if=lambda compiled: not compiled,
         description="compile the blocks of a pretrained denoiser (torch.compile): faster on a GPU after some minutes "
         "of compiling, another rounding; needs a C++ compiler",
+    )
+    tf32: bool = Field(
+        False,
+        exclude_if=lambda tf32: not tf32,
+        description="multiply float32 matrices of a pretrained denoiser in TF32 on a GPU: faster where `half` is off, "
+        "10 bits of mantissa",
+    )
+    attention: Attention | None = Field(
+        None,
+        exclude_if=lambda attention: attention is None,
+        description="the one way of torch to compute a pretrained denoiser's attention; null = torch chooses by device "
+        "and shape",
     )
 
     @field_validator("sampler")

@@ -6,6 +6,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.training.distributed import WHOLE, Share
 
@@ -47,7 +48,7 @@ def draw_noise(
     share : Share
     """
     if where == "cpu":
-        return share.of(torch.randn(shape, generator=generator)).to(device)
+        return sent(share.of(torch.randn(shape, generator=generator)), device)
     seed = int(torch.randint(2**62, (1,), generator=generator))
     return share.of(torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device))
 
