@@ -1,8 +1,8 @@
 """What 16 bits cost a training in loss: float32, bf16, and bf16 with sums between blocks in float32.
 
-A backbone of 8 blocks of width 128 is trained on artificial latents (each a linear map of its video features and a random walk that
-its caption chooses, with noise), then adapters on it, all from the same seed: batches, times and noise of a step are
-the same in all of them. One more float32 training has other draws: what differs less than it does is no difference.
+A backbone of 8 blocks of width 128 is trained on artificial latents (each a linear map of its video features and a
+random walk that its caption chooses, with noise), then adapters on it, all from the same seed: batches, times and noise
+of a step are the same in all of them. One more float32 training has other draws: what differs less is no difference.
 
 Run on a CPU, about ten minutes::
 

@@ -178,16 +178,10 @@ class Sampling(BaseModel):
         "of compiling, another rounding; needs a C++ compiler",
     )
     tf32: bool = Field(
-        False,
-        exclude_if=lambda tf32: not tf32,
-        description="multiply float32 matrices of a pretrained denoiser in TF32 on a GPU: faster where `half` is off, "
-        "10 bits of mantissa",
+        False, exclude_if=lambda tf32: not tf32, description="pretrained: TF32 for products of float32 on a GPU"
     )
     attention: Attention | None = Field(
-        None,
-        exclude_if=lambda attention: attention is None,
-        description="the one way of torch to compute a pretrained denoiser's attention; null = torch chooses by device "
-        "and shape",
+        None, exclude_if=lambda way: way is None, description="pretrained: torch's one way of attention; null = any"
     )
 
     @field_validator("sampler")

@@ -114,12 +114,7 @@ def train_adapter(
         extra |= start(adapter, start_from, frozen, data.video)
     path = frozen.denoiser.flow_path
     if settings.residual == "float32":
-        for network in (adapter, frozen.denoiser):
-            if not isinstance(network, BlockStack):
-                raise InputError(
-                    f"residual: float32 is for networks of blocks, which {frozen.name} is not: leave it out"
-                )
-            network.float32_residual = True
+        keep_float32_residual(adapter, frozen)
     distillation, teacher = settings.guidance_distillation, None
     if distillation is not None:
         check_pairs(distillation, settings.loop.batch_size, run.processes.share.count)
@@ -138,16 +133,7 @@ def train_adapter(
         )
         return {"loss": value}
 
-    told = {}
-    if settings.gradient_checkpointing == "auto":
-        choice = choose_recomputed(settings, adapter.to(where), frozen, data, run, loss)
-        recompute(adapter, frozen, choice.recomputed)
-        told = {"chosen": choice.on_card()}
-    else:
-        recompute(adapter, frozen, settings.gradient_checkpointing)
-    if settings.compiled:
-        adapter.compile_blocks()
-        frozen.denoiser.compile_blocks()
+    told = set_blocks(settings, adapter.to(where), frozen, data, run, loss)
     train_generator(
         ADAPTER,
         adapter,
@@ -160,6 +146,40 @@ def train_adapter(
         silence=frozen.silence,
         told=told,
     )
+
+
+def keep_float32_residual(adapter: Any, frozen: FrozenBackbone) -> None:
+    """Have both networks keep what passes from block to block in float32.
+
+    Raises
+    ------
+    InputError
+        If one of them is no network of blocks.
+    """
+    for network in (adapter, frozen.denoiser):
+        if not isinstance(network, BlockStack):
+            raise InputError(f"residual: float32 is for networks of blocks, which {frozen.name} is not: leave it out")
+        network.float32_residual = True
+
+
+def set_blocks(
+    settings: AdapterTraining,
+    adapter: Any,
+    frozen: FrozenBackbone,
+    data: TrainingData,
+    run: TrainingRun,
+    loss: Callable[..., dict[str, Tensor]],
+) -> dict[str, Any]:
+    """Have blocks run again or compiled, as settings say; returns what the card tells of it."""
+    told, recomputed = {}, settings.gradient_checkpointing
+    if recomputed == "auto":
+        choice = choose_recomputed(settings, adapter, frozen, data, run, loss)
+        told, recomputed = {"chosen": choice.on_card()}, choice.recomputed
+    recompute(adapter, frozen, recomputed)
+    if settings.compiled:
+        adapter.compile_blocks()
+        frozen.denoiser.compile_blocks()
+    return told
 
 
 def recompute(adapter: Any, frozen: FrozenBackbone, blocks: Recomputed) -> None:

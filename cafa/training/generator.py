@@ -21,7 +21,7 @@ from cafa.training.batches import DeviceBatches, EpochOrder, FeatureBatches, cli
 from cafa.training.distributed import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
-from cafa.training.objective import DiffusionSettings, keep_mask
+from cafa.training.objective import DiffusionSettings, NoiseOn, keep_mask
 from cafa.training.run_card import hardware, phase
 from cafa.training.silence import Silence
 
@@ -155,9 +155,7 @@ def train_generator(
     output, where, share = Path(run.output), run.processes.device(run.device), run.processes.share
     check_dealt(settings.loop.batch_size, share.count)
     rows = clips_with_features(data.manifest, settings.split, [data.latents, *data.video])
-    there = settings.objective.noise_on == "device"
-    features = FeatureBatches(rows, data.latents, data.text, data.video, None if there else silence)
-    batches = DeviceBatches(features, where, silence if there else None)
+    batches = batches_for(where, rows, data, silence, settings.objective.noise_on)
     order = EpochOrder(len(rows), settings.loop.batch_size, run.seed)
     reader = ReadAhead(
         lambda index: batches.read(share.of(order.batch(index))),
@@ -201,12 +199,20 @@ def train_generator(
     model.load_state_dict(weights)
     card.update(validation_loss(model, loss, settings, data.manifest, batches, run.seed))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.sessions))
-    card.update(told or {})
+    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.sessions), **(told or {}))
     if trained.changes:
         card["changes"] = trained.changes
     card["phases"] = [*card.get("phases", []), phase(card)]
     save_model(output, weights, card, trained.losses)
+
+
+def batches_for(
+    device: torch.device, rows: pd.DataFrame, data: TrainingData, silence: Silence | None, noise_on: NoiseOn
+) -> DeviceBatches:
+    """Batches of the features of `rows`, the noise of the silence behind them drawn where noise is drawn."""
+    drawn_there = noise_on == "device"
+    features = FeatureBatches(rows, data.latents, data.text, data.video, None if drawn_there else silence)
+    return DeviceBatches(features, device, silence if drawn_there else None)
 
 
 @torch.no_grad()
