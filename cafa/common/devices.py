@@ -5,11 +5,17 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from cafa.common.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
+
+#: ways of torch to compute attention, as :class:`torch.nn.attention.SDPBackend` calls them
+Attention = Literal["math", "flash_attention", "efficient_attention", "cudnn_attention"]
 #: first number of a CUDA version -> first number of the oldest Linux driver that runs builds of it
 OLDEST_DRIVER = {"12": 525, "13": 580}
 #: builds for CUDA 12, for drivers from 525 on
@@ -155,3 +161,32 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def arithmetic(tf32: bool = False, attention: Attention | None = None) -> Iterator[None]:
+    """How torch computes in a block; afterwards it is as before.
+
+    Parameters
+    ----------
+    tf32 : bool
+        Let a GPU multiply float32 matrices in TF32, of 10 bits of mantissa instead of 23. Without effect elsewhere.
+    attention : str, optional
+        The one way of computing attention that may be used; torch raises RuntimeError where it cannot serve the device
+        or the call (``flash_attention`` takes no mask, which TangoFlux has). None: torch chooses.
+    """
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = before or tf32
+    try:
+        with nullcontext() if attention is None else sdpa_kernel(getattr(SDPBackend, attention.upper())):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """A tensor of the host on a device; a GPU gets it while it still works, which takes pinned memory."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

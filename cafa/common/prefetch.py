@@ -1,4 +1,4 @@
-"""Reading ahead: what comes next is prepared in threads while earlier items are used."""
+"""Reading ahead and finishing behind: what comes next is prepared, and what was made is finished, in threads."""
 
 import queue
 import threading
@@ -79,6 +79,46 @@ def read_ahead(items: Generator[Any, None, None], size: int) -> Iterator[Any]:
     finally:
         stopped.set()
         thread.join()
+
+
+class Alongside:
+    """Finishes what was made while the caller makes the next: one piece of work at a time, in the order given.
+
+    At the end of the block all of it is done. What a piece raises is raised at the next one, or at the end of the block
+    unless that ends with an error of its own.
+
+    Parameters
+    ----------
+    threaded : bool
+        False: work is done when it is given.
+    """
+
+    def __init__(self, threaded: bool) -> None:
+        self._pool = ThreadPoolExecutor(1, "alongside") if threaded else None
+        self._running: Future[None] | None = None
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Have a piece of work done, after the one before has been."""
+        if self._pool is None:
+            return work()
+        self.wait()
+        self._running = self._pool.submit(work)
+        return None
+
+    def wait(self) -> None:
+        """Wait for the piece in hand."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.result()
+
+    def __enter__(self) -> "Alongside":
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        if kind is None:
+            self.wait()
 
 
 Item = TypeVar("Item")

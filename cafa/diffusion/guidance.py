@@ -52,14 +52,24 @@ def guide(
         w; 1 = no guidance, and then `guided_batch` is called with the conditional items alone.
     """
     if guidance_scale == 1:
-        return lambda x, time: guided_batch(x, time, conditioning)
-    both = conditioning.joined(null)
+        alone = for_steps(conditioning)
+        return lambda x, time: guided_batch(x, time, alone)
+    both = for_steps(conditioning.joined(null))
 
     def velocity(x: Tensor, time: Tensor) -> Tensor:
         conditional, unconditional = guided_batch(torch.cat([x, x]), torch.cat([time, time]), both).chunk(2)
         return unconditional + (conditional - unconditional) * guidance_scale
 
     return velocity
+
+
+def for_steps(conditioning: Conditioning) -> Conditioning:
+    """The conditioning as it serves all steps of a run; a backbone may keep with it what does not depend on the step.
+
+    A conditioning that has no method ``for_steps`` is used as it is.
+    """
+    prepare = getattr(conditioning, "for_steps", None)
+    return conditioning if prepare is None else prepare()
 
 
 def repeat_to(value: Tensor, items: int) -> Tensor:

@@ -19,6 +19,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.registry import Registry
 from cafa.diffusion.schedules import Denoised, FlowPath, Velocity, flow_times, polyexponential_sigmas
 from cafa.models.interface import SamplingDefaults
@@ -77,7 +78,7 @@ def per_item_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.dev
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def draw() -> Tensor:
-        return torch.stack([torch.randn(*shape, generator=generator) for generator in generators]).to(device)
+        return sent(torch.stack([torch.randn(*shape, generator=generator) for generator in generators]), device)
 
     return draw
 

@@ -1,6 +1,6 @@
 """Sounds that models make, from the stored features of a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cafa.common.shards import shard_files
 from cafa.data.wording import Wording
 from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
-from cafa.generation.interface import Request, SoundGenerator
+from cafa.generation.interface import Request, SoundGenerator, begun_sounds
 from cafa.generation.opening import open_generator
 from cafa.generation.sources import PromptRow, SampleContext
 from cafa.generation.systems import GenerativeSystem
@@ -59,13 +59,24 @@ class GeneratedSounds:
 
     def sounds(self, rows: Sequence[PromptRow]) -> list[np.ndarray | ClipError]:
         """See :class:`cafa.generation.sources.SoundSource`."""
+        return self.begin(rows)()
+
+    def begin(self, rows: Sequence[PromptRow]) -> Callable[[], list[np.ndarray | ClipError]]:
+        """See :func:`cafa.generation.sources.begun`."""
         lacking = {row.clip_id: [k for k, store in self.video.items() if row.clip_id not in store] for row in rows}
         have = [row for row in rows if not lacking[row.clip_id]]
-        made = iter(self.generator.generate([self._request(row) for row in have]) if have else [])
-        return [
-            ClipError("missing_feature", f"no {' and no '.join(kinds)} features for the clip") if kinds else next(made)
-            for kinds in (lacking[row.clip_id] for row in rows)
-        ]
+        decode = begun_sounds(self.generator, [self._request(row) for row in have]) if have else list
+
+        def sounds() -> list[np.ndarray | ClipError]:
+            made = iter(decode())
+            return [
+                ClipError("missing_feature", f"no {' and no '.join(kinds)} features for the clip")
+                if kinds
+                else next(made)
+                for kinds in (lacking[row.clip_id] for row in rows)
+            ]
+
+        return sounds
 
     def _request(self, row: PromptRow) -> Request:
         arrays = [self.video[kind][row.clip_id] for kind in self.generator.video_kinds]

@@ -142,5 +142,6 @@ def _refuse_settings_of_pretrained(system: GenerativeSystem) -> None:
             "the settings `preset: official`, `latents` and `seconds` are for pretrained backbones: a model that was "
             "trained here from nothing knows the window it was trained with"
         )
-    if sampling.compiled:
-        raise InputError("the setting `compiled` is for pretrained backbones: compiling costs more than this model")
+    for name in ("compiled", "tf32", "attention"):
+        if getattr(sampling, name):
+            raise InputError(f"the setting `{name}` is for pretrained backbones: it would save nothing in this model")

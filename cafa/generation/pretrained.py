@@ -1,6 +1,6 @@
 """Generation with a registered backbone, with or without an adapter, published or trained here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from cafa.common.devices import arithmetic
 from cafa.common.errors import InputError
 from cafa.common.files import digest_of
 from cafa.generation.interface import Request, stacked
 from cafa.generation.systems import AdapterSystem, BackboneSystem, Sampling
-from cafa.generation.windows import OURS, check_distilled, generate_windows, with_defaults
+from cafa.generation.windows import OURS, begin_windows, check_distilled, with_defaults
 from cafa.media.sound import FULL_SCALE
 from cafa.models.interface import WindowSetting
 from cafa.models.precision import half_type, hold_linear_layers
@@ -72,7 +73,9 @@ class PretrainedGenerator:
         if isinstance(system, AdapterSystem):
             check_distilled(card, system.adapter, self.how)
         self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}
-        self.identity |= {"compiled": True} if sampling.compiled else {}
+        self._tf32, self._attention = sampling.tf32, sampling.attention
+        faster = {"compiled": sampling.compiled, "tf32": sampling.tf32, "attention": sampling.attention}
+        self.identity |= {name: value for name, value in faster.items() if value}
         self.sample_rate: int = self.backbone.sample_rate
         self.text_shape: tuple[int, int] = self.backbone.text_shape
 
@@ -114,33 +117,42 @@ class PretrainedGenerator:
             raise InputError("a prompt must have at least one word")
         return self.backbone.encode_text([prompt])[0].cpu().numpy()
 
-    def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> list[np.ndarray]:
+    def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> Callable[[], list[np.ndarray]]:
         text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
-        return generate_windows(
-            self.backbone,
-            text,
-            self.seconds,
-            [request.seed for request in requests],
-            adapter=self._adapter,
-            features=video,
-            negative=negative,
-            setting=setting,
-            defaults=self.how,
-            half=self._half,
-        )
+        with arithmetic(self._tf32, self._attention):  # decoders are convolutions, which neither concerns
+            return begin_windows(
+                self.backbone,
+                text,
+                self.seconds,
+                [request.seed for request in requests],
+                adapter=self._adapter,
+                features=video,
+                negative=negative,
+                setting=setting,
+                defaults=self.how,
+                half=self._half,
+            )
+
+    def begin(self, requests: Sequence[Request]) -> Callable[[], list[np.ndarray]]:
+        """Sample a batch; what is returned decodes it, as :meth:`generate` gives it, and may be called in a thread."""
+        decode = self._windows(requests, self.setting)
+
+        def waveforms() -> list[np.ndarray]:
+            if self.setting.samples == "int16":
+                return [sound.astype(np.float32) / 32768 for sound in decode()]
+            return [sound * np.float32(FULL_SCALE) for sound in decode()]
+
+        return waveforms
 
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
         """Waveforms of a batch, each float32 (channels, samples); a file of 16 bits holds them without a change."""
-        sounds = self._windows(requests, self.setting)
-        if self.setting.samples == "int16":
-            return [sound.astype(np.float32) / 32768 for sound in sounds]
-        return [sound * np.float32(FULL_SCALE) for sound in sounds]
+        return self.begin(requests)()
 
     def pieces(self, requests: Sequence[Request]) -> list[np.ndarray]:
         """See :class:`~cafa.generation.interface.SoundGenerator`; the official preset knows single windows only."""
         if self.official:
             return self.generate(requests)
-        return self._windows(requests, self.setting.model_copy(update={"peak": "none"}))
+        return self._windows(requests, self.setting.model_copy(update={"peak": "none"}))()
 
     def level(self, sound: np.ndarray) -> np.ndarray:
         """See :class:`~cafa.generation.interface.SoundGenerator`: the peak is brought to full scale."""

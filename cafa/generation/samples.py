@@ -5,8 +5,9 @@ A row that cannot be made ends in the index with its reason; scoring decides wha
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from cafa.common.files import atomic_write, sha256_file
 from cafa.common.folder_lock import only_writer_in, only_writer_of
 from cafa.common.journal import Journal
 from cafa.common.ledger import OK
+from cafa.common.prefetch import Alongside
 from cafa.common.progress import progress
 from cafa.common.seeds import seed_for
 from cafa.common.shards import batches_of_shard
 from cafa.common.stages import stage_version
 from cafa.data.prompts import read_prompts
-from cafa.generation.sources import PromptRow, ReadSound, SampleContext, SampleFiles, SoundSource
+from cafa.generation.sources import PromptRow, ReadSound, SampleContext, SampleFiles, Sound, SoundSource, begun
 from cafa.generation.systems import SystemKind
 from cafa.media.sound import FULL_SCALE, write_lossless, write_sound
 from cafa.media.usable_sound import check_finite, finding_of, over_full_scale
@@ -109,17 +111,35 @@ def _write_sound(path: Path, sound: np.ndarray | ReadSound, sample_rate: int) ->
     }
 
 
-def _write_batch(rows: Sequence[PromptRow], source: SoundSource, seeds: Sequence[int], folder: Path) -> list[Any]:
+def _write_batch(
+    rows: Sequence[PromptRow], sounds: Sequence[Sound], sample_rate: int, seeds: Sequence[int], folder: Path
+) -> list[Any]:
     records = []
-    for row, seed, sound in zip(rows, seeds, source.sounds(rows), strict=True):
-        record: dict[str, Any] = {**row._asdict(), "seed": seed, "sample_rate": source.sample_rate, "status": OK}
+    for row, seed, sound in zip(rows, seeds, sounds, strict=True):
+        record: dict[str, Any] = {**row._asdict(), "seed": seed, "sample_rate": sample_rate, "status": OK}
         try:
             if isinstance(sound, ClipError):
                 raise sound
-            records.append({**record, **_write_sound(folder / row.file_name, sound, source.sample_rate)})
+            records.append({**record, **_write_sound(folder / row.file_name, sound, sample_rate)})
         except ClipError as error:
             records.append({**record, "status": error.reason, "detail": error.detail})
     return records
+
+
+def _item_id(batch: Sequence[PromptRow]) -> str:
+    return hashlib.sha256(repr(batch).encode()).hexdigest()
+
+
+def _finish_batch(
+    journal: Journal,
+    batch: Sequence[PromptRow],
+    sounds: Callable[[], Sequence[Sound]],
+    source: SoundSource,
+    seeds: Sequence[int],
+    folder: Path,
+) -> None:
+    """Take the sounds of a batch, write them, and note that in the journal."""
+    journal.add(_item_id(batch), _write_batch(batch, sounds(), source.sample_rate, seeds, folder))
 
 
 def _intact(records: Sequence[dict[str, Any]], folder: Path) -> bool:
@@ -214,6 +234,7 @@ def make_system_samples(job: SampleJob) -> None:
             "inputs": dict(source.depends),
             "version": stage_version(system.stage),
         },
+        alongside=job.device.startswith("cuda"),
     )
 
 
@@ -228,6 +249,7 @@ def make_samples(
     folder: str | Path,
     index: str | Path,
     key: Mapping[str, Any],
+    alongside: bool = False,
 ) -> None:
     """Make a shard of a system's samples.
 
@@ -249,6 +271,8 @@ def make_samples(
         Index to write, in the order of the prompt set.
     key : mapping
         Everything the samples depend on.
+    alongside : bool
+        Decode and write a batch in a thread while the next one is sampled, which suits a GPU; the files are the same.
 
     Raises
     ------
@@ -264,12 +288,14 @@ def make_samples(
     journal_path = folder / ".journal.jsonl"
     with only_writer_in(folder), only_writer_of([index]):
         with Journal(journal_path, key) as journal:
-            for batch in progress(batches, label, len(batches)):
-                item = hashlib.sha256(repr(batch).encode()).hexdigest()
-                if item not in journal.done or not _intact(journal.done[item], folder):
-                    seeds = [seed_for(seed, row.clip_id, row.caption_id) for row in batch]
-                    journal.add(item, _write_batch(batch, source, seeds, folder))
-                records += journal.done[item]
+            with Alongside(alongside) as finish:
+                for batch in progress(batches, label, len(batches)):
+                    item = _item_id(batch)
+                    if item not in journal.done or not _intact(journal.done[item], folder):
+                        seeds = [seed_for(seed, row.clip_id, row.caption_id) for row in batch]
+                        finish(partial(_finish_batch, journal, batch, begun(source, batch), source, seeds, folder))
+            for batch in batches:
+                records += journal.done[_item_id(batch)]
         kept = {record["file"] for record in records if record["status"] == OK}
         for path in folder.glob("*.flac"):
             if path.name not in kept:  # left by an earlier run of another prompt set

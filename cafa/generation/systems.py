@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cafa.common.devices import Attention
 from cafa.common.errors import InputError
 from cafa.common.registry import Registry
 from cafa.data.wording import Wording
@@ -175,6 +176,12 @@ class Sampling(BaseModel):
         exclude_if=lambda compiled: not compiled,
         description="compile the blocks of a pretrained denoiser (torch.compile): faster on a GPU after some minutes "
         "of compiling, another rounding; needs a C++ compiler",
+    )
+    tf32: bool = Field(
+        False, exclude_if=lambda tf32: not tf32, description="pretrained: TF32 for products of float32 on a GPU"
+    )
+    attention: Attention | None = Field(
+        None, exclude_if=lambda way: way is None, description="pretrained: torch's one way of attention; null = any"
     )
 
     @field_validator("sampler")

@@ -16,7 +16,7 @@ Noise is drawn per item from its seed in both; the published code's noise depend
 that draws it, and is not reproduced.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -127,6 +127,18 @@ def normalise_and_crop(waveform: np.ndarray, samples: int, setting: WindowSettin
 
 
 def generate_windows(
+    backbone: Backbone, text: Tensor, seconds: float, seeds: Sequence[int], **how: Any
+) -> list[np.ndarray]:
+    """Sound for a batch of (caption, video): :func:`begin_windows`, and decoded at once.
+
+    Returns
+    -------
+    list of ndarray, each (channels, samples)
+    """
+    return begin_windows(backbone, text, seconds, seeds, **how)()
+
+
+def begin_windows(
     backbone: Backbone,
     text: Tensor,
     seconds: float,
@@ -138,8 +150,8 @@ def generate_windows(
     setting: WindowSetting = OURS,
     defaults: SamplingDefaults | None = None,
     half: bool = False,
-) -> list[np.ndarray]:
-    """Sound for a batch of (caption, video).
+) -> Callable[[], list[np.ndarray]]:
+    """Sample a batch of (caption, video); decoding is left to what is returned, which another thread may call.
 
     Parameters
     ----------
@@ -164,7 +176,7 @@ def generate_windows(
 
     Returns
     -------
-    list of ndarray, each (channels, samples)
+    callable () -> list of ndarray, each (channels, samples)
 
     Raises
     ------
@@ -201,6 +213,10 @@ def generate_windows(
     model = FlowModel(velocity, FLOW_PATHS[backbone.denoiser.flow_path])
     sampled = sample_latents(model, seeds, shape, how, parameter.device)
     needed = latents if setting.peak == "window" else -(-samples // backbone.samples_per_latent) + MARGIN
-    # One item at a time: a window of 1024 latents takes a gigabyte for each of the decoder's widest layers.
-    decoded = (backbone.decode_audio(item[None, :, :needed])[0] for item in sampled)
-    return [normalise_and_crop(waveform.cpu().numpy(), samples, setting) for waveform in decoded]
+
+    def decoded() -> list[np.ndarray]:
+        # One item at a time: a window of 1024 latents takes a gigabyte for each of the decoder's widest layers.
+        sounds = (backbone.decode_audio(item[None, :, :needed])[0] for item in sampled)
+        return [normalise_and_crop(sound.cpu().numpy(), samples, setting) for sound in sounds]
+
+    return decoded

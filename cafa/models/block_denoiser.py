@@ -29,11 +29,14 @@ class BlockStack(nn.Module):
     ----------
     gradient_checkpointing : bool
         Recompute every block in the backward pass; off unless training sets it.
+    float32_residual : bool
+        Under autocast to 16 bits, keep what passes from block to block in float32, so that what every block adds is
+        not rounded to the 16 bits of the sum; off unless training sets it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.gradient_checkpointing = False
+        self.gradient_checkpointing = self.float32_residual = False
         self._compiled: Callable[[Any, Tensor, Any], tuple[Tensor, Any]] | None = None
 
     def run_block(self, block: Any, hidden: Tensor, stream: Any) -> tuple[Tensor, Any]:
@@ -59,7 +62,19 @@ class BlockStack(nn.Module):
 
     def pass_through(self, block: Any, hidden: Tensor, stream: Any) -> tuple[Tensor, Any]:
         """As :meth:`run_block`, compiled if that was asked for."""
-        return (self._compiled or self.run_block)(block, hidden, stream)
+        return (self._compiled or self.run_block)(block, hidden, self.before_block(block, stream))
+
+    def start_of(self, hidden: Tensor, stream: Any) -> tuple[Tensor, Any]:
+        """Tokens and stream before the first block, in float32 if that was asked for; sums with them stay so."""
+        return (hidden.float(), self.wide(stream)) if self.float32_residual else (hidden, stream)
+
+    def wide(self, stream: Any) -> Any:
+        """The stream with those tokens in float32 to which blocks add."""
+        return stream
+
+    def before_block(self, block: Any, stream: Any) -> Any:
+        """The stream as a block takes it: with what is kept of the text from step to step, where there is such."""
+        return stream
 
 
 class BlockAdapter(BlockStack):
@@ -116,7 +131,8 @@ class BlockAdapter(BlockStack):
             Multiplies the residuals of each item.
         """
         stream = stream.first(len(features))
-        hidden = self.embed(stream, pad_to(self.hint_projection(self.hint(features)), stream.latents.shape[1]))
+        hint = pad_to(self.hint_projection(self.hint(features)), stream.latents.shape[1])
+        hidden, stream = self.start_of(self.embed(stream, hint), stream)
         for block, projection in zip(self.copied_blocks(), self.zero_projections, strict=True):
             hidden, stream = self.pass_through(block, hidden, stream)
             control: Tensor = projection(hidden)
@@ -180,7 +196,7 @@ class BlockDenoiser(BlockStack):
         offset : Tensor, (B, T, W), optional
             Added to the embedded latents before the first block (joint models).
         """
-        hidden = self.embed(stream, offset)
+        hidden, stream = self.start_of(self.embed(stream, offset), stream)
         remaining: Iterator[Tensor] | None = iter(controls) if controls is not None else None
         for block in self.transformer_blocks():
             hidden, stream = self.pass_through(block, hidden, stream)

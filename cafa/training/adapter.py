@@ -1,6 +1,6 @@
 """Training of an adapter on a frozen backbone: CAFA, CAFA-C, CAFA-TF, and the miniature's, by the same code."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,12 @@ from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.block_denoiser import BlockStack
 from cafa.models.interface import VideoAdapter
 from cafa.models.loading import ADAPTER
 from cafa.models.precision import hold_linear_layers
 from cafa.models.registry import open_adapter
+from cafa.training.activation_memory import Choice, Recomputed, choose, free_bytes, held_bytes
 from cafa.training.distillation import GuidanceDistillation, check_pairs, open_teacher, swap_captions
 from cafa.training.distributed import WHOLE, Share
 from cafa.training.frozen_backbone import FrozenBackbone, open_frozen
@@ -35,8 +37,16 @@ class AdapterTraining(GeneratorTraining):
     """Settings of adapter training."""
 
     model: AdapterSettings = Field(description="size of the adapter's video input")
-    gradient_checkpointing: Literal["none", "adapter", "all"] = Field(
-        "none", description="blocks that are run again in the backward pass to save memory; all = the backbone's too"
+    gradient_checkpointing: Literal["none", "adapter", "all", "auto"] = Field(
+        "none",
+        description="blocks that are run again in the backward pass to save memory; all = the backbone's too; auto = "
+        "as few as a GPU's free memory asks for, and none on a CPU (the card says which)",
+    )
+    residual: Literal["as_autocast", "float32"] = Field(
+        "as_autocast",
+        exclude_if=lambda kind: kind == "as_autocast",
+        description="precision of what passes from block to block under bf16: as_autocast = 16 bits; float32 = what a "
+        "block adds is not rounded to 16 bits of the sum (more memory)",
     )
     compiled: bool = Field(
         False,
@@ -103,11 +113,8 @@ def train_adapter(
     if start_from is not None:
         extra |= start(adapter, start_from, frozen, data.video)
     path = frozen.denoiser.flow_path
-    adapter.gradient_checkpointing = settings.gradient_checkpointing != "none"
-    frozen.denoiser.gradient_checkpointing = settings.gradient_checkpointing == "all"
-    if settings.compiled:
-        adapter.compile_blocks()
-        frozen.denoiser.compile_blocks()
+    if settings.residual == "float32":
+        keep_float32_residual(adapter, frozen)
     distillation, teacher = settings.guidance_distillation, None
     if distillation is not None:
         check_pairs(distillation, settings.loop.batch_size, run.processes.share.count)
@@ -126,9 +133,108 @@ def train_adapter(
         )
         return {"loss": value}
 
+    told = set_blocks(settings, adapter.to(where), frozen, data, run, loss)
     train_generator(
-        ADAPTER, adapter, loss, settings, data, run, code="train_adapter", extra=extra, silence=frozen.silence
+        ADAPTER,
+        adapter,
+        loss,
+        settings,
+        data,
+        run,
+        code="train_adapter",
+        extra=extra,
+        silence=frozen.silence,
+        told=told,
     )
+
+
+def keep_float32_residual(adapter: Any, frozen: FrozenBackbone) -> None:
+    """Have both networks keep what passes from block to block in float32.
+
+    Raises
+    ------
+    InputError
+        If one of them is no network of blocks.
+    """
+    for network in (adapter, frozen.denoiser):
+        if not isinstance(network, BlockStack):
+            raise InputError(f"residual: float32 is for networks of blocks, which {frozen.name} is not: leave it out")
+        network.float32_residual = True
+
+
+def set_blocks(
+    settings: AdapterTraining,
+    adapter: Any,
+    frozen: FrozenBackbone,
+    data: TrainingData,
+    run: TrainingRun,
+    loss: Callable[..., dict[str, Tensor]],
+) -> dict[str, Any]:
+    """Have blocks run again or compiled, as settings say; returns what the card tells of it."""
+    told, recomputed = {}, settings.gradient_checkpointing
+    if recomputed == "auto":
+        choice = choose_recomputed(settings, adapter, frozen, data, run, loss)
+        told, recomputed = {"chosen": choice.on_card()}, choice.recomputed
+    recompute(adapter, frozen, recomputed)
+    if settings.compiled:
+        adapter.compile_blocks()
+        frozen.denoiser.compile_blocks()
+    return told
+
+
+def recompute(adapter: Any, frozen: FrozenBackbone, blocks: Recomputed) -> None:
+    """Have no blocks, those of the adapter, or all run again in the backward pass."""
+    adapter.gradient_checkpointing = blocks != "none"
+    frozen.denoiser.gradient_checkpointing = blocks == "all"
+
+
+def choose_recomputed(
+    settings: AdapterTraining,
+    adapter: nn.Module,
+    frozen: FrozenBackbone,
+    data: TrainingData,
+    run: TrainingRun,
+    loss: Callable[..., dict[str, Tensor]],
+    free: Callable[[torch.device], int | None] = free_bytes,
+) -> Choice:
+    """Which blocks have to be run again so that a step fits into the memory of the device.
+
+    What one clip holds is measured on the device with each choice until one fits; the size of a batch follows.
+
+    Parameters
+    ----------
+    settings : AdapterTraining
+    adapter : nn.Module
+        On its device.
+    frozen : FrozenBackbone
+    data : TrainingData
+    run : TrainingRun
+    loss : callable
+        Of the adapter, as it is trained.
+    free : callable
+        Free memory of a device in bytes, or None.
+    """
+    where = run.processes.device(run.device)
+    window = settings.model.latents or frozen.denoiser.settings.latents
+    shapes = {
+        "latents": (frozen.denoiser.settings.latent_channels, window),
+        "text": data.text.shape,
+        "video": (data.video[0].shape[0], sum(store.shape[1] for store in data.video)),
+    }
+    batch = {name: torch.zeros(1, *shape, device=where) for name, shape in shapes.items()}
+    trainable = [weight for weight in adapter.parameters() if weight.requires_grad]
+
+    def held(choice: Recomputed) -> int:
+        recompute(adapter, frozen, choice)
+        generator = torch.Generator().manual_seed(0)
+        random = torch.random.fork_rng(devices=[where] if where.type == "cuda" else [])
+        step = lambda: loss(adapter, batch, generator)["loss"]  # noqa: E731
+        with random, settings.loop.arithmetic(), settings.loop.autocast(where):
+            return held_bytes(step, [*adapter.parameters(), *frozen.denoiser.parameters()])
+
+    adapter.train()
+    items = settings.loop.batch_size // run.processes.share.count
+    return choose(held, items, len(frozen.denoiser.transformer_blocks()), trainable, free(where))
 
 
 def in_order(video: Sequence[FeatureStore], settings: AdapterSettings) -> list[FeatureStore]:

@@ -1,6 +1,7 @@
 """Batches from cached features, in an order that depends on the seed alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,10 @@ class FeatureBatches:
 
     def __call__(self, positions: Sequence[int]) -> dict[str, Tensor]:
         """Float32 tensors: latents (B, C, T), text (B, L, D) and, if there are video stores, video (B, F, D)."""
+        return {name: tensor.float() for name, tensor in self.stored(positions).items()}
+
+    def stored(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        """The same in the type in which they are stored, of half the size; latents with silence behind are float32."""
         clips = [self.clip_ids[p] for p in positions]
         arrays = {
             "latents": self.latents.stack(clips).transpose(0, 2, 1),
@@ -123,4 +128,38 @@ class FeatureBatches:
             arrays["latents"] = self.silence.after(arrays["latents"].astype(np.float32), clips)
         if self.video:
             arrays["video"] = np.concatenate([store.stack(clips) for store in self.video], axis=-1)
-        return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+@dataclass(frozen=True)
+class DeviceBatches:
+    """Batches of features on their way to a device.
+
+    Parameters
+    ----------
+    features : FeatureBatches
+    device : torch.device
+    silence : Silence, optional
+        What follows the latents, drawn on the device; that of `features` is drawn on the host.
+    """
+
+    features: FeatureBatches
+    device: torch.device
+    silence: Silence | None = None
+
+    def read(self, positions: Sequence[int]) -> tuple[dict[str, Tensor], list[str]]:
+        """A batch on the host, as it is best sent from, and its clips; may be called in a thread."""
+        clips = [self.features.clip_ids[position] for position in positions]
+        if self.device.type == "cpu":
+            return self.features(positions), clips
+        stored = self.features.stored(positions)
+        pinned = self.device.type == "cuda"
+        return {name: tensor.pin_memory() if pinned else tensor for name, tensor in stored.items()}, clips
+
+    def send(self, read: tuple[dict[str, Tensor], list[str]]) -> dict[str, Tensor]:
+        """That batch on the device, float32; from pinned memory it is on its way while the device still works."""
+        tensors, clips = read
+        batch = {name: tensor.to(self.device, non_blocking=True).float() for name, tensor in tensors.items()}
+        if self.silence is not None:
+            batch["latents"] = self.silence.behind(batch["latents"], clips)
+        return batch

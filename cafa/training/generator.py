@@ -1,7 +1,7 @@
 """What the trainings of backbone, adapter and joint model have in common."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +17,11 @@ from cafa.common.seeds import seed_for
 from cafa.common.stages import stage_version
 from cafa.features.store import FeatureStore
 from cafa.models.folders import RESUME, check_overwrites, save_model
-from cafa.training.batches import EpochOrder, FeatureBatches, clips_with_features
+from cafa.training.batches import DeviceBatches, EpochOrder, FeatureBatches, clips_with_features
 from cafa.training.distributed import ALONE, WHOLE, Processes, Share, check_dealt
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
-from cafa.training.objective import DiffusionSettings, keep_mask
+from cafa.training.objective import DiffusionSettings, NoiseOn, keep_mask
 from cafa.training.run_card import hardware, phase
 from cafa.training.silence import Silence
 
@@ -128,6 +128,7 @@ def train_generator(
     code: str,
     extra: dict[str, Any] | None = None,
     silence: Silence | None = None,
+    told: dict[str, Any] | None = None,
 ) -> None:
     """Train `model` on a split and write its folder.
 
@@ -148,14 +149,16 @@ def train_generator(
         More for the card; ``phases`` are those before this one.
     silence : Silence, optional
         What follows the stored latents.
+    told : dict, optional
+        More for the card that results do not depend on.
     """
     output, where, share = Path(run.output), run.processes.device(run.device), run.processes.share
     check_dealt(settings.loop.batch_size, share.count)
     rows = clips_with_features(data.manifest, settings.split, [data.latents, *data.video])
-    batches = FeatureBatches(rows, data.latents, data.text, data.video, silence)
+    batches = batches_for(where, rows, data, silence, settings.objective.noise_on)
     order = EpochOrder(len(rows), settings.loop.batch_size, run.seed)
     reader = ReadAhead(
-        lambda index: on_host(batches(share.of(order.batch(index))), where),
+        lambda index: batches.read(share.of(order.batch(index))),
         settings.read_ahead,
         settings.loop.steps * settings.loop.accumulation,
     )
@@ -178,7 +181,7 @@ def train_generator(
     try:
         trained = train(
             model.to(where),
-            lambda index, generator: on_device(reader(index), where),
+            lambda index, generator: batches.send(reader(index)),
             loss if share.count == 1 else partial(loss, share=share),
             settings.loop,
             seed=run.seed,
@@ -194,23 +197,22 @@ def train_generator(
         return
     weights = {**{name: tensor.cpu() for name, tensor in model.state_dict().items()}, **trained.weights}
     model.load_state_dict(weights)
-    card.update(validation_loss(model, loss, settings, data.manifest, batches, run.seed, where))
+    card.update(validation_loss(model, loss, settings, data.manifest, batches, run.seed))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.sessions))
+    card.update(parameters_trained=parameters, seconds=trained.seconds, **hardware(trained.sessions), **(told or {}))
     if trained.changes:
         card["changes"] = trained.changes
     card["phases"] = [*card.get("phases", []), phase(card)]
     save_model(output, weights, card, trained.losses)
 
 
-def on_host(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """A batch as it is best sent to the device from."""
-    return {name: tensor.pin_memory() for name, tensor in batch.items()} if device.type == "cuda" else batch
-
-
-def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """A batch on the device; from pinned memory it is on its way while the device still works."""
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+def batches_for(
+    device: torch.device, rows: pd.DataFrame, data: TrainingData, silence: Silence | None, noise_on: NoiseOn
+) -> DeviceBatches:
+    """Batches of the features of `rows`, the noise of the silence behind them drawn where noise is drawn."""
+    drawn_there = noise_on == "device"
+    features = FeatureBatches(rows, data.latents, data.text, data.video, None if drawn_there else silence)
+    return DeviceBatches(features, device, silence if drawn_there else None)
 
 
 @torch.no_grad()
@@ -219,9 +221,8 @@ def validation_loss(
     loss: Callable[..., dict[str, Tensor]],
     settings: GeneratorTraining,
     manifest: pd.DataFrame,
-    trained_on: FeatureBatches,
+    trained_on: DeviceBatches,
     seed: int,
-    device: torch.device,
 ) -> dict[str, float | int]:
     """Loss over the split ``validation`` with its own noise, for the card; empty if there is no such clip.
 
@@ -230,13 +231,15 @@ def validation_loss(
     held_out = manifest["split"] == "validation"
     if settings.split == "validation" or not held_out.any():
         return {}
-    rows = clips_with_features(manifest, "validation", [trained_on.latents, *trained_on.video])
-    batches = FeatureBatches(rows, trained_on.latents, trained_on.text, trained_on.video, trained_on.silence)
+    like = trained_on.features
+    rows = clips_with_features(manifest, "validation", [like.latents, *like.video])
+    batches = replace(trained_on, features=FeatureBatches(rows, like.latents, like.text, like.video, like.silence))
     generator = torch.Generator().manual_seed(seed_for(seed, "validation"))
     model.eval()
     total = 0.0
     for start in range(0, len(rows), settings.loop.batch_size):
         positions = list(range(start, min(start + settings.loop.batch_size, len(rows))))
-        with settings.loop.autocast(device):
-            total += float(loss(model, on_device(batches(positions), device), generator)["loss"]) * len(positions)
+        with settings.loop.arithmetic(), settings.loop.autocast(batches.device):
+            batch = batches.send(batches.read(positions))
+            total += float(loss(model, batch, generator)["loss"]) * len(positions)
     return {"validation_loss": total / len(rows), "validation_clips": len(rows)}

@@ -109,7 +109,8 @@ class _Run:
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
-            fused=True if self.device.type == "cuda" else None,  # no temporary copies of all weights
+            # No temporary copies of all weights; on a CPU its rounding is another.
+            fused=True if self.device.type == "cuda" or settings.fused else None,
         )
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()} if average else {}
         self.rows: list[dict[str, float]] = []
@@ -296,7 +297,7 @@ def train(
     clock, saved = _Clock(run.sessions, run.device, processes.share.count), time.monotonic()
     steps = range(run.step, settings.steps)
     devices = [run.device] if run.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), deferred() as asked:
+    with torch.random.fork_rng(devices=devices), settings.arithmetic(), deferred() as asked:
         for _ in progress(steps, label, settings.steps, run.step) if processes.main else steps:
             values, ending = _gradient(objective, make_batch, run, seed, processes, asked)
             row = run.update(values)

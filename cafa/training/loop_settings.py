@@ -7,11 +7,21 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from cafa.common.devices import Attention, arithmetic
 from cafa.common.errors import CafaError
 
 #: settings that came later: left out of what is recorded while they are at their default, so that records of before,
 #: unfinished runs among them, are still those of the same settings
-LATER = ("warmup_decay", "ema_power", "ema_inverse_gamma", "ema_after_step", "ema_every")
+LATER = (
+    "warmup_decay",
+    "ema_power",
+    "ema_inverse_gamma",
+    "ema_after_step",
+    "ema_every",
+    "tf32",
+    "attention",
+    "fused",
+)
 
 
 class LoopSettings(BaseModel):
@@ -44,11 +54,22 @@ class LoopSettings(BaseModel):
     ema_every: int = Field(1, gt=0, description="with ema_power: steps from one change of the average to the next")
     accumulation: int = Field(1, gt=0, description="batches per optimiser step")
     bf16: bool = Field(False, description="autocast the forward pass to bfloat16")
+    tf32: bool = Field(False, description="multiply float32 matrices in TF32 on a GPU: faster, 10 bits of mantissa")
+    attention: Attention | None = Field(
+        None, description="the one way of torch to compute attention; null = torch chooses by device and shape"
+    )
+    fused: bool = Field(
+        False, description="AdamW as one operation on a CPU too, as it always is on a GPU: faster, another rounding"
+    )
     save_every_seconds: float = Field(20.0, ge=0, description="how often the resume state is saved")
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         """Context of a forward pass."""
         return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """Context of forward and backward passes."""
+        return arithmetic(self.tf32, self.attention)
 
     @model_validator(mode="after")
     def _rules_that_go_together(self) -> "LoopSettings":

@@ -6,8 +6,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.diffusion.schedules import FLOW_PATHS, Velocity
 from cafa.training.distributed import WHOLE, Share
+
+NoiseOn = Literal["cpu", "device"]
 
 
 class DiffusionSettings(BaseModel):
@@ -20,6 +23,34 @@ class DiffusionSettings(BaseModel):
     )
     caption_dropout: float = Field(0.1, ge=0, lt=1, description="share of clips trained with the null text")
     video_dropout: float = Field(0.1, ge=0, lt=1, description="joint model: share trained with the null video")
+    noise_on: NoiseOn = Field(
+        "cpu",
+        exclude_if=lambda where: where == "cpu",  # records of before are those of the same settings
+        description="where noise, and the noise of the silence behind clips, is drawn: cpu = the same numbers on every "
+        "device; device = faster on a GPU, other numbers",
+    )
+
+
+def draw_noise(
+    shape: tuple[int, ...], generator: torch.Generator, device: torch.device, where: NoiseOn, share: Share = WHOLE
+) -> Tensor:
+    """Unit noise on a device, of a process's share of a batch.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole batch.
+    generator : torch.Generator
+        On the CPU. Noise that is drawn on the device has a generator of its own there, with a seed from this one: it
+        depends on the batch and the kind of device, not on what was drawn before.
+    device : torch.device
+    where : str
+    share : Share
+    """
+    if where == "cpu":
+        return sent(share.of(torch.randn(shape, generator=generator)), device)
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    return share.of(torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device))
 
 
 def draw_times(settings: DiffusionSettings, count: int, generator: torch.Generator) -> Tensor:
@@ -74,7 +105,7 @@ def velocity_loss(
     """
     whole = len(latents) * share.count
     time = share.of(draw_times(settings, whole, generator)).to(latents.device)
-    noise = share.of(torch.randn((whole, *latents.shape[1:]), generator=generator)).to(latents.device)
+    noise = draw_noise((whole, *latents.shape[1:]), generator, latents.device, settings.noise_on, share)
     flow = FLOW_PATHS[path]
     alpha, sigma = flow.amplitudes(time.view(-1, 1, 1))
     noisy = alpha * latents + sigma * noise

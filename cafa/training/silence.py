@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cafa.common.seeds import seed_for
 from cafa.models.interface import AudioAutoencoder
@@ -42,3 +43,14 @@ class Silence:
         noise = [np.random.default_rng(seed_for(0, "silence", clip)).standard_normal(mean.shape) for clip in clip_ids]
         tails = (mean + deviation * np.stack(noise)).astype(latents.dtype)
         return np.concatenate([latents, tails], axis=2)
+
+    def behind(self, latents: Tensor, clip_ids: Sequence[str]) -> Tensor:
+        """As :meth:`after`, drawn on the device of the latents: other numbers, and again one draw per clip."""
+        start, device = latents.shape[2], latents.device
+        mean, deviation = (torch.from_numpy(part[:, start:]).to(device) for part in (self.mean, self.deviation))
+        seeds = [seed_for(0, "silence", clip) for clip in clip_ids]
+        noise = [
+            torch.randn(mean.shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+            for seed in seeds
+        ]
+        return torch.cat([latents, mean + deviation * torch.stack(noise)], dim=2)

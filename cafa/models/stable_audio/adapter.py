@@ -40,6 +40,10 @@ class Adapter(BlockAdapter):
         """The global token, and the projected latents with the hint, (B, T + 1, D)."""
         return torch.cat([stream.global_token, super().embed(stream, hint)], dim=1)
 
+    def before_block(self, block: TransformerBlock, stream: TokenStream) -> TokenStream:
+        """See :meth:`cafa.models.stable_audio.blocks.TokenStream.for_block`."""
+        return stream.for_block(block)
+
     def run_block(self, block: TransformerBlock, hidden: Tensor, stream: TokenStream) -> tuple[Tensor, TokenStream]:
         """See :func:`cafa.models.stable_audio.blocks.run_block`."""
         return run_block(block, hidden, stream, self.gradient_checkpointing)

@@ -3,8 +3,10 @@
 Shapes: B batch, C latent channels, T latents, L text states, D width; tokens = T + 1 (one global token).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +14,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from cafa.models.stable_audio.transformer import TransformerBlock, rotary_angles
+
+Made = TypeVar("Made")
 
 
 class StableAudioSettings(BaseModel):
@@ -40,6 +44,22 @@ class StableAudioSettings(BaseModel):
         return min(self.head_dim, max(self.head_dim // 2, 32))
 
 
+class OfText:
+    """What layers make of the conditioning alone: for all steps of a sampling run it is made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, int], object] = {}
+
+    def once(self, layer: object, items: int, make: Callable[[], Made]) -> Made:
+        """What `make` gives for a layer and so many items; kept only where no gradient could be wanted of it."""
+        if torch.is_grad_enabled():
+            return make()
+        found = self._made.get((layer, items))
+        if found is None:
+            found = self._made[layer, items] = make()
+        return found  # type: ignore[return-value]  # of one layer it is always of one type
+
+
 @dataclass(frozen=True)
 class StableAudioConditioning:
     """What the denoiser is conditioned on, apart from the video.
@@ -51,10 +71,17 @@ class StableAudioConditioning:
         have the null text too: its cross-attention is exactly zero (no biases), so it is not computed for them.
     timing : Tensor, (B, 2 * text_dim)
         Embeddings of start and total seconds; never dropped.
+    of_text : OfText, optional
+        Keeps what layers make of it, see :meth:`for_steps`.
     """
 
     context: Tensor
     timing: Tensor
+    of_text: OfText | None = field(default=None, compare=False, repr=False)
+
+    def for_steps(self) -> "StableAudioConditioning":
+        """The same for the steps of one sampling run, between which neither it nor the weights change."""
+        return replace(self, of_text=OfText())
 
     def null_text(self) -> "StableAudioConditioning":
         """The same timing with the null text: the whole sequence, timing tokens included, is zero."""
@@ -85,16 +112,30 @@ class TokenStream:
         Projected text of the first N <= B items; the others have the null text.
     rotary : tuple of Tensor
         Cosines and sines, (T + 1, rotary_dim).
+    of_text : OfText, optional
+        Keeps what blocks make of the text.
+    known : tuple of Tensor, optional
+        Keys and values of the text for the next block, where they are kept.
     """
 
     latents: Tensor
     global_token: Tensor
     context: Tensor
     rotary: tuple[Tensor, Tensor]
+    of_text: OfText | None = field(default=None, compare=False, repr=False)
+    known: tuple[Tensor, Tensor] | None = None
 
     def first(self, items: int) -> "TokenStream":
         """The stream of the first `items` items."""
-        return TokenStream(self.latents[:items], self.global_token[:items], self.context[:items], self.rotary)
+        first = (self.latents[:items], self.global_token[:items], self.context[:items])
+        return TokenStream(*first, self.rotary, self.of_text)
+
+    def for_block(self, block: TransformerBlock) -> "TokenStream":
+        """The stream with a block's keys and values of the text, if these are kept for further steps."""
+        items = len(self.context)
+        if self.of_text is None or not items:
+            return self
+        return replace(self, known=self.of_text.once(block.attn2, items, lambda: block.attn2.keys_values(self.context)))
 
 
 @lru_cache(maxsize=8)
@@ -129,6 +170,6 @@ def _output(block: TransformerBlock, hidden: Tensor, stream: TokenStream) -> Ten
     hidden = hidden + block.attn1(block.norm1(hidden), rotary=stream.rotary)
     with_text = hidden[: len(stream.context)]
     if len(with_text):
-        with_text = with_text + block.attn2(block.norm2(with_text), context=stream.context)
+        with_text = with_text + block.attn2(block.norm2(with_text), context=stream.context, known=stream.known)
         hidden = with_text if len(with_text) == len(hidden) else torch.cat([with_text, hidden[len(with_text) :]])
     return hidden + block.ff(block.norm3(hidden))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cafa.models.block_denoiser import BlockAdapter, BlockDenoiser
 from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.blocks import (
+    OfText,
     StableAudioConditioning,
     StableAudioSettings,
     TokenStream,
@@ -67,12 +68,14 @@ class StableAudioBackbone(BlockDenoiser):
 
     def tokens(self, latents: Tensor, time: Tensor, conditioning: StableAudioConditioning) -> TokenStream:
         """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
-        dit = self.dit
-        timing = dit.global_proj(conditioning.timing.unsqueeze(1))
+        dit, once = self.dit, (conditioning.of_text or OfText()).once
+        items, told = len(conditioning.timing), len(conditioning.context)
+        timing = once(dit.global_proj, items, lambda: dit.global_proj(conditioning.timing.unsqueeze(1)))
+        text = once(dit.cross_attention_proj, told, lambda: dit.cross_attention_proj(conditioning.context))
         when = dit.timestep_proj(dit.time_proj(time.to(latents.dtype))).unsqueeze(1)
         mixed = (dit.preprocess_conv(latents) + latents).transpose(1, 2)
         rotary = rotary_table(self.settings.rotary_dim, mixed.shape[1] + 1, latents.device)
-        return TokenStream(mixed, timing + when, dit.cross_attention_proj(conditioning.context), rotary)
+        return TokenStream(mixed, timing + when, text, rotary, conditioning.of_text)
 
     def transformer_blocks(self) -> Sequence[nn.Module]:
         """The blocks, in order."""
@@ -84,6 +87,10 @@ class StableAudioBackbone(BlockDenoiser):
         if offset is not None:
             hidden = hidden + offset
         return torch.cat([stream.global_token, hidden], dim=1)
+
+    def before_block(self, block: TransformerBlock, stream: TokenStream) -> TokenStream:
+        """See :meth:`cafa.models.stable_audio.blocks.TokenStream.for_block`."""
+        return stream.for_block(block)
 
     def run_block(self, block: TransformerBlock, hidden: Tensor, stream: TokenStream) -> tuple[Tensor, TokenStream]:
         """See :func:`cafa.models.stable_audio.blocks.run_block`."""

@@ -8,10 +8,11 @@ Shapes: B batch, S tokens (T latents and a global token), L text states, D width
 """
 
 from math import pi
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention, silu
 
 Rotary = tuple[Tensor, Tensor]
 
@@ -38,12 +39,31 @@ def rotary_angles(channels: int, positions: int, base: float = 10000.0) -> Rotar
 
 def rotate(values: Tensor, rotary: Rotary) -> Tensor:
     """Rotate the first channels of each head, in float32; `values` (B, H, S, E), `rotary` (S, R) with R <= E."""
-    cos, sin = (table[None, None].to(values.device) for table in rotary)
+    half = rotary[0].shape[-1] // 2
+    cos, sin = (table[:, :half].to(values.device) for table in rotary)  # the other half is the same
+    rotated: Tensor = _Rotation.apply(values, cos, sin)
+    return rotated
+
+
+def _turned(values: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = cos.shape[-1]
     single = values.float()
-    turned, kept = single[..., : cos.shape[-1]], single[..., cos.shape[-1] :]
-    real, imaginary = turned.chunk(2, dim=-1)
-    turned = turned * cos + torch.cat([-imaginary, real], dim=-1) * sin
-    return torch.cat([turned, kept], dim=-1).to(values.dtype)
+    real, imaginary, kept = single[..., :half], single[..., half : 2 * half], single[..., 2 * half :]
+    return torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin, kept], dim=-1).to(values.dtype)
+
+
+class _Rotation(torch.autograd.Function):
+    """A rotation, whose gradient is rotated back: nothing but the angles has to be held for it."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        context.save_for_backward(cos, sin)
+        return _turned(values, cos, sin)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = context.saved_tensors
+        return _turned(gradients[0], cos, -sin), None, None
 
 
 class Attention(nn.Module):
@@ -69,7 +89,13 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(context_dim, key_value_heads * head_dim, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(heads * head_dim, width, bias=False)])
 
-    def forward(self, hidden: Tensor, context: Tensor | None = None, rotary: Rotary | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        context: Tensor | None = None,
+        rotary: Rotary | None = None,
+        known: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """What each token takes from the others, or from `context` (B, L, context_dim); (B, S, D).
 
         Parameters
@@ -78,10 +104,11 @@ class Attention(nn.Module):
         context : Tensor, (B, L, context_dim), optional
         rotary : tuple of Tensor, (S, R), optional
             For queries and keys; see :func:`rotate`.
+        known : tuple of Tensor, optional
+            :meth:`keys_values` of the context, where they are known already.
         """
-        context = hidden if context is None else context
         query = self._split(self.to_q(hidden))
-        key, value = self._split(self.to_k(context)), self._split(self.to_v(context))
+        key, value = known or self.keys_values(hidden if context is None else context)
         if (times := query.shape[1] // key.shape[1]) > 1:
             key = torch.repeat_interleave(key, times, dim=1, output_size=query.shape[1])
             value = torch.repeat_interleave(value, times, dim=1, output_size=query.shape[1])
@@ -90,6 +117,10 @@ class Attention(nn.Module):
         taken = scaled_dot_product_attention(query, key, value)
         joined: Tensor = self.to_out[0](taken.transpose(1, 2).reshape(len(hidden), -1, self.heads * self.head_dim))
         return joined
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, (B, heads of keys, L, E), of what is attended to, (B, L, context_dim)."""
+        return self._split(self.to_k(context)), self._split(self.to_v(context))
 
     def _split(self, values: Tensor) -> Tensor:
         """(B, S, heads x E) as (B, heads, S, E)."""
@@ -102,13 +133,34 @@ class GatedLinear(nn.Module):
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.proj = nn.Linear(width, 2 * inner)
-        self.activation = nn.SiLU()
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., inner) from (..., width)."""
-        value, gate = self.proj(hidden).chunk(2, dim=-1)
-        gated: Tensor = value * self.activation(gate)
+        gated: Tensor = _Gate.apply(self.proj(hidden))
         return gated
+
+
+class _Gate(torch.autograd.Function):
+    """The gate of a projection, (..., 2 x inner): held for the gradient is the projection alone.
+
+    The gradients of both halves are written where they belong, without a copy to join them.
+    """
+
+    @staticmethod
+    def forward(context: Any, projected: Tensor) -> Tensor:
+        context.save_for_backward(projected)
+        value, gate = projected.chunk(2, dim=-1)
+        return value * silu(gate)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        (projected,) = context.saved_tensors
+        value, gate = projected.chunk(2, dim=-1)
+        gradient, joined = gradients[0], torch.empty_like(projected)
+        of_value, of_gate = joined.chunk(2, dim=-1)
+        torch.mul(gradient, silu(gate), out=of_value)
+        torch.ops.aten.silu_backward.grad_input(gradient * value, gate, grad_input=of_gate)
+        return joined
 
 
 class FeedForward(nn.Module):

@@ -6,6 +6,7 @@ is changed. The copies keep a text stream of their own, which starts from the ba
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from diffusers.models.transformers.transformer_flux import FluxSingleTransformerBlock, FluxTransformerBlock
@@ -39,6 +40,10 @@ class TangoFluxAdapter(BlockAdapter):
         self.project_in.load_state_dict(network.x_embedder.state_dict())
         self.double_blocks.load_state_dict(network.transformer_blocks.state_dict())
         self.single_blocks.load_state_dict(network.single_transformer_blocks.state_dict())
+
+    def wide(self, stream: TangoFluxStream) -> TangoFluxStream:
+        """The text passes from block to block as well."""
+        return replace(stream, context=stream.context.float())
 
     def run_block(self, block: nn.Module, hidden: Tensor, stream: TangoFluxStream) -> tuple[Tensor, TangoFluxStream]:
         """See :func:`cafa.models.tangoflux.blocks.run_flux_block`."""

@@ -5,6 +5,7 @@ A rectified flow: z_t = (1 - t) signal + t noise, and the network predicts noise
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -44,6 +45,7 @@ class TangoFluxDenoiser(BlockDenoiser):
         )
         self.pool = nn.Sequential(nn.Linear(settings.text_dim, settings.joint_dim), nn.ReLU())
         self.duration = NumberConditioner(settings.text_dim, 0, settings.maximum_seconds)
+        self._rotary: dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def condition(
         self, text: Tensor, present: Tensor, seconds: Tensor, pooled_from: Tensor | None = None
@@ -67,16 +69,24 @@ class TangoFluxDenoiser(BlockDenoiser):
     def tokens(self, latents: Tensor, time: Tensor, conditioning: TangoFluxConditioning) -> TangoFluxStream:
         """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
         network, words, sounds = self.transformer, conditioning.context.shape[1], latents.shape[2]
-        # Text has position 0 on all three axes; latent i has position i on all three.
-        positions = torch.cat([torch.zeros(words), torch.arange(sounds)]).to(latents.device)
         present = nn.functional.pad(conditioning.present, (0, sounds), value=True)
         return TangoFluxStream(
             latents.transpose(1, 2),
             network.context_embedder(conditioning.context),
             network.time_text_embed(time.to(latents.dtype) * 1000, conditioning.pooled),
-            network.pos_embed(positions.unsqueeze(1).expand(-1, 3)),
+            self._rotary_table(words, sounds, latents.device),
             None if conditioning.complete else present[:, None, None, :],
         )
+
+    def _rotary_table(self, words: int, sounds: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of all tokens, (words + sounds, head_dim); made once for a length."""
+        if (words, sounds, device) not in self._rotary:
+            with torch.inference_mode(False):  # made while sampling it must also serve training
+                # Text has position 0 on all three axes; latent i has position i on all three.
+                positions = torch.cat([torch.zeros(words), torch.arange(sounds)]).to(device)
+                table = self.transformer.pos_embed(positions.unsqueeze(1).expand(-1, 3))
+            self._rotary = {(words, sounds, device): table}  # of one length at a time
+        return self._rotary[words, sounds, device]
 
     def transformer_blocks(self) -> Sequence[nn.Module]:
         """The double blocks, then the single ones."""
@@ -86,6 +96,10 @@ class TangoFluxDenoiser(BlockDenoiser):
         """The embedded latents, (B, T, W)."""
         hidden = self.transformer.x_embedder(stream.latents)
         return hidden if offset is None else hidden + offset
+
+    def wide(self, stream: TangoFluxStream) -> TangoFluxStream:
+        """The text passes from block to block as well."""
+        return replace(stream, context=stream.context.float())
 
     def run_block(self, block: nn.Module, hidden: Tensor, stream: TangoFluxStream) -> tuple[Tensor, TangoFluxStream]:
         """See :func:`cafa.models.tangoflux.blocks.run_flux_block`."""

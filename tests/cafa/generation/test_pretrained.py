@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from cafa.common.errors import InputError, WeightsError
 from cafa.common.files import sha256_file, write_json
 from cafa.features.store import write_features
 from cafa.features.text import text_id
+from cafa.generation import samples
 from cafa.generation.interface import Request
 from cafa.generation.opening import open_generator
 from cafa.generation.pretrained import PretrainedGenerator
 from cafa.generation.systems import AdapterSystem, BackboneSystem, Sampling, parse_system
 from cafa.generation.windows import generate_windows
+from cafa.models.block_denoiser import BlockStack
 from cafa.models.registry import open_text, read_card
 from cafa.models.stable_audio.backbone import StableAudioOpen
 from tests.tiny_pretrained import make_registered, make_trained_adapter
@@ -260,3 +263,49 @@ def test_weights_held_in_16_bits_give_what_autocast_gives(models: Path, name: st
     requests = [Request(text[number], video[number] if plain.video_kinds else None, seed=number) for number in range(2)]
     for one, other in zip(plain.generate(requests), held.generate(requests), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["cafa", "cafa_published", "cafa_tf"])
+def test_a_batch_decoded_in_a_thread_while_the_next_is_sampled_gives_the_same_bits(name: str, models: Path):
+    generator = open_generator(parse_system(SYSTEMS[name]), models)
+    wanted = requests(generator)
+    plain = [generator.generate(wanted[:3]), generator.generate(wanted[3:])]
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(generator.begin(wanted[:3]))
+        second = pool.submit(generator.begin(wanted[3:]))
+        found = [first.result(), second.result()]
+    for one, other in zip(plain, found, strict=True):
+        for sound, again in zip(one, other, strict=True):
+            np.testing.assert_array_equal(sound, again)
+
+
+def test_samples_for_a_gpu_are_finished_alongside(
+    models: Path, features: Path, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain = run("cafa", models, features, prompts, tmp_path / "plain")
+    real = samples.make_samples
+    monkeypatch.setattr(samples, "make_samples", lambda *given, **how: real(*given, **{**how, "alongside": True}))
+    assert run("cafa", models, features, prompts, tmp_path / "beside").equals(plain)
+
+
+def test_how_torch_computes_is_a_setting_of_pretrained_models(models: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    original = BlockStack.pass_through
+
+    def watched(self, *given):
+        seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cuda.flash_sdp_enabled()))
+        return original(self, *given)
+
+    monkeypatch.setattr(BlockStack, "pass_through", watched)
+    plain = open_generator(parse_system(SYSTEMS["cafa"]), models)
+    settings = SYSTEMS["cafa"] | {"sampling": {"steps": 4, "tf32": True, "attention": "math"}}
+    other = open_generator(parse_system(settings), models)
+    assert other.identity == plain.identity | {"tf32": True, "attention": "math"}
+    wanted = requests(plain)[:2]
+    (one, _), (two, _) = plain.generate(wanted), other.generate(wanted)
+    assert set(seen) == {(False, True), (True, False)}
+    assert np.abs(one - two).max() < 1e-4  # the sum is formed in another order
+    recorded = parse_system(SYSTEMS["cafa"]).model_dump(mode="json")["sampling"]
+    assert not {"tf32", "attention", "compiled"} & set(recorded)
+    with pytest.raises(ValueError, match="flash_attention"):
+        Sampling(attention="fastest")

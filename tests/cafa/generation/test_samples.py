@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def rows(count: int = 10) -> list[PromptRow]:
     return [PromptRow(f"clip{i}", "own", "a sound", "sound", "matched") for i in range(count)]
 
 
-def make(folder: Path, source, *, shard=(0, 1), key="k", batch_size=3, which=None) -> pd.DataFrame:
+def make(folder: Path, source, *, shard=(0, 1), key="k", batch_size=3, which=None, alongside=False) -> pd.DataFrame:
     index = folder / f"{shard[0]}.parquet"
     make_samples(
         which or rows(),
@@ -52,6 +53,7 @@ def make(folder: Path, source, *, shard=(0, 1), key="k", batch_size=3, which=Non
         folder=folder / str(shard[0]),
         index=index,
         key={"key": key},
+        alongside=alongside,
     )
     return pd.read_parquet(index)
 
@@ -193,3 +195,48 @@ def test_a_sound_that_is_not_finite_is_lost_alone(tmp_path):
     assert lost["detail"].str.contains(r"values are not finite, the first at 0\.000 s").all()
     rest = odd.index.difference(lost.index)
     pd.testing.assert_series_equal(odd.loc[rest, "sha256"], good.loc[rest, "sha256"])
+
+
+def test_batches_finished_alongside_are_the_same_files_and_index(tmp_path):
+    plain = make(tmp_path / "plain", Tones())
+    beside = make(tmp_path / "beside", Tones(), alongside=True)
+    assert beside.equals(plain)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "plain" / "0").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "beside" / "0").iterdir()}
+
+
+def test_a_shard_that_is_cut_while_a_batch_is_written_keeps_that_batch(tmp_path):
+    whole = make(tmp_path / "whole", Tones())
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "cut", Tones(cut_after=2), alongside=True)
+    again = Tones()
+    assert make(tmp_path / "cut", again, alongside=True).equals(whole)
+    assert len(again.batches) == 2
+
+
+def test_a_batch_that_cannot_be_written_alongside_ends_the_job(tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("cafa.generation.samples.write_sound", full)
+    with pytest.raises(OSError, match="no space left"):
+        make(tmp_path, Tones(), alongside=True)
+    assert not (tmp_path / "0.parquet").exists()
+
+
+def test_what_a_source_begins_is_finished_in_another_thread(tmp_path):
+    threads: dict[str, set[int]] = {"begin": set(), "finish": set()}
+
+    class Begun(Tones):
+        def begin(self, rows):
+            threads["begin"].add(threading.get_ident())
+
+            def finish():
+                threads["finish"].add(threading.get_ident())
+                return self.sounds(rows)
+
+            return finish
+
+    assert make(tmp_path / "begun", Begun(), alongside=True).equals(make(tmp_path / "plain", Tones()))
+    assert threads["begin"] == {threading.get_ident()}
+    assert not threads["begin"] & threads["finish"]
