@@ -3,16 +3,18 @@
 The naive way, found in most repositories: one process per clip, which loads the encoder, decodes the raw file at its
 full size into memory, and then resizes. Ours: clips are normalised once (constant rate, short side 256), and a job
 loads the encoder once and reads normalised clips. No network runs in either, so decoding and start-up are what is
-measured. Normalising is paid once for all kinds of features, so there are ratios without it and with it. A turn is one
-clip of 10 s (a job of ours reads it several times, so that its start counts for little, as in jobs of hundreds of clips)::
+measured. Normalising is paid once for all kinds of features, so there are ratios without it and with it. A turn is
+one clip of 10 s (a job of ours reads it several times, so that its start counts for little, as in jobs of hundreds of
+clips)::
 
     python -m benchmarks.caching
 
 makes its clips (1280x720, 30 frames per second), the same for everybody; with CAFA_SHARED=FOLDER (or --shared) those
 published ones of 10 s that are there are measured as well, each in a round of its own. Some three minutes for each.
 
-On a GPU (not run here), the encoders at full size with deterministic weights, float16: clips per second of the clock and
-the GPU's utilisation (``nvidia-smi``, twice a second) of one job over 256 clips, with 14 workers in batches of 8::
+On a GPU (not run here), the encoders at full size with deterministic weights, float16: clips per second of the clock
+and the GPU's utilisation (``nvidia-smi``, twice a second) of one job over 256 clips, with 14 workers in batches of
+8::
 
     python -m benchmarks.caching --size full --device cuda
 """
@@ -58,7 +60,7 @@ SECONDS, RATE, FPS = 10.0, 44_100, 30
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured: `clips` of how many lines, times that a job of ours reads each; workers and batch of the job."""
+    """What is measured: clips of how many lines, how often a job of ours reads each, its workers and batch."""
 
     size: str = "reduced"
     device: str = "cpu"

@@ -1,8 +1,8 @@
-"""Frechet distance: ours against scipy's matrix square root as published evaluators call it, as ratios within one round.
+"""Frechet distance: ours against scipy's matrix square root as published evaluators call it; ratios within a round.
 
-Both ways start from the embeddings, which are made here: not negative, correlated, as those of PANNs are. With fewer rows
-than dimensions, and with more of them; there what two covariances take, which both ways need, is printed too. The two
-values are compared. Each way has a process of its own::
+Both ways start from the embeddings, which are made here: not negative, correlated, as those of PANNs are. With fewer
+rows than dimensions, and with more of them; there what two covariances take, which both ways need, is printed too.
+The two values are compared. Each way has a process of its own::
 
     python -m benchmarks.frechet
 

@@ -1,13 +1,14 @@
 """Time per clip of generation: ours against the published code's way of working, as ratios within one round.
 
-The published way: every clip by itself; the models loaded again for each; 1024 latents, all decoded, of which 10 s are
-kept; the null text's cross-attention computed. Ours, switched on one after the other (:func:`ways`): models loaded once;
-that cross-attention skipped; no more decoded than is kept; clips in batches; and a window of 216 latents, which needs an
-adapter that was trained at that length (no published one was). Each way has a process of its own; a turn is all clips.
+The published way: every clip by itself; the models loaded again for each; 1024 latents, all decoded, of which 10 s
+are kept; the null text's cross-attention computed. Ours, switched on one after the other (:func:`ways`): models
+loaded once; that cross-attention skipped; no more decoded than is kept; clips in batches; and a window of 216
+latents, which needs an adapter that was trained at that length (no published one was). Each way has a process of its
+own; a turn is all clips.
 
-At full size model FLOP utilisation is printed too. It counts what the mathematics of a clip needs (denoiser and adapter
-in both halves without the null text's cross-attention, the decoder of what is kept, the text encoder), whatever a way
-computes beyond that.
+At full size model FLOP utilisation is printed too. It counts what the mathematics of a clip needs (denoiser and
+adapter in both halves without the null text's cross-attention, the decoder of what is kept, the text encoder),
+whatever a way computes beyond that.
 
 On a CPU, reduced size, some three minutes::
 

@@ -4,11 +4,11 @@
     python -m benchmarks.judges --clips FOLDER
     python -m benchmarks.judges --size full --most 2 --rounds 1
 
-Reduced: up to the arrays that the networks take, which are checked to be the same both ways. Full: the whole stage, that
-is decoding, front ends, and the networks at their published sizes on the CPU (untrained: speed does not depend on values;
-5 GB for each way); of a clip its sound and, by ``--sight``, its picture, which both ways is looked at once for all systems.
-Each way has a process of its own. Without a folder of files (mp4, wav, flac), some of 8 s are made (mp4, stereo, 44.1 kHz,
-640x360).
+Reduced: up to the arrays that the networks take, which are checked to be the same both ways. Full: the whole stage,
+that is decoding, front ends, and the networks at their published sizes on the CPU (untrained: speed does not depend
+on values; 5 GB for each way); of a clip its sound and, by ``--sight``, its picture, which both ways is looked at once
+for all systems. Each way has a process of its own. Without a folder of files (mp4, wav, flac), some of 8 s are made
+(mp4, stereo, 44.1 kHz, 640x360).
 """
 
 import hashlib

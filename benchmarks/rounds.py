@@ -8,9 +8,9 @@ A way is a function that takes its turns one at a time and works in each::
             turn.value = model.generate(clips)
 
 Between two turns of a way every other way has one, so whatever else the machine does slows all ways of a round alike.
-Processes are forked from the one that measures: what it has imported is there, and that is not measured. Such a process
-must not have computed before, with torch or on a GPU, or the locks and threads of these libraries would be missing in the
-others: :func:`apart` is for what has to be prepared.
+Processes are forked from the one that measures: what it has imported is there, and that is not measured. Such a
+process must not have computed before, with torch or on a GPU, or the locks and threads of these libraries would be
+missing in the others: :func:`apart` is for what has to be prepared.
 """
 
 import multiprocessing
@@ -160,7 +160,7 @@ class _Running:
         self.name = way.name
         self.connection, theirs = context.Pipe()
         of_parent = [self.connection, *(other.connection for other in others)]
-        self.messages = tempfile.TemporaryFile()
+        self.messages = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self.process = context.Process(target=_work, args=(theirs, way, cuda, self.messages.fileno(), of_parent))
         self.process.start()
         theirs.close()

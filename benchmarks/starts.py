@@ -1,8 +1,8 @@
 """What it takes to start: ours against the imports that others begin with, as ratios within one round.
 
-Each start is a process of its own, whose processor seconds and memory are counted, python's own start included. What is
-compared with is at least what published scripts take: ``import torch``, which they do before they read their options, and
-the pipeline of diffusers for the same backbone::
+Each start is a process of its own, whose processor seconds and memory are counted, python's own start included. What
+is compared with is at least what published scripts take: ``import torch``, which they do before they read their
+options, and the pipeline of diffusers for the same backbone::
 
     python -m benchmarks.starts
 
@@ -32,10 +32,10 @@ from transformers import AutoTokenizer, T5EncoderModel
 """
 #: Prints the largest memory of the process at its end; the count that a parent gets begins with the parent's own.
 PEAK = """
-import atexit, sys
-from pathlib import Path
-status = Path("/proc/self/status")
-atexit.register(lambda: status.is_file() and print(status.read_text().partition("VmHWM:")[2].split()[0], file=sys.stderr))
+import atexit, os, sys
+status = "/proc/self/status"
+peak = lambda: print(open(status).read().partition("VmHWM:")[2].split()[0], file=sys.stderr)
+atexit.register(lambda: os.path.isfile(status) and peak())
 """
 LEDGER = "from cafa.common.ledger import ledger_row, write_ledger; write_ledger({path!r}, [ledger_row('a', 'ingest')])"
 COMMAND = "import sys; sys.argv = ['cafa', *{words!r}]; from cafa.cli import main; main()"

@@ -1,15 +1,16 @@
 """Time, memory and cost of a training step of the adapter: ours against the naive way, as ratios within one round.
 
 The naive way: the frozen encoders (autoencoder, T5, Synchformer) run in every step, and gradients of the frozen
-backbone's weights are computed and thrown away. Ours, switched on one after the other (:func:`ways`): encoders' outputs
-are read from a cache; only what the adapter needs has a gradient; the frozen blocks are kept in 16 bits; blocks are run
-again in the backward pass to save memory (the one that costs time); and a window of 216 latents instead of 1024, which
-needs an adapter trained so. Every way is trained by the loop that trains adapters, optimiser and moving average
-included, in a process of its own; a turn is one step. Weights and batches are random, from a fixed seed.
+backbone's weights are computed and thrown away. Ours, switched on one after the other (:func:`ways`): encoders'
+outputs are read from a cache; only what the adapter needs has a gradient; the frozen blocks are kept in 16 bits;
+blocks are run again in the backward pass to save memory (the one that costs time); and a window of 216 latents
+instead of 1024, which needs an adapter trained so. Every way is trained by the loop that trains adapters, optimiser
+and moving average included, in a process of its own; a turn is one step. Weights and batches are random, from a fixed
+seed.
 
-At full size model FLOP utilisation and GPU hours are printed too. The former counts what the mathematics of a step needs
-(both forward passes, the adapter's gradients, and what carries them through the backbone), whatever a way computes beyond
-that. GPU hours are those of 81,000 steps at batch 16, the paper's (48 on an A100 of 40 GB).
+At full size model FLOP utilisation and GPU hours are printed too. The former counts what the mathematics of a step
+needs (both forward passes, the adapter's gradients, and what carries them through the backbone), whatever a way
+computes beyond that. GPU hours are those of 81,000 steps at batch 16, the paper's (48 on an A100 of 40 GB).
 
 On a CPU, reduced size, some three minutes::
 
@@ -137,7 +138,7 @@ class Encoders:
         self.video = SynchformerFeatures(visual, "random", device=device, half=half, segments_per_pass=27)
 
     def run(self, items: int, latents: int, device: str) -> None:
-        """Encode sound of a whole window (47.55 s), captions and frames of so many clips; what they give is thrown away."""
+        """Encode sounds of a window (published: 47.55 s), captions and frames; what they give is thrown away."""
         words = torch.zeros(items, WORDS, dtype=torch.long, device=device)
         with torch.no_grad():
             self.text(words, attention_mask=torch.ones_like(words))
