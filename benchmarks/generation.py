@@ -84,7 +84,7 @@ class Setting:
 
 
 DEFAULTS = {
-    "tiny": Setting("tiny", steps=2),
+    "tiny": Setting("tiny", steps=2, clips=1, batch=1),
     "reduced": Setting(),
     "full": Setting("full", half=True, steps=50, clips=16, batch=16),
 }

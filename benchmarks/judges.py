@@ -44,7 +44,7 @@ from metrics.judges.published_judges.synchformer import OffsetJudge
 
 Arrays = dict[str, np.ndarray]
 #: Files, and seconds of each.
-SIZES = {"tiny": (1, 2.0), "reduced": (5, 8.0), "full": (2, 8.0)}
+SIZES = {"tiny": (1, 2.0), "reduced": (10, 8.0), "full": (2, 8.0)}
 ONCE, FOR_EACH = "decoded once for all", "decoded by each judge"
 
 
@@ -175,10 +175,10 @@ def compare(paths: list[Path], seconds: float, networks: bool, sight: bool, roun
 
 
 @click.command()
-@options(list(SIZES))
+@options(list(SIZES), rounds=7)
 @click.option("--clips", type=click.Path(path_type=Path, exists=True, file_okay=False), help="files to judge")
 @click.option("--seconds", type=float, help="of each file  [default: 8]")
-@click.option("--most", type=int, help="files that are taken at most  [default: 5; full size: 2]")
+@click.option("--most", type=int, help="files that are taken at most  [default: 10; full size: 2]")
 @click.option("--sight", is_flag=True, help="at full size: look at the clips' pictures as well")
 def main(
     size: str,
