@@ -15,7 +15,7 @@ export OMP_NUM_THREADS := 1
 export PIP_COMPILE := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help lock table1 paper local report test clean
+.PHONY: help lock table1 paper local report test benchmarks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -52,6 +52,9 @@ report: $(VENV)/installed  ## write results/report.html again
 
 test: $(VENV)/installed-test  ## the tests
 	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+benchmarks: $(VENV)/installed  ## this way of working beside the usual one, some 15 minutes: benchmarks/measured/, docs/benchmarks.md
+	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 clean:  ## remove the results and what Snakemake remembers of them; the environment stays
 	find results -mindepth 1 -not -name .gitkeep -delete

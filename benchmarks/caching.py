@@ -1,40 +1,46 @@
-"""Clips per processor second of feature caching: ours against the naive way, as ratios within one run.
+"""Seconds of feature caching per clip: ours against the naive way, as ratios within one round.
 
 The naive way, found in most repositories: one process per clip, which loads the encoder, decodes the raw file at its
 full size into memory, and then resizes. Ours: clips are normalised once (constant rate, short side 256), and a job
 loads the encoder once and reads normalised clips. No network runs in either, so decoding and start-up are what is
-measured. Normalising is paid once for all kinds of features, so the ratio is printed without it and with it.
+measured. Normalising is paid once for all kinds of features, so there are ratios without it and with it. A turn is
+one clip of 10 s (a job of ours reads it several times, so that its start counts for little, as in jobs of hundreds of
+clips)::
 
-Needs the published clips (some two minutes; processor time is counted, so other programs hardly disturb the ratios)::
+    python -m benchmarks.caching
 
-    CAFA_SHARED=FOLDER python -m benchmarks.caching
+makes its clips (1280x720, 30 frames per second), the same for everybody; with CAFA_SHARED=FOLDER (or --shared) those
+published ones of 10 s that are there are measured as well, each in a round of its own. Some three minutes for each.
 
-On a GPU, the encoders at full size with deterministic weights, float16 (not run: no GPU at hand)::
+On a GPU (not run here), the encoders at full size with deterministic weights, float16: clips per second of the clock
+and the GPU's utilisation (``nvidia-smi``, twice a second) of one job over 256 clips, with 14 workers in batches of
+8::
 
-    CAFA_SHARED=FOLDER python -m benchmarks.caching --size full --device cuda --workers 14 --clips 256 --batch 8
-
-prints clips per second of the clock and the GPU's utilisation (``nvidia-smi``, twice a second).
+    python -m benchmarks.caching --size full --device cuda
 """
 
 import csv
-import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import click
 import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
 
-from cafa.common.files import write_json
+from benchmarks.report import Comparison, Report, clock_of, finish, options, row, row_of, seconds_of
+from benchmarks.rounds import Turn, Way, apart, measure, peak_memory_mb
 from cafa.data.ingest import RootFolder, ingest_shard
 from cafa.data.manifest import SCHEMA
 from cafa.features.encode import EncodeSettings, encode_shard
@@ -44,7 +50,33 @@ from cafa.media.normalise import NormaliseSettings
 from cafa.models.encoders.synchformer import FRAMES, SQUASHED, SynchformerFeatures
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 
-SIZES: dict[str, dict[str, int]] = {"tiny": {"width": 8, "depth": 1, "heads": 1, "patch": 56}, "full": {}}
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"width": 8, "depth": 1, "heads": 1, "patch": 56},
+    "reduced": {"width": 8, "depth": 1, "heads": 1, "patch": 56},
+    "full": {},
+}
+SECONDS, RATE, FPS = 10.0, 44_100, 30
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: clips of how many lines, how often a job of ours reads each, its workers and batch."""
+
+    size: str = "reduced"
+    device: str = "cpu"
+    lines: int = 720
+    clips: int = 2
+    times: int = 8
+    workers: int = 0
+    batch: int = 4
+
+
+DEFAULTS = {
+    "tiny": Setting("tiny", lines=90, clips=1, times=2),
+    "reduced": Setting(),
+    "full": Setting("full", clips=4, times=64, workers=14, batch=8),
+}
+NAIVE, READING, NORMALISING = "naive", "reading a normalised clip", "normalising a clip"
 
 
 def make_encoder(size: str, device: str) -> SynchformerFeatures:
@@ -68,41 +100,165 @@ class Free:
 
 
 def naive(path: Path) -> None:
-    """What one process does for one clip, from the raw file: full size in memory, then resized."""
+    """What one process does for one clip, from the raw file: full size in memory, then resized. Prints its memory."""
     make_encoder("tiny", "cpu")
     with open_media(path) as media:
         pictures = [frame.to_ndarray(format="rgb24") for frame, _ in media.frames(media.stream("video"), start=0)]
     chosen = np.linspace(0, len(pictures) - 1, FRAMES).astype(int)
     frames = torch.from_numpy(np.stack([pictures[place] for place in chosen])).permute(0, 3, 1, 2)
     small = [functional.interpolate(f[None].float(), SQUASHED, mode="bilinear", antialias=True) for f in frames]
-    print(float(torch.cat(small).mean()))
+    if not torch.isfinite(torch.cat(small)).all():
+        raise click.ClickException("no pictures")
+    click.echo(peak_memory_mb())
 
 
-def used() -> float:
-    """Processor seconds of this process and of those it has waited for."""
-    return sum(
-        u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+def make_clip(path: Path, number: int, lines: int) -> None:
+    """A clip of 10 s: soft shapes that move, grain, and noise; of 720 lines at 1.7 Mbit/s, as clips of the web have."""
+    generator = np.random.default_rng(number)
+    height, width = lines, lines * 16 // 9
+    place = np.stack(np.meshgrid(np.linspace(0, 1, height), np.linspace(0, 1, width), indexing="ij"))
+    waves = generator.uniform(2, 20, (6, 2)), generator.uniform(0, 2 * np.pi, 6)
+    shapes = sum(np.sin(np.tensordot(wave, place, 1) + phase) for wave, phase in zip(*waves, strict=True))
+    picture = np.stack([np.roll(shapes, 40 * channel, axis=1) for channel in range(3)], axis=-1)
+    picture = np.clip(128 + 20 * picture, 0, 250).astype(np.uint8)
+    grains = generator.integers(0, 6, (5, *picture.shape), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "threads": "1"})
+        video.bit_rate = round(1_700_000 * (lines / 720) ** 2)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        audio = container.add_stream("aac", rate=RATE, layout="stereo")
+        for index in range(round(FPS * SECONDS)):
+            moved = np.roll(picture, (index, 3 * index), axis=(0, 1)) + grains[index % len(grains)]
+            frame = av.VideoFrame.from_ndarray(moved, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, FPS)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        sound = 0.1 * generator.standard_normal((2, round(RATE * SECONDS)))
+        frame = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
 
 
-def manifest_of(shared: Path, count: int | None) -> pd.DataFrame:
-    """The published clips of 10 s, repeated up to `count` rows."""
-    entries = [e for e in csv.DictReader((shared / "clips" / "clips.csv").open()) if float(e["seconds"]) == 10]
-    rows = [
-        {
-            "clip_id": f"clip{k}",
-            "uri": entries[k % len(entries)]["path"],
-            "start": 0.0,
-            "duration": 10.0,
-            "label": "x",
-            "caption": "x",
-            "split": "test",
-            "licence": "x",
-            "line": k,
-        }
-        for k in range(count or len(entries))
-    ]
+def published_clips(shared: Path) -> list[Path]:
+    """The published clips of 10 s."""
+    with (shared / "clips" / "clips.csv").open() as file:
+        return [
+            shared / "clips" / entry["path"] for entry in csv.DictReader(file) if float(entry["seconds"]) == SECONDS
+        ]
+
+
+def manifest_of(paths: Sequence[Path]) -> pd.DataFrame:
+    """A row for every path, which may be there several times."""
+    common = {"start": 0.0, "duration": SECONDS, "label": "x", "caption": "x", "split": "test", "licence": "x"}
+    rows = [{"clip_id": f"clip{k}", "uri": path.name, "line": k, **common} for k, path in enumerate(paths)]
     return pd.DataFrame(rows)[SCHEMA.names]
+
+
+def normalise(paths: Sequence[Path], folder: Path, workers: int) -> pd.DataFrame:
+    """Normalise clips, all of one folder, as the stage does; returns the ledger."""
+    ledger = folder / "ingested.parquet"
+    ingest_shard(
+        manifest_of(paths),
+        RootFolder(paths[0].parent),
+        shard=0,
+        shards=1,
+        settings=NormaliseSettings(),
+        output_folder=folder / "clips",
+        ledger=ledger,
+        workers=workers,
+    )
+    found = pd.read_parquet(ledger)
+    if not (found["status"] == "ok").all():
+        raise click.ClickException(f"not all clips were normalised: {found['status'].tolist()}")
+    return found
+
+
+def normalise_repeated(paths: Sequence[Path], times: int, folder: Path, workers: int = 0) -> pd.DataFrame:
+    """Normalised clips, each there so many times by links; returns the manifest of all."""
+    found = normalise(paths, folder, workers)
+    repeated = manifest_of([paths[k % len(paths)] for k in range(times * len(paths))])
+    for k in range(len(paths), len(repeated)):
+        for end in (".mp4", ".flac"):
+            os.link(folder / "clips" / f"clip{k % len(paths)}{end}", folder / "clips" / f"clip{k}{end}")
+    rows = found.iloc[[k % len(found) for k in range(len(repeated))]]
+    rows.assign(clip_id=repeated["clip_id"].to_numpy()).to_parquet(folder / "ledger.parquet", index=False)
+    return repeated
+
+
+def cache(folder: Path, encoder: Any, manifest: pd.DataFrame, settings: EncodeSettings) -> None:
+    """Write features of all clips of a manifest."""
+    with tempfile.TemporaryDirectory() as name:
+        counts = encode_shard(
+            [video_encoding(encoder, folder / "clips", settings)],
+            manifest,
+            folder / "ledger.parquet",
+            (0, 1),
+            {"av_clip": Path(name) / "features.arrow"},
+            Path(name) / "ledger.parquet",
+            settings=settings,
+        )
+    if counts["ok"] != len(manifest):
+        raise click.ClickException(f"not all clips were encoded: {counts}")
+
+
+def naive_in_turns(paths: Sequence[Path], turns: Iterator[Turn]) -> None:
+    """A process for one clip in each turn; there is nothing in it to warm up."""
+    for turn in turns:
+        if turn.warms_up:
+            continue
+        words = [sys.executable, "-m", "benchmarks.caching", "--naive", str(clip_of(paths, turn))]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        turn.memory_mb = float(done.stdout)
+
+
+def clip_of(paths: Sequence[Path], turn: Turn) -> Path:
+    """The clip of a turn: another one in each round, the same for all ways."""
+    return paths[turn.number % len(paths)]
+
+
+def normalise_in_turns(paths: Sequence[Path], turns: Iterator[Turn]) -> None:
+    """One clip normalised in each turn."""
+    for turn in turns:
+        with tempfile.TemporaryDirectory() as name:
+            normalise([clip_of(paths, turn)], Path(name), workers=0)
+
+
+def read_in_turns(paths: Sequence[Path], setting: Setting, turns: Iterator[Turn]) -> None:
+    """A job that reads one normalised clip several times in each turn."""
+    encoder = Free(make_encoder(setting.size, "cpu"))
+    settings = EncodeSettings(workers=0, batch_size=setting.batch)
+    with tempfile.TemporaryDirectory() as name:
+        prepared = {}
+        for path in dict.fromkeys(paths):
+            (folder := Path(name) / str(len(prepared))).mkdir()
+            prepared[path] = folder, normalise_repeated([path], setting.times, folder)
+        for turn in turns:
+            folder, manifest = prepared[clip_of(paths, turn)]
+            cache(folder, encoder, manifest, settings)
+
+
+def compare(paths: Sequence[Path], setting: Setting, whose: str, rounds: int) -> Comparison:
+    """The naive way and the two parts of ours, in turns."""
+    ways = [
+        Way(NAIVE, partial(naive_in_turns, paths)),
+        Way(READING, partial(read_in_turns, paths, setting), setting.times),
+        Way(NORMALISING, partial(normalise_in_turns, paths)),
+    ]
+    taken = measure(ways, rounds)
+    peer, reading, normalising = (seconds_of(way, taken[way.name], "processor") for way in ways)
+    rows = [row(way, taken[way.name], peer, "processor") for way in ways]
+    for kinds, words, goal in ((1, "one kind", "6 times"), (4, "four kinds", "15 times")):
+        shared = [read + once / kinds for read, once in zip(reading, normalising, strict=True)]
+        rows.append(row_of(f"ours for {words}: reading, and normalising shared by {kinds}", shared, peer, goal))
+    return Comparison(
+        title=f"A kind of features of a clip of 10 s, without the network ({whose})",
+        compared_with="a process for each clip, which loads the encoder and decodes the raw file at its full size",
+        unit="clip and kind",
+        clock="processor",
+        rows=tuple(rows),
+        note="The last two are sums of the measured ones, by round.",
+    )
 
 
 class Utilisation(threading.Thread):
@@ -120,130 +276,82 @@ class Utilisation(threading.Thread):
             self.seen.append(float(subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]))
 
 
-def cache(
-    folder: Path, name: str, encoder: Any, manifest: pd.DataFrame, settings: EncodeSettings
-) -> tuple[float, float]:
-    """Write features of all clips; returns processor and clock seconds."""
-    processor, clock = used(), time.perf_counter()
-    counts = encode_shard(
-        [video_encoding(encoder, folder / "clips", settings)],
-        manifest,
-        folder / "ledger.parquet",
-        (0, 1),
-        {"av_clip": folder / f"{name}.arrow"},
-        folder / f"{name}.ledger.parquet",
-        settings=settings,
+def job_in_turns(folder: Path, manifest: pd.DataFrame, setting: Setting, turns: Iterator[Turn]) -> None:
+    """A job with the encoder over all clips in each turn; the value is the GPU's utilisation."""
+    encoder = make_encoder(setting.size, setting.device)
+    settings = EncodeSettings(workers=setting.workers, batch_size=setting.batch)
+    for turn in turns:
+        if turn.warms_up:  # kernels are chosen on the first pass
+            encoder.encode([np.zeros((FRAMES, *SQUASHED, 3), np.uint8)])
+            continue
+        watch = Utilisation()
+        if setting.device != "cpu":
+            watch.start()
+        cache(folder, encoder, manifest, settings)
+        watch.over.set()
+        turn.value = float(np.mean(watch.seen)) if watch.seen else None
+
+
+def throughput(paths: Sequence[Path], setting: Setting, rounds: int) -> Comparison:
+    """One job, encoder included; there is no second way."""
+    clock = clock_of(setting.device)
+    with tempfile.TemporaryDirectory() as name:
+        manifest = apart(partial(normalise_repeated, paths, setting.times, Path(name), setting.workers))
+        way = Way("one job", partial(job_in_turns, Path(name), manifest, setting), len(manifest))
+        taken = measure([way], rounds, setting.device)[way.name]
+    seconds = seconds_of(way, taken, clock)
+    made = row(way, taken, seconds, clock)
+    seen = [turn.value for turn in taken if turn.value is not None]
+    figures = {"clips per second": 1 / made.median_seconds}
+    figures |= {"GPU utilisation, %": float(np.median(seen))} if seen else {}
+    return Comparison(
+        title=f"A job over {len(manifest)} normalised clips of 10 s, the encoder included",
+        compared_with="nothing: clips per second are what is wanted",
+        unit="clip",
+        clock=clock,
+        rows=(made.model_copy(update={"figures": figures}),),
     )
-    if counts["ok"] != len(manifest):
-        raise SystemExit(f"not all clips were encoded: {counts}")
-    return used() - processor, time.perf_counter() - clock
-
-
-def compare(shared: Path, folder: Path) -> dict[str, float]:
-    """Both ways on the processor, in processor seconds per clip."""
-    manifest = manifest_of(shared, None)
-    begun = used()
-    ingest_shard(
-        manifest,
-        RootFolder(shared / "clips"),
-        shard=0,
-        shards=1,
-        settings=NormaliseSettings(),
-        output_folder=folder / "clips",
-        ledger=folder / "ledger.parquet",
-    )
-    normalising = (used() - begun) / len(manifest)
-    encoder = make_encoder("tiny", "cpu")
-    settings = EncodeSettings(workers=0, batch_size=4)
-    reading = cache(folder, "free", Free(encoder), manifest, settings)[0] / len(manifest)
-    begun = used()
-    for path in manifest["uri"]:
-        words = [sys.executable, "-m", "benchmarks.caching", "--naive", str(shared / "clips" / path)]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    alone = (used() - begun) / len(manifest)
-    return {
-        "clips": len(manifest),
-        "naive_seconds": alone,
-        "reading_seconds": reading,
-        "normalising_seconds": normalising,
-        "ratio": alone / reading,
-        "ratio_with_normalising_for_one_kind": alone / (reading + normalising),
-        "ratio_with_normalising_for_four_kinds": 4 * alone / (4 * reading + normalising),
-    }
-
-
-def throughput(
-    shared: Path, folder: Path, size: str, device: str, clips: int, workers: int, batch: int
-) -> dict[str, Any]:
-    """Clips per second of the clock of one job, and the GPU's utilisation."""
-    sources, manifest = manifest_of(shared, None), manifest_of(shared, clips)
-    ingest_shard(
-        sources,
-        RootFolder(shared / "clips"),
-        shard=0,
-        shards=1,
-        settings=NormaliseSettings(),
-        output_folder=folder / "clips",
-        ledger=folder / "few.parquet",
-        workers=workers,
-    )
-    ledger = pd.read_parquet(folder / "few.parquet")
-    for k in range(len(sources), clips):
-        for end in (".mp4", ".flac"):
-            os.link(folder / "clips" / f"clip{k % len(sources)}{end}", folder / "clips" / f"clip{k}{end}")
-    repeated = ledger.iloc[[k % len(ledger) for k in range(clips)]].assign(clip_id=manifest["clip_id"].to_numpy())
-    repeated.to_parquet(folder / "ledger.parquet", index=False)
-    encoder = make_encoder(size, device)
-    encoder.encode([np.zeros((FRAMES, *SQUASHED, 3), np.uint8)])  # kernels are chosen on the first pass
-    settings = EncodeSettings(workers=workers, batch_size=batch)
-    watch = Utilisation()
-    if device != "cpu":
-        watch.start()
-    clock = cache(folder, "features", encoder, manifest, settings)[1]
-    watch.over.set()
-    return {
-        "clips": clips,
-        "seconds": clock,
-        "clips_per_second": clips / clock,
-        "gpu_utilisation": float(np.mean(watch.seen)) if watch.seen else None,
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if device != "cpu" else None,
-    }
 
 
 @click.command()
-@click.option("--shared", envvar="CAFA_SHARED", type=click.Path(path_type=Path, exists=True))
-@click.option("--size", type=click.Choice(sorted(SIZES)), default="tiny")
-@click.option("--device", default="cpu")
-@click.option("--clips", default=0, help="measure clips per second over so many; 0: compare the two ways")
-@click.option("--workers", default=2)
-@click.option("--batch", default=4)
+@options(list(SIZES), gpu=True)
+@click.option("--shared", envvar="CAFA_SHARED", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--clips", type=int, help="clips that are made  [default: 2; full size: 4, each read 64 times]")
+@click.option("--workers", type=int, help="of the job at full size  [default: 14]")
+@click.option("--batch", type=int, help="clips that are encoded together  [default: 4; full size: 8]")
 @click.option("--naive", "naive_path", type=click.Path(path_type=Path), hidden=True)
-@click.option("--output", type=click.Path(path_type=Path), help="JSON file of the figures")
 def main(
-    shared: Path | None,
     size: str,
     device: str,
-    clips: int,
-    workers: int,
-    batch: int,
-    naive_path: Path | None,
+    rounds: int,
     output: Path | None,
-) -> None:
-    """Compare, or measure one job."""
-    torch.set_num_threads(1)
+    shared: Path | None,
+    clips: int | None,
+    workers: int | None,
+    batch: int | None,
+    naive_path: Path | None,
+) -> Report | None:
+    """Seconds of a clip in the naive way and in ours; at full size clips per second of one job."""
     if naive_path is not None:
-        return naive(naive_path)
-    if shared is None:
-        raise SystemExit("give --shared or CAFA_SHARED: the folder of published clips")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        if clips:
-            figures: dict[str, Any] = throughput(shared, folder, size, device, clips, workers, batch)
+        naive(naive_path)
+        return None
+    given = {"clips": clips, "workers": workers, "batch": batch}
+    changes = {key: value for key, value in given.items() if value is not None}
+    setting = replace(DEFAULTS[size], device=device, **changes)
+    with tempfile.TemporaryDirectory() as folder:
+        made = [Path(folder) / f"{number}.mp4" for number in range(setting.clips)]
+        for number, path in enumerate(made):
+            apart(partial(make_clip, path, number, setting.lines))
+        if size == "full":
+            comparisons = [throughput(made, setting, rounds)]
         else:
-            figures = compare(shared, folder)
-    click.echo(json.dumps(figures, indent=1))
-    if output is not None:
-        write_json(output, figures)
+            comparisons = [compare(made, setting, f"clips made here, {setting.lines} lines", rounds)]
+    if size == "reduced" and shared is not None:
+        paths = published_clips(shared)
+        comparisons.append(compare(paths, setting, f"{len(paths)} published clips", len(paths)))
+    elif size == "reduced":
+        click.echo("the published clips are left out: CAFA_SHARED names no folder of them")
+    return finish("caching", size, device, rounds, asdict(setting), comparisons, output)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Needs the program ffmpeg; some ten minutes, most of them encoding::
 """
 
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ import torch
 
 from benchmarks.generation import LATENTS, Loaded, write_models
 from benchmarks.real_files import X264, Source, make
+from benchmarks.rounds import processor_seconds
 from cafa.common.files import write_json
 from cafa.generation.finish import Finish, finish_sound
 from cafa.generation.foley import FoleyResult
@@ -38,17 +38,11 @@ from cafa.media.parts import Part
 RATE = 44_100
 
 
-def used() -> float:
-    """Processor seconds of this process."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 def timed(work: Callable[[], Any]) -> dict[str, float]:
     """Seconds of the clock and of the processor, and the machine's load before."""
-    load, clock, processor = os.getloadavg()[0], time.perf_counter(), used()
+    load, clock, processor = os.getloadavg()[0], time.perf_counter(), processor_seconds()
     work()
-    return {"seconds": time.perf_counter() - clock, "processor_seconds": used() - processor, "load": load}
+    return {"seconds": time.perf_counter() - clock, "processor_seconds": processor_seconds() - processor, "load": load}
 
 
 def ways_of_writing(video: Path, seconds: float, folder: Path) -> dict[str, dict[str, float]]:

@@ -1,6 +1,6 @@
 """A whole evaluation of n stand-in clips with judges that cost nothing: what is outside the networks, and its memory.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.evaluation --clips 200 5000
+    python -m benchmarks.evaluation --clips 200 5000
 
 For every n two runs, each in a process and into a folder of its own: the first with an empty store of embeddings
 (``--store``), the second with what the first left there. Clips are links to 100 files of 0.5 s; one system; FAD, KL and
@@ -9,7 +9,6 @@ IS. Prints CPU time for each clip, and the largest memory of the process before 
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.rounds import peak_memory_mb
 from metrics.evaluation.evaluate import EvaluationSettings, evaluate
 from metrics.judges.interface import Columns, PreparedAudio
 from tests.evaluation_clips import QuickPanel, write_wav
@@ -43,22 +43,17 @@ class WidePanel(QuickPanel):
         return {"classifier": dict(zip(("embedding", "logits"), columns, strict=True))}
 
 
-def peak() -> float:
-    """Largest memory of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-
-
 def run(folder: Path, output: Path, store: Path) -> None:
     """One evaluation; prints what it took."""
     names = sorted(path.stem for path in (folder / "ours").iterdir())
     settings = EvaluationSettings(metrics=("FAD", "KL", "IS"), bootstrap=QUICK, workers=1)
-    before, started, wall = peak(), time.process_time(), time.perf_counter()
+    before, started, wall = peak_memory_mb(), time.process_time(), time.perf_counter()
     panel = WidePanel()
     evaluate(find(folder, names), panel, settings, output, {}, store)
     cpu, wall = time.process_time() - started, time.perf_counter() - wall
     print(
         f"{len(names):6} clips, {panel.opened:6} sounds decoded: {1000 * cpu / len(names):6.1f} ms of CPU a clip, "
-        f"{wall:6.1f} s in all; memory {before:5.0f} MB before, {peak():5.0f} MB at most",
+        f"{wall:6.1f} s in all; memory {before:5.0f} MB before, {peak_memory_mb():5.0f} MB at most",
         flush=True,
     )
 

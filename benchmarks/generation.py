@@ -1,27 +1,28 @@
-"""Time per clip of generation: ours against the published code's way of working, as ratios within one run.
+"""Time per clip of generation: ours against the published code's way of working, as ratios within one round.
 
-The published way: every clip by itself; the models loaded again for each; 1024 latents, all decoded, of which 10 s are
-kept; the null text's cross-attention computed. Ours, switched on one after the other: models loaded once; that
-cross-attention skipped; no more decoded than is kept; clips in batches; and a window of 216 latents, which needs an
-adapter that was trained at that length (no published one was). On a CPU the processor's time is counted, so that other
-programs do not disturb the ratios; on a GPU the clock's.
+The published way: every clip by itself; the models loaded again for each; 1024 latents, all decoded, of which 10 s
+are kept; the null text's cross-attention computed. Ours, switched on one after the other (:func:`ways`): models
+loaded once; that cross-attention skipped; no more decoded than is kept; clips in batches; and a window of 216
+latents, which needs an adapter that was trained at that length (no published one was). Each way has a process of its
+own; a turn is all clips.
 
-Model FLOP utilisation counts what the mathematics of a clip needs (denoiser and adapter in both halves without the null
-text's cross-attention, the decoder of what is kept, the text encoder), whatever a way computes beyond that.
+At full size model FLOP utilisation is printed too. It counts what the mathematics of a clip needs (denoiser and
+adapter in both halves without the null text's cross-attention, the decoder of what is kept, the text encoder),
+whatever a way computes beyond that.
 
-Run on a CPU, reduced size, about three minutes::
+On a CPU, reduced size, some three minutes::
 
     python -m benchmarks.generation
 
-On a GPU at full size with random weights (not run: no GPU at hand)::
+On a GPU at full size with random weights, 16 clips of 50 steps, 16 bits (not run here)::
 
-    python -m benchmarks.generation --size full --device cuda --steps 50 --clips 16 --batch 16 --half
+    python -m benchmarks.generation --size full --device cuda
 """
 
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
+from benchmarks.report import Comparison, Report, clock_of, finish, options, row, seconds_of
+from benchmarks.rounds import Turn, Way, apart, measure
 from benchmarks.training import peak_of
 from cafa.common.files import write_json
 from cafa.generation.windows import OURS, generate_windows
@@ -54,6 +57,11 @@ PUBLISHED = StableAudioOpen.published_window
 assert PUBLISHED is not None
 LATENTS, FEATURES = 1024, 216
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "tiny": (
+        {"blocks": 1, "heads": 1, "key_value_heads": 1, "text_dim": 64},
+        {"encoder_hidden_size": 2, "decoder_channels": 1},
+        {"d_model": 64, "d_ff": 64, "num_layers": 1, "num_heads": 1},
+    ),
     "reduced": (
         {"blocks": 3, "heads": 4, "key_value_heads": 4, "text_dim": 256},
         {"encoder_hidden_size": 4, "decoder_channels": 4},
@@ -61,6 +69,53 @@ SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "full": ({}, {}, {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}),
 }
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all ways share."""
+
+    size: str = "reduced"
+    device: str = "cpu"
+    half: bool = False
+    steps: int = 4
+    clips: int = 2
+    batch: int = 2
+
+
+DEFAULTS = {
+    "tiny": Setting("tiny", steps=2, clips=1, batch=1),
+    "reduced": Setting(),
+    "full": Setting("full", half=True, steps=50, clips=16, batch=16),
+}
+
+
+@dataclass(frozen=True)
+class How:
+    """How clips are made, and what the project aims at for it."""
+
+    window: WindowSetting
+    reloaded: bool = False
+    batch: int = 1
+    goal: str = ""
+
+
+def ways(setting: Setting) -> dict[str, How]:
+    """Each adds one thing to the one before; the first is the published way."""
+    published = How(PUBLISHED, reloaded=True)
+    kept = replace(published, reloaded=False)
+    skipped = replace(kept, window=OURS.model_copy(update={"latents": LATENTS, "peak": "window"}))
+    cut = replace(skipped, window=OURS.model_copy(update={"latents": LATENTS}))
+    batched = replace(cut, batch=setting.batch)
+    short = replace(batched, window=OURS.model_copy(update={"latents": FEATURES}), goal="10 times")
+    return {
+        f"published: models loaded per clip, {LATENTS} latents": published,
+        "models loaded once": kept,
+        "+ null cross-attention skipped": skipped,
+        "+ no more decoded than is kept": cut,
+        f"+ batches of {setting.batch}": batched,
+        f"+ {FEATURES} latents (adapter trained so)": short,
+    }
 
 
 def write_part(folder: Path, config: dict[str, Any], network: torch.nn.Module) -> None:
@@ -124,102 +179,88 @@ class Loaded:
         return counter.get_total_flops()
 
 
-def timed(work: Callable[[], None], device: str, repeats: int) -> tuple[float, float | None]:
-    """Least seconds of several runs (of the processor on a CPU), and peak memory in GB where the device counts it."""
-    cuda = device.startswith("cuda")
-    clock = time.perf_counter if cuda else time.process_time
-    if cuda:
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-    least = float("inf")
-    for _ in range(repeats):
-        start = clock()
-        work()
-        if cuda:
-            torch.cuda.synchronize()
-        least = min(least, clock() - start)
-    return least, torch.cuda.max_memory_allocated() / 1e9 if cuda else None
+def generate_in_turns(
+    how: How, setting: Setting, folder: Path, settings: StableAudioSettings, turns: Iterator[Turn]
+) -> None:
+    """Make all clips in each turn; the first one, which warms up, is of two steps and at most one batch."""
+
+    def load() -> Loaded:
+        return Loaded(folder, settings, setting.device, setting.half)
+
+    models = None if how.reloaded else load()
+    for turn in turns:
+        clips = list(range(how.batch if turn.warms_up else setting.clips))
+        for first in range(0, len(clips), how.batch):
+            together = clips[first : first + how.batch]
+            (models or load()).generate(together, how.window, 2 if turn.warms_up else setting.steps)
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--size", type=click.Choice(list(SIZES)), default="reduced", help="reduced, or Stable Audio Open's")
-@click.option("--device", default="cpu", help="torch device")
-@click.option("--threads", default=1, help="threads of torch: waiting ones count as processor time")
-@click.option("--half", is_flag=True, help="denoiser in 16 bits")
-@click.option("--steps", default=4, help="sampling steps per clip")
-@click.option("--clips", default=2, help="clips per way")
-@click.option("--batch", default=2, help="clips per batch in our way")
-@click.option("--repeats", default=2, help="runs of each way, of which the fastest counts")
+def count_flops(setting: Setting, folder: Path, settings: StableAudioSettings, turns: Iterator[Turn]) -> None:
+    """FLOPs of a clip by number of latents, counted in a process of its own."""
+    models = Loaded(folder, settings, setting.device, setting.half)
+    for turn in turns:
+        turn.value = {latents: models.flops(latents, setting.steps) for latents in (LATENTS, FEATURES)}
+
+
+def compare(setting: Setting, rounds: int, peak: float | None) -> Comparison:
+    """All ways, in turns."""
+    hows, clock = ways(setting), clock_of(setting.device)
+    needed: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        settings = apart(partial(write_models, folder, setting.size))
+        measured = [
+            Way(name, partial(generate_in_turns, how, setting, folder, settings), setting.clips)
+            for name, how in hows.items()
+        ]
+        taken = measure(measured, rounds, setting.device)
+        if setting.size == "full":
+            counting = Way("flops", partial(count_flops, setting, folder, settings))
+            needed = measure([counting], 1, setting.device)["flops"][0].value
+    peer = seconds_of(measured[0], taken[measured[0].name], clock)
+    peak = peak or peak_of(setting.device)
+    rows = []
+    for way in measured:
+        made = row(way, taken[way.name], peer, clock, hows[way.name].goal)
+        figures = {"clips per hour": 3600 / made.median_seconds}
+        if flops := needed.get(hows[way.name].window.latents):
+            figures["TFLOP per clip"] = flops / 1e12
+            if peak:
+                figures["model FLOP utilisation, %"] = 100 * flops / made.median_seconds / (peak * 1e12)
+        rows.append(made.model_copy(update={"figures": figures}))
+    return Comparison(
+        title="Making the sound of a clip of 10 s",
+        compared_with="the published code's way, in which models are loaded for each clip and all latents decoded",
+        unit="clip",
+        clock=clock,
+        rows=tuple(rows),
+        note="Each way adds to the one before. All use the project's own networks, with the same number of steps.",
+    )
+
+
+@click.command()
+@options(list(SIZES), gpu=True)
+@click.option("--half/--no-half", default=None, help="denoiser in 16 bits  [default: at full size]")
+@click.option("--steps", type=int, help="sampling steps per clip  [default: 4; full size: 50]")
+@click.option("--clips", type=int, help="clips in a turn  [default: 2; full size: 16]")
+@click.option("--batch", type=int, help="clips per batch in our way  [default: 2; full size: 16]")
 @click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
-@click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
     size: str,
     device: str,
-    threads: int,
-    half: bool,
-    steps: int,
-    clips: int,
-    batch: int,
-    repeats: int,
-    peak_tflops: float | None,
+    rounds: int,
     output: Path | None,
-) -> None:
-    """Print seconds per clip of each way, and how many times faster it is than the published one."""
-    torch.set_num_threads(threads)
-    numbers = list(range(clips))
-    whole, ours, short = (
-        OURS.model_copy(update=changes)
-        for changes in ({"latents": LATENTS, "peak": "window"}, {"latents": LATENTS}, {"latents": FEATURES})
-    )
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        settings = write_models(folder, size)
-
-        def reloading() -> None:
-            for number in numbers:
-                Loaded(folder, settings, device, half).generate([number], PUBLISHED, steps)
-
-        kept = Loaded(folder, settings, device, half)
-        kept.generate([0], PUBLISHED, 2)  # warm up
-        needed = {latents: kept.flops(latents, steps) for latents in (LATENTS, FEATURES)}
-
-        def with_models_kept(setting: WindowSetting, together: int) -> Callable[[], None]:
-            def work() -> None:
-                for first in range(0, clips, together):
-                    kept.generate(numbers[first : first + together], setting, steps)
-
-            return work
-
-        ways: dict[str, tuple[Callable[[], None], int]] = {
-            "published: models loaded per clip, 1024 latents": (reloading, LATENTS),
-            "models loaded once": (with_models_kept(PUBLISHED, 1), LATENTS),
-            "+ null cross-attention skipped": (with_models_kept(whole, 1), LATENTS),
-            "+ no more decoded than is kept": (with_models_kept(ours, 1), LATENTS),
-            f"+ batches of {batch}": (with_models_kept(ours, batch), LATENTS),
-            "+ 216 latents (adapter trained so)": (with_models_kept(short, batch), FEATURES),
-        }
-        peak, figures, slowest = peak_tflops or peak_of(device), {}, 0.0
-        click.echo(f"{'way':<50}{'s per clip':>11}{'clips per hour':>16}{'times faster':>14}{'peak GB':>9}{'MFU':>7}")
-        for way, (work, latents) in ways.items():
-            seconds, memory = timed(work, device, repeats)
-            slowest = slowest or seconds
-            used = needed[latents] * clips / seconds / (peak * 1e12) if peak else None
-            figures[way] = {
-                "seconds_per_clip": seconds / clips,
-                "clips_per_hour": 3600 * clips / seconds,
-                "peak_gb": memory,
-                "times_faster": slowest / seconds,
-                "clip_tflop": needed[latents] / 1e12,
-                "utilisation": used,
-            }
-            shown = [f"{memory:.1f}" if memory else "-", f"{used:.0%}" if used else "-"]
-            click.echo(
-                f"{way:<50}{seconds / clips:>11.2f}{3600 * clips / seconds:>16.0f}{slowest / seconds:>14.2f}"
-                f"{shown[0]:>9}{shown[1]:>7}"
-            )
-    if output is not None:
-        about = {"size": size, "device": device, "half": half, "steps": steps, "clips": clips, "batch": batch}
-        write_json(output, {"settings": about, "threads": torch.get_num_threads(), "ways": figures})
+    half: bool | None,
+    steps: int | None,
+    clips: int | None,
+    batch: int | None,
+    peak_tflops: float | None,
+) -> Report:
+    """Seconds per clip of each way, and how many times faster it is than the published one."""
+    given = {"half": half, "steps": steps, "clips": clips, "batch": batch}
+    changes = {key: value for key, value in given.items() if value is not None}
+    setting = replace(DEFAULTS[size], device=device, **changes)
+    return finish("generation", size, device, rounds, asdict(setting), [compare(setting, rounds, peak_tflops)], output)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,31 @@
 """Files judged by all judges: decoded once for all, against each judge opening the file for itself.
 
-    OMP_NUM_THREADS=1 python benchmarks/judges.py --clips FOLDER [--seconds 8] [--repeat 3]
-    OMP_NUM_THREADS=1 python benchmarks/judges.py --networks --most 2 --repeat 1
+    python -m benchmarks.judges
+    python -m benchmarks.judges --clips FOLDER
+    python -m benchmarks.judges --size full --most 2 --rounds 1
 
-Without networks: up to the arrays that they take, which are checked to be the same both ways. With ``--networks`` the
-whole stage: decoding, front ends, and the networks at their published sizes (untrained: speed does not depend on
-values); of a clip its sound and, by ``--sight``, its picture, which both ways is looked at once for all systems. Files
-of a folder (mp4, wav, flac) are taken in turn; the ways take turns too, so that a busy machine slows both. Prints clips
-per CPU second and their ratio. Without a folder, files of 8 s (mp4, stereo, 44.1 kHz, 640x360) are made.
+Reduced: up to the arrays that the networks take, which are checked to be the same both ways. Full: the whole stage,
+that is decoding, front ends, and the networks at their published sizes on the CPU (untrained: speed does not depend
+on values; 5 GB for each way); of a clip its sound and, by ``--sight``, its picture, which both ways is looked at once
+for all systems. Each way has a process of its own. Without a folder of files (mp4, wav, flac), some of 8 s are made
+(mp4, stereo, 44.1 kHz, 640x360).
 """
 
-import argparse
+import hashlib
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
+import click
 import numpy as np
 import torch
 
+from benchmarks.report import Comparison, Report, finish, options, row, seconds_of
+from benchmarks.rounds import Turn, Way, apart, measure
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 from metrics.encoders.clap.encoders import ClapAudioEncoder, ClapNetwork, clap_config
 from metrics.encoders.imagebind.encoders import ImageBindAudioEncoder, ImageBindVisionEncoder
@@ -39,6 +43,9 @@ from metrics.judges.published_judges.imagebind import ImageBindJudge
 from metrics.judges.published_judges.synchformer import OffsetJudge
 
 Arrays = dict[str, np.ndarray]
+#: Files, and seconds of each.
+SIZES = {"tiny": (1, 2.0), "reduced": (10, 8.0), "full": (2, 8.0)}
+ONCE, FOR_EACH = "decoded once for all", "decoded by each judge"
 
 
 def listeners() -> dict[str, Any]:
@@ -106,73 +113,89 @@ def untrained() -> dict[str, PublishedJudge]:
     }
 
 
-def whole_stage(paths: list[Path], seconds: float, repeat: int, sight: bool) -> dict[str, float]:
-    """CPU seconds per clip by way, networks included."""
+def arrays_in_turns(decode: Callable[..., Arrays], paths: list[Path], seconds: float, turns: Iterator[Turn]) -> None:
+    """What the networks take of all files in each turn; its digest is the turn's value."""
+    judges = listeners()
+    for turn in turns:
+        digest = hashlib.sha256()
+        for path in paths:
+            for name, array in decode(path, judges, seconds).items():
+                digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+        turn.value = digest.hexdigest()
+
+
+def stage_in_turns(apart: bool, paths: list[Path], seconds: float, sight: bool, turns: Iterator[Turn]) -> None:
+    """Embeddings of all files in each turn; one file warms up."""
     panel = RealJudges(untrained(), seconds)
     every = list(panel.judges)
     none = {"synchformer_video": np.zeros((24, 8, 768), np.float32)}
-
-    def once(path: Path) -> None:
-        video = panel.embed_video(panel.decode_video(path)) if sight else none
-        panel.embed_audio([panel.prepare_audio(path, every)], [video], every)
-
-    def for_each(path: Path) -> None:
-        # The picture of a clip is decoded once for both judges that look at it, as in av-benchmark.
-        video = panel.embed_video(panel.decode_video(path)) if sight else none
-        for judge in every:
-            panel.embed_audio([panel.prepare_audio(path, [judge])], [video], [judge])
-
-    ways: dict[str, Callable[[Path], None]] = {"once": once, "for each judge": for_each}
-    spent = dict.fromkeys(ways, 0.0)
-    for number in range(repeat + 1):
-        for path in paths[: None if number else 1]:
-            for name, way in ways.items():
-                begun = time.process_time()
-                way(path)
-                spent[name] += (time.process_time() - begun) * (number > 0)  # the first round warms up
-    return {name: total / (repeat * len(paths)) for name, total in spent.items()}
+    for turn in turns:
+        for path in paths[: 1 if turn.warms_up else None]:
+            # The picture of a clip is decoded once for both judges that look at it, as in av-benchmark.
+            video = panel.embed_video(panel.decode_video(path)) if sight else none
+            for judges in [[judge] for judge in every] if apart else [every]:
+                panel.embed_audio([panel.prepare_audio(path, judges)], [video], judges)
 
 
-def measure(paths: list[Path], seconds: float, repeat: int) -> dict[str, float]:
-    """CPU seconds per clip by way."""
-    judges = listeners()
-    ways: dict[str, Callable[..., Arrays]] = {"once": decode_once, "for each judge": decode_for_each}
-    spent = dict.fromkeys(ways, 0.0)
-    for number in range(repeat + 1):
-        for path in paths:
-            results = []
-            for name, way in ways.items():
-                begun = time.process_time()
-                results.append(way(path, judges, seconds))
-                spent[name] += (time.process_time() - begun) * (number > 0)  # the first round warms up
-            assert all(np.array_equal(results[0][name], results[1][name]) for name in judges)
-    return {name: total / (repeat * len(paths)) for name, total in spent.items()}
+def files(folder: Path | None, most: int, seconds: float, made: Path) -> list[Path]:
+    """Files of a folder, or files that are made."""
+    if folder is not None:
+        found = sorted(path for path in folder.iterdir() if path.suffix in (".mp4", ".wav", ".flac"))[:most]
+        if not found:
+            raise click.ClickException("the folder has no mp4, wav or flac")
+        return found
+    paths = [made / f"{number}.mp4" for number in range(most)]
+    for number, path in enumerate(paths):
+        apart(partial(make_clip, path, number, seconds))
+    return paths
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path)
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--most", type=int, default=10, help="files that are taken at most")
-    parser.add_argument("--networks", action="store_true", help="the whole stage, networks included")
-    parser.add_argument("--sight", action="store_true", help="with --networks: look at the clips' pictures as well")
-    options = parser.parse_args()
+def compare(paths: list[Path], seconds: float, networks: bool, sight: bool, rounds: int) -> Comparison:
+    """Both ways, in turns."""
+    if networks:
+        works = {name: partial(stage_in_turns, name == FOR_EACH, paths, seconds, sight) for name in (FOR_EACH, ONCE)}
+    else:
+        decoders = {FOR_EACH: decode_for_each, ONCE: decode_once}
+        works = {name: partial(arrays_in_turns, decode, paths, seconds) for name, decode in decoders.items()}
+    ways = [Way(name, work, len(paths)) for name, work in works.items()]
+    taken = measure(ways, rounds)
+    if len({turn.value for turns in taken.values() for turn in turns}) > 1:
+        raise click.ClickException("the ways do not give the same arrays")
+    peer = seconds_of(ways[0], taken[FOR_EACH], "processor")
+    goals = {} if networks else {ONCE: "4 times"}
+    return Comparison(
+        title=f"A file of {seconds:g} s for four judges, "
+        + ("networks included" if networks else "up to the networks"),
+        compared_with="each judge opens the file for itself, as where every metric is a package of its own",
+        unit="file",
+        clock="processor",
+        rows=tuple(row(way, taken[way.name], peer, "processor", goals.get(way.name, "")) for way in ways),
+        note="" if networks else "The arrays are the same both ways, bit for bit.",
+    )
+
+
+@click.command()
+@options(list(SIZES), rounds=7)
+@click.option("--clips", type=click.Path(path_type=Path, exists=True, file_okay=False), help="files to judge")
+@click.option("--seconds", type=float, help="of each file  [default: 8]")
+@click.option("--most", type=int, help="files that are taken at most  [default: 10; full size: 2]")
+@click.option("--sight", is_flag=True, help="at full size: look at the clips' pictures as well")
+def main(
+    size: str,
+    rounds: int,
+    output: Path | None,
+    clips: Path | None,
+    seconds: float | None,
+    most: int | None,
+    sight: bool,
+) -> Report:
+    """CPU seconds of a file both ways, and their ratio."""
+    most, seconds = most or SIZES[size][0], seconds or SIZES[size][1]
     with tempfile.TemporaryDirectory() as folder:
-        if options.clips is None:
-            paths = [Path(folder) / f"{number}.mp4" for number in range(options.most)]
-            for number, path in enumerate(paths):
-                make_clip(path, number, options.seconds)
-        else:
-            files = sorted(p for p in options.clips.iterdir() if p.suffix in (".mp4", ".wav", ".flac"))
-            paths = files[: options.most]
-        if options.networks:
-            cost = whole_stage(paths, options.seconds, options.repeat, options.sight)
-        else:
-            cost = measure(paths, options.seconds, options.repeat)
-    for name, seconds in cost.items():
-        print(f"decoded {name:<15} {1 / seconds:10.4f} clips per CPU second ({seconds:.3f} s a clip)")
-    print(f"ratio {cost['for each judge'] / cost['once']:.2f}, {len(paths)} clips, {options.repeat} rounds")
+        paths = files(clips, most, seconds, Path(folder))
+        comparison = compare(paths, seconds, size == "full", sight, rounds)
+    settings = {"files": len(paths), "seconds": seconds, "made_here": clips is None, "sight": sight}
+    return finish("judges", size, "cpu", rounds, settings, [comparison], output)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,33 @@
-"""Time, memory and cost of a training step of the adapter: ours against the naive way, as ratios within one run.
+"""Time, memory and cost of a training step of the adapter: ours against the naive way, as ratios within one round.
 
 The naive way: the frozen encoders (autoencoder, T5, Synchformer) run in every step, and gradients of the frozen
-backbone's weights are computed and thrown away. Ours, switched on one after the other: encoders' outputs are read
-from a cache; only what the adapter needs has a gradient; the frozen blocks are kept in 16 bits; blocks are run again
-in the backward pass to save memory (the one that costs time); and a window of 216 latents instead of 1024, which
-needs an adapter trained so. Every way is trained by the loop that trains adapters, optimiser and moving average
-included; weights and batches are random, from a fixed seed. On a CPU the processor's time is counted, so that other
-programs do not disturb the ratios; on a GPU the clock's.
+backbone's weights are computed and thrown away. Ours, switched on one after the other (:func:`ways`): encoders'
+outputs are read from a cache; only what the adapter needs has a gradient; the frozen blocks are kept in 16 bits;
+blocks are run again in the backward pass to save memory (the one that costs time); and a window of 216 latents
+instead of 1024, which needs an adapter trained so. Every way is trained by the loop that trains adapters, optimiser
+and moving average included, in a process of its own; a turn is one step. Weights and batches are random, from a fixed
+seed.
 
-Model FLOP utilisation counts what the mathematics of a step needs (both forward passes, the adapter's gradients, and
-what carries them through the backbone), whatever a way computes beyond that. GPU hours are those of 81,000 steps at
-batch 16, the paper's (48 on an A100 of 40 GB).
+At full size model FLOP utilisation and GPU hours are printed too. The former counts what the mathematics of a step
+needs (both forward passes, the adapter's gradients, and what carries them through the backbone), whatever a way
+computes beyond that. GPU hours are those of 81,000 steps at batch 16, the paper's (48 on an A100 of 40 GB).
 
-Run on a CPU, reduced size, about three minutes::
+On a CPU, reduced size, some three minutes::
 
     python -m benchmarks.training
 
-On a GPU at full size (not run: no GPU at hand)::
+On a GPU at full size (not run here), batch 16 and 16 bits; the second for 40 GB::
 
-    python -m benchmarks.training --size full --device cuda --batch 16 --accumulation 1 --bf16
-    python -m benchmarks.training --size full --device cuda --batch 4 --accumulation 4 --bf16    # 40 GB
+    python -m benchmarks.training --size full --device cuda
+    python -m benchmarks.training --size full --device cuda --batch 4 --accumulation 4
 """
 
+import sys
 import tempfile
-import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5EncoderModel
 
-from cafa.common.files import write_json
+from benchmarks.report import Comparison, Report, clock_of, finish, options, row, seconds_of
+from benchmarks.rounds import Turn, Way, measure
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.encoders.oobleck import OobleckAudio
@@ -50,11 +54,17 @@ from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
 from cafa.training.objective import DiffusionSettings, velocity_loss
 
-SECONDS, WORDS, LATENTS, SHORT = 10.0, 128, 1024, 216
+SECONDS, WORDS = 10.0, 128
 PAPER_STEPS, PAPER_BATCH = 81_000, 16
 #: Dense 16-bit TFLOP/s by part of the device's name.
 PEAKS = {"A100": 312.0, "H100": 989.0, "H200": 989.0}
 SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "denoiser": {"blocks": 1, "heads": 1, "key_value_heads": 1, "text_dim": 64},
+        "autoencoder": {"encoder_hidden_size": 2, "decoder_channels": 2},
+        "text": {"d_model": 64, "d_ff": 64, "num_layers": 1, "num_heads": 1, "d_kv": 64},
+        "visual": {"width": 8, "depth": 1, "heads": 1, "patch": 56},
+    },
     "reduced": {
         "denoiser": {"blocks": 3, "heads": 4, "key_value_heads": 2, "text_dim": 128},
         "autoencoder": {"encoder_hidden_size": 4, "decoder_channels": 4},
@@ -71,14 +81,49 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a step is computed."""
+class Setting:
+    """What all ways share. `latents` is the published window, `short` that of 10 s."""
 
+    size: str = "reduced"
+    device: str = "cpu"
+    bf16: bool = False
+    batch: int = 2
+    accumulation: int = 1
+    latents: int = 1024
+    short: int = 216
+
+
+DEFAULTS = {
+    "tiny": Setting("tiny", batch=1, latents=256),
+    "reduced": Setting(),
+    "full": Setting("full", bf16=True, batch=16),
+}
+
+
+@dataclass(frozen=True)
+class How:
+    """How a step is computed, and what the project aims at for it."""
+
+    latents: int
     encoders: bool = False
     frozen_gradients: bool = False
     half_frozen: bool = False
     recompute: bool = False
-    latents: int = LATENTS
+    goal: str = ""
+
+
+def ways(setting: Setting) -> dict[str, How]:
+    """Each adds one thing to the one before; the first is the naive one."""
+    naive = How(setting.latents, encoders=True, frozen_gradients=True)
+    cached = replace(naive, encoders=False)
+    frozen = replace(cached, frozen_gradients=False, goal="5 times")
+    half = replace(frozen, half_frozen=True, goal="")
+    found = {"naive": naive, "+ cached features": cached, "+ no gradients of the frozen weights": frozen}
+    if setting.bf16:
+        found["+ frozen blocks kept in 16 bits"] = half
+    found["+ blocks run again (memory)"] = replace(half, recompute=True)
+    found[f"without that, {setting.short} latents"] = replace(half, latents=setting.short, goal="25 times")
+    return found
 
 
 class Encoders:
@@ -92,13 +137,13 @@ class Encoders:
         visual = SynchformerVisual(**sizes["visual"])
         self.video = SynchformerFeatures(visual, "random", device=device, half=half, segments_per_pass=27)
 
-    def run(self, items: int, device: str) -> None:
-        """Encode sound of 47.55 s, captions and frames of so many clips; what they give is thrown away."""
+    def run(self, items: int, latents: int, device: str) -> None:
+        """Encode sounds of a window (published: 47.55 s), captions and frames; what they give is thrown away."""
         words = torch.zeros(items, WORDS, dtype=torch.long, device=device)
         with torch.no_grad():
             self.text(words, attention_mask=torch.ones_like(words))
         for _ in range(items):  # one at a time, as they come from a reader
-            self.audio.encode(torch.zeros(1, 2, LATENTS * self.audio.samples_per_latent))
+            self.audio.encode(torch.zeros(1, 2, latents * self.audio.samples_per_latent))
             self.video.encode(np.zeros((1, FRAMES, *SQUASHED, 3), np.uint8))
 
 
@@ -147,60 +192,40 @@ def step_flops(size: str, batch: int, latents: int) -> float:
     return float(counter.get_total_flops())
 
 
-def measure(
-    way: Way, size: str, device: str, batch: int, accumulation: int, steps: int, bf16: bool
-) -> tuple[float, float | None]:
-    """Least seconds of a step after the first (of the processor on a CPU), and peak memory in GB of a GPU."""
-    cuda = device.startswith("cuda")
-    clock = time.perf_counter if cuda else time.process_time
-    models = Models(size, device)
-    encoders = Encoders(size, device, bf16) if way.encoders else None
-    if way.frozen_gradients:
+class _Over(Exception):
+    """There are no more turns: training may end."""
+
+
+def train_in_turns(how: How, setting: Setting, turns: Iterator[Turn]) -> None:
+    """Train for as long as there are turns; each is one step of the optimiser."""
+    device = setting.device
+    models = Models(setting.size, device)
+    encoders = Encoders(setting.size, device, setting.bf16) if how.encoders else None
+    if how.frozen_gradients:
         models.frozen.denoiser.requires_grad_(True)
-    if way.half_frozen and bf16:
+    if how.half_frozen and setting.bf16:
         hold_linear_layers(models.frozen.denoiser.transformer_blocks(), torch.bfloat16)
-    models.adapter.gradient_checkpointing = models.frozen.denoiser.gradient_checkpointing = way.recompute
-    given, marks = models.batch(batch, way.latents, device), []
+    models.adapter.gradient_checkpointing = models.frozen.denoiser.gradient_checkpointing = how.recompute
+    given = models.batch(setting.batch, how.latents, device)
 
     def make_batch(index: int, generator: torch.Generator) -> dict[str, Tensor]:
-        if index % accumulation == 0:
-            if cuda:
-                torch.cuda.synchronize()
-            marks.append(clock())
+        if index % setting.accumulation == 0 and next(turns, None) is None:  # ends the turn before
+            raise _Over
         if encoders is not None:
-            encoders.run(batch, device)
+            encoders.run(setting.batch, how.latents, device)
         return given
 
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
     loop = LoopSettings(
-        steps=steps + 2,
-        batch_size=batch,
-        accumulation=accumulation,
+        steps=sys.maxsize,
+        batch_size=setting.batch,
+        accumulation=setting.accumulation,
         learning_rate=5e-5,
         ema_decay=0.9999,
-        bf16=bf16,
+        bf16=setting.bf16,
         save_every_seconds=1e9,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        train(models.adapter, make_batch, models.loss, loop, seed=0, resume_dir=folder, key="", label="benchmark")
-    memory = torch.cuda.max_memory_allocated() / 1e9 if cuda else None
-    # The first step allocates; the last has no successor that marks its end.
-    return float(np.diff(marks)[1:].min()), memory
-
-
-def ways(bf16: bool) -> dict[str, Way]:
-    """Each adds one thing to the one before."""
-    naive = Way(encoders=True, frozen_gradients=True)
-    cached = replace(naive, encoders=False)
-    frozen = replace(cached, frozen_gradients=False)
-    half = replace(frozen, half_frozen=True)
-    found = {"naive": naive, "+ cached features": cached, "+ no gradients of the frozen weights": frozen}
-    if bf16:
-        found["+ frozen blocks kept in 16 bits"] = half
-    found["+ blocks run again (memory)"] = replace(half, recompute=True)
-    found[f"without that, {SHORT} latents"] = replace(half, latents=SHORT)
-    return found
+    with tempfile.TemporaryDirectory() as folder, suppress(_Over):
+        train(models.adapter, make_batch, models.loss, loop, seed=0, resume_dir=folder, key={}, label="benchmark")
 
 
 def peak_of(device: str) -> float | None:
@@ -209,53 +234,65 @@ def peak_of(device: str) -> float | None:
     return next((peak for part, peak in PEAKS.items() if part in name), None)
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--size", type=click.Choice(list(SIZES)), default="reduced", help="reduced, or Stable Audio Open's")
-@click.option("--device", default="cpu", help="torch device")
-@click.option("--threads", default=1, help="threads of torch: waiting ones count as processor time")
-@click.option("--bf16", is_flag=True, help="autocast to 16 bits")
-@click.option("--batch", default=2, help="clips in memory at once")
-@click.option("--accumulation", default=1, help="batches per optimiser step")
-@click.option("--steps", default=3, help="timed steps of each way, of which the fastest counts")
+def figures_of(setting: Setting, how: How, seconds: float, peak: float | None) -> dict[str, float | None]:
+    """Cost of a step at full size."""
+    if setting.size != "full":
+        return {}
+    flops = step_flops(setting.size, setting.batch, how.latents) * setting.accumulation
+    together = setting.batch * setting.accumulation
+    return {
+        "TFLOP per step": flops / 1e12,
+        "model FLOP utilisation, %": 100 * flops / seconds / (peak * 1e12) if peak else None,
+        "hours for 81,000 x 16": seconds / together * PAPER_BATCH * PAPER_STEPS / 3600,
+    }
+
+
+def compare(setting: Setting, rounds: int, peak: float | None) -> Comparison:
+    """All ways, in turns."""
+    hows, clock = ways(setting), clock_of(setting.device)
+    measured = [Way(name, partial(train_in_turns, how, setting)) for name, how in hows.items()]
+    taken = measure(measured, rounds, setting.device)
+    peer = seconds_of(measured[0], taken["naive"], clock)
+    peak = peak or peak_of(setting.device)
+    rows = []
+    for way in measured:
+        made = row(way, taken[way.name], peer, clock, hows[way.name].goal)
+        figures = figures_of(setting, hows[way.name], made.median_seconds, peak)
+        rows.append(made.model_copy(update={"figures": {key: value for key, value in figures.items() if value}}))
+    return Comparison(
+        title="A training step of the adapter",
+        compared_with="the naive way, in which the frozen encoders run in every step and gradients of the frozen "
+        "backbone are computed",
+        unit="step",
+        clock=clock,
+        rows=tuple(rows),
+        note="Each way adds to the one before; the last leaves out running blocks again. All use the project's own "
+        "networks and loop.",
+    )
+
+
+@click.command()
+@options(list(SIZES), gpu=True)
+@click.option("--bf16/--no-bf16", default=None, help="autocast to 16 bits  [default: at full size]")
+@click.option("--batch", type=int, help="clips in memory at once  [default: 2; full size: 16]")
+@click.option("--accumulation", type=int, help="batches per optimiser step  [default: 1]")
 @click.option("--peak-tflops", type=float, help="of the device in the precision used; known for A100, H100, H200")
-@click.option("--output", type=click.Path(path_type=Path), help="json file for the figures")
 def main(
     size: str,
     device: str,
-    threads: int,
-    bf16: bool,
-    batch: int,
-    accumulation: int,
-    steps: int,
-    peak_tflops: float | None,
+    rounds: int,
     output: Path | None,
-) -> None:
-    """Print seconds per step of each way, how many times faster it is than the naive one, and what it would cost."""
-    torch.set_num_threads(threads)
-    peak, together = peak_tflops or peak_of(device), batch * accumulation
-    rows: dict[str, dict[str, float | None]] = {}
-    needed = {latents: step_flops(size, batch, latents) * accumulation for latents in (LATENTS, SHORT)}
-    click.echo(f"{'way':<40}{'s/step':>9}{'times faster':>14}{'peak GB':>9}{'MFU':>7}{'h for 81k x 16':>16}")
-    for name, way in ways(bf16).items():
-        seconds, memory = measure(way, size, device, batch, accumulation, steps, bf16)
-        flops = needed[way.latents]
-        used = flops / seconds / (peak * 1e12) if peak else None
-        hours = seconds / together * PAPER_BATCH * PAPER_STEPS / 3600
-        rows[name] = {
-            "seconds_per_step": seconds,
-            "peak_gb": memory,
-            "step_tflop": flops / 1e12,
-            "utilisation": used,
-            "hours": hours,
-        }
-        faster = (rows["naive"]["seconds_per_step"] or 0) / seconds
-        shown = [f"{memory:.1f}" if memory else "-", f"{used:.0%}" if used else "-"]
-        click.echo(f"{name:<40}{seconds:>9.3f}{faster:>14.2f}{shown[0]:>9}{shown[1]:>7}{hours:>16.1f}")
-        if device.startswith("cuda"):
-            torch.cuda.empty_cache()
-    if output is not None:
-        about = {"size": size, "device": device, "bf16": bf16, "batch": batch, "accumulation": accumulation}
-        write_json(output, {"settings": about, "threads": torch.get_num_threads(), "ways": rows})
+    bf16: bool | None,
+    batch: int | None,
+    accumulation: int | None,
+    peak_tflops: float | None,
+) -> Report:
+    """Seconds of a step in each way, how many times faster than the naive one, and what it would cost."""
+    given = {"bf16": bf16, "batch": batch, "accumulation": accumulation}
+    changes = {key: value for key, value in given.items() if value is not None}
+    setting = replace(DEFAULTS[size], device=device, **changes)
+    comparison = compare(setting, rounds, peak_tflops)
+    return finish("training", size, device, rounds, asdict(setting), [comparison], output)
 
 
 if __name__ == "__main__":
