@@ -63,9 +63,9 @@ class Embeddings(nn.Module):
     def __init__(self, settings: ClipVisionSettings) -> None:
         super().__init__()
         width, patch = settings.hidden_size, settings.patch_size
-        self.class_embedding = nn.Parameter(torch.randn(width))
+        # Values are zero until they are loaded: torch imports its compiler to draw them where tensors have no values.
+        self.class_embedding = nn.Parameter(torch.zeros(width))
         self.patch_embedding = nn.Conv2d(settings.num_channels, width, patch, patch, bias=False)
-        # An embedding's own way of drawing values imports torch's compiler where tensors have no values.
         places = torch.zeros((settings.image_size // patch) ** 2 + 1, width)
         self.position_embedding = nn.Embedding.from_pretrained(places, freeze=False)
 
