@@ -276,8 +276,10 @@ def packages_behind(stage: str) -> list[str]:
     Those that are not installed are left out: the code does without them.
     """
     recorded = _recorded().get(_known(stage))
-    as_recorded = recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage))
-    computing = recorded["packages"] if as_recorded else _computing(stage)
+    if recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage)):
+        computing = recorded["packages"]
+    else:
+        computing = _computing(stage)
     versions = {name: minor_version(name) for name in computing}
     return [f"{name}-{version}" for name, version in versions.items() if version is not None]
 

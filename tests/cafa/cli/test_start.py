@@ -148,7 +148,10 @@ def test_judges_that_are_written_here_are_opened_without_a_compiler(
         (("ledger", "{ledger}", "--csv"), ("torch", "scipy", "pandas", "huggingface_hub")),
         (("baselines", "list"), ("torch", "scipy", "pandas", "av", "huggingface_hub")),
         (("weights", "list"), ("torch", "scipy", "pandas", "av")),
-        (("rows", "--configfile", str(ROOT / "config/config.yaml")), ("torch", "scipy", "pandas", "av", "huggingface_hub")),
+        (
+            ("rows", "--configfile", str(ROOT / "config/config.yaml")),
+            ("torch", "scipy", "pandas", "av", "huggingface_hub"),
+        ),
     ],
     ids=["ledger", "ledger_csv", "baselines", "weights", "rows"],
 )
