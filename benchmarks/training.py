@@ -34,7 +34,6 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from diffusers import AutoencoderOobleck
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5EncoderModel
@@ -44,6 +43,7 @@ from benchmarks.rounds import Turn, Way, measure
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.encoders.oobleck_network import Oobleck, OobleckSettings
 from cafa.models.encoders.synchformer import FRAMES, SQUASHED, TOKENS, SynchformerFeatures
 from cafa.models.encoders.synchformer_network import SynchformerVisual
 from cafa.models.precision import hold_linear_layers
@@ -131,7 +131,10 @@ class Encoders:
 
     def __init__(self, size: str, device: str, half: bool) -> None:
         sizes = SIZES[size]
-        self.audio = OobleckAudio(AutoencoderOobleck(**sizes["autoencoder"]).to(device))
+        autoencoder = Oobleck(OobleckSettings.model_validate(sizes["autoencoder"]))
+        for parameter in autoencoder.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        self.audio = OobleckAudio(autoencoder.to(device))
         config = T5Config(vocab_size=32128, **sizes["text"])
         self.text = T5EncoderModel(config).requires_grad_(False).eval().to(device)
         visual = SynchformerVisual(**sizes["visual"])

@@ -17,9 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cafa.common.errors import InputError, WeightsError
 from cafa.common.weight_files import WeightSource
 from cafa.weights.checking import digests_of
-from cafa.weights.fetching import get
 from cafa.weights.folder import LockEntry, changed_record, read_record
-from cafa.weights.planning import GetSettings, is_checked
 
 TABLE = "published.yaml"
 HUB = "https://huggingface.co/datasets"
@@ -169,6 +167,9 @@ def get_published(
     WeightsError
         If a file could not be had, is another one, or must be fetched by hand and is not there.
     """
+    from cafa.weights.fetching import get  # the hub's client, which the list goes without
+    from cafa.weights.planning import GetSettings
+
     entries = {name: published_set(name) for name in names}
     wanted = [source for name, entry in entries.items() if not entry.by_hand for source in sources_of(name, entry)]
     found = [fetched.path for fetched in get(wanted, GetSettings(folder, accept), log)]
@@ -180,6 +181,8 @@ def get_published(
 
 def _by_hand(name: str, entry: PublishedSet, folder: Path) -> Iterable[Path]:
     """Files that a person put there; their SHA-256 is recorded the first time, and compared from then on."""
+    from cafa.weights.planning import is_checked
+
     place = folder / name
     files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else []
     if not files:

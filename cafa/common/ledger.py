@@ -1,12 +1,12 @@
 """Ledgers: what became of every clip that a stage was asked for."""
 
 import shutil
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
 import pyarrow as pa
 
 from cafa.common.errors import InputError
@@ -14,7 +14,12 @@ from cafa.common.files import atomic_write
 from cafa.common.ledger_classes import GONE, NOT_FOR_US, RETRY, UNKNOWN, UNUSABLE
 from cafa.common.tables import read_table, schema_of, write_table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 OK = "ok"
+#: what :func:`summary` says of a stage and a status
+COUNTED = ("stage", "status", "class", "clips", "retriable", "meaning")
 
 
 class Reason(NamedTuple):
@@ -159,17 +164,16 @@ def copy_for_message(path: str | Path) -> Path:
 
 def why(ledger: str | Path) -> str:
     """The commonest reason in a ledger with one example, for a message; empty if all is well."""
-    rows = read_ledgers([ledger])
-    rows = rows[rows["status"] != OK]
-    if rows.empty:
+    rows = [row for row in read_ledger_rows([ledger]) if row["status"] != OK]
+    if not rows:
         return ""
-    status = rows["status"].value_counts().index[0]
-    first = rows[rows["status"] == status].iloc[0]
-    where = f"line {int(first.line)}, " if pd.notna(first.line) else ""
-    return f"{(rows['status'] == status).sum()} {status}, e.g. {where}{first.clip_id!r}: {first.detail}"
+    [(status, count)] = Counter(row["status"] for row in rows).most_common(1)
+    first = next(row for row in rows if row["status"] == status)
+    where = "" if first["line"] is None else f"line {first['line']}, "
+    return f"{count} {status}, e.g. {where}{first['clip_id']!r}: {first['detail']}"
 
 
-def read_ledgers(paths: Iterable[str | Path]) -> pd.DataFrame:
+def read_ledgers(paths: Iterable[str | Path]) -> "pd.DataFrame":
     """Read ledgers into one table, in the order given.
 
     Raises
@@ -177,8 +181,17 @@ def read_ledgers(paths: Iterable[str | Path]) -> pd.DataFrame:
     InputError
         If a file is missing, is not a ledger, or is one of another version.
     """
+    return _read(paths).to_pandas()
+
+
+def read_ledger_rows(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """As :func:`read_ledgers`, by row and without times, for which pandas would be imported."""
+    return _read(paths).drop_columns("time").to_pylist()
+
+
+def _read(paths: Iterable[str | Path]) -> pa.Table:
     tables = [read_table(path, SCHEMA, "a ledger") for path in paths]
-    return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()).to_pandas()
+    return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
 
 
 def class_of(status: str) -> str:
@@ -186,24 +199,29 @@ def class_of(status: str) -> str:
     return OK if status == OK else REASONS[status].kind
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
+def summary(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Count the rows of ledgers.
 
     Parameters
     ----------
-    rows : pd.DataFrame
-        From :func:`read_ledgers`.
+    rows : iterable of mappings
+        From :func:`read_ledger_rows`.
 
     Returns
     -------
-    pd.DataFrame
-        One row for every stage and status: stage, status, class, clips, retriable, meaning; in the order of the
-        stages' names, and within a stage ok first, then by falling count.
+    list of dict
+        One for every stage and status, with the keys :data:`COUNTED`; in the order of the stages' names, and within a
+        stage ok first, then by falling count.
     """
-    counts = rows.groupby(["stage", "status"]).size().reset_index(name="clips")
-    counts["class"] = counts["status"].map(class_of)
-    counts["retriable"] = counts["status"].map(lambda status: status != OK and REASONS[status].retriable)
-    counts["meaning"] = counts["status"].map(lambda status: "" if status == OK else REASONS[status].meaning)
-    order = counts.assign(_bad=counts["status"] != OK, _fewer=-counts["clips"])
-    ordered = order.sort_values(["stage", "_bad", "_fewer", "status"]).reset_index(drop=True)
-    return ordered[["stage", "status", "class", "clips", "retriable", "meaning"]]
+    counts = Counter((row["stage"], row["status"]) for row in rows)
+    found = [(stage, status, clips) for (stage, status), clips in counts.items()]
+    ordered = sorted(found, key=lambda row: (row[0], row[1] != OK, -row[2], row[1]))
+    return [
+        dict(zip(COUNTED, (stage, status, class_of(status), clips, *_about(status)), strict=True))
+        for stage, status, clips in ordered
+    ]
+
+
+def _about(status: str) -> tuple[bool, str]:
+    """Whether it may pass later, and what it means."""
+    return (False, "") if status == OK else (REASONS[status].retriable, REASONS[status].meaning)

@@ -1,12 +1,14 @@
 """Ledgers for people: counts of every status, and the clips that are not ok."""
 
-from collections.abc import Iterator, Sequence
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from cafa.common.ledger import OK, read_ledgers, summary
-from cafa.common.tables import records, row_tuples
+from cafa.common.ledger import COUNTED, OK, read_ledger_rows, summary
 
 
 def ledgers_as_text(files: Sequence[str | Path], *, limit: int = 50, as_csv: bool = False) -> str:
@@ -26,28 +28,38 @@ def ledgers_as_text(files: Sequence[str | Path], *, limit: int = 50, as_csv: boo
     InputError
         If a file is not a ledger.
     """
-    rows = read_ledgers(files)
+    rows = read_ledger_rows(files)
     counts = summary(rows)
     if as_csv:
-        return counts.to_csv(index=False, lineterminator="\n").removesuffix("\n")
-    bad = rows[rows["status"] != OK]
-    shown = bad.head(limit) if limit else bad
-    lines = [*_count_lines(counts), *([""] if len(shown) else [])]
-    for row in row_tuples(shown):
-        line = "" if row.line != row.line or row.line is None else f" (line {int(row.line)})"
-        lines.append(f"{row.stage}: {row.clip_id or '?'}{line}: {row.status}: {row.detail}")
+        return _as_csv(counts)
+    bad = [row for row in rows if row["status"] != OK]
+    shown = bad[:limit] if limit else bad
+    lines = [*_count_lines(counts), *([""] if shown else [])]
+    for row in shown:
+        line = "" if row["line"] is None else f" (line {row['line']})"
+        lines.append(f"{row['stage']}: {row['clip_id'] or '?'}{line}: {row['status']}: {row['detail']}")
     if len(shown) < len(bad):
         lines.append(f"... {len(bad) - len(shown)} more: --limit 0 shows all")
     return "\n".join(lines)
 
 
-def _count_lines(counts: pd.DataFrame) -> Iterator[str]:
+def _as_csv(counts: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COUNTED)
+    writer.writerows([row[name] for name in COUNTED] for row in counts)
+    return text.getvalue().removesuffix("\n")
+
+
+def _count_lines(counts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"{'stage':12} {'status':18} {'class':10} {'clips':>7}  meaning"
-    for row in records(counts):
+    for row in counts:
         meaning = f"{row['meaning']}{'; may pass later' if row['retriable'] else ''}"
         line = f"{row['stage']:12} {row['status']:18} {row['class']:10} {row['clips']:7}  {meaning}"
         yield line.rstrip()
-    for stage, part in counts.groupby("stage"):
-        total, ok = part["clips"].sum(), part.loc[part["status"] == OK, "clips"].sum()
-        later = part.loc[part["retriable"], "clips"].sum()
+    for stage, part in groupby(counts, key=itemgetter("stage")):
+        of_stage = list(part)
+        total = sum(row["clips"] for row in of_stage)
+        ok = sum(row["clips"] for row in of_stage if row["status"] == OK)
+        later = sum(row["clips"] for row in of_stage if row["retriable"])
         yield f"{stage}: {total} clips, {ok} ok ({ok / total:.1%}), {later} may pass later"

@@ -275,8 +275,9 @@ def packages_behind(stage: str) -> list[str]:
 
     Those that are not installed are left out: the code does without them.
     """
-    if is_as_recorded():
-        computing = _recorded()[_known(stage)]["packages"]
+    recorded = _recorded().get(_known(stage))
+    if recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage)):
+        computing = recorded["packages"]
     else:
         computing = _computing(stage)
     versions = {name: minor_version(name) for name in computing}
@@ -352,6 +353,9 @@ def changed_code(stage: str) -> list[str] | None:
 def record(stages: Iterable[str], *, new_results: bool) -> dict[str, int]:
     """Record the present code of stages; `new_results` raises their versions.
 
+    A package that the code went without since stays among the stage's until its version is raised: results that were
+    made with it are as good as new ones, and are not made again.
+
     Returns
     -------
     dict
@@ -360,13 +364,14 @@ def record(stages: Iterable[str], *, new_results: bool) -> dict[str, int]:
     known = read_json(RECORD) if RECORD.exists() else {}
     versions = {}
     for stage in stages:
-        before = known.get(stage, {"version": 0 if new_results else 1})["version"]
-        versions[stage] = before + 1 if new_results else before
+        before = known.get(stage, {"version": 0 if new_results else 1, "packages": []})
+        versions[stage] = before["version"] + 1 if new_results else before["version"]
+        named = set() if new_results else set(before["packages"])
         modules = {name: digest[:8] for name, digest in code_behind(stage).items()}
         known[stage] = {
             "version": versions[stage],
             "code": code_digest(stage),
-            "packages": _computing(stage),
+            "packages": sorted(named.union(_computing(stage))),
             "modules": modules,
         }
     write_json(RECORD, {stage: entry for stage, entry in known.items() if stage in STAGES})

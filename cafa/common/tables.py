@@ -74,10 +74,13 @@ def read_table(path: str | Path, schema: pa.Schema, what: str) -> pa.Table:
     InputError
         If the file is missing or no parquet file, has other columns, or is of a newer or older version.
     """
+    if Path(path).is_dir():
+        raise InputError(f"{path} is not {what}: it is a folder")
     try:
-        # Without this a folder called a=b on the way would become a column.
-        table = pq.read_table(path, partitioning=None)
-    except (FileNotFoundError, IsADirectoryError, pa.ArrowInvalid) as error:
+        # Not by `pq.read_table`, which imports pandas, and makes a column of a folder called a=b on the way.
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise InputError(f"{path} is not {what}: {error}") from error
     wanted, found = version_of(schema), version_of(table.schema)
     if found is not None and wanted is not None and found != wanted:

@@ -9,9 +9,6 @@ from cafa.baselines.peers import PEERS
 from cafa.baselines.published import get_published, published_set, read_published
 from cafa.common.errors import InputError
 from cafa.common.ledger import write_ledger
-from cafa.data.prompts import read_prompts
-from cafa.generation.published_check import check_sounds, patterns_for
-from cafa.generation.sound_archives import open_sounds
 
 ARCHIVES = ("*.tar", "*.tar.gz", "*.tgz", "*.tar.xz", "*.tar.bz2", "*.zip")
 
@@ -91,6 +88,11 @@ def check_baseline(
     InputError
         If it is not there, or no pattern reads any of its names.
     """
+    # Here, for what reads sounds and tables takes longer to import than the other verbs take.
+    from cafa.data.prompts import read_prompts
+    from cafa.generation.published_check import check_sounds, patterns_for
+    from cafa.generation.sound_archives import open_sounds
+
     entry = published_set(name)
     root = place or folder / name
     if not archive and not root.is_dir():

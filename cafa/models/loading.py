@@ -1,7 +1,7 @@
 """Loading of the generator's models that were trained here, frozen."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -12,21 +12,17 @@ from cafa.models.folders import CARD, WEIGHTS, load_model
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
 from cafa.models.stable_audio.joint import JointModel
 from cafa.models.tangoflux.blocks import TangoFluxSettings
+from cafa.models.tangoflux.trained_here import RectifiedFlowBackbone
 from cafa.models.weights import load_strict
-
-if TYPE_CHECKING:
-    from cafa.models.tangoflux.trained_here import RectifiedFlowBackbone
 
 BACKBONE, FLOW_BACKBONE, ADAPTER, JOINT = "stable_audio_backbone", "rectified_flow_backbone", "adapter", "joint"
 #: Backbones that are trained here; both take captions by ``of_captions``.
-TrainedBackbone: TypeAlias = "StableAudioBackbone | RectifiedFlowBackbone"
+TrainedBackbone: TypeAlias = StableAudioBackbone | RectifiedFlowBackbone
 
 
 def new_backbone(settings: StableAudioSettings | TangoFluxSettings) -> tuple[str, TrainedBackbone]:
     """Kind of its model folder, and an untrained backbone of the form that the settings are of."""
     if isinstance(settings, TangoFluxSettings):
-        from cafa.models.tangoflux.trained_here import RectifiedFlowBackbone  # diffusers: seconds to import
-
         return FLOW_BACKBONE, RectifiedFlowBackbone(settings)
     return BACKBONE, StableAudioBackbone(settings)
 

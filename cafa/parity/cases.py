@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
 from torch import Tensor, nn
 
 from cafa.common.errors import CafaError
@@ -19,6 +18,7 @@ from cafa.diffusion.guidance import adapter_velocity, published_velocity
 from cafa.diffusion.samplers import sample_dpmpp_3m_sde
 from cafa.diffusion.schedules import denoiser_of_velocity, polyexponential_sigmas, time_of_sigma
 from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.encoders.oobleck_network import Oobleck, OobleckSettings
 from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.checkpoint_config import autoencoder_arguments, denoiser_settings
 from cafa.models.stable_audio.checkpoint_names import (
@@ -238,7 +238,7 @@ def check_autoencoder(golden: GoldenArrays) -> Iterator[ParityRow]:
     sizes = autoencoder_arguments(
         config["channels"], config["c_mults"], config["strides"], channels, 44100, audio.shape[1]
     )
-    autoencoder = empty(lambda: AutoencoderOobleck(**sizes))
+    autoencoder = empty(lambda: Oobleck(OobleckSettings.model_validate(sizes)))
     fill(autoencoder, autoencoder_entries(len(config["strides"]), golden.about["key_prefix"]))
     mean, scale = autoencoder.encoder(audio).chunk(2, dim=1)
     yield from golden.compare("mean", mean, AUTOENCODER_TOLERANCE)

@@ -7,7 +7,7 @@ AV-CLIP's, 50 embeddings interpolated to 200, and 8 zeros on either side of them
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,14 +15,14 @@ from pydantic import Field
 from torch import Tensor
 
 from cafa.common.errors import InputError
+from cafa.models.checkpoint_reader import read_tensors
+from cafa.models.encoders.clip_network import ClipVision, ClipVisionSettings, tower_tensors
 from cafa.models.encoders.single_pictures import EVERY, along_latents
 from cafa.models.encoders.synchformer import FRAMES, SECONDS, TOKENS
 from cafa.models.encoders.video_encoder import FRAME_RATE, VideoEncoder
 from cafa.models.pretrained import HUB, HubSettings, InspectedFiles, PretrainedSettings
 from cafa.models.releases import CLIP_LARGE, checked_sha256, locate, require
-
-if TYPE_CHECKING:
-    from transformers import CLIPVisionModelWithProjection
+from cafa.models.weights import load_strict
 
 INTERPOLATED = 200
 FILES = ("config.json", "model.safetensors")
@@ -44,7 +44,7 @@ class ClipFeatures(VideoEncoder):
 
     Parameters
     ----------
-    network : CLIPVisionModelWithProjection
+    network : ClipVision
     sha256 : str
         Of the weights.
     device : torch.device or str
@@ -58,7 +58,7 @@ class ClipFeatures(VideoEncoder):
 
     def __init__(
         self,
-        network: "CLIPVisionModelWithProjection",
+        network: ClipVision,
         sha256: str,
         *,
         device: torch.device | str = "cpu",
@@ -66,9 +66,8 @@ class ClipFeatures(VideoEncoder):
     ) -> None:
         self.device, self.half = torch.device(device), half
         self.network = network.requires_grad_(False).eval().to(self.device)
-        assert isinstance(network.config.image_size, int)  # its pictures are square
-        self.size = network.config.image_size
-        self.shape = (TOKENS, network.config.projection_dim)
+        self.size = network.settings.image_size
+        self.shape = (TOKENS, network.settings.projection_dim)
         self.encoder = identity(sha256, half)
 
     @classmethod
@@ -81,9 +80,7 @@ class ClipFeatures(VideoEncoder):
             return {cls.kind: identity(digests["model.safetensors"], settings.half)}
 
         def facts() -> dict[str, Any]:
-            from transformers import CLIPVisionConfig
-
-            return {"feature_shape": [TOKENS, CLIPVisionConfig.from_pretrained(folder).projection_dim]}
+            return {"feature_shape": [TOKENS, ClipVisionSettings.from_file(files["config.json"]).projection_dim]}
 
         addresses = {name: HUB.format(name=CLIP_LARGE.name, file=name) for name in FILES}
         return InspectedFiles({"source": folder}, files, encoders, facts, addresses)
@@ -94,9 +91,10 @@ class ClipFeatures(VideoEncoder):
         place = Path(card["places"]["source"])
         files = dict(zip(FILES, require(place, FILES, CLIP_LARGE), strict=True))
         digests = checked_sha256(files, card["files"])
-        from transformers import CLIPVisionModelWithProjection
-
-        network = CLIPVisionModelWithProjection.from_pretrained(place, local_files_only=True, use_safetensors=True)
+        with torch.device("meta"):
+            network = ClipVision(ClipVisionSettings.from_file(files["config.json"]))
+        weights = files["model.safetensors"]
+        load_strict(network, tower_tensors(read_tensors(weights)), file=weights)
         return cls(network, digests["model.safetensors"], device=device, half=card["settings"]["half"])
 
     def encode(self, clips: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
@@ -112,7 +110,7 @@ class ClipFeatures(VideoEncoder):
         with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=self.half):
             for clip in frames:  # 50 pictures make a batch
                 pictures = (clip.to(self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
-                embeddings.append(self.network(pixel_values=pictures).image_embeds.float().cpu())
+                embeddings.append(self.network(pictures).float().cpu())
         return along_latents(torch.stack(embeddings), INTERPOLATED, TOKENS).numpy()
 
 

@@ -1,15 +1,15 @@
 """The autoencoder that Stable Audio Open and TangoFlux share, used one way."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cafa.common.errors import InputError
-
-if TYPE_CHECKING:
-    from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
+from cafa.models.encoders.oobleck_network import Oobleck, OobleckSettings
+from cafa.models.weights import load_strict
 
 
 class OobleckAudio:
@@ -17,29 +17,48 @@ class OobleckAudio:
 
     Parameters
     ----------
-    autoencoder : AutoencoderOobleck
+    autoencoder : Oobleck
     """
 
-    def __init__(self, autoencoder: "AutoencoderOobleck") -> None:
+    def __init__(self, autoencoder: Oobleck) -> None:
         self.autoencoder = autoencoder.requires_grad_(False).eval()
-        config: Any = autoencoder.config
-        self.sample_rate: int = config.sampling_rate
-        self.samples_per_latent: int = autoencoder.hop_length
-        self.latent_channels: int = config.decoder_input_channels
-        self.channels: int = config.audio_channels
+        settings = autoencoder.settings
+        self.sample_rate = settings.sampling_rate
+        self.samples_per_latent = autoencoder.samples_per_latent
+        self.latent_channels = settings.decoder_input_channels
+        self.channels = settings.audio_channels
+
+    @classmethod
+    def of_sizes(cls, sizes: Mapping[str, Any]) -> "OobleckAudio":
+        """Without weights, to be asked about its sizes; `sizes` as in a ``config.json`` of diffusers."""
+        with torch.device("meta"):
+            return cls(Oobleck(OobleckSettings.model_validate(sizes)))
+
+    @classmethod
+    def from_tensors(
+        cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor], file: Path, device: torch.device | str = "cpu"
+    ) -> "OobleckAudio":
+        """With weights of `file` by the names of diffusers, float32; `sizes` as in its ``config.json``.
+
+        Raises
+        ------
+        WeightsError
+            If they do not fit.
+        """
+        audio = cls.of_sizes(sizes)
+        load_strict(audio.autoencoder, tensors, file=file, device=device)
+        return audio
 
     def to(self, device: torch.device | str) -> "OobleckAudio":
         """Move the network; returns itself."""
-        module: nn.Module = self.autoencoder  # the types of its own `to` are lost in a decorator
-        module.to(device)
+        self.autoencoder.to(device)
         return self
 
     def posterior(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (B, C, T) of the latents of sound (B, channels, T * samples_per_latent)."""
         parameter = next(self.autoencoder.parameters())
         with torch.inference_mode():
-            posterior = self.autoencoder.encode(waveform.to(parameter.device, parameter.dtype)).latent_dist
-        return posterior.mean, posterior.std
+            return self.autoencoder.posterior(waveform.to(parameter.device, parameter.dtype))
 
     def encode(self, waveform: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
         """Latents (B, C, T) of sound (B, channels, N).
@@ -66,4 +85,4 @@ class OobleckAudio:
         """Sound (B, channels, T * samples_per_latent), float32, of latents (B, C, T)."""
         parameter = next(self.autoencoder.parameters())
         with torch.inference_mode():
-            return self.autoencoder.decode(latents.to(parameter.device, parameter.dtype)).sample.float()
+            return self.autoencoder.decode(latents.to(parameter.device, parameter.dtype)).float()

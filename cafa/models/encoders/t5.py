@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from cafa.models.checkpoint_reader import read_tensors
+from cafa.models.encoders.t5_network import T5Encoder, T5Settings, encoder_tensors
+from cafa.models.weights import load_strict
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, T5EncoderModel
+    from transformers import PreTrainedTokenizerBase
 
 
 class T5Text:
@@ -17,34 +21,33 @@ class T5Text:
 
     Parameters
     ----------
-    encoder : T5EncoderModel
+    encoder : T5Encoder
     tokenizer : PreTrainedTokenizerBase
     length : int
         Tokens; captions are padded to it, and longer ones cut with a warning.
     """
 
-    def __init__(self, encoder: "T5EncoderModel", tokenizer: "PreTrainedTokenizerBase", length: int) -> None:
+    def __init__(self, encoder: T5Encoder, tokenizer: "PreTrainedTokenizerBase", length: int) -> None:
         self.encoder = encoder.requires_grad_(False).eval()
         self.tokenizer = tokenizer
         self.length = length
 
     @classmethod
-    def load(
-        cls,
-        encoder: Path,
-        tokenizer: Path,
-        length: int,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> "T5Text":
-        """From local folders. The published Stable Audio code runs T5 in float16; float32 is more accurate."""
-        from transformers import AutoTokenizer, T5EncoderModel
+    def load(cls, encoder: Path, tokenizer: Path, length: int, device: torch.device | str = "cpu") -> "T5Text":
+        """From local folders, float32, which is more accurate than the float16 of the published Stable Audio code.
 
-        model = T5EncoderModel.from_pretrained(encoder, local_files_only=True, use_safetensors=True, dtype=dtype)
-        words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
-        module: nn.Module = model  # the types of its own `to` are lost in a decorator
-        module.to(device)
-        return cls(model, words, length)
+        Raises
+        ------
+        WeightsError
+            If the weights are not those that ``config.json`` describes.
+        """
+        from transformers import AutoTokenizer
+
+        with torch.device("meta"):
+            network = T5Encoder(T5Settings.from_file(encoder / "config.json"))
+        file = encoder / "model.safetensors"
+        load_strict(network, encoder_tensors(read_tensors(file)), file=file, device=device)
+        return cls(network, AutoTokenizer.from_pretrained(tokenizer, local_files_only=True), length)
 
     def encode(self, captions: Sequence[str]) -> Tensor:
         """States (B, length, dim), float32, zero at padded positions.
@@ -63,7 +66,7 @@ class T5Text:
                 warnings.warn(f"caption cut to {self.length} tokens: {caption!r}", stacklevel=3)
         device = self.encoder.device
         with torch.inference_mode():
-            states = self.encoder(batch.input_ids.to(device), attention_mask=batch.attention_mask.to(device))[0]
+            states = self.encoder(batch.input_ids.to(device), batch.attention_mask.to(device))
         return states.float(), batch.attention_mask.to(device)
 
     @staticmethod

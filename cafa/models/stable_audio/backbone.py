@@ -11,9 +11,11 @@ from torch import Tensor
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import read_json
+from cafa.models.checkpoint_reader import read_tensors
 from cafa.models.diffusion_backbone import DiffusionBackbone
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.t5 import T5Text
+from cafa.models.encoders.t5_network import T5Settings
 from cafa.models.interface import BackboneFacts, SamplingDefaults, WindowSetting
 from cafa.models.pretrained import HubSettings, InspectedFiles, PretrainedSettings
 from cafa.models.releases import (
@@ -135,23 +137,16 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
         """Sizes of the model from its configuration files; no weights are read."""
-        # Here, for seconds that whoever only looks up a model need not wait.
-        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-        from transformers import T5Config
-
         if "model_index.json" in files:
-            with torch.device("meta"):
-                autoencoder = AutoencoderOobleck.from_config(read_json(files["vae/config.json"]))
+            sizes = read_json(files["vae/config.json"])
             settings = diffusers_layout.denoiser_settings(*_configurations(files))
             words = files["text_encoder/config.json"]
         else:
             settings, sizes = _sizes(files)
-            with torch.device("meta"):
-                autoencoder = AutoencoderOobleck(**sizes)
             words = files["text/config.json"]
-        if (found := T5Config.from_json_file(words).d_model) != settings.text_dim:
+        if (found := T5Settings.from_file(words).d_model) != settings.text_dim:
             raise WeightsError(f"{words} is of a text encoder of width {found}, the denoiser takes {settings.text_dim}")
-        audio = OobleckAudio(autoencoder)
+        audio = OobleckAudio.of_sizes(sizes)
         return BackboneFacts(
             audio.sample_rate,
             audio.channels,
@@ -170,25 +165,14 @@ class StableAudioOpen(DiffusionBackbone):
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
-        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-
         if "model_index.json" in files:
-            # diffusers reads its own layout (use_safetensors: no pickles), as its configuration decides the names.
-            # Without low_cpu_mem_usage no further package is needed, and none is asked for in a warning.
-            autoencoder = AutoencoderOobleck.from_pretrained(
-                files["vae/config.json"].parent,
-                local_files_only=True,
-                use_safetensors=True,
-                torch_dtype=torch.float32,
-                low_cpu_mem_usage=False,
-            )
-        else:
-            weights = read_published(files["model.safetensors"], in_training(AUTOENCODER))
-            with torch.device("meta"):
-                autoencoder = AutoencoderOobleck(**_sizes(files)[1])
-            _require_part(weights.autoencoder, "autoencoder", files["model.safetensors"])
-            load_strict(autoencoder, weights.autoencoder, file=files["model.safetensors"])
-        return OobleckAudio(autoencoder.to(device))
+            config = files["vae/config.json"]
+            file = config.with_name(diffusers_layout.WEIGHTS)
+            return OobleckAudio.from_tensors(read_json(config), read_tensors(file), file, device)
+        file = files["model.safetensors"]
+        weights = read_published(file, in_training(AUTOENCODER)).autoencoder
+        _require_part(weights, "autoencoder", file)
+        return OobleckAudio.from_tensors(_sizes(files)[1], weights, file, device)
 
     @classmethod
     def load_denoiser(cls, files: Mapping[str, Path]) -> StableAudioBackbone:

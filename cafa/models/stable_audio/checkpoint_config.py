@@ -86,7 +86,7 @@ def denoiser_settings(config: Mapping[str, Any], latents: int, maximum_seconds: 
 def autoencoder_arguments(
     channels: int, multiples: list[int], strides: list[int], latent_channels: int, sample_rate: int, audio_channels: int
 ) -> dict[str, Any]:
-    """Arguments of ``diffusers.AutoencoderOobleck`` for a published encoder and decoder of mirrored sizes."""
+    """Fields of :class:`~cafa.models.encoders.oobleck_network.OobleckSettings` for an encoder and its mirror image."""
     return {
         "encoder_hidden_size": channels,
         "downsampling_ratios": list(strides),
@@ -105,7 +105,7 @@ def model_sizes(config: Mapping[str, Any]) -> tuple[StableAudioSettings, dict[st
     -------
     settings : StableAudioSettings
     arguments : dict
-        Of ``diffusers.AutoencoderOobleck``.
+        Of the autoencoder, as :class:`~cafa.models.encoders.oobleck_network.OobleckSettings` takes them.
 
     Raises
     ------

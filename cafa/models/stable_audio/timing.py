@@ -6,12 +6,20 @@ import torch
 from torch import Tensor, nn
 
 
+def standard_normal(size: int) -> Tensor:
+    """Values (size,) of the standard normal distribution; none on the meta device.
+
+    There torch would import its symbolic shapes to draw them, which takes half a second.
+    """
+    return torch.empty(size) if torch.get_default_device().type == "meta" else torch.randn(size)
+
+
 class NumberFeatures(nn.Module):
     """A number with the sines and cosines of trained frequencies."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.randn(size // 2))
+        self.weights = nn.Parameter(standard_normal(size // 2))
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(B, size + 1) from (B,)."""

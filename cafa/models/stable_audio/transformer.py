@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
+from cafa.models.stable_audio.timing import standard_normal
+
 Rotary = tuple[Tensor, Tensor]
 
 
@@ -205,7 +207,7 @@ class FourierFeatures(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(size // 2), requires_grad=False)
+        self.weight = nn.Parameter(standard_normal(size // 2), requires_grad=False)
 
     def forward(self, time: Tensor) -> Tensor:
         """(B, size) from (B,)."""

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from diffusers.models.transformers.transformer_flux import FluxSingleTransformerBlock, FluxTransformerBlock
 from torch import Tensor, nn
 
 from cafa.models.block_denoiser import BlockAdapter
 from cafa.models.tangoflux.blocks import TangoFluxSettings, TangoFluxStream, run_flux_block
+from cafa.models.tangoflux.transformer import DoubleBlock, SingleBlock
 
 
 class TangoFluxAdapter(BlockAdapter):
@@ -23,12 +23,8 @@ class TangoFluxAdapter(BlockAdapter):
         """The input projection and the blocks."""
         width, heads, head_dim = backbone.width, backbone.heads, backbone.head_dim
         self.project_in = nn.Linear(backbone.latent_channels, width)
-        self.double_blocks = nn.ModuleList(
-            FluxTransformerBlock(width, heads, head_dim) for _ in range(backbone.double_blocks)
-        )
-        self.single_blocks = nn.ModuleList(
-            FluxSingleTransformerBlock(width, heads, head_dim) for _ in range(backbone.single_blocks)
-        )
+        self.double_blocks = nn.ModuleList(DoubleBlock(width, heads, head_dim) for _ in range(backbone.double_blocks))
+        self.single_blocks = nn.ModuleList(SingleBlock(width, heads, head_dim) for _ in range(backbone.single_blocks))
 
     def copied_blocks(self) -> Sequence[nn.Module]:
         """The double blocks, then the single ones."""

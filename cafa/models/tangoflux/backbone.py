@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -14,14 +14,13 @@ from cafa.models.checkpoint_reader import read_shapes, read_tensors
 from cafa.models.diffusion_backbone import DiffusionBackbone
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.t5 import T5Text
+from cafa.models.encoders.t5_network import T5Settings
 from cafa.models.interface import BackboneFacts, SamplingDefaults
 from cafa.models.pretrained import HubSettings, PretrainedSettings
 from cafa.models.releases import FLAN_T5_LARGE, TANGOFLUX, Release, all_parts, locate, require, require_text_encoder
 from cafa.models.tangoflux.blocks import TangoFluxConditioning, TangoFluxSettings
+from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
 from cafa.models.weights import load_strict
-
-if TYPE_CHECKING:
-    from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
 
 # Published prefix -> ours. The first is spelled as in the published checkpoint.
 PREFIXES = {"duration_emebdder.": "duration.", "fc.": "pool.", "transformer.": "transformer."}
@@ -39,7 +38,7 @@ class TangoFluxModel(HubSettings):
 class TangoFlux(DiffusionBackbone):
     """The backbone ``tangoflux``; see :class:`~cafa.models.diffusion_backbone.DiffusionBackbone`."""
 
-    denoiser: "TangoFluxDenoiser"
+    denoiser: TangoFluxDenoiser
     name = "tangoflux"
     settings: ClassVar[type[PretrainedSettings]] = TangoFluxModel
     defaults = SamplingDefaults("euler", guidance_scale=4.5)
@@ -50,7 +49,7 @@ class TangoFlux(DiffusionBackbone):
     text_files, audio_files = ("text/", "tangoflux.safetensors"), ("vae.safetensors",)
 
     def __init__(
-        self, denoiser: "TangoFluxDenoiser", audio: OobleckAudio, text: T5Text, digests: Mapping[str, str]
+        self, denoiser: TangoFluxDenoiser, audio: OobleckAudio, text: T5Text, digests: Mapping[str, str]
     ) -> None:
         super().__init__(denoiser, audio, text, digests)
         # The empty caption as the published code encodes it: padded, and the padding is not zeroed.
@@ -97,16 +96,9 @@ class TangoFlux(DiffusionBackbone):
     @classmethod
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
         """Sizes of the model from its configuration files and the names of its weights; no weights are read."""
-        # Here, for seconds that whoever only looks up a model need not wait.
-        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-        from transformers import T5Config
-
-        settings = settings_from_config(
-            read_json(files["config.json"]), T5Config.from_json_file(files["text/config.json"]).d_model
-        )
+        settings = _settings(files)
         file = files["vae.safetensors"]
-        with torch.device("meta"):
-            audio = OobleckAudio(AutoencoderOobleck(**autoencoder_sizes(read_shapes(file), file)))
+        audio = OobleckAudio.of_sizes(autoencoder_sizes(read_shapes(file), file))
         return BackboneFacts(
             audio.sample_rate,
             audio.channels,
@@ -128,25 +120,15 @@ class TangoFlux(DiffusionBackbone):
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
-        from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck
-
         file = files["vae.safetensors"]
-        with torch.device("meta"):
-            autoencoder = AutoencoderOobleck(**autoencoder_sizes(read_shapes(file), file))
-        load_strict(autoencoder, read_tensors(file), file=file)
-        return OobleckAudio(autoencoder.to(device))
+        return OobleckAudio.from_tensors(autoencoder_sizes(read_shapes(file), file), read_tensors(file), file, device)
 
     @classmethod
-    def load_denoiser(cls, files: Mapping[str, Path]) -> "TangoFluxDenoiser":
+    def load_denoiser(cls, files: Mapping[str, Path]) -> TangoFluxDenoiser:
         """The denoiser, float32, on the CPU."""
-        from transformers import T5Config
-
-        from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
-
-        file, text = files["tangoflux.safetensors"], T5Config.from_json_file(files["text/config.json"])
-        settings = settings_from_config(read_json(files["config.json"]), text.d_model)
+        file = files["tangoflux.safetensors"]
         with torch.device("meta"):
-            denoiser = TangoFluxDenoiser(settings)
+            denoiser = TangoFluxDenoiser(_settings(files))
         load_strict(denoiser, split_weights(read_tensors(file))[0], file=file)
         return denoiser
 
@@ -164,6 +146,11 @@ class TangoFlux(DiffusionBackbone):
             null = self.denoiser.condition(nothing, present, seconds, pooled_from=real)
             given = self.denoiser.condition(text, present, seconds)
         return TangoFluxConditioning(given.context, given.present, given.pooled, null)
+
+
+def _settings(files: Mapping[str, Path]) -> TangoFluxSettings:
+    text = T5Settings.from_file(files["text/config.json"])
+    return settings_from_config(read_json(files["config.json"]), text.d_model)
 
 
 def split_weights(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -214,7 +201,7 @@ def settings_from_config(config: Mapping[str, Any], text_dim: int) -> TangoFluxS
 
 
 def autoencoder_sizes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> dict[str, Any]:
-    """Arguments of ``AutoencoderOobleck`` from the shapes of its weights: the published files do not say them.
+    """Sizes of the autoencoder, by diffusers' names, from the shapes of its weights: the published files say none.
 
     Raises
     ------

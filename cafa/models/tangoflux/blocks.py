@@ -129,8 +129,7 @@ def run_flux_block(
 
     With `recompute`, the block holds only its input and is run again in the backward pass.
     """
-    attention = {} if stream.mask is None else {"attention_mask": stream.mask}
-    arguments = (hidden, stream.context, stream.modulation, stream.rotary, attention)
+    arguments = (hidden, stream.context, stream.modulation, stream.rotary, stream.mask)
     if recompute and torch.is_grad_enabled():
         context, hidden = checkpoint(block, *arguments, use_reentrant=False)
     else:

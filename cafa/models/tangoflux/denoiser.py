@@ -1,4 +1,4 @@
-"""The TangoFlux denoiser: diffusers' FluxTransformer2DModel, run so that an adapter can reach its blocks.
+"""The TangoFlux denoiser: the networks of Flux, run so that an adapter can reach its blocks.
 
 Shapes: B batch, C latent channels, T latents, L text states, D width of a text state, W width of the token stream.
 A rectified flow: z_t = (1 - t) signal + t noise, and the network predicts noise - signal.
@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from torch import Tensor, nn
 
 from cafa.models.block_denoiser import BlockAdapter, BlockDenoiser
 from cafa.models.stable_audio.timing import NumberConditioner
 from cafa.models.tangoflux.adapter import TangoFluxAdapter
 from cafa.models.tangoflux.blocks import TangoFluxConditioning, TangoFluxSettings, TangoFluxStream, run_flux_block
+from cafa.models.tangoflux.transformer import Transformer
 
 
 class TangoFluxDenoiser(BlockDenoiser):
@@ -32,16 +32,15 @@ class TangoFluxDenoiser(BlockDenoiser):
 
     def __init__(self, settings: TangoFluxSettings) -> None:
         super().__init__(settings)
-        self.transformer = FluxTransformer2DModel(
-            in_channels=settings.latent_channels,
-            num_layers=settings.double_blocks,
-            num_single_layers=settings.single_blocks,
-            attention_head_dim=settings.head_dim,
-            num_attention_heads=settings.heads,
-            joint_attention_dim=settings.joint_dim,
-            pooled_projection_dim=settings.text_dim,
-            guidance_embeds=False,
-            axes_dims_rope=settings.rotary_axes,
+        self.transformer = Transformer(
+            latent_channels=settings.latent_channels,
+            double_blocks=settings.double_blocks,
+            single_blocks=settings.single_blocks,
+            heads=settings.heads,
+            head_dim=settings.head_dim,
+            text_dim=settings.text_dim,
+            joint_dim=settings.joint_dim,
+            rotary_axes=settings.rotary_axes,
         )
         self.pool = nn.Sequential(nn.Linear(settings.text_dim, settings.joint_dim), nn.ReLU())
         self.duration = NumberConditioner(settings.text_dim, 0, settings.maximum_seconds)

@@ -7,6 +7,7 @@ multiplies its normalised output by 20. Source: Girdhar et al., "ImageBind" (CVP
 """
 
 from collections.abc import Mapping
+from math import log
 from typing import ClassVar, Self
 
 import torch
@@ -31,7 +32,11 @@ class _Block(nn.Module):
     def __init__(self, width: int, heads: int, extra_key: bool):
         super().__init__()
         self.norm_1 = nn.LayerNorm(width, eps=1e-6)
-        self.attn = nn.MultiheadAttention(width, heads, add_bias_kv=extra_key, batch_first=True)
+        self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        if extra_key:
+            # Not by `add_bias_kv`: its values are drawn, which imports torch's compiler where tensors have no values.
+            self.attn.bias_k = nn.Parameter(torch.zeros(1, 1, width))
+            self.attn.bias_v = nn.Parameter(torch.zeros(1, 1, width))
         self.norm_2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = FeedForward(width, 4 * width)
 
@@ -134,7 +139,7 @@ class ImageBindAudio(_Tower):
         super().__init__(width, depth, heads, places[0] * places[1], embedding)
         self.patch_projection = nn.Conv2d(1, width, 16, 10, bias=False)
         self.patch_norm = nn.LayerNorm(width)
-        self.register_buffer("log_logit_scale", torch.tensor(20.0).log())
+        self.register_buffer("log_logit_scale", torch.tensor(log(20.0)))
 
     def patches(self, clips: Tensor) -> Tensor:
         """Patch vectors ``(n, 228, width)``."""

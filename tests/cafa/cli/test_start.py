@@ -3,9 +3,17 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from cafa.cli import VERBS
+from cafa.common.ledger import ledger_row, write_ledger
+from tests.tiny_judges import SIZES, make_weights
+from tests.tiny_pretrained import make_registered
 
+ROOT = Path(__file__).resolve().parents[3]
 #: packages that no verb needs to say what it takes
 HEAVY = ("torch", "diffusers", "transformers", "scipy", "pandas", "pyarrow", "matplotlib", "huggingface_hub", "decord")
 #: what a job that runs a network of our own goes without: all of diffusers, and torch's compiler, come with one class
@@ -30,13 +38,42 @@ for module in sys.argv[2:]:
     found[module] = [name for name in json.loads(sys.argv[1]) if name in sys.modules]
 print("\\nLOADED " + json.dumps(found))
 """
+RUN = """
+import json, sys
+from cafa.cli import cli
+try:
+    cli(sys.argv[2:])
+except SystemExit as end:
+    assert not end.code
+print("\\nLOADED " + json.dumps([name for name in json.loads(sys.argv[1]) if name in sys.modules]))
+"""
+OPEN = """
+import json, sys
+from cafa.models.registry import open_audio, open_backbone, open_text, open_video_encoder
+{call}(sys.argv[2])
+print("\\nLOADED " + json.dumps([name for name in json.loads(sys.argv[1]) if name in sys.modules]))
+"""
+JUDGE = """
+import json, sys
+from pathlib import Path
+from cafa.models.weights import read_weight_sources
+from metrics.judges.published_files import find_weights, open_judges
+judge, settings = sys.argv[2], json.loads(sys.argv[3])
+sources = read_weight_sources(Path(settings["table"]))
+paths = find_weights(Path(settings["weights"]), sources, [judge])
+open_judges(paths, sources, [judge], sizes=settings["sizes"])
+print("\\nLOADED " + json.dumps([name for name in json.loads(sys.argv[1]) if name in sys.modules]))
+"""
+#: what opening a published model goes without; transformers is there for its tokenizers alone
+COMPILERS = ("diffusers", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor", "scipy.stats")
+NETWORKS = ("transformers.modeling_utils", "transformers.models.t5.modeling_t5")
 
 
-def loaded(program: str, *arguments: str) -> dict[str, list[str]]:
-    """Heavy modules that a fresh process holds after each of its steps."""
+def loaded(program: str, *arguments: str) -> Any:
+    """Heavy modules that a fresh process holds: after each of its steps, or at its end."""
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[str]] = json.loads(done.stdout.rpartition("LOADED ")[2])
+    found: Any = json.loads(done.stdout.rpartition("LOADED ")[2])
     return found
 
 
@@ -65,3 +102,63 @@ def test_pretrained_models_are_looked_up_without_the_packages_that_run_them() ->
         "cafa.models.encoders.synchformer",
     )
     assert loaded(IMPORT, json.dumps(OF_OTHERS), *modules) == {module: [] for module in modules}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_registered(tmp_path_factory.mktemp("published"))
+
+
+@pytest.mark.parametrize(
+    ("call", "model"),
+    [
+        ("open_backbone", "backbone"),
+        ("open_backbone", "tangoflux"),
+        ("open_text", "tangoflux"),
+        ("open_audio", "backbone"),
+        ("open_video_encoder", "clip"),
+        ("open_video_encoder", "av_clip"),
+    ],
+)
+def test_published_models_are_opened_without_a_compiler(models: Path, call: str, model: str) -> None:
+    without = [*COMPILERS, *NETWORKS, "pandas"]
+    if call in ("open_audio", "open_video_encoder"):
+        without.append("transformers")
+    assert loaded(OPEN.format(call=call), json.dumps(without), str(models / model)) == []
+
+
+@pytest.mark.parametrize("judge", ["classifier", "imagebind", "synchformer"])
+def test_judges_that_are_written_here_are_opened_without_a_compiler(
+    tmp_path_factory: pytest.TempPathFactory, judge: str
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "judges"
+    if not (folder / "settings.json").is_file():
+        folder.mkdir()
+        (folder / "settings.json").write_text(json.dumps(make_weights(folder)))
+    settings = (folder / "settings.json").read_text()
+    assert json.loads(settings)["sizes"].keys() == SIZES.keys()
+    without = [*COMPILERS, "transformers", "pandas"]
+    assert loaded(JUDGE, json.dumps(without), judge, settings) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        (("ledger", "{ledger}"), ("torch", "scipy", "pandas", "huggingface_hub")),
+        (("ledger", "{ledger}", "--csv"), ("torch", "scipy", "pandas", "huggingface_hub")),
+        (("baselines", "list"), ("torch", "scipy", "pandas", "av", "huggingface_hub")),
+        (("weights", "list"), ("torch", "scipy", "pandas", "av")),
+        (
+            ("rows", "--configfile", str(ROOT / "config/config.yaml")),
+            ("torch", "scipy", "pandas", "av", "huggingface_hub"),
+        ),
+    ],
+    ids=["ledger", "ledger_csv", "baselines", "weights", "rows"],
+)
+def test_verbs_that_only_tell_import_little(
+    tmp_path: Path, arguments: tuple[str, ...], without: tuple[str, ...]
+) -> None:
+    ledger = tmp_path / "ledger.parquet"
+    write_ledger(ledger, [ledger_row("a", "ingest"), ledger_row("b", "ingest", "short", "0.5 s", line=3)])
+    given = [argument.format(ledger=ledger) for argument in arguments]
+    assert loaded(RUN, json.dumps([*without, "diffusers", "transformers"]), *given) == []

@@ -271,6 +271,28 @@ def test_version_is_the_recorded_one_or_the_digest(no_packages: pytest.MonkeyPat
     assert stages.stage_version("figure") == stages.code_digest("figure")
 
 
+def test_a_package_that_is_no_longer_used_stays_in_the_version_until_it_is_raised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "stages.json"
+    monkeypatch.setattr(stages, "RECORD", path)
+    monkeypatch.setattr(stages, "is_as_recorded", functools.cache(lambda: False))
+    path.write_text("{}")
+    stages.forget_versions()
+    stages.record(["figure"], new_results=False)
+    known = json.loads(path.read_text())
+    assert "soxr" not in known["figure"]["packages"]
+    known["figure"]["packages"].append("soxr")
+    path.write_text(json.dumps(known))
+    stages.forget_versions()
+    stages.record(["figure"], new_results=False)
+    assert "soxr-" in stages.stage_version("figure")
+    stages.record(["figure"], new_results=True)
+    assert "soxr-" not in stages.stage_version("figure")
+    monkeypatch.undo()
+    stages.forget_versions()
+
+
 def test_these_very_files_are_recorded() -> None:
     """Otherwise every start of the workflow analyses all code: seconds that a user of a release should not pay."""
     stages.forget_versions()

@@ -18,6 +18,7 @@ from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.tangoflux.adapter import TangoFluxAdapter
 from cafa.models.tangoflux.backbone import TangoFlux
 from cafa.models.tangoflux.denoiser import TangoFluxConditioning, TangoFluxDenoiser, TangoFluxSettings
+from tests.diffusers_layout import diffusers_flux
 from tests.tiny_pretrained import make_tangoflux, tangoflux_settings
 
 SMALL = tangoflux_settings()
@@ -70,7 +71,7 @@ def test_denoiser_equals_the_published_use_of_its_transformer(backbone: TangoFlu
     with torch.inference_mode():
         words = states[:, :count]
         context = torch.cat([words, backbone.denoiser.duration(torch.tensor([10.0]))], dim=1)
-        expected = backbone.denoiser.transformer(
+        expected = diffusers_flux(backbone.denoiser)(
             hidden_states=x.transpose(1, 2),
             timestep=time,
             pooled_projections=pooled_mean(words, backbone),
@@ -120,7 +121,7 @@ def test_residuals_are_added_as_diffusers_adds_those_of_a_controlnet(backbone: T
     with torch.inference_mode():
         stream = denoiser.tokens(x, time, bare)
         controls = list(trained.controls(stream, features, torch.tensor([0.5])))
-        expected = denoiser.transformer(
+        expected = diffusers_flux(denoiser)(
             hidden_states=x.transpose(1, 2),
             timestep=time,
             pooled_projections=bare.pooled,
