@@ -96,8 +96,13 @@ def planned_rows(config: Mapping[str, Any], *, weights: bool = True) -> Iterator
     Raises
     ------
     InputError
-        If a table names a system that there is none of.
+        If a part of the configuration is missing, or a table names a system that there is none of.
     """
+    if lacking := [key for key in ("results", "systems", "tables", "tables_folder", "window") if key not in config]:
+        raise InputError(
+            f"the configuration has no {' and no '.join(lacking)}: give config/config.yaml first, and then the files "
+            "that change it"
+        )
     models = _Models(config, weights)
     folder = Path(config["results"]) / config["tables_folder"]
     judged = ((config.get("embed") or {}).get("pretrained") or {}).get("seconds") or config["window"]["seconds"]

@@ -70,3 +70,8 @@ def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- a\n")
     with pytest.raises(InputError, match="must be a mapping"):
         read_configuration([tmp_path / "list.yaml"])
+
+
+def test_a_part_of_a_configuration_alone_is_refused_by_what_it_lacks() -> None:
+    with pytest.raises(InputError, match=r"no tables_folder.*config/config\.yaml first"):
+        list(planned_rows(read_configuration(["config/paper.yaml"])))
