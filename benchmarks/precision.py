@@ -1,4 +1,4 @@
-"""What 16 bits cost a training in loss: float32, bf16, and bf16 with sums between blocks in float32.
+"""What 16 bits cost a training in loss: float32, bf16, sums between blocks in float32, float8 in the frozen half.
 
 A backbone of 8 blocks of width 128 is trained on artificial latents (each a linear map of its video features and a
 random walk that its caption chooses, with noise), then adapters on it, all from the same seed: batches, times and noise
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cafa.diffusion.guidance import adapted_velocity
 from cafa.models.adapter_parts import AdapterSettings
+from cafa.models.float8 import hold_in_float8
 from cafa.models.precision import hold_linear_layers
 from cafa.models.stable_audio.denoiser import StableAudioBackbone, StableAudioSettings
 from cafa.training.loop import train
@@ -31,6 +32,16 @@ SIZE = StableAudioSettings(
     latent_channels=8, latents=48, blocks=8, heads=2, head_dim=64, key_value_heads=1, text_dim=32, time_dim=64
 )
 VIDEO = AdapterSettings(feature_dim=16, hint_dim=64, dropout=0.0)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One training: autocast to 16 bits, float32 between blocks, float8 in the frozen blocks, seed of the draws."""
+
+    bf16: bool = False
+    wide: bool = False
+    float8: bool = False
+    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -117,24 +128,27 @@ def main(steps: int, batch: int, threads: int) -> None:
     backbone.requires_grad_(False).eval()
     weights = {name: value.clone() for name, value in backbone.state_dict().items()}
     ways = {
-        "float32": (False, False, 1),
-        "bf16": (True, False, 1),
-        "bf16, residual: float32": (True, True, 1),
-        "float32, other draws": (False, False, 2),
+        "float32": Way(),
+        "bf16": Way(bf16=True),
+        "bf16, residual: float32": Way(bf16=True, wide=True),
+        "bf16, frozen_float8": Way(bf16=True, float8=True),
+        "float32, other draws": Way(seed=2),
     }
     losses: dict[str, np.ndarray] = {}
     click.echo(f"{'training':<26}{'last quarter':>14}{'held out':>10}{'from float32, per step':>24}")
-    for name, (bf16, wide, seed) in ways.items():
+    for name, way in ways.items():
         frozen = StableAudioBackbone(SIZE).requires_grad_(False).eval()
         frozen.load_state_dict(weights)
-        if bf16:
+        if way.bf16:
             hold_linear_layers(frozen.transformer_blocks(), torch.bfloat16)
         torch.manual_seed(0)
         adapter = frozen.new_adapter(VIDEO)
         adapter.copy_backbone(backbone)
-        adapter.float32_residual = frozen.float32_residual = wide
-        loop = LoopSettings(steps=steps, learning_rate=5e-4, warmup_steps=20, bf16=bf16, **common)
-        losses[name] = fit(adapter, frozen, clips, loop, seed)
+        if way.float8:
+            hold_in_float8(frozen.transformer_blocks())
+        adapter.float32_residual = frozen.float32_residual = way.wide
+        loop = LoopSettings(steps=steps, learning_rate=5e-4, warmup_steps=20, bf16=way.bf16, **common)
+        losses[name] = fit(adapter, frozen, clips, loop, way.seed)
         apart = np.abs(losses[name] - losses["float32"]).mean()
         last, unseen = losses[name][-steps // 4 :].mean(), held_out(adapter.eval(), frozen, clips, loop)
         click.echo(f"{name:<26}{last:>14.5f}{unseen:>10.5f}{apart:>24.5f}")

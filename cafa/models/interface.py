@@ -206,6 +206,10 @@ class DenoiserModule(Denoiser, Protocol):
         """As a module's."""
         ...
 
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """As a module's."""
+        ...
+
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """As a module's."""
         ...
