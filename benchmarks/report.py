@@ -111,7 +111,7 @@ class Report(_Part):
     threads : int
         Of arithmetic, per process.
     versions : dict
-        Of python, the libraries and this project (`commit`: that of the checkout, `-dirty` if there were changes).
+        Of python, the libraries and this project (`commit`: see :func:`commit`).
     """
 
     benchmark: str
@@ -190,10 +190,25 @@ def versions() -> dict[str, str]:
     """Of what decides how fast it is."""
     found = {"python": platform.python_version(), "cafa": __version__}
     found |= {name: metadata.version(name) for name in ("torch", "numpy", "scipy", "diffusers", "transformers")}
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude", "*"], cwd=ROOT, capture_output=True, text=True
-    )
-    return found | ({"commit": described.stdout.strip()} if described.returncode == 0 else {})
+    checked_out = commit(ROOT)
+    return found | ({"commit": checked_out} if checked_out else {})
+
+
+def commit(checkout: Path) -> str | None:
+    """Short name of the commit, with ``-dirty`` if tracked files differ from it; None outside of a checkout of git.
+
+    What the benchmarks write themselves does not count: the first one of a run would make the others' tree dirty.
+    """
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=checkout, capture_output=True, text=True)
+
+    named = git("rev-parse", "--short", "HEAD")
+    if named.returncode != 0:
+        return None
+    written = (":(exclude)benchmarks/measured", ":(exclude)docs/benchmarks.md")
+    changed = git("diff", "--quiet", "HEAD", "--", ".", *written).returncode != 0
+    return named.stdout.strip() + ("-dirty" if changed else "")
 
 
 def options(

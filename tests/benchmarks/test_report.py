@@ -1,6 +1,7 @@
 """Medians, spreads, the JSON file and the tables made from it."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from benchmarks import page, report
-from benchmarks.report import Comparison, Report, Row, Spread, number, read_report, row, row_of
+from benchmarks.report import Comparison, Report, Row, Spread, commit, number, read_report, row, row_of
 from benchmarks.rounds import Taken, Way
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,3 +136,23 @@ def test_ratios_are_those_of_the_rounds(file: Path) -> None:
             again: Row = row_of(each.way, each.seconds, peer)
             assert again.times_faster == each.times_faster
             assert again.median_seconds == each.median_seconds
+
+
+def test_the_commit_is_clean_unless_something_else_than_the_reports_changed(tmp_path: Path) -> None:
+    assert commit(tmp_path) is None
+    files = [tmp_path / name for name in ("benchmarks/measured/a.json", "docs/benchmarks.md", "code.py")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("first")
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"],
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    clean = commit(tmp_path)
+    for file in files[:2]:
+        file.write_text("second")
+    assert commit(tmp_path) == clean
+    files[2].write_text("second")
+    assert commit(tmp_path) == f"{clean}-dirty"
