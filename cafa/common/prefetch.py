@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -123,6 +123,24 @@ class Alongside:
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+
+
+def begun(maker: object, make: Callable[[Sequence[Item]], Made], items: Sequence[Item]) -> Callable[[], Made]:
+    """Begin to make something of items; what is returned gives it, and may be called in another thread.
+
+    Parameters
+    ----------
+    maker : object
+        If it has a method ``begin``, that does the first part here and leaves the rest to what it returns.
+    make : callable (items) -> what is made
+        Of `maker`; it does all of it here where there is no ``begin``.
+    items : sequence
+    """
+    begin: Callable[[Sequence[Item]], Callable[[], Made]] | None = getattr(maker, "begin", None)
+    if begin is not None:
+        return begin(items)
+    made = make(items)
+    return lambda: made
 
 
 def ahead(prepare: Callable[[Item], Made], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Made]]:

@@ -270,16 +270,20 @@ def _computing(stage: str) -> list[str]:
     return sorted(_reached(project_root(), _known(stage)).packages & COMPUTING)
 
 
+def _record_in_force(stage: str) -> dict[str, Any] | None:
+    """What is recorded of a stage, if its code is still the recorded one."""
+    recorded: dict[str, Any] | None = _recorded().get(_known(stage))
+    unchanged = recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage))
+    return recorded if unchanged else None
+
+
 def packages_behind(stage: str) -> list[str]:
     """Packages that compute the results of a stage, with the first two numbers of their versions: ``torch-2.13``.
 
     Those that are not installed are left out: the code does without them.
     """
-    recorded = _recorded().get(_known(stage))
-    if recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage)):
-        computing = recorded["packages"]
-    else:
-        computing = _computing(stage)
+    recorded = _record_in_force(stage)
+    computing = _computing(stage) if recorded is None else recorded["packages"]
     versions = {name: minor_version(name) for name in computing}
     return [f"{name}-{version}" for name, version in versions.items() if version is not None]
 
@@ -293,10 +297,8 @@ def code_digest(stage: str) -> str:
 
 @cache
 def _code_version(stage: str) -> str:
-    recorded = _recorded().get(_known(stage))
-    if recorded is not None and (is_as_recorded() or recorded["code"] == code_digest(stage)):
-        return f"v{recorded['version']}"
-    return code_digest(stage)
+    recorded = _record_in_force(stage)
+    return code_digest(stage) if recorded is None else f"v{recorded['version']}"
 
 
 @cache

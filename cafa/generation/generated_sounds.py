@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from cafa.common.errors import ClipError, InputError
+from cafa.common.prefetch import begun
 from cafa.common.seeds import seed_for
 from cafa.common.shards import shard_files
 from cafa.data.wording import Wording
 from cafa.features.store import FeatureStore
 from cafa.features.text import text_id
-from cafa.generation.interface import Request, SoundGenerator, begun_sounds
+from cafa.generation.interface import Request, SoundGenerator
 from cafa.generation.opening import open_generator
 from cafa.generation.sources import PromptRow, SampleContext
 from cafa.generation.systems import GenerativeSystem
@@ -62,10 +63,11 @@ class GeneratedSounds:
         return self.begin(rows)()
 
     def begin(self, rows: Sequence[PromptRow]) -> Callable[[], list[np.ndarray | ClipError]]:
-        """See :func:`cafa.generation.sources.begun`."""
+        """See :func:`cafa.common.prefetch.begun`."""
         lacking = {row.clip_id: [k for k, store in self.video.items() if row.clip_id not in store] for row in rows}
         have = [row for row in rows if not lacking[row.clip_id]]
-        decode = begun_sounds(self.generator, [self._request(row) for row in have]) if have else list
+        requests = [self._request(row) for row in have]
+        decode = begun(self.generator, self.generator.generate, requests) if have else list
 
         def sounds() -> list[np.ndarray | ClipError]:
             made = iter(decode())

@@ -1,6 +1,6 @@
 """What every generator is given and gives: requests, and waveforms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,20 +73,6 @@ class SoundGenerator(Protocol):
     def level(self, sound: np.ndarray) -> np.ndarray:
         """Set the level of joined windows, as that of one window is set."""
         ...
-
-
-def begun_sounds(generator: SoundGenerator, requests: Sequence[Request]) -> Callable[[], list[np.ndarray]]:
-    """Begin the waveforms of a batch; what is returned gives them, and may be called in another thread.
-
-    A generator that has a method ``begin`` samples there and leaves decoding to what it returns; any other makes its
-    waveforms here.
-    """
-    begin = getattr(generator, "begin", None)
-    if begin is not None:
-        waveforms: Callable[[], list[np.ndarray]] = begin(requests)
-        return waveforms
-    made = generator.generate(requests)
-    return lambda: made
 
 
 def stacked(

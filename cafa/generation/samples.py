@@ -21,13 +21,13 @@ from cafa.common.files import atomic_write, sha256_file
 from cafa.common.folder_lock import only_writer_in, only_writer_of
 from cafa.common.journal import Journal
 from cafa.common.ledger import OK
-from cafa.common.prefetch import Alongside
+from cafa.common.prefetch import Alongside, begun
 from cafa.common.progress import progress
 from cafa.common.seeds import seed_for
 from cafa.common.shards import batches_of_shard
 from cafa.common.stages import stage_version
 from cafa.data.prompts import read_prompts
-from cafa.generation.sources import PromptRow, ReadSound, SampleContext, SampleFiles, Sound, SoundSource, begun
+from cafa.generation.sources import PromptRow, ReadSound, SampleContext, SampleFiles, Sound, SoundSource
 from cafa.generation.systems import SystemKind
 from cafa.media.sound import FULL_SCALE, write_lossless, write_sound
 from cafa.media.usable_sound import check_finite, finding_of, over_full_scale
@@ -293,7 +293,8 @@ def make_samples(
                     item = _item_id(batch)
                     if item not in journal.done or not _intact(journal.done[item], folder):
                         seeds = [seed_for(seed, row.clip_id, row.caption_id) for row in batch]
-                        finish(partial(_finish_batch, journal, batch, begun(source, batch), source, seeds, folder))
+                        sounds = begun(source, source.sounds, batch)
+                        finish(partial(_finish_batch, journal, batch, sounds, source, seeds, folder))
             for batch in batches:
                 records += journal.done[_item_id(batch)]
         kept = {record["file"] for record in records if record["status"] == OK}

@@ -1,6 +1,6 @@
 """What makes the sounds of a system, as all kinds of systems have it: what it is given, and what it gives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -133,17 +133,3 @@ class SoundSource(Protocol):
 
     def sounds(self, rows: Sequence[PromptRow]) -> Sequence[Sound]:
         """Waveform of each row, (samples,) or (channels, samples), or why there is none."""
-
-
-def begun(source: SoundSource, rows: Sequence[PromptRow]) -> Callable[[], Sequence[Sound]]:
-    """Begin the sounds of rows; what is returned gives them, and may be called in another thread.
-
-    A source that has a method ``begin`` samples there and leaves decoding to what it returns; any other makes its
-    sounds here.
-    """
-    begin = getattr(source, "begin", None)
-    if begin is not None:
-        begin_sounds: Callable[[], Sequence[Sound]] = begin(rows)
-        return begin_sounds
-    made = source.sounds(rows)
-    return lambda: made
