@@ -30,7 +30,7 @@ from cafa.generation.finish import Finish, finish_sound
 from cafa.generation.foley import FoleyResult
 from cafa.generation.new_video import NewVideo
 from cafa.generation.windows import OURS
-from cafa.media.encoded_sound import level_for_codec
+from cafa.media.codec_levels import level_for_codec
 from cafa.media.new_sound import CONTAINERS
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.parts import Part

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +13,15 @@ import numpy as np
 from cafa.common.work import Work, here
 from cafa.generation.finish import Finish, Finished
 from cafa.generation.foley import FoleyResult
+from cafa.media.codec_levels import level_for_codec
 from cafa.media.encoded_part import encode_part
-from cafa.media.encoded_sound import AAC_RATES, SoundCodec, level_for_codec
-from cafa.media.mux import AAC_BIT_RATE
+from cafa.media.encoded_sound import AAC_RATES, SoundCodec
+from cafa.media.mux import AAC
 from cafa.media.new_sound import CONTAINERS, suffix_for, write_with_new_sound
 from cafa.media.parts import Part
 
-#: How the sound beside a normalised picture is encoded.
-OF_NORMALISED = SoundCodec("aac", AAC_BIT_RATE, AAC_RATES)
+#: How the sound beside a normalised picture is encoded; a rate that AAC does not know is resampled.
+OF_NORMALISED = replace(AAC, rates=AAC_RATES)
 
 
 @dataclass

@@ -7,6 +7,7 @@ EBU R 128 (2023): programmes are -23 LUFS within 0.5 LU, with a true peak of at 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
@@ -61,6 +62,15 @@ def measure_levels(waveform: np.ndarray, sample_rate: int) -> Levels:
     InputError
         If it is shorter.
     """
+    lufs = integrated_loudness(waveform, sample_rate)
+    return Levels(lufs, _decibels(float(_peaks(_channels(waveform)).max())))
+
+
+def integrated_loudness(waveform: np.ndarray, sample_rate: int) -> float:
+    """Integrated loudness of a sound, in LUFS; minus infinity where no block is above the gate.
+
+    Parameters and errors are those of :func:`measure_levels`.
+    """
     import pyloudnorm
 
     channels = _channels(waveform)
@@ -71,9 +81,8 @@ def measure_levels(waveform: np.ndarray, sample_rate: int) -> Levels:
         )
     # Two samples at full scale are louder than any programme; silence would be log(0) in the meter.
     if not np.abs(channels).max() > 0:
-        return Levels(-np.inf, -np.inf)
-    lufs = pyloudnorm.Meter(sample_rate).integrated_loudness(channels.T.astype(np.float64))
-    return Levels(float(lufs), _decibels(float(_peaks(channels).max())))
+        return -np.inf
+    return float(pyloudnorm.Meter(sample_rate).integrated_loudness(channels.T.astype(np.float64)))
 
 
 def set_loudness(
@@ -99,13 +108,13 @@ def set_loudness(
         Of the same shape; a silent sound is returned as it is.
     """
     wanted = np.asarray(waveform, dtype=np.float32)
-    found = measure_levels(wanted, sample_rate)
-    if found.lufs < ABSOLUTE_GATE:
+    found = integrated_loudness(wanted, sample_rate)
+    if found < ABSOLUTE_GATE:
         return wanted
-    gain, best = lufs - found.lufs, wanted
+    gain, best = lufs - found, wanted
     for _ in range(_ROUNDS):
         limited = limit_peaks(wanted * np.float32(10 ** (gain / 20)), sample_rate, true_peak)
-        missing = lufs - measure_levels(limited, sample_rate).lufs
+        missing = lufs - integrated_loudness(limited, sample_rate)
         best = limited
         if abs(missing) < 0.05:
             break
@@ -186,10 +195,11 @@ def _peaks_for_players(channels: np.ndarray) -> np.ndarray:
 
 
 def _between(samples: np.ndarray) -> np.ndarray:
-    """Largest magnitude less than a sample away from each."""
+    """Largest magnitude less than a sample away from each; the first follows the last."""
     fine = np.abs(resample_poly(samples, _OVERSAMPLING, 1, axis=1)).max(axis=0)
-    near = np.maximum.reduce([np.roll(fine, shift) for shift in range(-(_OVERSAMPLING - 1), _OVERSAMPLING)])
-    return np.asarray(near[::_OVERSAMPLING])
+    at, *after = (fine[phase::_OVERSAMPLING] for phase in range(_OVERSAMPLING))
+    behind = reduce(np.maximum, after)
+    return np.maximum(np.maximum(at, behind), np.roll(behind, 1))
 
 
 def _decibels(value: float) -> float:

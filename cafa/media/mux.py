@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.error
 import numpy as np
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
 from cafa.media.container import open_media
+from cafa.media.encoded_sound import EncodedSound, SoundCodec
 
-AAC_BIT_RATE = 192_000
-AAC_FRAME = 1024
+#: Refuses rates that AAC does not know.
+AAC = SoundCodec("aac", 192_000)
 
 
 def checked_waveform(waveform: np.ndarray, output_path: str | Path) -> np.ndarray:
@@ -75,18 +75,12 @@ def put_sound_under_video(
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         with av.open(str(temporary), "w", format="mp4", options=options) as output:
             video = output.add_stream_from_template(source)
-            sound = output.add_stream("aac", rate=sample_rate)
-            sound.codec_context.bit_rate = AAC_BIT_RATE
-            sound.codec_context.layout = "mono" if len(waveform) == 1 else "stereo"
-            try:
-                sound.codec_context.open()
-            except av.error.FFmpegError as error:
-                raise InputError(f"AAC cannot hold {sample_rate} Hz: resample first ({error})") from error
             end = media.promised_end(source) if seconds is None else seconds
             if end is not None:
                 waveform = waveform[:, : round(end * sample_rate)]
-            for packet in _merged(_video(media, source, seconds), _sound(sound, waveform)):
-                packet.stream = sound if packet.stream is sound else video
+            sound = EncodedSound(output, AAC, waveform, sample_rate)
+            for packet in _merged(_video(media, source, seconds), sound.whole()):
+                packet.stream = sound.stream if packet.stream is sound.stream else video
                 output.mux(packet)
 
 
@@ -98,17 +92,6 @@ def _video(media: Any, stream: Any, seconds: float | None) -> Iterator[Any]:
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
         if seconds is None or packet.pts * stream.time_base < Fraction(seconds) - Fraction(1, 1000):
             yield packet
-
-
-def _sound(stream: Any, waveform: np.ndarray) -> Iterator[Any]:
-    layout = stream.codec_context.layout.name
-    for start in range(0, waveform.shape[1], AAC_FRAME):
-        data = np.ascontiguousarray(waveform[:, start : start + AAC_FRAME])
-        frame = av.AudioFrame.from_ndarray(data, format="fltp", layout=layout)
-        frame.sample_rate = stream.codec_context.sample_rate
-        frame.pts, frame.time_base = start, Fraction(1, stream.codec_context.sample_rate)
-        yield from stream.encode(frame)
-    yield from stream.encode(None)
 
 
 def _merged(video: Iterator[Any], sound: Iterator[Any]) -> Iterator[Any]:

@@ -15,7 +15,7 @@ and nothing is resampled. EBU R 128 asks programmes for -23 LUFS and at most -1 
 import numpy as np
 
 from cafa.common.errors import InputError
-from cafa.media.loudness import measure_levels
+from cafa.media import loudness
 
 #: RMS of a frame, in dB of full scale, below which it counts as silence.
 SILENCE_DECIBELS = -60.0
@@ -57,7 +57,7 @@ def integrated_loudness(waveform: np.ndarray, sample_rate: int) -> float:
     >>> round(integrated_loudness(tone, 48000), 1)
     -23.0
     """
-    return measure_levels(_channels(waveform), sample_rate).lufs
+    return loudness.integrated_loudness(_channels(waveform), sample_rate)
 
 
 def true_peak(waveform: np.ndarray, sample_rate: int) -> float:
@@ -72,7 +72,7 @@ def true_peak(waveform: np.ndarray, sample_rate: int) -> float:
     >>> bool(np.abs(tone).max() < 0.708 and abs(true_peak(tone, 48000)) < 0.3)
     True
     """
-    return measure_levels(_channels(waveform), sample_rate).true_peak
+    return loudness.measure_levels(_channels(waveform), sample_rate).true_peak
 
 
 def silence_share(waveform: np.ndarray, sample_rate: int, *, below: float = SILENCE_DECIBELS) -> float:

@@ -17,7 +17,7 @@ from cafa.generation.foley import FoleyPipeline, FoleyResult
 from cafa.generation.generate_files import GenerateOptions, GenerateRequest, generate_files
 from cafa.generation.new_video import OF_NORMALISED
 from cafa.generation.systems import Sampling
-from cafa.media.encoded_sound import after_codec, level_for_codec
+from cafa.media.codec_levels import after_codec, level_for_codec
 from cafa.media.loudness import limit_peaks, measure_levels
 from cafa.media.new_sound import CONTAINERS
 from tests.cafa.media.test_loudness import knocks
