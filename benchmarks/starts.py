@@ -29,7 +29,6 @@ from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.t5 import T5Text
-from transformers import AutoTokenizer
 """
 #: Prints the largest memory of the process at its end; the count that a parent gets begins with the parent's own.
 PEAK = """

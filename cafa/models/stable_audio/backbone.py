@@ -23,6 +23,7 @@ from cafa.models.releases import (
     CAFA_AVCLIP,
     STABLE_AUDIO_OPEN,
     T5_BASE,
+    TOKENIZER,
     Release,
     all_parts,
     how_to_get,
@@ -159,8 +160,8 @@ class StableAudioOpen(DiffusionBackbone):
     def load_text(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> T5Text:
         """The text encoder alone."""
         encoder, tokenizer = ("text_encoder/", "tokenizer/") if "model_index.json" in files else ("text/", "text/")
-        words = next(path for name, path in files.items() if name.startswith(tokenizer) and "token" in path.name)
-        return T5Text.load(files[f"{encoder}config.json"].parent, words.parent, cls.text_length, device)
+        words = files[f"{tokenizer}{TOKENIZER}"].parent
+        return T5Text.load(files[f"{encoder}config.json"].parent, words, cls.text_length, device)
 
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
