@@ -145,12 +145,14 @@ def test_judges_that_are_written_here_are_opened_without_a_compiler(
         (("ledger", "{ledger}", "--csv"), ("torch", "scipy", "pandas", "huggingface_hub")),
         (("baselines", "list"), ("torch", "scipy", "pandas", "av", "huggingface_hub")),
         (("weights", "list"), ("torch", "scipy", "pandas", "av")),
+        (("check",), ("torch", "scipy", "pandas", "av", "huggingface_hub", "httpx")),
+        (("stages", "check"), ("torch", "scipy", "pandas", "av", "huggingface_hub", "httpx")),
         (
             ("rows", "--configfile", str(ROOT / "config/config.yaml")),
             ("torch", "scipy", "pandas", "av", "huggingface_hub"),
         ),
     ],
-    ids=["ledger", "ledger_csv", "baselines", "weights", "rows"],
+    ids=["ledger", "ledger_csv", "baselines", "weights", "check", "stages", "rows"],
 )
 def test_verbs_that_only_tell_import_little(
     tmp_path: Path, arguments: tuple[str, ...], without: tuple[str, ...]
