@@ -6,7 +6,7 @@ options, and the pipeline of diffusers for the same backbone::
 
     python -m benchmarks.starts
 
-two minutes; no network runs and nothing is opened.
+four minutes; no network runs and nothing is opened.
 """
 
 import subprocess
@@ -29,8 +29,26 @@ from cafa.models.stable_audio.backbone import StableAudioOpen
 from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.t5 import T5Text
-from transformers import AutoTokenizer
 """
+#: A judge up to its networks of the published sizes, without values.
+JUDGE = "import torch; {imports}\nwith torch.device('meta'): {networks}"
+JUDGES = {
+    "PANNs": JUDGE.format(imports="from metrics.encoders.panns import Cnn14", networks="Cnn14(16000)"),
+    "ImageBind": JUDGE.format(
+        imports="from metrics.encoders.imagebind.network import ImageBindAudio, ImageBindVision",
+        networks="ImageBindVision(), ImageBindAudio()",
+    ),
+    "Synchformer": JUDGE.format(
+        imports="from metrics.encoders.synchformer.encoders import "
+        "SynchformerAudio, SynchformerOffset, SynchformerVisual",
+        networks="SynchformerVisual(), SynchformerAudio(), SynchformerOffset()",
+    ),
+    "CLAP, whose network and tokenizer are those of transformers": JUDGE.format(
+        imports="from metrics.encoders.clap.encoders import ClapNetwork, clap_config; "
+        "from transformers import RobertaTokenizer",
+        networks="ClapNetwork(clap_config())",
+    ),
+}
 #: Prints the largest memory of the process at its end; the count that a parent gets begins with the parent's own.
 PEAK = """
 import atexit, os, sys
@@ -93,9 +111,15 @@ def main(size: str, rounds: int, output: Path | None) -> Report:
         "all classes of a pretrained pipeline of ours": CLASSES,
     }
     if SIZES[size]:
-        comparisons.append(
-            compare("Imports before sound is made", "diffusers' pipeline for the same backbone", pipelines, rounds)
-        )
+        comparisons += [
+            compare("Imports before sound is made", "diffusers' pipeline for the same backbone", pipelines, rounds),
+            compare(
+                "Judges up to their networks",
+                "a script that imports torch; nothing but that import",
+                {"import torch": "import torch", **JUDGES},
+                rounds,
+            ),
+        ]
     return finish("starts", size, "cpu", rounds, {}, comparisons, output)
 
 

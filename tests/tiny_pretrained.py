@@ -14,11 +14,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderOobleck
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, PreTrainedTokenizerFast, T5Config
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, T5Config, T5Tokenizer
 from transformers import T5EncoderModel as T5
 
 from cafa.common.files import digest_of
@@ -118,12 +114,8 @@ def make_text_encoder(encoder: Path, tokenizer: Path, width: int = TEXT_DIM, wor
     network = T5(config)
     torch.nn.init.constant_(network.encoder.final_layer_norm.weight, 5.0)  # random denoisers hardly listen
     network.save_pretrained(encoder)
-    known = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    known.pre_tokenizer = Whitespace()
-    known.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=known, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(tokenizer)
+    pieces = [(word, 0.0) if word.startswith("<") else (f"\u2581{word}", -1.0) for word in words]
+    T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(tokenizer)
 
 
 @seeded(11)

@@ -12,30 +12,16 @@ from pathlib import Path
 
 import httpx
 import tenacity
-from pydantic import BaseModel, ConfigDict, Field
 
 from cafa import __version__
 from cafa.common.errors import ClipError
 from cafa.common.files import write_json
+from cafa.common.http_settings import HttpSettings
 
 FORBIDDEN = {401, 403, 407, 451}
 ABSENT = {404, 410}
 #: bytes up to which an answer of the wrong size is taken, to say what it is
 SMALL_RESPONSE = 1 << 16
-
-
-class HttpSettings(BaseModel):
-    """Patience of one download over HTTP(S)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    timeout_seconds: float = Field(30.0, gt=0, description="longest silence of the server")
-    attempts: int = Field(5, ge=1, description="tries in a row that bring nothing before giving up")
-    first_wait_seconds: float = Field(1.0, ge=0, description="pause before the second try; doubles each time")
-    maximum_wait_seconds: float = Field(
-        120.0, ge=0, description="longest pause between tries; a server that asks for a longer one is left alone"
-    )
-    maximum_seconds: float = Field(3600.0, gt=0, description="longest a download may take in one run")
 
 
 def new_client(settings: HttpSettings, connections: int = 1) -> httpx.Client:

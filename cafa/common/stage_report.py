@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from cafa.common.errors import CafaError
-from cafa.common.stages import STAGES, changed_code, code_behind, record, stage_version
+from cafa.common.stages import STAGES, changed_code, names_behind, record, stage_version
 
 
 def listed_stages() -> str:
     """Every stage with the version that its results would have, as lines."""
     width = max(map(len, STAGES))
     return "\n".join(
-        f"{stage:<{width}} {len(code_behind(stage)):>4} modules  {stage_version(stage)}" for stage in STAGES
+        f"{stage:<{width}} {len(names_behind(stage)):>4} modules  {stage_version(stage)}" for stage in STAGES
     )
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from cafa.common.errors import CafaError
-from cafa.common.files import read_json, sha256_file, write_json
+from cafa.common.files import digest_of, read_json, sha256_file, write_json
 from cafa.common.normalised_code import (
     digest_of_code,
     imports_of,
@@ -52,6 +52,7 @@ __all__ = [
     "code_digest",
     "data_files",
     "is_as_recorded",
+    "names_behind",
     "packages_behind",
     "record",
     "sources_digest",
@@ -59,7 +60,7 @@ __all__ = [
 ]
 
 RECORD = Path(__file__).with_name("stages.json")
-#: beside the record: digest of all files of the packages, as they were when every stage was recorded
+#: beside the record: digest of it and of all files of the packages, as they were when every stage was recorded
 SOURCES = "stage_sources.json"
 #: modules that are reached from everywhere and decide no result: what a result records, when it may go on, the verbs
 BESIDE_RESULTS = {
@@ -151,6 +152,11 @@ def sources_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
+def _digest_of_all() -> str:
+    """Digest of every file of the packages and of the record: it may be one of other files, as after a merge."""
+    return digest_of([sources_digest(project_root()), sha256_file(RECORD)])
+
+
 @cache
 def _recorded() -> dict[str, Any]:
     """The record, read once: versions of all stages are asked for at every start of the workflow."""
@@ -164,7 +170,7 @@ def is_as_recorded() -> bool:
     To parse what is behind all stages takes seconds of every start of the workflow, and up to one of every command.
     """
     path = RECORD.with_name(SOURCES)
-    return path.is_file() and read_json(path) == sources_digest(project_root())
+    return path.is_file() and RECORD.is_file() and read_json(path) == _digest_of_all()
 
 
 @cache
@@ -277,6 +283,12 @@ def _record_in_force(stage: str) -> dict[str, Any] | None:
     return recorded if unchanged else None
 
 
+def names_behind(stage: str) -> list[str]:
+    """Names of :func:`code_behind`, from the record where that is in force: nothing is analysed then."""
+    recorded = _record_in_force(stage)
+    return sorted(code_behind(stage) if recorded is None else recorded["modules"])
+
+
 def packages_behind(stage: str) -> list[str]:
     """Packages that compute the results of a stage, with the first two numbers of their versions: ``torch-2.13``.
 
@@ -344,7 +356,7 @@ def changed_code(stage: str) -> list[str] | None:
     recorded = _recorded().get(stage)
     if recorded is None:
         return ["never recorded"]
-    if recorded["code"] == code_digest(stage):
+    if _record_in_force(stage) is not None:
         return None
     before, now = recorded["modules"], {name: digest[:8] for name, digest in code_behind(stage).items()}
     changed = [f"~{name}" for name in sorted(before.keys() & now.keys()) if before[name] != now[name]]
@@ -380,7 +392,7 @@ def record(stages: Iterable[str], *, new_results: bool) -> dict[str, int]:
     _recorded.cache_clear()
     sources = RECORD.with_name(SOURCES)
     if all(changed_code(stage) is None for stage in STAGES):
-        write_json(sources, sources_digest(project_root()))
+        write_json(sources, _digest_of_all())
     else:
         sources.unlink(missing_ok=True)
     for cached in (_code_version, stage_version, is_as_recorded):

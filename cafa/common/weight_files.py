@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from cafa.common.errors import InputError
+from cafa.common.errors import InputError, WeightsError
 
 COLUMNS = ("name", "url", "sha256", "bytes", "licence", "used_by", "note")
 #: columns that say how `cafa weights` fetches a file
@@ -141,3 +141,22 @@ def no_download(path: str | Path) -> str:
     if head[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "it is a web page, not the file: the address may ask to log in, or to accept a licence"
     return ""
+
+
+def require_size(path: Path, source: WeightSource) -> None:
+    """Check that a file is as large as the one that `source` describes; nothing of a large file is read.
+
+    Raises
+    ------
+    WeightsError
+        If it is not, with what it seems to be.
+    """
+    size = path.stat().st_size
+    if source.bytes is None or size == source.bytes:
+        return
+    again = "convert it" if "#" in source.url else f"download {source.url}"
+    short = "it may be a download that was cut short" if size < source.bytes else "it is another file"
+    raise WeightsError(
+        f"weights {source.name}: {path} has {size:,} bytes, the published file has {source.bytes:,}: "
+        f"{no_download(path) or short}. Delete it and {again} again"
+    )

@@ -20,7 +20,8 @@ from cafa.common.tables import records
 from cafa.common.workers import map_in_processes
 from cafa.data.fetch.fetched_table import read_fetched
 from cafa.data.ingested import JOURNAL, Ingested, files_of, stands
-from cafa.data.manifest import check_clip_id, is_remote, local_path
+from cafa.data.manifest import check_clip_id, local_path
+from cafa.data.uris import is_remote
 from cafa.media.normalise import NormaliseSettings, normalise_clip
 
 STAGE = "ingest"

@@ -14,6 +14,7 @@ from cafa.common.seconds import parse_seconds
 from cafa.common.tables import read_table, schema_of, write_table
 from cafa.common.words import wrong_length
 from cafa.data.reading_lists import read_rows
+from cafa.data.uris import is_remote
 
 STAGE = "manifest"
 SPLITS = ("train", "validation", "test")
@@ -37,7 +38,6 @@ COLUMNS = tuple(SCHEMA.names)
 DEFAULTS = {"start": "0", "duration": "", "caption": "{label}", "split": "test", "licence": "unknown"}
 REQUIRED = ("clip_id", "uri", "label")
 CLIP_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
-REMOTE = re.compile(r"https?://[^\s/]+", re.IGNORECASE)
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -52,11 +52,6 @@ def check_clip_id(text: str) -> str:
     if not isinstance(text, str) or not CLIP_ID.fullmatch(text):
         raise InputError(f"id must be 1 to 80 of A-Z a-z 0-9 . _ - and not start with a dot, got {text!r}")
     return text
-
-
-def is_remote(uri: str) -> bool:
-    """Whether a URI is http(s): its file must be fetched before ingest."""
-    return REMOTE.match(uri) is not None
 
 
 def local_path(root: str | Path, uri: str, *, follow_links: bool = False) -> Path:

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import read_json, sha256_file, write_json
 from cafa.data.fetch.interface import VIDEO_ID
-from cafa.data.manifest import is_remote
 from cafa.data.reading_lists import read_rows
+from cafa.data.uris import is_remote
 
 #: clip names of VGGSound and its descendants: id, and either the second of the start or start and end in milliseconds
 BY_SECOND = re.compile(r"([A-Za-z0-9_-]{11})_(\d{6})(?:\.mp4)?")
@@ -196,7 +196,8 @@ def _check_record(published: PublishedList, path: Path, found: str) -> None:
 
 
 def _fetch(published: PublishedList, path: Path) -> None:
-    from cafa.common.download import HttpSettings, download, new_client
+    from cafa.common.download import download, new_client
+    from cafa.common.http_settings import HttpSettings
 
     settings = HttpSettings()
     with new_client(settings) as client:

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path, PurePosixPath
 
+from cafa.common.weight_files import WeightSource, read_weight_sources
 from cafa.models.kinds import model_kind
 from cafa.models.pretrained import InspectedFiles, PretrainedSettings
-from cafa.models.weights import WeightSource, read_weight_sources
 
 
 def inspect(settings: PretrainedSettings) -> InspectedFiles:

@@ -121,12 +121,14 @@ HUB_ADDRESS = "https://huggingface.co/{}/"
 #: before a hub id, where a model may also be a folder
 HUB_PREFIX = "hub:"
 
-#: files that a tokenizer may consist of
+#: the file that a tokenizer is read from
+TOKENIZER = "tokenizer.json"
+#: files that are kept on record with it
 TOKENIZER_FILES = (
     "added_tokens.json",
     "special_tokens_map.json",
     "spiece.model",
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
 )
 
@@ -274,8 +276,8 @@ def require_text_encoder(encoder: Path, tokenizer: Path, release: Release, prefi
 
     def words() -> dict[str, Path]:
         paths = sorted(path for path in tokenizer.glob("*") if path.name in TOKENIZER_FILES)
-        if not paths:
-            what = f"{tokenizer} holds no tokenizer ({', '.join(TOKENIZER_FILES)})"
+        if not any(path.name == TOKENIZER for path in paths):
+            what = f"{tokenizer} holds no {TOKENIZER}, only {', '.join(path.name for path in paths) or 'nothing'}"
             raise MissingFilesError({how_to_get(release, whole_model): [what]})
         return {f"{prefix or f'{tokenizer.name}/'}{path.name}": path for path in paths}
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from cafa.common.errors import WeightsError
 from cafa.common.files import sha256_file
-from cafa.common.weight_files import COLUMNS, WeightSource, no_download, packaged_table, read_weight_sources
+from cafa.common.weight_files import COLUMNS, WeightSource, packaged_table, read_weight_sources, require_size
 from cafa.models.checkpoint_reader import read_tensors
 
 __all__ = [
@@ -38,25 +38,6 @@ class Checkpoint:
 
     tensors: dict[str, torch.Tensor]
     sha256: str
-
-
-def require_size(path: Path, source: WeightSource) -> None:
-    """Check that a file is as large as the one that `source` describes; nothing of a large file is read.
-
-    Raises
-    ------
-    WeightsError
-        If it is not, with what it seems to be.
-    """
-    size = path.stat().st_size
-    if source.bytes is None or size == source.bytes:
-        return
-    again = "convert it" if "#" in source.url else f"download {source.url}"
-    short = "it may be a download that was cut short" if size < source.bytes else "it is another file"
-    raise WeightsError(
-        f"weights {source.name}: {path} has {size:,} bytes, the published file has {source.bytes:,}: "
-        f"{no_download(path) or short}. Delete it and {again} again"
-    )
 
 
 def require_file(path: Path, source: WeightSource, *, unverified: bool = False) -> str:

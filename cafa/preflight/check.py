@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from cafa.common.errors import InputError
 from cafa.common.files import write_json
-from cafa.models.weights import WeightSource, packaged_table
+from cafa.common.weight_files import WeightSource, packaged_table
 from cafa.preflight.finding import Finding
 from cafa.preflight.machine import PreflightSettings, findings
 from cafa.preflight.weights import faults, findings_of_models

@@ -14,7 +14,7 @@ from cafa.common.files import sha256_file
 from cafa.common.weight_files import no_download
 from cafa.common.writing_errors import check_writable, nearest_folder
 from cafa.data.fetch.settings import FetchSettings, FolderSource, MirrorSource, Source, YouTubeSource
-from cafa.models.registry import PretrainedModel
+from cafa.models.kinds import PretrainedModel
 from cafa.preflight.finding import Finding
 from cafa.preflight.jobs import JobNeeds, findings_of_jobs
 

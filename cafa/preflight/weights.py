@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cafa.common.errors import CafaError, WeightsError
 from cafa.common.files import sha256_file
+from cafa.common.weight_files import WeightSource, require_size
 from cafa.models.pretrained import PretrainedSettings
-from cafa.models.weights import WeightSource, require_size
 from cafa.preflight.finding import Finding
 
 #: bytes up to which a file is hashed without being asked to: configurations and vocabularies
@@ -27,7 +27,7 @@ def findings_of_models(
     models : mapping of str to PretrainedSettings
         Settings by name.
     table : path, optional
-        A table of weights, as :func:`cafa.models.weights.read_weight_sources` reads it.
+        A table of weights, as :func:`cafa.common.weight_files.read_weight_sources` reads it.
     hashed : bool
         Compute the SHA-256 of large files too.
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cafa.common.download import HttpSettings, new_client
+from cafa.common.download import new_client
 from cafa.common.errors import CafaError, WeightsError, WriteError
+from cafa.common.http_settings import HttpSettings
 from cafa.common.weight_files import WeightSource
 from cafa.common.writing_errors import free_space, size_text
 from cafa.weights.checking import Expectation, contradiction, expectations

@@ -19,8 +19,9 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_c
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers
 
-from cafa.common.download import HttpSettings, retry_after
+from cafa.common.download import retry_after
 from cafa.common.errors import WeightsError
+from cafa.common.http_settings import HttpSettings
 from cafa.common.weight_files import WeightSource
 from cafa.weights.faults import is_permanent, network_fault, page_of, status_fault
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from cafa.common.download import HttpSettings
-from cafa.data.manifest import is_remote
+from cafa.common.http_settings import HttpSettings
+from cafa.data.uris import is_remote
 
 #: what a pattern may name
 FIELDS = ("clip_id", "video_id", "start", "start_ms", "end_ms", "split", "label")

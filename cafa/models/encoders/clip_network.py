@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from cafa.common.errors import WeightsError
-from cafa.common.files import read_json
+from cafa.models.encoders.settings_file import read_settings
 
 #: beginnings of the names of what belongs to the tower, in a file of the whole CLIP too
 PREFIXES = ("vision_model.", "visual_projection.")
@@ -50,11 +49,15 @@ class ClipVisionSettings(BaseModel):
         WeightsError
             If it describes no image tower of this form.
         """
-        content = read_json(file)
-        try:
-            return cls.model_validate(content.get("vision_config", content))
-        except ValidationError as error:
-            raise WeightsError(f"{file} does not describe CLIP's image tower: {error}") from error
+        return read_settings(cls, file, "CLIP's image tower", part="vision_config")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(f"hidden_size {self.hidden_size} does not divide into {self.num_attention_heads} heads")
+        if self.patch_size > self.image_size:
+            raise ValueError(f"a patch of {self.patch_size} pixels is larger than a picture of {self.image_size}")
+        return self
 
 
 class Embeddings(nn.Module):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,23 +28,23 @@ class OobleckAudio:
         self.channels = settings.audio_channels
 
     @classmethod
-    def of_sizes(cls, sizes: Mapping[str, Any]) -> "OobleckAudio":
-        """Without weights, to be asked about its sizes; `sizes` as in a ``config.json`` of diffusers."""
+    def of_sizes(cls, settings: OobleckSettings) -> "OobleckAudio":
+        """Without weights, to be asked about its sizes."""
         with torch.device("meta"):
-            return cls(Oobleck(OobleckSettings.model_validate(sizes)))
+            return cls(Oobleck(settings))
 
     @classmethod
     def from_tensors(
-        cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor], file: Path, device: torch.device | str = "cpu"
+        cls, settings: OobleckSettings, tensors: Mapping[str, Tensor], file: Path, device: torch.device | str = "cpu"
     ) -> "OobleckAudio":
-        """With weights of `file` by the names of diffusers, float32; `sizes` as in its ``config.json``.
+        """With weights of `file` by the names of diffusers, float32.
 
         Raises
         ------
         WeightsError
             If they do not fit.
         """
-        audio = cls.of_sizes(sizes)
+        audio = cls.of_sizes(settings)
         load_strict(audio.autoencoder, tensors, file=file, device=device)
         return audio
 

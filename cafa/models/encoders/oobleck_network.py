@@ -7,13 +7,20 @@ bit is tested.
 Shapes: B batch, N samples per channel, C latent channels, T latents (N = T x samples per latent).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, prod
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv_transpose1d
+
+from cafa.models.encoders.settings_file import checked_settings, read_settings
+
+Positive = Annotated[int, Field(gt=0)]
+NETWORK = "an Oobleck autoencoder"
 
 
 class OobleckSettings(BaseModel):
@@ -22,12 +29,41 @@ class OobleckSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     encoder_hidden_size: int = Field(128, gt=0, description="width of the encoder's first layer")
-    downsampling_ratios: tuple[int, ...] = Field((2, 4, 4, 8, 8), description="strides, from sound to latents")
-    channel_multiples: tuple[int, ...] = Field((1, 2, 4, 8, 16), description="widths of the blocks in first widths")
+    downsampling_ratios: tuple[Positive, ...] = Field((2, 4, 4, 8, 8), description="strides, from sound to latents")
+    channel_multiples: tuple[Positive, ...] = Field((1, 2, 4, 8, 16), description="widths of blocks in first widths")
     decoder_channels: int = Field(128, gt=0, description="width of the decoder's last layer")
     decoder_input_channels: int = Field(64, gt=0, description="channels of a latent")
     audio_channels: int = Field(2, gt=0, description="channels of the sound")
     sampling_rate: int = Field(44100, gt=0, description="hertz")
+
+    @classmethod
+    def from_file(cls, file: Path) -> Self:
+        """From ``config.json`` of diffusers' layout.
+
+        Raises
+        ------
+        WeightsError
+            If it describes no autoencoder of this form.
+        """
+        return read_settings(cls, file, NETWORK)
+
+    @classmethod
+    def from_sizes(cls, sizes: Mapping[str, Any], file: Path) -> Self:
+        """From what `file`, in another form, says of the sizes.
+
+        Raises
+        ------
+        WeightsError
+            If they are those of no autoencoder of this form.
+        """
+        return checked_settings(cls, dict(sizes), file, NETWORK)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        strides, widths = len(self.downsampling_ratios), len(self.channel_multiples)
+        if strides != widths:
+            raise ValueError(f"downsampling_ratios are of {strides} blocks, channel_multiples of {widths}")
+        return self
 
 
 class Convolution(nn.Module):

@@ -3,17 +3,15 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from cafa.models.checkpoint_reader import read_tensors
 from cafa.models.encoders.t5_network import T5Encoder, T5Settings, encoder_tensors
+from cafa.models.encoders.t5_tokenizer import PAD, SPECIAL, load_tokenizer
 from cafa.models.weights import load_strict
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 class T5Text:
@@ -22,13 +20,16 @@ class T5Text:
     Parameters
     ----------
     encoder : T5Encoder
-    tokenizer : PreTrainedTokenizerBase
+    tokenizer : tokenizers.Tokenizer
+        Made to cut and pad; see :func:`~cafa.models.encoders.t5_tokenizer.load_tokenizer`.
     length : int
         Tokens; captions are padded to it, and longer ones cut with a warning.
     """
 
-    def __init__(self, encoder: T5Encoder, tokenizer: "PreTrainedTokenizerBase", length: int) -> None:
+    def __init__(self, encoder: T5Encoder, tokenizer: Tokenizer, length: int) -> None:
         self.encoder = encoder.requires_grad_(False).eval()
+        tokenizer.enable_truncation(length)  # before the end token, which stays the last one
+        tokenizer.enable_padding(length=length, pad_id=PAD, pad_token=SPECIAL[PAD])
         self.tokenizer = tokenizer
         self.length = length
 
@@ -39,15 +40,15 @@ class T5Text:
         Raises
         ------
         WeightsError
-            If the weights are not those that ``config.json`` describes.
+            If the weights are not those that ``config.json`` describes, or `tokenizer` holds none of such a T5.
         """
-        from transformers import AutoTokenizer
-
+        settings = T5Settings.from_file(encoder / "config.json")
+        words = load_tokenizer(tokenizer, settings.vocab_size)
         with torch.device("meta"):
-            network = T5Encoder(T5Settings.from_file(encoder / "config.json"))
+            network = T5Encoder(settings)
         file = encoder / "model.safetensors"
         load_strict(network, encoder_tensors(read_tensors(file)), file=file, device=device)
-        return cls(network, AutoTokenizer.from_pretrained(tokenizer, local_files_only=True), length)
+        return cls(network, words, length)
 
     def encode(self, captions: Sequence[str]) -> Tensor:
         """States (B, length, dim), float32, zero at padded positions.
@@ -58,16 +59,15 @@ class T5Text:
 
     def encode_padded(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """States before padded positions are zeroed, and the mask (B, length) of real tokens."""
-        batch = self.tokenizer(
-            list(captions), padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"
-        )
-        for caption, mask in zip(captions, batch.attention_mask, strict=True):
-            if mask.all() and len(self.tokenizer(caption).input_ids) > self.length:
+        batch = self.tokenizer.encode_batch(list(captions))
+        for caption, tokens in zip(captions, batch, strict=True):
+            if tokens.overflowing:
                 warnings.warn(f"caption cut to {self.length} tokens: {caption!r}", stacklevel=3)
-        device = self.encoder.device
+        ids = torch.tensor([tokens.ids for tokens in batch], device=self.encoder.device)
+        mask = torch.tensor([tokens.attention_mask for tokens in batch], device=self.encoder.device)
         with torch.inference_mode():
-            states = self.encoder(batch.input_ids.to(device), batch.attention_mask.to(device))
-        return states.float(), batch.attention_mask.to(device)
+            states = self.encoder(ids, mask)
+        return states.float(), mask
 
     @staticmethod
     def masked(states: Tensor, mask: Tensor) -> Tensor:

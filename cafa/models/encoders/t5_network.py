@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from cafa.common.errors import WeightsError
-from cafa.common.files import read_json
+from cafa.models.encoders.settings_file import read_settings
 
 #: the embeddings of tokens are stored under the first name, and sometimes under the second, too
 SHARED, EMBEDDINGS = "shared.weight", "encoder.embed_tokens.weight"
@@ -34,7 +33,7 @@ class T5Settings(BaseModel):
     d_ff: int = Field(2048, gt=0, description="width inside a feed-forward layer")
     num_layers: int = Field(6, gt=0, description="blocks")
     num_heads: int = Field(8, gt=0, description="heads")
-    relative_attention_num_buckets: int = Field(32, gt=0, description="classes of distances")
+    relative_attention_num_buckets: int = Field(32, ge=4, description="classes of distances")
     relative_attention_max_distance: int = Field(128, gt=0, description="distance from which all are one class")
     layer_norm_epsilon: float = Field(1e-6, gt=0, description="added to a variance")
     feed_forward_proj: Literal["relu", "gated-gelu"] = Field("relu", description="gated-gelu: T5 1.1 and FLAN-T5")
@@ -48,10 +47,17 @@ class T5Settings(BaseModel):
         WeightsError
             If it describes no T5 of these forms.
         """
-        try:
-            return cls.model_validate(read_json(file))
-        except ValidationError as error:
-            raise WeightsError(f"{file} does not describe a T5 encoder: {error}") from error
+        return read_settings(cls, file, "a T5 encoder")
+
+    @model_validator(mode="after")
+    def _has_far_distances(self) -> Self:
+        single = self.relative_attention_num_buckets // 4
+        if self.relative_attention_max_distance <= single:
+            raise ValueError(
+                f"relative_attention_max_distance is {self.relative_attention_max_distance}; of "
+                f"{self.relative_attention_num_buckets} classes {single} are single distances, it must be larger"
+            )
+        return self
 
 
 class RootMeanSquareNorm(nn.Module):

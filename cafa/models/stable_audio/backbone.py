@@ -14,6 +14,7 @@ from cafa.common.files import read_json
 from cafa.models.checkpoint_reader import read_tensors
 from cafa.models.diffusion_backbone import DiffusionBackbone
 from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.encoders.oobleck_network import OobleckSettings
 from cafa.models.encoders.t5 import T5Text
 from cafa.models.encoders.t5_network import T5Settings
 from cafa.models.interface import BackboneFacts, SamplingDefaults, WindowSetting
@@ -22,6 +23,7 @@ from cafa.models.releases import (
     CAFA_AVCLIP,
     STABLE_AUDIO_OPEN,
     T5_BASE,
+    TOKENIZER,
     Release,
     all_parts,
     how_to_get,
@@ -138,15 +140,14 @@ class StableAudioOpen(DiffusionBackbone):
     def facts_of(cls, files: Mapping[str, Path]) -> BackboneFacts:
         """Sizes of the model from its configuration files; no weights are read."""
         if "model_index.json" in files:
-            sizes = read_json(files["vae/config.json"])
             settings = diffusers_layout.denoiser_settings(*_configurations(files))
             words = files["text_encoder/config.json"]
         else:
-            settings, sizes = _sizes(files)
+            settings, _ = _sizes(files)
             words = files["text/config.json"]
         if (found := T5Settings.from_file(words).d_model) != settings.text_dim:
             raise WeightsError(f"{words} is of a text encoder of width {found}, the denoiser takes {settings.text_dim}")
-        audio = OobleckAudio.of_sizes(sizes)
+        audio = OobleckAudio.of_sizes(_audio_settings(files))
         return BackboneFacts(
             audio.sample_rate,
             audio.channels,
@@ -159,20 +160,19 @@ class StableAudioOpen(DiffusionBackbone):
     def load_text(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> T5Text:
         """The text encoder alone."""
         encoder, tokenizer = ("text_encoder/", "tokenizer/") if "model_index.json" in files else ("text/", "text/")
-        words = next(path for name, path in files.items() if name.startswith(tokenizer) and "token" in path.name)
-        return T5Text.load(files[f"{encoder}config.json"].parent, words.parent, cls.text_length, device)
+        words = files[f"{tokenizer}{TOKENIZER}"].parent
+        return T5Text.load(files[f"{encoder}config.json"].parent, words, cls.text_length, device)
 
     @classmethod
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
         if "model_index.json" in files:
-            config = files["vae/config.json"]
-            file = config.with_name(diffusers_layout.WEIGHTS)
-            return OobleckAudio.from_tensors(read_json(config), read_tensors(file), file, device)
+            file = files["vae/config.json"].with_name(diffusers_layout.WEIGHTS)
+            return OobleckAudio.from_tensors(_audio_settings(files), read_tensors(file), file, device)
         file = files["model.safetensors"]
         weights = read_published(file, in_training(AUTOENCODER)).autoencoder
         _require_part(weights, "autoencoder", file)
-        return OobleckAudio.from_tensors(_sizes(files)[1], weights, file, device)
+        return OobleckAudio.from_tensors(_audio_settings(files), weights, file, device)
 
     @classmethod
     def load_denoiser(cls, files: Mapping[str, Path]) -> StableAudioBackbone:
@@ -201,6 +201,13 @@ def _from_single_file(files: Mapping[str, Path]) -> StableAudioBackbone:
     _require_part(weights, "backbone", file)
     load_strict(denoiser, weights, file=file)
     return denoiser
+
+
+def _audio_settings(files: Mapping[str, Path]) -> OobleckSettings:
+    """Size of the autoencoder in either layout."""
+    if "model_index.json" in files:
+        return OobleckSettings.from_file(files["vae/config.json"])
+    return OobleckSettings.from_sizes(_sizes(files)[1], files.get(SINGLE_FILE[0], files[SINGLE_FILE[1]]))
 
 
 def _sizes(files: Mapping[str, Path]) -> tuple[StableAudioSettings, dict[str, Any]]:

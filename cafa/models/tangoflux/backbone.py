@@ -13,6 +13,7 @@ from cafa.common.files import read_json
 from cafa.models.checkpoint_reader import read_shapes, read_tensors
 from cafa.models.diffusion_backbone import DiffusionBackbone
 from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.encoders.oobleck_network import OobleckSettings
 from cafa.models.encoders.t5 import T5Text
 from cafa.models.encoders.t5_network import T5Settings
 from cafa.models.interface import BackboneFacts, SamplingDefaults
@@ -98,7 +99,7 @@ class TangoFlux(DiffusionBackbone):
         """Sizes of the model from its configuration files and the names of its weights; no weights are read."""
         settings = _settings(files)
         file = files["vae.safetensors"]
-        audio = OobleckAudio.of_sizes(autoencoder_sizes(read_shapes(file), file))
+        audio = OobleckAudio.of_sizes(_audio_settings(file))
         return BackboneFacts(
             audio.sample_rate,
             audio.channels,
@@ -121,7 +122,7 @@ class TangoFlux(DiffusionBackbone):
     def load_audio(cls, files: Mapping[str, Path], device: torch.device | str = "cpu") -> OobleckAudio:
         """The autoencoder alone."""
         file = files["vae.safetensors"]
-        return OobleckAudio.from_tensors(autoencoder_sizes(read_shapes(file), file), read_tensors(file), file, device)
+        return OobleckAudio.from_tensors(_audio_settings(file), read_tensors(file), file, device)
 
     @classmethod
     def load_denoiser(cls, files: Mapping[str, Path]) -> TangoFluxDenoiser:
@@ -198,6 +199,10 @@ def settings_from_config(config: Mapping[str, Any], text_dim: int) -> TangoFluxS
     if "axes_dims_rope" in config:
         given["rotary_axes"] = tuple(config["axes_dims_rope"])
     return TangoFluxSettings(text_dim=text_dim, **given)
+
+
+def _audio_settings(file: Path) -> OobleckSettings:
+    return OobleckSettings.from_sizes(autoencoder_sizes(read_shapes(file), file), file)
 
 
 def autoencoder_sizes(shapes: Mapping[str, tuple[int, ...]], file: Path) -> dict[str, Any]:

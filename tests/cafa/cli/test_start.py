@@ -64,9 +64,8 @@ paths = find_weights(Path(settings["weights"]), sources, [judge])
 open_judges(paths, sources, [judge], sizes=settings["sizes"])
 print("\\nLOADED " + json.dumps([name for name in json.loads(sys.argv[1]) if name in sys.modules]))
 """
-#: what opening a published model goes without; transformers is there for its tokenizers alone
+#: what opening a published model goes without
 COMPILERS = ("diffusers", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor", "scipy.stats")
-NETWORKS = ("transformers.modeling_utils", "transformers.models.t5.modeling_t5")
 
 
 def loaded(program: str, *arguments: str) -> Any:
@@ -121,10 +120,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_published_models_are_opened_without_a_compiler(models: Path, call: str, model: str) -> None:
-    without = [*COMPILERS, *NETWORKS, "pandas"]
-    if call in ("open_audio", "open_video_encoder"):
-        without.append("transformers")
-    assert loaded(OPEN.format(call=call), json.dumps(without), str(models / model)) == []
+    without = json.dumps([*COMPILERS, "transformers", "pandas"])
+    assert loaded(OPEN.format(call=call), without, str(models / model)) == []
 
 
 @pytest.mark.parametrize("judge", ["classifier", "imagebind", "synchformer"])
@@ -148,12 +145,14 @@ def test_judges_that_are_written_here_are_opened_without_a_compiler(
         (("ledger", "{ledger}", "--csv"), ("torch", "scipy", "pandas", "huggingface_hub")),
         (("baselines", "list"), ("torch", "scipy", "pandas", "av", "huggingface_hub")),
         (("weights", "list"), ("torch", "scipy", "pandas", "av")),
+        (("check",), ("torch", "scipy", "pandas", "av", "huggingface_hub", "httpx")),
+        (("stages", "check"), ("torch", "scipy", "pandas", "av", "huggingface_hub", "httpx")),
         (
             ("rows", "--configfile", str(ROOT / "config/config.yaml")),
             ("torch", "scipy", "pandas", "av", "huggingface_hub"),
         ),
     ],
-    ids=["ledger", "ledger_csv", "baselines", "weights", "rows"],
+    ids=["ledger", "ledger_csv", "baselines", "weights", "check", "stages", "rows"],
 )
 def test_verbs_that_only_tell_import_little(
     tmp_path: Path, arguments: tuple[str, ...], without: tuple[str, ...]

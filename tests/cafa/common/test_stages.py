@@ -311,6 +311,24 @@ def test_versions_are_the_same_with_and_without_the_analysis(monkeypatch: pytest
     stages.forget_versions()
 
 
+def test_nothing_is_analysed_while_all_files_are_the_recorded_ones() -> None:
+    stages.forget_versions()
+    assert [stage for stage in STAGES if stages.changed_code(stage)] == []
+    names = {stage: stages.names_behind(stage) for stage in STAGES}
+    assert stages._code_of.cache_info().misses == 0
+    assert names == {stage: list(stages.code_behind(stage)) for stage in STAGES}
+    stages.forget_versions()
+
+
+def test_a_record_of_other_files_is_seen(copy: Path) -> None:
+    record = copy / "cafa" / "common" / "stages.json"
+    known = json.loads(record.read_text())
+    known["figure"]["code"] = "0" * 16
+    record.write_text(json.dumps(known))
+    code, said = cafa(copy, "check")
+    assert (code, said.count("figure")) == (1, 3)
+
+
 def version_in(folder: Path) -> str:
     code = "from cafa.common.stages import stage_version; print(stage_version('table'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from cafa.cli import cli
 from cafa.common.errors import ClipError, InputError
 from cafa.common.ledger import read_ledgers
-from cafa.data.manifest import SCHEMA, build_manifest, check_clip_id, is_remote, local_path, read_manifest
+from cafa.data.manifest import SCHEMA, build_manifest, check_clip_id, local_path, read_manifest
+from cafa.data.uris import is_remote
 
 HEADER = "clip_id,uri,start,duration,label,caption,split,licence\n"
 

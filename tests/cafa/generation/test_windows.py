@@ -13,6 +13,7 @@ from cafa.diffusion.schedules import FLOW_PATHS
 from cafa.generation.windows import MARGIN, OURS, generate_windows, normalise_and_crop, sample_latents
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.encoders.oobleck import OobleckAudio
+from cafa.models.encoders.oobleck_network import OobleckSettings
 from cafa.models.interface import SamplingDefaults
 from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.backbone import StableAudioOpen
@@ -206,7 +207,8 @@ def test_peak_and_samples_of_both_settings():
 def test_what_is_kept_does_not_depend_on_latents_beyond_the_margin():
     """The tiny decoder has the published strides and kernels, so it sees as far as the published one."""
     network = stable_audio_parts(REAL)[1]
-    audio = OobleckAudio.from_tensors(dict(network.config), network.state_dict(), Path())
+    settings = OobleckSettings.model_validate(dict(network.config))
+    audio = OobleckAudio.from_tensors(settings, network.state_dict(), Path())
     latents = torch.randn(1, 4, 60, generator=torch.Generator().manual_seed(3))
     whole = audio.decode(latents)[..., : 8 * 2048]
     cut = audio.decode(latents[..., : 8 + MARGIN])[..., : 8 * 2048]

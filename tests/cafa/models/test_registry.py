@@ -278,7 +278,11 @@ def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, mo
         put(tmp_path, kind="clip", source=str(tmp_path / "clip"))
     shutil.copytree(root / "stable_audio_open", tmp_path / "part")
     shutil.rmtree(tmp_path / "part/tokenizer")
-    with pytest.raises(WeightsError, match="holds no tokenizer"):
+    with pytest.raises(WeightsError, match=r"holds no tokenizer\.json, only nothing"):
+        put(tmp_path, kind="stable_audio_open", source=str(tmp_path / "part"))
+    (tmp_path / "part/tokenizer").mkdir()
+    (tmp_path / "part/tokenizer/spiece.model").write_bytes(b"x")
+    with pytest.raises(WeightsError, match=r"holds no tokenizer\.json, only spiece\.model"):
         put(tmp_path, kind="stable_audio_open", source=str(tmp_path / "part"))
 
     def refuse(*args: object, **kwargs: object) -> None:

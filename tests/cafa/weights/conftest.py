@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
-from cafa.common.download import HttpSettings
+from cafa.common.http_settings import HttpSettings
 from cafa.common.weight_files import COLUMNS, FETCHING, WeightSource, read_weight_sources
 from cafa.weights.catalogue import select
 from cafa.weights.fetching import get
