@@ -255,8 +255,55 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
             {"figure": {"table": "table1", "curves": {"CAFA": {0.0: "nobody"}}}},
             "config figure: curve CAFA names nobody, no systems",
         ),
+        (
+            {"tables": {"table1": {"protocol": "crosss"}}},
+            "table table1: no prompts of the protocol 'crosss' are made for the data set world_test, there are "
+            "['matched', 'cross']",
+        ),
+        (
+            {"datasets": {"world_test": {"prompts": {"cross": None}}}},
+            "table table1: no prompts of the protocol 'cross'",
+        ),
+        (
+            {"conflict": {"systems": {"cafa": "CAFA"}, "levels": {"own": "matched", "other": "tvc_L3"}}},
+            "config conflict: no prompts of the protocol 'tvc_L3'",
+        ),
+        (
+            {"tables": {"table2": {"systems": ["cafa", "reference", "cafa"]}}},
+            "table table2: `systems` names cafa twice",
+        ),
+        ({"tables": {"table2": {"metrics": ["FAD", "IS", "FAD"]}}}, "table table2: `metrics` names FAD twice"),
+        ({"tables": {"table2": {"compare": [["cafa", "cafa"]]}}}, "table table2: `compare` sets cafa beside itself"),
     ],
 )
 def test_wrong_configuration_is_refused(finished: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(AssertionError, match=re.escape(message)):
         snakemake(finished, "--dry-run", "--cores", "1", change=change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {
+                "systems": {"theirs": {"kind": "samples", "folder": "nowhere", "pattern": "{clip_id}.wav"}},
+                "tables": {"table2": {"systems": ["cafa", "reference", "theirs"]}},
+            },
+            "system theirs: no samples at nowhere",
+        ),
+        (
+            {
+                "datasets": {"mine": {"kind": "folder", "csv": "clips.csv", "root": "nowhere", "shards": 1}},
+                "train_on": "mine",
+            },
+            "data set mine: no folder at nowhere, which its `root` names",
+        ),
+    ],
+)
+def test_folder_that_is_not_there_stops_a_run_before_its_first_job(
+    finished: Path, change: dict[str, Any], message: str
+) -> None:
+    (finished / "clips.csv").write_text("clip_id,uri,label\nyard,yard.mp4,dog barking\n")
+    with pytest.raises(AssertionError, match=re.escape(message)) as stopped:
+        snakemake(finished, "--cores", "1", change=change)
+    assert "Finished jobid" not in str(stopped.value)
