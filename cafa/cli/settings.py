@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cafa.common.errors import InputError
+from cafa.common.settings_errors import settings_said
 
 YAML, JSON = (".yaml", ".yml"), ".json"
 
@@ -91,7 +92,7 @@ class Settings(SettingsText):
         self.model = model
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See :func:`settings_text`; what is not valid is an error of pydantic, or names the file."""
+        """See :func:`settings_text`; what is not valid is named by its field, with the fields that there are."""
         if not isinstance(value, str):
             return value
         module, _, name = self.model.rpartition(".")
@@ -102,9 +103,8 @@ class Settings(SettingsText):
                 return model.model_validate_json(text)
             return TypeAdapter(model).validate_json(text)
         except ValidationError as error:
-            if value.lstrip().startswith("{"):
-                raise
-            raise InputError(f"--settings {value} is not valid: {error}") from error
+            where = "settings are" if value.lstrip().startswith("{") else f"--settings {value} is"
+            raise InputError(f"{where} not valid: {settings_said(error, model)}") from error
 
 
 class JsonObject(SettingsText):

@@ -1,9 +1,12 @@
 """Refusals of a configuration, before any rule is looked at, and of a run, before its first job. No rules here."""
 
+import pydantic
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from cafa.common.provenance import project_root
+from cafa.common.settings_errors import settings_said
+from cafa.generation.systems import system_kind
 from metrics.judges.kinds import CLASSIFIER
 from metrics.judges.kinds import JUDGES as JUDGE_KINDS
 from metrics.tables.catalogue import metric_named
@@ -82,7 +85,9 @@ def check_systems():
             raise WorkflowError(f"no system can be called {name}: the embeddings of the clips' own sounds lie there")
         try:
             parts = parse_system(entry).parts(name)
-        except (InputError, ValueError) as error:
+        except pydantic.ValidationError as error:
+            raise WorkflowError(f"system {name}: {settings_said(error, system_kind(entry['kind']))}") from error
+        except InputError as error:
             raise WorkflowError(f"system {name}: {error}") from error
         if twice := sorted(set(parts) & (set(config["systems"]) - {name})):
             raise WorkflowError(
