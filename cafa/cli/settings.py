@@ -55,10 +55,12 @@ def _json(text: str, where: str) -> Any:
 def _yaml(text: str, where: str) -> Any:
     try:
         import yaml
+
+        from cafa.common.yaml_text import load_yaml
     except ImportError as error:
         raise InputError(f"{where}: YAML needs the package PyYAML, which is not installed; give JSON") from error
     try:
-        return yaml.safe_load(text)
+        return load_yaml(text)
     except yaml.YAMLError as error:
         raise InputError(f"{where} is not YAML: {error}") from error
 

@@ -273,6 +273,8 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
             "table table2: `systems` names cafa twice",
         ),
         ({"tables": {"table2": {"metrics": ["FAD", "IS", "FAD"]}}}, "table table2: `metrics` names FAD twice"),
+        ({"device": "gpu"}, "config device: 'gpu' does not match"),
+        ({"results": "change.yaml/results"}, "config results: change.yaml is no folder"),
         ({"tables": {"table2": {"compare": [["cafa", "cafa"]]}}}, "table table2: `compare` sets cafa beside itself"),
     ],
 )
@@ -307,3 +309,22 @@ def test_folder_that_is_not_there_stops_a_run_before_its_first_job(
     with pytest.raises(AssertionError, match=re.escape(message)) as stopped:
         snakemake(finished, "--cores", "1", change=change)
     assert "Finished jobid" not in str(stopped.value)
+
+
+def test_key_that_stands_twice_in_a_file_is_refused(finished: Path) -> None:
+    twice = "systems:\n  theirs: {kind: reference}\n  theirs: {kind: oracle}\n"
+    (finished / "twice.yaml").write_text(twice)
+    arguments = ["--dry-run", "--cores", "1", "--configfile", "config/test.yaml", "twice.yaml"]
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), *arguments],
+        cwd=finished,
+        env={**os.environ, "PYTHONPATH": str(finished)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.search(
+        r"twice.yaml cannot be read: the key 'theirs' stands twice.*line 2.*line 3",
+        done.stdout + done.stderr,
+        re.DOTALL,
+    )

@@ -10,7 +10,7 @@ from cafa.generation.systems import system_kind
 from metrics.judges.kinds import CLASSIFIER
 from metrics.judges.kinds import JUDGES as JUDGE_KINDS
 from metrics.tables.catalogue import metric_named
-from cafa.preflight.rows import as_lines, planned_rows
+from cafa.preflight.rows import as_lines, planned_rows, read_configuration
 
 
 def check_names():
@@ -19,6 +19,7 @@ def check_names():
         raise WorkflowError(
             f"`cafa` is installed from {project_root()}, but these rules lie in {REPOSITORY}: run `pip install -e .` there"
         )
+    check_files()
     for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
@@ -39,6 +40,18 @@ def check_names():
     for table, entry in config["tables"].items():
         check_table(table, entry)
     check_shown()
+
+
+def check_files():
+    """Refuse a file of the configuration that says a thing twice, and results below what is no folder."""
+    if workflow.is_main_process:  # jobs get the configuration that was looked at
+        try:
+            read_configuration(workflow.configfiles)
+        except InputError as error:
+            raise WorkflowError(str(error)) from error
+    place = next(part for part in [Path(RESULTS), *Path(RESULTS).parents] if os.path.lexists(part))
+    if not place.is_dir():
+        raise WorkflowError(f"config results: {place} is no folder, so {RESULTS} cannot be one: name another place")
 
 
 def check_shown():
