@@ -142,7 +142,7 @@ def test_tsv_and_parquet(tmp_path: Path) -> None:
     ("text", "name", "message"),
     [
         ("clip_id,uri\na,a.mp4\n", "clips.csv", "no column 'label'; it has clip_id, uri"),
-        ("", "clips.csv", "clips.csv is empty: its first line must name the columns, such as "),
+        ("", "clips.csv", "clips.csv is empty: the first line must name each column once, such as "),
         ("clip_id,uri,uri\n", "clips.csv", "each column once"),
         ('clip_id,uri,label\na,"a.mp4,dog\nb,b.mp4,cat\n', "clips.csv", "row that begins in line 2"),
         ("x", "clips.xlsx", r"must be \.csv"),
