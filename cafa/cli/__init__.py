@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cafa import __version__
 from cafa.common.errors import CafaError
+from cafa.common.settings_errors import settings_said
 from cafa.common.signals import EXIT_CODE, EndedBySignal, end_when_asked
 from cafa.common.writing_errors import explanation
 
@@ -81,7 +82,7 @@ def main() -> None:
         click.echo(f"cafa: error: {error}", err=True)
         sys.exit(1)
     except ValidationError as error:
-        click.echo(f"cafa: error: settings are not valid: {error}", err=True)
+        click.echo(f"cafa: error: settings are not valid: {settings_said(error)}", err=True)
         sys.exit(1)
     except OSError as error:
         message = explanation(error)

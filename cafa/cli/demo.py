@@ -33,5 +33,5 @@ def command(
     from metrics.evaluation.rank_takes import TakePanel
 
     place, asked = Place(host, port, token, folder), GenerateOptions(device=device, **options)
-    request = ServiceRequest(place, models, asked, limits, TakePanel(judged_by, device=device))
+    request = ServiceRequest(place, models, asked, limits, TakePanel(judged_by, device=device, models=models))
     demo(request, say=click.echo)

@@ -160,5 +160,5 @@ def command(
     finish = Finish(level, lufs, true_peak, sample_rate, mix, track, sound_track)
     asked = GenerateOptions(device=device, finish=finish, **options)
     request = GenerateRequest(video, prompts, seeds, models, output_folder, asked, start, end, takes, keep, write)
-    panel = TakePanel(judged_by, judges_weights, unverified_judges, device)
+    panel = TakePanel(judged_by, judges_weights, unverified_judges, device, models)
     generate_files(request, say=click.echo, judges=panel)

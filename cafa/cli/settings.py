@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cafa.common.errors import InputError
+from cafa.common.settings_errors import settings_said
 
 YAML, JSON = (".yaml", ".yml"), ".json"
 
@@ -54,10 +55,12 @@ def _json(text: str, where: str) -> Any:
 def _yaml(text: str, where: str) -> Any:
     try:
         import yaml
+
+        from cafa.common.yaml_text import load_yaml
     except ImportError as error:
         raise InputError(f"{where}: YAML needs the package PyYAML, which is not installed; give JSON") from error
     try:
-        return yaml.safe_load(text)
+        return load_yaml(text)
     except yaml.YAMLError as error:
         raise InputError(f"{where} is not YAML: {error}") from error
 
@@ -91,7 +94,7 @@ class Settings(SettingsText):
         self.model = model
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See :func:`settings_text`; what is not valid is an error of pydantic, or names the file."""
+        """See :func:`settings_text`; what is not valid is named by its field, with the fields that there are."""
         if not isinstance(value, str):
             return value
         module, _, name = self.model.rpartition(".")
@@ -102,9 +105,8 @@ class Settings(SettingsText):
                 return model.model_validate_json(text)
             return TypeAdapter(model).validate_json(text)
         except ValidationError as error:
-            if value.lstrip().startswith("{"):
-                raise
-            raise InputError(f"--settings {value} is not valid: {error}") from error
+            where = "settings are" if value.lstrip().startswith("{") else f"--settings {value} is"
+            raise InputError(f"{where} not valid: {settings_said(error, model)}") from error
 
 
 class JsonObject(SettingsText):

@@ -53,7 +53,7 @@ def load_plugins() -> None:
         if _file_of(name) is None:
             raise InputError(
                 f"plugin {name!r} cannot be imported: install it, or add its folder to PYTHONPATH "
-                f"(it is named by {VARIABLE} or by an entry point {GROUP!r})"
+                f"(it is named by `plugins` of the configuration, by {VARIABLE} or by an entry point {GROUP!r})"
             )
         _loaded.add(name)  # before the import: a plugin may ask a registry for what is there
         importlib.import_module(name)

@@ -70,4 +70,5 @@ def make_manifest(table: ClipTable, output: str | Path, refused: str | Path, rul
     if not accepted:
         reasons = f": {why(refused)} (cafa ledger {copy_for_message(refused)})" if rejected else ": it has no row"
         raise InputError(f"no clip of {table.source} can be used{reasons}")
-    return f"{accepted} clips accepted, {rejected} refused"
+    reasons = f": {why(refused)} (cafa ledger {refused})" if rejected else ""
+    return f"{accepted} clips accepted, {rejected} refused{reasons}"

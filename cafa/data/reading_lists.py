@@ -203,7 +203,10 @@ def _header(
         header.pop()
     if any(mark in name for name in header for mark in (LOST, "\0")) or not _encodable(header):
         raise InputError(f"{source}, line 1: a column's name has a character that is not UTF-8: {NAME_ENCODING}")
-    if not header or len(set(header)) < len(header) or "" in header:
+    if not header:
+        wanted = ", ".join([*required, *known][:4])
+        raise InputError(f"{source} is empty: the first line must name each column once, such as {wanted}")
+    if len(set(header)) < len(header) or "" in header:
         raise InputError(f"{source}: the first line must name each column once, got {header}")
     names = _renamed(source, header, [*required, *known])
     _require(source, names, header, required, f" (separated by {SEPARATORS.get(separator, repr(separator))})", hint)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from cafa.common.errors import InputError
+from cafa.common.yaml_text import load_yaml
 from cafa.generation.systems import SystemKind, parse_system
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def read_configuration(paths: Sequence[str | Path]) -> dict[str, Any]:
         if not Path(path).is_file():
             raise InputError(f"no configuration at {path}")
         try:
-            entry = yaml.safe_load(Path(path).read_text("utf-8"))
+            entry = load_yaml(Path(path).read_text("utf-8"))
         except yaml.YAMLError as error:
-            raise InputError(f"configuration {path} is no YAML: {error}") from error
+            raise InputError(f"configuration {path} cannot be read: {error}") from error
         if not isinstance(entry, Mapping):
             raise InputError(f"configuration {path} must be a mapping, got {type(entry).__name__}")
         _lay_over(found, entry)

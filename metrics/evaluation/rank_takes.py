@@ -46,6 +46,8 @@ class TakePanel:
     unverified : bool
         Accept published weights for which the table of weights has no SHA-256.
     device : str
+    models : Path, optional
+        Folder of the models that made the sounds: the miniature's judges lie in it, and their verdict beside it.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class TakePanel:
         weights: Path | None = None,
         unverified: bool = False,
         device: str = "cpu",
+        models: Path | None = None,
     ) -> None:
         self._kind = kind
+        self._models = models
         self._choice = JudgeChoice(weights=weights, unverified=unverified, device=device)
         self._panels: dict[tuple[bool, float], tuple[Panel, tuple[str, ...]]] = {}
 
@@ -91,8 +95,11 @@ class TakePanel:
 
     def _open_miniature(self) -> tuple[Panel, tuple[str, ...]]:
         needed = frozenset({"clap", "synchformer"})
+        choice = replace(self._choice, kind="miniature")
+        if self._models is not None and choice.weights is None:
+            choice = replace(choice, weights=self._models / "judges", check=self._models.parent / "judges.json")
         try:
-            return replace(self._choice, kind="miniature").open(needed), ()
+            return choice.open(needed), ()
         except (InputError, WeightsError) as error:
             raise NoJudgesError(str(error)) from error
 

@@ -143,7 +143,7 @@ def choose_pairs(rows: pd.DataFrame, available: Mapping[str, set[str]], settings
             if len(usable) < settings.pairs:
                 raise InputError(
                     f"{settings.system} against {opponent}, {protocol}: {len(usable)} prompts have samples of both, "
-                    f"{settings.pairs} pairs are asked for"
+                    f"{settings.pairs} pairs are asked for: give `pairs` that are no more, or make more samples"
                 )
             order = [
                 _digest(settings.seed, row.clip_id, row.caption_id, protocol, "order") for row in usable.itertuples()

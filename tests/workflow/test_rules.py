@@ -255,8 +255,76 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
             {"figure": {"table": "table1", "curves": {"CAFA": {0.0: "nobody"}}}},
             "config figure: curve CAFA names nobody, no systems",
         ),
+        (
+            {"tables": {"table1": {"protocol": "crosss"}}},
+            "table table1: no prompts of the protocol 'crosss' are made for the data set world_test, there are "
+            "['matched', 'cross']",
+        ),
+        (
+            {"datasets": {"world_test": {"prompts": {"cross": None}}}},
+            "table table1: no prompts of the protocol 'cross'",
+        ),
+        (
+            {"conflict": {"systems": {"cafa": "CAFA"}, "levels": {"own": "matched", "other": "tvc_L3"}}},
+            "config conflict: no prompts of the protocol 'tvc_L3'",
+        ),
+        (
+            {"tables": {"table2": {"systems": ["cafa", "reference", "cafa"]}}},
+            "table table2: `systems` names cafa twice",
+        ),
+        ({"tables": {"table2": {"metrics": ["FAD", "IS", "FAD"]}}}, "table table2: `metrics` names FAD twice"),
+        ({"device": "gpu"}, "config device: 'gpu' does not match"),
+        ({"results": "change.yaml/results"}, "config results: change.yaml is no folder"),
+        ({"tables": {"table2": {"compare": [["cafa", "cafa"]]}}}, "table table2: `compare` sets cafa beside itself"),
     ],
 )
 def test_wrong_configuration_is_refused(finished: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(AssertionError, match=re.escape(message)):
         snakemake(finished, "--dry-run", "--cores", "1", change=change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {
+                "systems": {"theirs": {"kind": "samples", "folder": "nowhere", "pattern": "{clip_id}.wav"}},
+                "tables": {"table2": {"systems": ["cafa", "reference", "theirs"]}},
+            },
+            "system theirs: no samples at nowhere",
+        ),
+        (
+            {
+                "datasets": {"mine": {"kind": "folder", "csv": "clips.csv", "root": "nowhere", "shards": 1}},
+                "train_on": "mine",
+            },
+            "data set mine: no folder at nowhere, which its `root` names",
+        ),
+    ],
+)
+def test_folder_that_is_not_there_stops_a_run_before_its_first_job(
+    finished: Path, change: dict[str, Any], message: str
+) -> None:
+    (finished / "clips.csv").write_text("clip_id,uri,label\nyard,yard.mp4,dog barking\n")
+    with pytest.raises(AssertionError, match=re.escape(message)) as stopped:
+        snakemake(finished, "--cores", "1", change=change)
+    assert "Finished jobid" not in str(stopped.value)
+
+
+def test_key_that_stands_twice_in_a_file_is_refused(finished: Path) -> None:
+    twice = "systems:\n  theirs: {kind: reference}\n  theirs: {kind: oracle}\n"
+    (finished / "twice.yaml").write_text(twice)
+    arguments = ["--dry-run", "--cores", "1", "--configfile", "config/test.yaml", "twice.yaml"]
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), *arguments],
+        cwd=finished,
+        env={**os.environ, "PYTHONPATH": str(finished)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.search(
+        r"twice.yaml cannot be read: the key 'theirs' stands twice.*line 2.*line 3",
+        done.stdout + done.stderr,
+        re.DOTALL,
+    )

@@ -1,13 +1,16 @@
 """Refusals of a configuration, before any rule is looked at, and of a run, before its first job. No rules here."""
 
+import pydantic
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from cafa.common.provenance import project_root
+from cafa.common.settings_errors import settings_said
+from cafa.generation.systems import system_kind
 from metrics.judges.kinds import CLASSIFIER
 from metrics.judges.kinds import JUDGES as JUDGE_KINDS
 from metrics.tables.catalogue import metric_named
-from cafa.preflight.rows import as_lines, planned_rows
+from cafa.preflight.rows import as_lines, planned_rows, read_configuration
 
 
 def check_names():
@@ -16,6 +19,7 @@ def check_names():
         raise WorkflowError(
             f"`cafa` is installed from {project_root()}, but these rules lie in {REPOSITORY}: run `pip install -e .` there"
         )
+    check_files()
     for role in ("train_on", "judges_train_on", "judges_check_on", "evaluate"):
         if config[role] not in DATASETS:
             raise WorkflowError(f"config {role}: no data set {config[role]!r}, there are {sorted(DATASETS)}")
@@ -38,6 +42,18 @@ def check_names():
     check_shown()
 
 
+def check_files():
+    """Refuse a file of the configuration that says a thing twice, and results below what is no folder."""
+    if workflow.is_main_process:  # jobs get the configuration that was looked at
+        try:
+            read_configuration(workflow.configfiles)
+        except InputError as error:
+            raise WorkflowError(str(error)) from error
+    place = next(part for part in [Path(RESULTS), *Path(RESULTS).parents] if os.path.lexists(part))
+    if not place.is_dir():
+        raise WorkflowError(f"config results: {place} is no folder, so {RESULTS} cannot be one: name another place")
+
+
 def check_shown():
     """Refuse figures, examples or a study of tables and systems that there are not."""
     if "systems" not in config["examples"] and "table" not in config["examples"]:
@@ -52,6 +68,8 @@ def check_shown():
         if "prompts" not in DATASETS.get(dataset_shown(key), {}):
             raise WorkflowError(f"config {key}: data set {dataset_shown(key)!r} is not there, or has no `prompts`")
     check_columns("config conflict", (config["conflict"] or {}).get("metrics", []))
+    for protocol in (config["conflict"] or {}).get("levels", {}).values():
+        check_protocol("config conflict", dataset_shown("conflict"), protocol)
     check_figure()
 
 
@@ -80,7 +98,9 @@ def check_systems():
             raise WorkflowError(f"no system can be called {name}: the embeddings of the clips' own sounds lie there")
         try:
             parts = parse_system(entry).parts(name)
-        except (InputError, ValueError) as error:
+        except pydantic.ValidationError as error:
+            raise WorkflowError(f"system {name}: {settings_said(error, system_kind(entry['kind']))}") from error
+        except InputError as error:
             raise WorkflowError(f"system {name}: {error}") from error
         if twice := sorted(set(parts) & (set(config["systems"]) - {name})):
             raise WorkflowError(
@@ -175,8 +195,10 @@ def check_table(table, entry):
         raise WorkflowError(f"table {table}: no data set {dataset!r}, there are {sorted(DATASETS)}")
     if "prompts" not in DATASETS[dataset]:
         raise WorkflowError(f"table {table}: data set {dataset} has no `prompts`")
+    check_protocol(f"table {table}", dataset, entry["protocol"])
     check_columns(f"table {table}", entry["metrics"])
     check_rows(table, entry)
+    check_once(table, entry)
     for pair in entry.get("compare", []):
         if strange := sorted(set(pair) - set(rows_of(table))):
             raise WorkflowError(
@@ -188,6 +210,30 @@ def check_table(table, entry):
                 f"table {table}: {name} needs the event times that only rendered clips have, "
                 f"and {dataset} is of kind {DATASETS[dataset]['kind']}"
             )
+
+
+def check_protocol(what, dataset, protocol):
+    """Refuse prompts that nobody makes; which protocols a file of prompts holds is known when it is read."""
+    prompts = {name: part for name, part in DATASETS[dataset]["prompts"].items() if part is not None}
+    levels = prompts.pop("tvc", {"levels": []}).get("levels")
+    if "file" in prompts or (levels is None and protocol.startswith("tvc_")):
+        return
+    made = [*prompts, *(f"tvc_{level}" for level in levels or [])]
+    if protocol not in made:
+        raise WorkflowError(
+            f"{what}: no prompts of the protocol {protocol!r} are made for the data set {dataset}, there are {made}: name one "
+            f"of them, or add it to `datasets.{dataset}.prompts`"
+        )
+
+
+def check_once(table, entry):
+    """Refuse a row, column or block that is named twice, and a row that is compared with itself."""
+    blocks = [block["name"] for block in entry.get("blocks") or []]
+    for key, names in (("systems", rows_of(table)), ("metrics", entry["metrics"]), ("blocks", blocks)):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise WorkflowError(f"table {table}: `{key}` names {', '.join(twice)} twice: leave one out")
+    if selves := [left for left, right in entry.get("compare", []) if left == right]:
+        raise WorkflowError(f"table {table}: `compare` sets {selves[0]} beside itself: name two rows, or leave it out")
 
 
 def check_rows(table, entry):
@@ -250,6 +296,23 @@ def check_sources():
                     f"data set {name}: no folder at {place}, where `fetch.sources` (kind {source.get('kind', 'folder')}) "
                     "looks for clips: mount or name one that is there, or leave the source out"
                 )
+
+
+def check_folders():
+    """Refuse to start jobs when a folder of clips, or of somebody's sounds, is not there: some are read after hours."""
+    jobs = [(job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs()]
+    for name in sorted({wildcards.dataset for rule, wildcards in jobs if rule == "build_manifest"}):
+        root = DATASETS[name].get("root")
+        if root and not os.path.isdir(root):
+            raise WorkflowError(
+                f"data set {name}: no folder at {root}, which its `root` names: mount it, or name the folder that the "
+                f"paths of {DATASETS[name]['csv']} are relative to"
+            )
+    for name in sorted({wildcards.system for rule, wildcards in jobs if rule == "make_samples"}):
+        if lacking := system_of(name).absent():
+            raise WorkflowError(
+                f"system {name}: {lacking}: put it there, or name another place; with `optional: true` tables leave the row out"
+            )
 
 
 def say_rows():

@@ -143,7 +143,7 @@ def test_tsv_and_parquet(tmp_path: Path) -> None:
     ("text", "name", "message"),
     [
         ("clip_id,uri\na,a.mp4\n", "clips.csv", "no column 'label'; it has clip_id, uri"),
-        ("", "clips.csv", "first line must name each column once"),
+        ("", "clips.csv", "clips.csv is empty: the first line must name each column once, such as "),
         ("clip_id,uri,uri\n", "clips.csv", "each column once"),
         ('clip_id,uri,label\na,"a.mp4,dog\nb,b.mp4,cat\n', "clips.csv", "row that begins in line 2"),
         ("x", "clips.xlsx", r"must be \.csv"),
@@ -212,7 +212,9 @@ def test_command(tmp_path: Path) -> None:
         "file=uri",
     ]
     result = CliRunner().invoke(cli, [*arguments, "--default", "caption=hear {label}"], catch_exceptions=False)
-    assert result.output == "1 clips accepted, 1 refused\n"
+    assert result.output.startswith("1 clips accepted, 1 refused: ")
+    assert "line 3" in result.output
+    assert f"(cafa ledger {refused})" in result.output
     assert list(read_manifest(output)["caption"]) == ["hear dog"]
     assert CliRunner().invoke(cli, [*arguments, "--default", "caption"]).exit_code == 2
     source.write_text("id,file,label\n..,b.mp4,cat\n")

@@ -1,13 +1,16 @@
 """Takes are ranked by the values that `cafa evaluate` finds; and what is said where a judge is missing."""
 
 import doctest
+import inspect
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from cafa.cli import cli
 from cafa.common.errors import ClipError, InputError
 from cafa.common.judged_takes import NoJudgesError, Takes
 from metrics.evaluation import rank_takes
@@ -114,3 +117,30 @@ def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         TakePanel("auto", tmp_path)(takes())
     with pytest.raises(NoJudgesError, match="no verdict on the judges"):
         TakePanel("auto")(takes(miniature=True))
+
+
+def test_judges_of_the_miniature_lie_beside_the_models_that_made_the_sounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoJudgesError, match=r"no verdict on the judges at second/judges\.json"):
+        TakePanel("auto", models=Path("second/models"))(takes(miniature=True))
+
+
+@pytest.mark.parametrize("words", [["generate", "film.mp4", "--prompt", "a dog"], ["serve"], ["demo"]])
+def test_commands_say_which_models_make_the_sounds(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Seen(Exception):
+        """What a command gave."""
+
+    def seen(*values: Any, **named: Any) -> None:
+        raise Seen(inspect.signature(TakePanel).bind(*values, **named).arguments.get("models"))
+
+    monkeypatch.setattr("metrics.evaluation.rank_takes.TakePanel", seen)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "film.mp4").touch()
+    (tmp_path / "second/models").mkdir(parents=True)
+    result = CliRunner().invoke(cli, [*words, "--models", "second/models"])
+    assert isinstance(result.exception, Seen), result.output
+    assert result.exception.args == (Path("second/models"),)
