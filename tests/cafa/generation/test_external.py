@@ -75,6 +75,13 @@ def test_peers_of_one_clip_a_call(lab: dict[str, Any], here: Path, peer: str) ->
     assert index["sha256"].nunique() == 4
 
 
+def test_foleycrafter_builds_the_model_that_is_named(lab: dict[str, Any], here: Path) -> None:
+    write_prompts(here / "prompts.parquet", CLIPS[:1])
+    named = made(here, {**lab["foleycrafter"], "settings": {"pretrain": "somebody/another"}}, "named")
+    assert set(named["status"]) == {"ok"}, named["detail"].tolist()
+    assert set(named["sha256"]).isdisjoint(made(here, lab["foleycrafter"])["sha256"])
+
+
 @pytest.mark.parametrize("peer", ["mmaudio", "foleycrafter"])
 def test_a_crash_costs_the_clip_alone(
     lab: dict[str, Any], here: Path, peer: str, monkeypatch: pytest.MonkeyPatch
