@@ -52,6 +52,8 @@ def test_mmaudio_gives_each_sound_the_noise_of_its_own_seed(lab: dict[str, Any],
     assert set(index["sample_rate"]) == {44100}
     assert index["seconds"].tolist() == [8.0] * 8
     assert index["sha256"].nunique() == 8
+    sound, _ = soundfile.read(here / "peer" / "0" / index["file"][0])
+    assert np.abs(sound[: 8 * 44100][-1000:]).max() > 0  # as long as the clip, not filled up with silence
     alone = made(here, lab["mmaudio"], "alone", batch_size=1)
     assert alone["sha256"].tolist() == index["sha256"].tolist()
 
