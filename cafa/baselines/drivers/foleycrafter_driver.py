@@ -2,19 +2,25 @@
 
 Its function has one prompt and one seed for all mp4 files of a folder, so each row has a folder of its own. It loads
 the image encoder again at each call, and writes a film beside each sound: the encoder is kept, and no film is written.
+It sends some tensors to "cuda" by name, whatever `device` says: they are sent to the device that was asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from pathlib import Path
 from typing import Any
 
 import inference
+import torch
+from torch.overrides import TorchFunctionMode
 
 #: the class that its script loads the image encoder with
 IMAGE_ENCODER = inference.CLIPVisionModelWithProjection
+#: the function that its script builds the text-to-audio model with
+BUILD_FOLEYCRAFTER = inference.build_foleycrafter
 
 
 class KeptEncoder:
@@ -46,6 +52,20 @@ class NoFilm:
         """Nothing is written."""
 
 
+class Redirected(TorchFunctionMode):
+    """Sends to a device what is sent to "cuda" by name: a CPU has none, and of several GPUs it is the first one."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = torch.device(device)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called in place of each function of torch."""
+        if func is torch.Tensor.to and len(args) > 1 and args[1] == "cuda":
+            args = (args[0], self.device, *args[2:])
+        return func(*args, **(kwargs or {}))
+
+
 class FoleyCrafterPeer:
     """The models of FoleyCrafter, loaded once."""
 
@@ -64,6 +84,8 @@ class FoleyCrafterPeer:
             pretrain=settings["pretrain"],
             device=device,
         )
+        # Its script fetches what `pretrain` names, but builds the model of a fixed name.
+        inference.build_foleycrafter = functools.partial(BUILD_FOLEYCRAFTER, settings["pretrain"])
         self.models = inference.build_models(self.config)
 
     def generate(self, rows: list[dict[str, Any]]) -> list[Path]:
@@ -80,7 +102,8 @@ class FoleyCrafterPeer:
         given = vars(self.config)
         changed = {"prompt": row["prompt"], "nprompt": row["negative"] or "", "seed": row["seed"]}
         config = argparse.Namespace(**{**given, **changed, "input": str(clips), "save_dir": str(out)})
-        inference.run_inference(config, *self.models)
+        with Redirected(self.config.device):
+            inference.run_inference(config, *self.models)
         return out / "audio" / "clip.wav"
 
 

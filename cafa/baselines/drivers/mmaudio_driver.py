@@ -16,6 +16,9 @@ from mmaudio.model.flow_matching import FlowMatching
 from mmaudio.model.networks import get_my_mmaudio
 from mmaudio.model.utils.features_utils import FeaturesUtils
 
+#: pictures a second that its two encoders of pictures see
+CLIP_FPS, SYNC_FPS = 8, 25
+
 
 class OwnNoise:
     """A solver that begins each sound of a batch with the noise of its own seed."""
@@ -33,6 +36,26 @@ class OwnNoise:
             own.append(torch.randn(shape, device=noise.device, dtype=noise.dtype, generator=generator))
         made: torch.Tensor = self.flow.to_data(velocity, torch.cat(own))
         return made
+
+
+def load_whole(path: str, seconds: float) -> Any:
+    """Pictures of a clip, as many as the seconds that are asked for hold where its last one alone is missing.
+
+    MMAudio adds up the times at which it takes pictures, and by rounding takes one too few of a clip that ends where it
+    stops reading: 7.96 s of 8 s at 25 fps. Of a longer clip the next one would be taken; here the last one is repeated.
+    """
+    seen = load_video(Path(path), seconds, load_all_frames=False)
+    if 0 < seconds - seen.duration_sec < 1.5 / SYNC_FPS:
+        seen.duration_sec = seconds
+        seen.clip_frames = lengthened(seen.clip_frames, int(CLIP_FPS * seconds))
+        seen.sync_frames = lengthened(seen.sync_frames, int(SYNC_FPS * seconds))
+    return seen
+
+
+def lengthened(frames: torch.Tensor, count: int) -> torch.Tensor:
+    """Pictures, of which the last one is repeated until there are `count`."""
+    more = max(0, count - len(frames))
+    return torch.cat([frames, frames[-1:].expand(more, *frames.shape[1:])])
 
 
 class MMAudioPeer:
@@ -61,7 +84,7 @@ class MMAudioPeer:
     def generate(self, rows: list[dict[str, Any]]) -> list[tuple[Path, int]]:
         """A NumPy file for each row, and its rate. Clips that are shorter than what was asked for go by themselves."""
         with torch.inference_mode():
-            seen = {row["video"]: load_video(Path(row["video"]), row["seconds"], load_all_frames=False) for row in rows}
+            seen = {row["video"]: load_whole(row["video"], row["seconds"]) for row in rows}
             groups: dict[float, list[dict[str, Any]]] = {}
             for row in rows:
                 groups.setdefault(seen[row["video"]].duration_sec, []).append(row)

@@ -52,6 +52,8 @@ def test_mmaudio_gives_each_sound_the_noise_of_its_own_seed(lab: dict[str, Any],
     assert set(index["sample_rate"]) == {44100}
     assert index["seconds"].tolist() == [8.0] * 8
     assert index["sha256"].nunique() == 8
+    sound, _ = soundfile.read(here / "peer" / "0" / index["file"][0])
+    assert np.abs(sound[: 8 * 44100][-1000:]).max() > 0  # as long as the clip, not filled up with silence
     alone = made(here, lab["mmaudio"], "alone", batch_size=1)
     assert alone["sha256"].tolist() == index["sha256"].tolist()
 
@@ -73,6 +75,13 @@ def test_peers_of_one_clip_a_call(lab: dict[str, Any], here: Path, peer: str) ->
     assert set(index["sample_rate"]) == {16000}
     assert set(index["seconds"]) == {5.0 if peer == "rewas" else 8.0}
     assert index["sha256"].nunique() == 4
+
+
+def test_foleycrafter_builds_the_model_that_is_named(lab: dict[str, Any], here: Path) -> None:
+    write_prompts(here / "prompts.parquet", CLIPS[:1])
+    named = made(here, {**lab["foleycrafter"], "settings": {"pretrain": "somebody/another"}}, "named")
+    assert set(named["status"]) == {"ok"}, named["detail"].tolist()
+    assert set(named["sha256"]).isdisjoint(made(here, lab["foleycrafter"])["sha256"])
 
 
 @pytest.mark.parametrize("peer", ["mmaudio", "foleycrafter"])

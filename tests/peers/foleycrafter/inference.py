@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile as sf
+import torch
 from faults import factor, fault
 
 
@@ -32,9 +33,13 @@ class AudioFileClip:
 VideoFileClip = AudioFileClip
 
 
+def build_foleycrafter(pretrained_model_name_or_path="auffusion/auffusion-full-no-adapter"):
+    return {"model": pretrained_model_name_or_path}
+
+
 def build_models(config):
     print(f"### Control Net missing keys: 0; semantic scale {config.semantic_scale}, {config.ckpt}, {config.pretrain}")
-    return {"scale": config.semantic_scale}, None, None
+    return {**build_foleycrafter(), "scale": config.semantic_scale}, None, None
 
 
 def run_inference(config, pipe, vocoder, time_detector):
@@ -47,7 +52,8 @@ def run_inference(config, pipe, vocoder, time_detector):
         found = fault(input_video, config.prompt)
         with av.open(input_video) as container:
             duration = container.streams.video[0].frames / 25 * factor(found)
-        audio = 0.1 * generator.standard_normal(160000).clip(-4, 4) * (1 + pipe["scale"] * config.temporal_scale)
+        condition = torch.full((1, 1), pipe["scale"] * config.temporal_scale + len(pipe["model"]) / 1000).to("cuda")
+        audio = 0.1 * generator.standard_normal(160000).clip(-4, 4) * (1 + condition.item())
         os.makedirs(os.path.join(config.save_dir, "audio"), exist_ok=True)
         name = Path(input_video).stem.replace("+", " ")
         save_path = os.path.join(config.save_dir, "audio", f"{name}.wav")

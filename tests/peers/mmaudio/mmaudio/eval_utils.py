@@ -57,7 +57,7 @@ def load_video(video_path, duration_sec, load_all_frames=True):
             for frame in container.decode(video=0)
             if frame.time <= duration_sec
         ]
-    length = len(frames) / 25
+    length = (len(frames) - 1 if frames[-1][0] < duration_sec else len(frames)) / 25  # by rounding it takes one too few
     duration_sec = min(duration_sec, (int(frames[-1][0] * 8) + 1) / 8, length)
     means = torch.stack([mean for _, mean in frames])
 
@@ -67,7 +67,7 @@ def load_video(video_path, duration_sec, load_all_frames=True):
         return chosen.view(-1, 1, 1, 1).expand(count, 3, side, side).clone()
 
     clip = at(8, 4)
-    SEEN[float(clip.sum())] = str(video_path)
+    SEEN[float(clip[:8].sum())] = str(video_path)
     return VideoInfo(duration_sec, 25.0, clip, at(25, 4), [] if load_all_frames else None, str(video_path))
 
 
@@ -90,7 +90,7 @@ def generate(
     assert clip_video.shape == (bs, net.clip_seq_len, 3, 4, 4), (clip_video.shape, net.clip_seq_len)
     assert sync_video.shape[0] == bs
     assert negative_text is None or len(negative_text) == bs
-    found = [fault(SEEN[float(one.sum())], prompt) for one, prompt in zip(clip_video, text, strict=True)]
+    found = [fault(SEEN[float(one[:8].sum())], prompt) for one, prompt in zip(clip_video, text, strict=True)]
     clip_video = clip_video.to(feature_utils.device, feature_utils.dtype)
     words = torch.tensor(
         [zlib.crc32(f"{a}/{b}".encode()) % 997 / 997 for a, b in zip(text, negative_text, strict=True)]

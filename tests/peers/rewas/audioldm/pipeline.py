@@ -20,6 +20,7 @@ def build_control_model(
 ):  # fmt: skip
     assert control_type == "energy_video"
     assert type(config) is str
+    torch.zeros(1).to(device)
     return {"steps": 0}
 
 
@@ -52,6 +53,8 @@ def rewas_generation(
     with av.open(videos) as container:
         assert container.streams.audio, "the sound of the clip is measured"
         assert container.streams.video[0].frames >= 1
+    hint = phi(torch.zeros(1, 1).to(f"cuda:{local_rank}"))
+    assert hint.shape == (1, 1)
     os.makedirs(save_path, exist_ok=True)
     waveform = 0.1 * torch.randn(int(duration * 25.6) * 640 if found == "" else int(duration * 16000 * factor(found)))
     path = os.path.join(save_path, f"generated_{Path(videos).stem}_0.wav")
