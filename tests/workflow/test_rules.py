@@ -233,6 +233,8 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
         ),
         ({"tables": {"table1": {"systems": ["nobody"]}}}, "no system 'nobody'"),
         ({"systems": {"cafa": {"backbone": "nobody"}}}, "cafa: no backbone 'nobody', there are ['backbone']"),
+        ({"systems": {"cafa": {"adapter": "nobody"}}}, "system cafa: no adapter 'nobody' for its `adapter`"),
+        ({"adapters": {"adapter": {"start_from": "nobody"}}}, "adapter: no adapter 'nobody' for its `start_from`"),
         (
             {"pretrained": TWO_BACKBONES, "systems": {"cafa": {"backbone": "other"}}},
             "its adapter is trained on the backbone backbone, its `backbone` is other",

@@ -27,19 +27,37 @@ def check_names():
     check_systems()
     check_models()
     check_judges()
+    check_models_named()
+    for table, entry in config["tables"].items():
+        check_table(table, entry)
+    check_shown()
+
+
+def check_models_named():
+    """Refuse systems and adapters that name a backbone or an adapter that there is not, or two that do not fit."""
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
         if backbone_of(entry) not in BACKBONES:
             raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
     for name, entry in SYSTEMS.items():
-        adapter = ADAPTERS.get(system_of(name).adapter) if "adapter" in system_of(name).models else None
+        if "adapter" not in system_of(name).models:
+            continue
+        check_adapter(f"system {name}", "adapter", system_of(name).adapter)
+        adapter = ADAPTERS.get(system_of(name).adapter)
         if adapter and backbone_of(adapter) != backbone_of(entry):
             raise WorkflowError(
                 f"system {name}: its adapter is trained on the backbone {backbone_of(adapter)}, "
                 f"its `backbone` is {backbone_of(entry)}"
             )
-    for table, entry in config["tables"].items():
-        check_table(table, entry)
-    check_shown()
+    for name, entry in ADAPTERS.items():
+        if "start_from" in entry:
+            check_adapter(f"adapter {name}", "start_from", entry["start_from"])
+
+
+def check_adapter(what, key, adapter):
+    """Refuse an adapter that is neither trained here nor a pretrained model."""
+    known = [*ADAPTERS, *(name for name in (PRETRAINED or {"models": {}})["models"] if name not in BACKBONES)]
+    if adapter not in known:
+        raise WorkflowError(f"{what}: no adapter {adapter!r} for its `{key}`, there are {known}")
 
 
 def check_files():
