@@ -34,17 +34,27 @@ def settings_said(error: ValidationError, model: Any = None) -> str:
     return "\n".join(lines)
 
 
-def _line(one: ErrorDetails) -> str:
-    where = ".".join(map(str, one["loc"]))
-    if one["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting"
-    if one["type"] == "missing":
-        return f"{where}: has to be given"
-    said = one["msg"].removeprefix("Value error, ")
-    if one["type"] == "value_error":  # ours, which say what they found
-        return f"{where}: {said}" if where else said
+def fault_of(one: ErrorDetails) -> str:
+    """What is wrong with one field, without its name; faults that a validator of ours finds say it in our words."""
+    return one["msg"].removeprefix("Value error, ")
+
+
+def found_in(one: ErrorDetails) -> str:
+    """What stands in one field, cut where it is long."""
     found = repr(one["input"])
-    return f"{where}: {said}, got {found if len(found) <= LONGEST else found[:LONGEST] + '...'}"
+    return found if len(found) <= LONGEST else f"{found[:LONGEST]}..."
+
+
+def _line(one: ErrorDetails) -> str:
+    name = ".".join(map(str, one["loc"]))
+    where = f"{name}: " if name else ""  # the whole has no name
+    if one["type"] == "extra_forbidden":
+        return f"{where}there is no such setting"
+    if one["type"] == "missing":
+        return f"{where}has to be given"
+    if one["type"] == "value_error":  # ours, which say what they found
+        return f"{where}{fault_of(one)}"
+    return f"{where}{fault_of(one)}, got {found_in(one)}"
 
 
 def _known(place: Sequence[int | str], model: Any) -> tuple[str, ...]:

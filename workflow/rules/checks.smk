@@ -55,7 +55,8 @@ def check_models_named():
 
 def check_adapter(what, key, adapter):
     """Refuse an adapter that is neither trained here nor a pretrained model."""
-    known = [*ADAPTERS, *(name for name in (PRETRAINED or {"models": {}})["models"] if name not in BACKBONES)]
+    pretrained = PRETRAINED["models"] if PRETRAINED else ()
+    known = [*ADAPTERS, *(name for name in pretrained if name not in BACKBONES)]
     if adapter not in known:
         raise WorkflowError(f"{what}: no adapter {adapter!r} for its `{key}`, there are {known}")
 

@@ -8,15 +8,14 @@ Shapes: B pictures, P patches and a token for the picture, W width.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from cafa.models.encoders.settings_file import read_settings
+from cafa.models.encoders.settings_file import PublishedSettings
 
 #: beginnings of the names of what belongs to the tower, in a file of the whole CLIP too
 PREFIXES = ("vision_model.", "visual_projection.")
@@ -24,10 +23,11 @@ PREFIXES = ("vision_model.", "visual_projection.")
 COUNTER = "vision_model.embeddings.position_ids"
 
 
-class ClipVisionSettings(BaseModel):
+class ClipVisionSettings(PublishedSettings):
     """Size of the tower, by the names of the published ``config.json``; the defaults are those of its class."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    network = "CLIP's image tower"
+    part = "vision_config"
 
     hidden_size: int = Field(768, gt=0, description="width W")
     intermediate_size: int = Field(3072, gt=0, description="width inside a feed-forward layer")
@@ -39,17 +39,6 @@ class ClipVisionSettings(BaseModel):
     patch_size: int = Field(32, gt=0, description="pixels of a side of a patch")
     hidden_act: Literal["quick_gelu"] = Field("quick_gelu", description="between linear layers")
     layer_norm_eps: float = Field(1e-5, gt=0, description="added to a variance")
-
-    @classmethod
-    def from_file(cls, file: Path) -> Self:
-        """From ``config.json`` of the tower, or of the whole CLIP.
-
-        Raises
-        ------
-        WeightsError
-            If it describes no image tower of this form.
-        """
-        return read_settings(cls, file, "CLIP's image tower", part="vision_config")
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -7,26 +7,24 @@ bit is tested.
 Shapes: B batch, N samples per channel, C latent channels, T latents (N = T x samples per latent).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil, prod
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv_transpose1d
 
-from cafa.models.encoders.settings_file import checked_settings, read_settings
+from cafa.models.encoders.settings_file import PublishedSettings
 
 Positive = Annotated[int, Field(gt=0)]
-NETWORK = "an Oobleck autoencoder"
 
 
-class OobleckSettings(BaseModel):
+class OobleckSettings(PublishedSettings):
     """Size of the autoencoder, by the names of diffusers' ``config.json``; the defaults are those of its class."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    network = "an Oobleck autoencoder"
 
     encoder_hidden_size: int = Field(128, gt=0, description="width of the encoder's first layer")
     downsampling_ratios: tuple[Positive, ...] = Field((2, 4, 4, 8, 8), description="strides, from sound to latents")
@@ -35,28 +33,6 @@ class OobleckSettings(BaseModel):
     decoder_input_channels: int = Field(64, gt=0, description="channels of a latent")
     audio_channels: int = Field(2, gt=0, description="channels of the sound")
     sampling_rate: int = Field(44100, gt=0, description="hertz")
-
-    @classmethod
-    def from_file(cls, file: Path) -> Self:
-        """From ``config.json`` of diffusers' layout.
-
-        Raises
-        ------
-        WeightsError
-            If it describes no autoencoder of this form.
-        """
-        return read_settings(cls, file, NETWORK)
-
-    @classmethod
-    def from_sizes(cls, sizes: Mapping[str, Any], file: Path) -> Self:
-        """From what `file`, in another form, says of the sizes.
-
-        Raises
-        ------
-        WeightsError
-            If they are those of no autoencoder of this form.
-        """
-        return checked_settings(cls, dict(sizes), file, NETWORK)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,75 +1,63 @@
 """Settings of a frozen network from the configuration that is published with its weights."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from cafa.common.errors import WeightsError
+from cafa.common.settings_errors import fault_of, found_in
 
 #: what helps, whatever is wrong
 REMEDY = "put the file there that is published with the weights"
-#: characters of a value that are said
-LONGEST = 60
-
-Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def read_settings(kind: type[Settings], file: Path, network: str, part: str = "") -> Settings:
-    """Settings from a JSON file such as ``config.json``; a field that it lacks has the default of its class.
+class PublishedSettings(BaseModel):
+    """Sizes of a network by their published names; a field that is not given has the default of its class."""
 
-    Parameters
-    ----------
-    kind : type of BaseModel
-    file : Path
-    network : str
-        What the file should describe, for the message: ``"a T5 encoder"``.
-    part : str, optional
-        Entry that holds the settings where the file describes a larger model.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    Raises
-    ------
-    WeightsError
-        If the file is missing, is no JSON, or describes another network.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise WeightsError(f"there is no file {file}, which describes {network}: {REMEDY}") from error
-    except ValueError as error:
-        raise WeightsError(f"{file} does not describe {network}: it is not JSON ({error}); {REMEDY}") from error
-    inner = content.get(part, content) if part and isinstance(content, dict) else content
-    return checked_settings(kind, inner, file, network)
+    #: what is described, for messages: ``"a T5 encoder"``
+    network: ClassVar[str]
+    #: entry that holds the settings where a file describes a larger model
+    part: ClassVar[str] = ""
 
+    @classmethod
+    def from_file(cls, file: Path) -> Self:
+        """From a JSON file such as ``config.json``.
 
-def checked_settings(kind: type[Settings], content: Any, file: Path, network: str) -> Settings:
-    """Settings from what was read of `file`.
+        Raises
+        ------
+        WeightsError
+            If the file is missing, is no JSON, or describes another network.
+        """
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise WeightsError(f"there is no file {file}, which describes {cls.network}: {REMEDY}") from error
+        except ValueError as error:
+            raise WeightsError(f"{file} does not describe {cls.network}: it is not JSON ({error}); {REMEDY}") from error
+        return cls.from_sizes(content.get(cls.part, content) if isinstance(content, dict) else content, file)
 
-    Parameters
-    ----------
-    kind : type of BaseModel
-    content : object
-    file : Path
-        Where the content is from, for the message.
-    network : str
-        What it should describe, for the message.
+    @classmethod
+    def from_sizes(cls, sizes: Mapping[str, Any], file: Path) -> Self:
+        """From what was read of `file`, in whatever form.
 
-    Raises
-    ------
-    WeightsError
-        If it describes another network: every field that is wrong, and what was found.
-    """
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        wrong = "; ".join(_said(problem) for problem in error.errors(include_url=False))
-        raise WeightsError(f"{file} does not describe {network}: {wrong}; {REMEDY}") from error
+        Raises
+        ------
+        WeightsError
+            If they are those of another network: every field that is wrong, and what was found.
+        """
+        try:
+            return cls.model_validate(sizes)
+        except ValidationError as error:
+            wrong = "; ".join(_said(problem) for problem in error.errors(include_url=False))
+            raise WeightsError(f"{file} does not describe {cls.network}: {wrong}; {REMEDY}") from error
 
 
-def _said(problem: Any) -> str:
+def _said(problem: ErrorDetails) -> str:
     where = ".".join(map(str, problem["loc"]))
-    found = repr(problem["input"])
-    short = found if len(found) <= LONGEST else f"{found[:LONGEST]}..."
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where} is {short}: {message}" if where else message
+    return f"{where} is {found_in(problem)}: {fault_of(problem)}" if where else fault_of(problem)

@@ -8,24 +8,23 @@ Shapes: B batch, L tokens, D width of a state, H heads.
 
 from collections.abc import Mapping
 from math import log, pi, sqrt
-from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from cafa.models.encoders.settings_file import read_settings
+from cafa.models.encoders.settings_file import PublishedSettings
 
 #: the embeddings of tokens are stored under the first name, and sometimes under the second, too
 SHARED, EMBEDDINGS = "shared.weight", "encoder.embed_tokens.weight"
 
 
-class T5Settings(BaseModel):
+class T5Settings(PublishedSettings):
     """Size of the encoder, by the names of the published ``config.json``; the defaults are those of its class."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    network = "a T5 encoder"
 
     vocab_size: int = Field(32128, gt=0, description="tokens")
     d_model: int = Field(512, gt=0, description="width D of a state")
@@ -37,17 +36,6 @@ class T5Settings(BaseModel):
     relative_attention_max_distance: int = Field(128, gt=0, description="distance from which all are one class")
     layer_norm_epsilon: float = Field(1e-6, gt=0, description="added to a variance")
     feed_forward_proj: Literal["relu", "gated-gelu"] = Field("relu", description="gated-gelu: T5 1.1 and FLAN-T5")
-
-    @classmethod
-    def from_file(cls, file: Path) -> Self:
-        """From ``config.json``.
-
-        Raises
-        ------
-        WeightsError
-            If it describes no T5 of these forms.
-        """
-        return read_settings(cls, file, "a T5 encoder")
 
     @model_validator(mode="after")
     def _has_far_distances(self) -> Self:
