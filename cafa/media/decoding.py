@@ -50,6 +50,7 @@ class Decoding:
     def __init__(self, container: Any, stream: Any, offset: int, damage: Damage | None) -> None:
         self.container, self.stream, self.offset, self.damage = container, stream, offset, damage
         self.without_key = False
+        self._is_picture = stream.type == "video"  # asked of the stream for every packet, it takes as long as decoding
         self._key: int | None = None  # presentation time of the key frame before which nothing is taken
         self._waiting = self._lost_key = self._builds_on_damage = False
         self._fed: list[int] = []  # presentation times of pictures that have not come out of the decoder yet
@@ -74,7 +75,7 @@ class Decoding:
         last: Any = None
         try:
             packets = iter(self.container.demux(self.stream))
-            if not after_seek and marked and self.damage is not None and self.stream.type == "video":
+            if not after_seek and marked and self.damage is not None and self._is_picture:
                 for last in self._first_pictures(packets, self.damage):
                     yield last
             for packet in packets:
@@ -94,7 +95,7 @@ class Decoding:
         """Count a frame or packet as damaged, or raise if damage ends it."""
         if self.damage is None:
             raise ClipError("corrupt", f"decoding the {self.stream.type} stream, {self._at(time)}: {why}")
-        self._builds_on_damage = self.stream.type == "video"
+        self._builds_on_damage = self._is_picture
         self.damage.why = self.damage.why or f"{self._at(time)}: {why}"
         if time is None or time >= self.offset:
             self.damage.lost += 1
@@ -129,7 +130,7 @@ class Decoding:
 
     def _takes(self, packet: Any) -> bool:
         """Whether a packet is decoded: not one that needs frames from before the key frame with which reading began."""
-        if self.stream.type == "video" and packet.is_keyframe:
+        if self._is_picture and packet.is_keyframe:
             self._builds_on_damage = False
         if packet.pts is None or not (self._waiting or self._key is not None):
             return True
@@ -142,7 +143,7 @@ class Decoding:
         return False
 
     def _decoded(self, packet: Any) -> list[Any]:
-        picture = self.stream.type == "video" and self.damage is not None
+        picture = self._is_picture and self.damage is not None
         if picture and packet.pts is not None:
             heapq.heappush(self._fed, packet.pts)
         try:
@@ -161,7 +162,7 @@ class Decoding:
     def _note(self, packet: Any, error: av.error.FFmpegError) -> None:
         """What the decoder said of a packet. Pictures are counted when later ones come: some are dropped silently."""
         why = error.strerror or str(error)
-        if self.stream.type != "video" or packet.pts is None:
+        if not self._is_picture or packet.pts is None:
             self._lose(packet, presentation_time(packet), why)
             return
         assert self.damage is not None
@@ -187,10 +188,12 @@ class Decoding:
 
     def _undamaged(self, frames: list[Any]) -> list[Any]:
         """Frames that the decoder does not call damaged; those before the window may be, as long as none shows."""
+        if not self._is_picture:
+            return frames
         kept = []
         for frame in frames:
             time = presentation_time(frame)
-            if self.stream.type == "video" and frame.is_corrupt and (time is None or time >= self.offset):
+            if frame.is_corrupt and (time is None or time >= self.offset):
                 self._lose(frame, time, "the frame is damaged")
             else:
                 kept.append(frame)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import soundfile
 import soxr
+from av.audio.frame import format_dtypes
 
 from cafa.common.errors import ClipError, InputError
 from cafa.common.files import atomic_write
@@ -85,56 +86,71 @@ def decode_sound(
         ``no_audio``, ``corrupt``, ``unreadable``, or ``short`` if the window holds no sample.
     """
     stream = media.stream("audio")
-    pieces: list[np.ndarray] = []
+    pieces: list[list[np.ndarray]] = []
     rate, wanted, position, held, gap, delay, per_tick = 0, 0, 0, 0, 0, 0, 0.0
     damage = Damage()
     for frame, time in media.frames(stream, start, damage):
-        data = _samples(frame)
+        data = _channels(frame)
         if not rate:
             rate = frame.sample_rate
             wanted = -1 if seconds is None else round(seconds * rate)
             per_tick = float(stream.time_base * rate)
             position = round(time * per_tick)
             delay = max(position, 0)
-            pieces.append(np.zeros((data.shape[0], delay), data.dtype))
+            pieces.append([np.zeros(delay, data[0].dtype)] * len(data))
             held = delay
-        elif frame.sample_rate != rate or len(data) != len(pieces[0]) or data.dtype != pieces[0].dtype:
+        elif frame.sample_rate != rate or len(data) != len(pieces[0]) or data[0].dtype != pieces[0][0].dtype:
             raise ClipError("corrupt", f"the sound changes to {frame.sample_rate} Hz, {len(data)} channels")
         step = round(time * per_tick) - position
         if abs(step) > STEP_SECONDS * rate:
             position += step
             if position > held:  # a hole inside the window
                 gap += position - held
-                pieces.append(np.zeros((len(data), position - held), data.dtype))
+                pieces.append([np.zeros(position - held, data[0].dtype)] * len(data))
                 held = position
-        data_start, position = position, position + data.shape[1]
-        data = data[:, max(held - data_start, 0) :]  # what lies before the window, or was there already
-        pieces.append(data)
-        held += data.shape[1]
+        data_start, position = position, position + len(data[0])
+        already = held - data_start  # what lies before the window, or was there already
+        pieces.append([samples[already:] for samples in data] if already > 0 else data)
+        held += len(pieces[-1][0])
         if 0 <= wanted <= held:
             break
     damage.check(damaged_share, "audio")
-    samples = np.concatenate(pieces, axis=1) if pieces else np.zeros((0, 0))
+    samples = _joined(pieces)
     samples = samples[:, :wanted] if wanted >= 0 else samples
     if samples.shape[1] == 0 or delay >= samples.shape[1]:
         raise ClipError("short", f"no sound at all from {float(start):.3f} s on")
     return Sound(samples, rate, delay, gap, stream.codec_context.name, round(damage.lost_ticks * per_tick))
 
 
-def _samples(frame: Any) -> np.ndarray:
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, len(frame.layout.channels)).T
-    if data.dtype == np.uint8:
-        return (data.astype(np.int16) - 128) << 8
-    return data
+def _channels(frame: Any) -> list[np.ndarray]:
+    """Samples of each channel, in the codec's own type; 8 bit as 16."""
+    # Views: frame.to_ndarray() makes copies of these few samples, which takes as long as decoding them does.
+    dtype, count = np.dtype(format_dtypes[frame.format.name]), frame.layout.nb_channels
+    if frame.format.is_planar:
+        channels = [np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes]
+    else:
+        channels = list(np.frombuffer(frame.planes[0], dtype, frame.samples * count).reshape(-1, count).T)
+    if dtype == np.uint8:
+        return [(samples.astype(np.int16) - 128) << 8 for samples in channels]
+    return channels
+
+
+def _joined(pieces: list[list[np.ndarray]]) -> np.ndarray:
+    """One array (channels, n) of pieces, each a list of its channels."""
+    if not pieces:
+        return np.zeros((0, 0))
+    samples = np.empty((len(pieces[0]), sum(len(piece[0]) for piece in pieces)), pieces[0][0].dtype)
+    for place, channel in zip(zip(*pieces, strict=True), samples, strict=True):
+        np.concatenate(place, out=channel)
+    return samples
 
 
 def to_float(samples: np.ndarray) -> np.ndarray:
     """Samples of any type as float32, full scale = 1."""
+    found = samples.astype(np.float32, copy=False)
     if samples.dtype.kind == "i":
-        return (samples / float(2 ** (8 * samples.dtype.itemsize - 1))).astype(np.float32)
-    return samples.astype(np.float32)
+        found /= np.float32(2 ** (8 * samples.dtype.itemsize - 1))  # a power of 2: nothing is rounded
+    return found
 
 
 def write_lossless(path: Path, samples: np.ndarray, sample_rate: int) -> int:

@@ -18,6 +18,8 @@ from cafa.common.errors import ClipError, InputError
 
 _ZERO_CROSSINGS = 6
 _ROLLOFF = 0.99
+#: Output phases whose filters are applied together: of so many neighbours the taps that are not zero overlap well.
+_TOGETHER = 32
 
 
 def resample(waveform: Tensor, rate: int, target_rate: int) -> Tensor:
@@ -42,16 +44,48 @@ def resample(waveform: Tensor, rate: int, target_rate: int) -> Tensor:
     if old == new:
         return waveform
     kernel, reach = _sinc_kernel(old, new)
-    flat = waveform.reshape(-1, 1, waveform.shape[-1])
+    flat = waveform.reshape(-1, waveform.shape[-1])
     padded = functional.pad(flat, (reach, reach + old))
-    phases = functional.conv1d(padded, kernel.to(waveform), stride=old)  # (signals, new, steps)
+    if new <= _TOGETHER:
+        phases = functional.conv1d(padded[:, None], kernel[:, None].to(waveform), stride=old).transpose(1, 2)
+    else:
+        phases = torch.stack([_in_bands(signal, kernel.shape[1], old, new) for signal in padded])
     samples = math.ceil(new * waveform.shape[-1] / old)
-    return phases.transpose(1, 2).flatten(1)[:, :samples].view(*waveform.shape[:-1], samples)
+    return phases.flatten(1)[:, :samples].view(*waveform.shape[:-1], samples)
+
+
+def _in_bands(padded: Tensor, taps: int, old: int, new: int) -> Tensor:
+    """Output phases ``(steps, new)`` of one padded signal ``(samples,)``, whose whole filters have so many `taps`."""
+    steps = (len(padded) - taps) // old + 1
+    phases = padded.new_empty(steps, new)
+    for first, begin, filters in _bands(old, new):
+        windows = padded[begin:].as_strided((steps, len(filters)), (old, 1))  # a view: nothing is copied
+        phases[:, first : first + filters.shape[1]] = windows @ filters.to(padded)
+    return phases
+
+
+@lru_cache(maxsize=16)
+def _bands(old: int, new: int) -> list[tuple[int, int, Tensor]]:
+    """Filters of neighbouring output phases without the taps that are zero in all of them.
+
+    From 44.1 to 16 kHz a filter has 475 taps, of which 34 are not zero. Zeros add nothing to a sum: from a second or two
+    on, where BLAS sums in one order whatever the length, every bit is that of the whole filters.
+
+    Returns
+    -------
+    list of (int, int, Tensor)
+        First phase, first tap, filters ``(taps, phases)``.
+    """
+    bands = []
+    for first, filters in zip(range(0, new, _TOGETHER), _sinc_kernel(old, new)[0].split(_TOGETHER), strict=True):
+        used = filters.any(0).nonzero().flatten().tolist()
+        bands.append((first, used[0], filters[:, used[0] : used[-1] + 1].T.contiguous()))
+    return bands
 
 
 @lru_cache(maxsize=16)
 def _sinc_kernel(old: int, new: int) -> tuple[Tensor, int]:
-    """Filters ``(new, 1, taps)``, one per output phase, and the taps before time 0; rates in lowest terms."""
+    """Filters ``(new, taps)``, one per output phase, and the taps before time 0; rates in lowest terms."""
     cutoff = min(old, new) * _ROLLOFF
     reach = math.ceil(_ZERO_CROSSINGS * old / cutoff)
     taps = torch.arange(-reach, reach + old, dtype=torch.float64) / old
@@ -60,7 +94,7 @@ def _sinc_kernel(old: int, new: int) -> tuple[Tensor, int]:
     crossings = ((phase[:, None] + taps) * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
     window = torch.cos(crossings * math.pi / (2 * _ZERO_CROSSINGS)) ** 2
     kernel = torch.sinc(crossings) * window * (cutoff / old)
-    return kernel[:, None].float(), reach
+    return kernel.float(), reach
 
 
 def prepare_waveform(
