@@ -98,11 +98,13 @@ def _put(
     frames: np.ndarray | None, picture: np.ndarray, size: tuple[int, int] | None, place: int, count: int
 ) -> np.ndarray:
     """Put a picture, resized, among `count` frames; they are made when the first one comes."""
-    if size is not None and picture.shape[:2] != size:
-        picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    height, width = picture.shape[:2] if size is None else size
     if frames is None:
-        frames = np.empty((count, *picture.shape), np.uint8)
-    frames[place] = picture
+        frames = np.empty((count, height, width, 3), np.uint8)
+    if picture.shape[:2] == (height, width):
+        frames[place] = picture
+    else:
+        cv2.resize(picture, (width, height), frames[place], interpolation=cv2.INTER_AREA)
     return frames
 
 

@@ -68,7 +68,7 @@ def _in_bands(padded: Tensor, taps: int, old: int, new: int) -> Tensor:
 def _bands(old: int, new: int) -> list[tuple[int, int, Tensor]]:
     """Filters of neighbouring output phases without the taps that are zero in all of them.
 
-    From 44.1 to 16 kHz a filter has 475 taps, of which 34 are not zero. Zeros add nothing to a sum: from a second or two
+    From 44.1 to 16 kHz a filter has 475 taps, of which 34 are not zero. Zeros add nothing to a sum: from two seconds
     on, where BLAS sums in one order whatever the length, every bit is that of the whole filters.
 
     Returns

@@ -142,3 +142,25 @@ def test_a_matrix_that_follows_from_the_primaries(tmp_path: Path) -> None:
     _, colours = seen(patches(tmp_path / "clip.mp4", (96, 128), colorspace=12))
     for reader, found in colours.items():
         assert np.abs(found - rgb_of(PATCHES, "BT.709")).max() < 6, reader
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (256, 360)])
+@pytest.mark.parametrize("full", [False, True])
+def test_from_one_matrix_to_the_other_by_rounding_alone(tmp_path: Path, size: tuple[int, int], full: bool) -> None:
+    """Codes of the normalised clip are the exact ones to the nearest whole number, colours beyond R'G'B' included."""
+    codes = np.array([[40, 128, 128], [181, 128, 128], [91, 90, 200], [120, 190, 60], [143, 60, 90], [70, 160, 166]])
+    tags = {"colorspace": Colorspace.ITU709, "color_range": ColorRange.JPEG if full else ColorRange.MPEG}
+    path, out = patches(tmp_path / "clip.mp4", size, codes, **tags), tmp_path / "out.mp4"
+    normalise_clip(path, start=0, duration=None, settings=NormaliseSettings(crf=1), video_output=out, sound_output=None)
+    with av.open(str(out)) as container:
+        planes = next(container.decode(video=0)).reformat(format="yuv444p", interpolation="POINT").to_ndarray()
+    found = np.stack([middles(plane, len(codes)) for plane in planes], axis=-1)
+    given = codes - [16, 128, 128] if not full else (codes - [0, 128, 128]) * [219 / 255, 224 / 255, 224 / 255]
+    matrices = []
+    for red, blue in (WEIGHTS["BT.601"], WEIGHTS["BT.709"]):
+        luma = np.array([red, 1 - red - blue, blue])
+        rows = [luma, (np.eye(3)[2] - luma) / (2 - 2 * blue), (np.eye(3)[0] - luma) / (2 - 2 * red)]
+        matrices.append(np.diag([219, 224, 224]) @ rows)
+    wanted = given @ (matrices[0] @ np.linalg.inv(matrices[1])).T + [16, 128, 128]
+    assert np.abs(found - wanted).max() < 1.1
+    assert np.abs((found - wanted).mean(axis=0)).max() < 0.5

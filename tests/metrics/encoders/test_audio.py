@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from cafa.common.errors import ClipError, InputError
-from metrics.encoders.audio import prepare_waveform, resample, stack_mono
+from metrics.encoders.audio import _sinc_kernel, prepare_waveform, resample, stack_mono
 from metrics.judges.synthetic_signals import wave
 
 STORED = Path(__file__).parent / "data" / "resample.npz"
@@ -19,6 +20,21 @@ def test_resampling_is_torchaudios(name: str):
     rate, target = map(int, name.split("_"))
     ours = resample(torch.from_numpy(wave(0, rate, 0.031)), rate, target)
     np.testing.assert_allclose(ours.numpy(), np.load(STORED)[name], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "target"), [(44100, 16000), (44100, 48000), (44056, 16000), (48000, 44100), (48000, 16000)]
+)
+def test_leaving_out_the_zeros_of_a_filter_changes_nothing(rate: int, target: int):
+    sound = torch.from_numpy(np.stack([wave(0, rate, 2.2), wave(1, rate, 2.2)]))
+    divisor = math.gcd(rate, target)
+    old, new = rate // divisor, target // divisor
+    kernel, reach = _sinc_kernel(old, new)
+    padded = torch.nn.functional.pad(sound[:, None], (reach, reach + old))
+    whole = torch.nn.functional.conv1d(padded, kernel[:, None], stride=old).mT.flatten(1)
+    found = resample(sound, rate, target)
+    assert found.shape[1] == math.ceil(sound.shape[1] * target / rate)
+    torch.testing.assert_close(found, whole[:, : found.shape[1]], atol=1e-7, rtol=0)
 
 
 def test_resampling_keeps_leading_axes_and_equal_rates():
