@@ -23,10 +23,11 @@ def adapted_velocity(
     conditioning: Conditioning,
     features: Tensor,
     scale: Tensor | None = None,
+    hint: Tensor | None = None,
 ) -> Tensor:
     """Velocity predicted by the backbone with the adapter, (B, C, T)."""
     stream = backbone.tokens(latents, time, conditioning)
-    return backbone.run_blocks(stream, adapter.controls(stream, features, scale))
+    return backbone.run_blocks(stream, adapter.controls(stream, features, scale, hint))
 
 
 #: velocity (2B, C, T) of x (2B, C, T), times (2B,) and the conditioning of [conditional ; unconditional] items
@@ -114,13 +115,23 @@ def adapter_velocity(
         Negative prompt of B items.
     """
     count = features.shape[0]
+    made: list[Tensor] = []
+
+    def hint() -> Tensor:
+        if torch.is_grad_enabled():
+            return adapter.hint_of(features)
+        if not made:  # the same for all steps and for both halves of the batch
+            made.append(adapter.hint_of(features))
+        return made[0]
 
     def guided_batch(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
         if asymmetric_scale == 0:
-            return adapted_velocity(backbone, adapter, x, time, both, features)
-        scale = torch.ones(x.shape[0], device=x.device)
+            return adapted_velocity(backbone, adapter, x, time, both, features, hint=hint())
+        items = x.shape[0]
+        scale = torch.ones(items, device=x.device)
         scale[count:] = asymmetric_scale
-        return adapted_velocity(backbone, adapter, x, time, both, repeat_to(features, x.shape[0]), scale)
+        repeated = repeat_to(features, items)
+        return adapted_velocity(backbone, adapter, x, time, both, repeated, scale, repeat_to(hint(), items))
 
     return guide(guided_batch, conditioning, negative, guidance_scale)
 

@@ -117,7 +117,17 @@ class BlockAdapter(BlockStack):
         """Tokens before the first block, (B, tokens, W), from the latents and the hint (B, T, W)."""
         return self.project_in(stream.latents) + hint
 
-    def controls(self, stream: Any, features: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
+    def hint_of(self, features: Tensor) -> Tensor:
+        """What is added to the latents for video features (N, F, width of the features): (N, F, W).
+
+        It does not depend on the step: a sampling run makes it once.
+        """
+        hint: Tensor = self.hint_projection(self.hint(features))
+        return hint
+
+    def controls(
+        self, stream: Any, features: Tensor, scale: Tensor | None = None, hint: Tensor | None = None
+    ) -> Iterator[Tensor]:
         """Residuals c_i, one per block, each (N, tokens, W), made as they are asked for.
 
         Parameters
@@ -129,9 +139,11 @@ class BlockAdapter(BlockStack):
             and the adapter is not run for the others.
         scale : Tensor, (N,), optional
             Multiplies the residuals of each item.
+        hint : Tensor, (N, F, W), optional
+            :meth:`hint_of` the features, where it is known already.
         """
         stream = stream.first(len(features))
-        hint = pad_to(self.hint_projection(self.hint(features)), stream.latents.shape[1])
+        hint = pad_to(self.hint_of(features) if hint is None else hint, stream.latents.shape[1])
         hidden, stream = self.start_of(self.embed(stream, hint), stream)
         for block, projection in zip(self.copied_blocks(), self.zero_projections, strict=True):
             hidden, stream = self.pass_through(block, hidden, stream)

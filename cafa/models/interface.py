@@ -145,7 +145,13 @@ class VideoAdapter(Protocol):
         """Compile the pass through a block, see :meth:`cafa.models.block_denoiser.BlockStack.compile_blocks`."""
         ...
 
-    def controls(self, stream: Any, features: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
+    def hint_of(self, features: Tensor) -> Tensor:
+        """What it makes of the features alone, whatever the step; :meth:`controls` takes it as `hint`."""
+        ...
+
+    def controls(
+        self, stream: Any, features: Tensor, scale: Tensor | None = None, hint: Tensor | None = None
+    ) -> Iterator[Tensor]:
         """One residual per block, for the first ``len(features)`` items; `scale` per item."""
         ...
 

@@ -152,7 +152,7 @@ class _Gate(torch.autograd.Function):
     def forward(context: Any, projected: Tensor) -> Tensor:
         context.save_for_backward(projected)
         value, gate = projected.chunk(2, dim=-1)
-        return value * silu(gate)
+        return silu(gate).mul_(value)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:

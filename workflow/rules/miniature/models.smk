@@ -154,7 +154,7 @@ rule train_joint:
         "<logs>/train_joint.log",
     benchmark:
         "<benchmarks>/train_joint.tsv"
-    priority: PRIORITY["later"]
+    priority: PRIORITY["training"]
     threads: 1
     resources:
         mem_mb=scaled_memory(4000),
