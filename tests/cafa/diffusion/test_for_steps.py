@@ -15,19 +15,20 @@ from cafa.models.tangoflux.denoiser import TangoFluxDenoiser
 
 TIMES = [torch.full((7,), value) for value in (0.9, 0.5, 0.2)]
 TEXT_LAYERS = ("to_k", "to_v", "global_proj", "cross_attention_proj")
+VIDEO_LAYERS = ("linear1", "linear2", "hint_projection")
 
 
 def calls_of(network: nn.Module, calls: Counter) -> None:
-    """Count the calls of layers that see nothing but the text and the timing."""
+    """Count the calls of layers that see nothing but the text and the timing, or nothing but the video."""
     for name, module in network.named_modules():
         own = name.rsplit(".", 1)[-1]
-        if own in TEXT_LAYERS and "attn1" not in name:
+        if own in (*TEXT_LAYERS, *VIDEO_LAYERS) and "attn1" not in name:
             module.register_forward_pre_hook(lambda module, given, name=name: calls.update([name]))
 
 
 @pytest.mark.parametrize("gamma", [0, 0.5])
 @pytest.mark.parametrize("guided", [adapter_velocity, published_velocity])
-def test_projections_of_the_text_are_made_once_a_run_with_the_same_bits(
+def test_projections_of_text_and_video_are_made_once_a_run_with_the_same_bits(
     tiny_backbone: StableAudioBackbone,
     trained_adapter: Adapter,
     told: StableAudioConditioning,
@@ -42,9 +43,14 @@ def test_projections_of_the_text_are_made_once_a_run_with_the_same_bits(
     with torch.no_grad():
         velocity = guided(backbone, adapter, told, features, 7, gamma)
         found = [velocity(latents, time) for time in TIMES]
-        assert calls
+        assert {name.rsplit(".", 1)[-1] for name in calls} >= set(VIDEO_LAYERS)
+        assert all(calls[name] == 1 for name in calls if name.rsplit(".", 1)[-1] in VIDEO_LAYERS)
         assert set(calls.values()) == {1} if gamma == 0.5 else max(calls.values()) <= 2  # halves of two sizes
         each = [guided(backbone, adapter, told, features, 7, gamma)(latents, time) for time in TIMES]
+    with torch.enable_grad():  # there nothing is kept, and every step makes its own
+        own = guided(backbone, adapter, told, features, 7, gamma)
+        each_own = [own(latents, time).detach() for time in TIMES]
+    assert all(torch.equal(one, other) for one, other in zip(found, each_own, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(found, each, strict=True))
     assert not torch.equal(found[0], found[1])
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, T5Config, T5EncoderModel
 
 from cafa.models.encoders.clip_network import ClipVision, ClipVisionSettings
-from cafa.models.encoders.oobleck_network import Oobleck, OobleckSettings
+from cafa.models.encoders.oobleck_network import Oobleck, OobleckSettings, Snake
 from cafa.models.encoders.t5_network import T5Encoder, T5Settings
 
 OOBLECK: dict[str, Any] = {
@@ -48,6 +48,21 @@ def test_oobleck_is_that_of_diffusers(channels: int) -> None:
     posterior, (mean, deviation) = theirs.encode(sound).latent_dist, ours.posterior(sound)
     decoded = (theirs.decode(latents).sample, ours.decode(latents))
     check_equal((posterior.mean, mean), (posterior.std, deviation), decoded)
+
+
+def test_a_snake_without_gradients_is_that_with_them_and_leaves_its_input() -> None:
+    torch.manual_seed(0)
+    snake = Snake(3)
+    for parameter in snake.parameters():
+        nn.init.normal_(parameter)
+    given = torch.randn(2, 3, 1001)
+    before, with_gradients = given.clone(), snake(given)
+    with_gradients.sum().backward()
+    assert snake.alpha.grad is not None
+    for without in (torch.no_grad, torch.inference_mode):
+        with without():
+            assert torch.equal(snake(given), with_gradients.detach())
+    assert torch.equal(given, before)
 
 
 def test_sizes_that_are_not_named_are_those_of_diffusers() -> None:
