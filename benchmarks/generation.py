@@ -1,10 +1,11 @@
 """Time per clip of generation: ours against the published code's way of working, as ratios within one round.
 
 The published way: every clip by itself; the models loaded again for each; 1024 latents, all decoded, of which 10 s
-are kept; the null text's cross-attention computed. Ours, switched on one after the other (:func:`ways`): models
-loaded once; that cross-attention skipped; no more decoded than is kept; clips in batches; and a window of 216
-latents, which needs an adapter that was trained at that length (no published one was). Each way has a process of its
-own; a turn is all clips.
+are kept, by diffusers' decoder; the null text's cross-attention computed. Ours, switched on one after the other
+(:func:`ways`): models loaded once; that cross-attention skipped; no more decoded than is kept; the project's own
+decoder; clips in batches; and a window of 216 latents, which needs an adapter that was trained at that length (no
+published one was). What the adapter makes of the video before its blocks is made once a run in all of them, also where
+the published code makes it in every step. Each way has a process of its own; a turn is all clips.
 
 At full size model FLOP utilisation is printed too. It counts what the mathematics of a clip needs (denoiser and
 adapter in both halves without the null text's cross-attention, the decoder of what is kept, the text encoder),
@@ -93,23 +94,26 @@ class How:
 
     window: WindowSetting
     reloaded: bool = False
+    diffusers_decoder: bool = False
     batch: int = 1
     goal: str = ""
 
 
 def ways(setting: Setting) -> dict[str, How]:
     """Each adds one thing to the one before; the first is the published way."""
-    published = How(PUBLISHED, reloaded=True)
+    published = How(PUBLISHED, reloaded=True, diffusers_decoder=True)
     kept = replace(published, reloaded=False)
     skipped = replace(kept, window=OURS.model_copy(update={"latents": LATENTS, "peak": "window"}))
     cut = replace(skipped, window=OURS.model_copy(update={"latents": LATENTS}))
-    batched = replace(cut, batch=setting.batch)
+    own = replace(cut, diffusers_decoder=False)
+    batched = replace(own, batch=setting.batch)
     short = replace(batched, window=OURS.model_copy(update={"latents": FEATURES}), goal="10 times")
     return {
         f"published: models loaded per clip, {LATENTS} latents": published,
         "models loaded once": kept,
         "+ null cross-attention skipped": skipped,
         "+ no more decoded than is kept": cut,
+        "+ the decoder's activations in one tensor": own,
         f"+ batches of {setting.batch}": batched,
         f"+ {FEATURES} latents (adapter trained so)": short,
     }
@@ -146,8 +150,12 @@ def write_models(folder: Path, size: str) -> StableAudioSettings:
 class Loaded:
     """Models from disk, and the two ways of using them."""
 
-    def __init__(self, folder: Path, settings: StableAudioSettings, device: str, half: bool) -> None:
-        self.backbone, self.half = StableAudioOpen.load(folder, device=device), half
+    def __init__(self, folder: Path, settings: StableAudioSettings, setting: Setting, how: How) -> None:
+        device = setting.device
+        self.backbone, self.half = StableAudioOpen.load(folder, device=device), setting.half
+        if how.diffusers_decoder:  # of the same weights
+            theirs = AutoencoderOobleck.from_pretrained(folder / "vae").decoder
+            self.backbone.audio.autoencoder.decoder = theirs.to(device).eval().requires_grad_(False)
         self.adapter = load_published_adapter(folder / "adapter.safetensors", settings)[0].to(device)
 
     def generate(self, clips: list[int], setting: WindowSetting, steps: int) -> None:
@@ -179,7 +187,7 @@ def generate_in_turns(
     """Make all clips in each turn; the first one, which warms up, is of two steps and at most one batch."""
 
     def load() -> Loaded:
-        return Loaded(folder, settings, setting.device, setting.half)
+        return Loaded(folder, settings, setting, how)
 
     models = None if how.reloaded else load()
     for turn in turns:
@@ -191,7 +199,7 @@ def generate_in_turns(
 
 def count_flops(setting: Setting, folder: Path, settings: StableAudioSettings, turns: Iterator[Turn]) -> None:
     """FLOPs of a clip by number of latents, counted in a process of its own."""
-    models = Loaded(folder, settings, setting.device, setting.half)
+    models = Loaded(folder, settings, setting, How(OURS))
     for turn in turns:
         turn.value = {latents: models.flops(latents, setting.steps) for latents in (LATENTS, FEATURES)}
 
@@ -228,7 +236,8 @@ def compare(setting: Setting, rounds: int, peak: float | None) -> Comparison:
         unit="clip",
         clock=clock,
         rows=tuple(rows),
-        note="Each way adds to the one before. All use the project's own networks, with the same number of steps.",
+        note="Each way adds to the one before. All use the project's own networks, the first four with the decoder of"
+        " diffusers, with the same number of steps.",
     )
 
 
