@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cafa.diffusion.schedules import Velocity
 from cafa.models.interface import Conditioning, Denoiser, VideoAdapter
+from cafa.models.made_once import MadeOnce
 
 
 def adapted_velocity(
@@ -23,11 +24,23 @@ def adapted_velocity(
     conditioning: Conditioning,
     features: Tensor,
     scale: Tensor | None = None,
-    hint: Tensor | None = None,
 ) -> Tensor:
     """Velocity predicted by the backbone with the adapter, (B, C, T)."""
+    return hinted_velocity(backbone, adapter, latents, time, conditioning, adapter.hint_of(features), scale)
+
+
+def hinted_velocity(
+    backbone: Denoiser,
+    adapter: VideoAdapter,
+    latents: Tensor,
+    time: Tensor,
+    conditioning: Conditioning,
+    hint: Tensor,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """The same where it is known what the adapter makes of the features."""
     stream = backbone.tokens(latents, time, conditioning)
-    return backbone.run_blocks(stream, adapter.controls(stream, features, scale, hint))
+    return backbone.run_blocks(stream, adapter.controls(stream, hint, scale))
 
 
 #: velocity (2B, C, T) of x (2B, C, T), times (2B,) and the conditioning of [conditional ; unconditional] items
@@ -115,23 +128,15 @@ def adapter_velocity(
         Negative prompt of B items.
     """
     count = features.shape[0]
-    made: list[Tensor] = []
-
-    def hint() -> Tensor:
-        if torch.is_grad_enabled():
-            return adapter.hint_of(features)
-        if not made:  # the same for all steps and for both halves of the batch
-            made.append(adapter.hint_of(features))
-        return made[0]
+    of_video = MadeOnce()
 
     def guided_batch(x: Tensor, time: Tensor, both: Conditioning) -> Tensor:
+        hint = of_video.once(adapter, count, lambda: adapter.hint_of(features))  # the same for both halves of the batch
         if asymmetric_scale == 0:
-            return adapted_velocity(backbone, adapter, x, time, both, features, hint=hint())
-        items = x.shape[0]
-        scale = torch.ones(items, device=x.device)
+            return hinted_velocity(backbone, adapter, x, time, both, hint)
+        scale = torch.ones(x.shape[0], device=x.device)
         scale[count:] = asymmetric_scale
-        repeated = repeat_to(features, items)
-        return adapted_velocity(backbone, adapter, x, time, both, repeated, scale, repeat_to(hint(), items))
+        return hinted_velocity(backbone, adapter, x, time, both, repeat_to(hint, x.shape[0]), scale)
 
     return guide(guided_batch, conditioning, negative, guidance_scale)
 

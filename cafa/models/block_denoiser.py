@@ -125,26 +125,21 @@ class BlockAdapter(BlockStack):
         hint: Tensor = self.hint_projection(self.hint(features))
         return hint
 
-    def controls(
-        self, stream: Any, features: Tensor, scale: Tensor | None = None, hint: Tensor | None = None
-    ) -> Iterator[Tensor]:
+    def controls(self, stream: Any, hint: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
         """Residuals c_i, one per block, each (N, tokens, W), made as they are asked for.
 
         Parameters
         ----------
         stream : Stream
             Of the denoiser.
-        features : Tensor, (N, F, width of the features)
-            Feature j belongs to latent j; F <= T. With N < B only the first N items of the stream are controlled,
-            and the adapter is not run for the others.
+        hint : Tensor, (N, F, W)
+            :meth:`hint_of` the video features; feature j belongs to latent j; F <= T. With N < B only the first N items
+            of the stream are controlled, and the adapter is not run for the others.
         scale : Tensor, (N,), optional
             Multiplies the residuals of each item.
-        hint : Tensor, (N, F, W), optional
-            :meth:`hint_of` the features, where it is known already.
         """
-        stream = stream.first(len(features))
-        hint = pad_to(self.hint_of(features) if hint is None else hint, stream.latents.shape[1])
-        hidden, stream = self.start_of(self.embed(stream, hint), stream)
+        stream = stream.first(len(hint))
+        hidden, stream = self.start_of(self.embed(stream, pad_to(hint, stream.latents.shape[1])), stream)
         for block, projection in zip(self.copied_blocks(), self.zero_projections, strict=True):
             hidden, stream = self.pass_through(block, hidden, stream)
             control: Tensor = projection(hidden)

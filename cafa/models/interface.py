@@ -146,13 +146,11 @@ class VideoAdapter(Protocol):
         ...
 
     def hint_of(self, features: Tensor) -> Tensor:
-        """What it makes of the features alone, whatever the step; :meth:`controls` takes it as `hint`."""
+        """What it makes of the features alone, whatever the step."""
         ...
 
-    def controls(
-        self, stream: Any, features: Tensor, scale: Tensor | None = None, hint: Tensor | None = None
-    ) -> Iterator[Tensor]:
-        """One residual per block, for the first ``len(features)`` items; `scale` per item."""
+    def controls(self, stream: Any, hint: Tensor, scale: Tensor | None = None) -> Iterator[Tensor]:
+        """One residual per block, for the first ``len(hint)`` items; `scale` per item."""
         ...
 
 

@@ -133,7 +133,7 @@ def check_blocks(
     scale = torch.ones(len(x), 1, 1)
     scale[len(x) // 2 :] = 0.5
     hidden = torch.cat([stream.global_token, backbone.dit.proj_in(stream.latents)], dim=1)
-    for number, control in enumerate(adapter.controls(stream, hint)):
+    for number, control in enumerate(adapter.controls(stream, adapter.hint_of(hint))):
         block = backbone.transformer_blocks()[number]
         assert isinstance(block, TransformerBlock)
         hidden, stream = backbone.run_block(block, hidden, stream)

@@ -3,19 +3,16 @@
 Shapes: B batch, C latent channels, T latents, L text states, D width; tokens = T + 1 (one global token).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from cafa.models.made_once import MadeOnce
 from cafa.models.stable_audio.transformer import TransformerBlock, rotary_angles
-
-Made = TypeVar("Made")
 
 
 class StableAudioSettings(BaseModel):
@@ -44,22 +41,6 @@ class StableAudioSettings(BaseModel):
         return min(self.head_dim, max(self.head_dim // 2, 32))
 
 
-class OfText:
-    """What layers make of the conditioning alone: for all steps of a sampling run it is made once."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[object, int], object] = {}
-
-    def once(self, layer: object, items: int, make: Callable[[], Made]) -> Made:
-        """What `make` gives for a layer and so many items; kept only where no gradient could be wanted of it."""
-        if torch.is_grad_enabled():
-            return make()
-        found = self._made.get((layer, items))
-        if found is None:
-            found = self._made[layer, items] = make()
-        return found  # type: ignore[return-value]  # of one layer it is always of one type
-
-
 @dataclass(frozen=True)
 class StableAudioConditioning:
     """What the denoiser is conditioned on, apart from the video.
@@ -71,17 +52,17 @@ class StableAudioConditioning:
         have the null text too: its cross-attention is exactly zero (no biases), so it is not computed for them.
     timing : Tensor, (B, 2 * text_dim)
         Embeddings of start and total seconds; never dropped.
-    of_text : OfText, optional
+    of_text : MadeOnce, optional
         Keeps what layers make of it, see :meth:`for_steps`.
     """
 
     context: Tensor
     timing: Tensor
-    of_text: OfText | None = field(default=None, compare=False, repr=False)
+    of_text: MadeOnce | None = field(default=None, compare=False, repr=False)
 
     def for_steps(self) -> "StableAudioConditioning":
         """The same for the steps of one sampling run, between which neither it nor the weights change."""
-        return replace(self, of_text=OfText())
+        return replace(self, of_text=MadeOnce())
 
     def null_text(self) -> "StableAudioConditioning":
         """The same timing with the null text: the whole sequence, timing tokens included, is zero."""
@@ -112,7 +93,7 @@ class TokenStream:
         Projected text of the first N <= B items; the others have the null text.
     rotary : tuple of Tensor
         Cosines and sines, (T + 1, rotary_dim).
-    of_text : OfText, optional
+    of_text : MadeOnce, optional
         Keeps what blocks make of the text.
     known : tuple of Tensor, optional
         Keys and values of the text for the next block, where they are kept.
@@ -122,7 +103,7 @@ class TokenStream:
     global_token: Tensor
     context: Tensor
     rotary: tuple[Tensor, Tensor]
-    of_text: OfText | None = field(default=None, compare=False, repr=False)
+    of_text: MadeOnce | None = field(default=None, compare=False, repr=False)
     known: tuple[Tensor, Tensor] | None = None
 
     def first(self, items: int) -> "TokenStream":

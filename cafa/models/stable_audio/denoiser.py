@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from cafa.models.block_denoiser import BlockAdapter, BlockDenoiser
+from cafa.models.made_once import MadeOnce
 from cafa.models.stable_audio.adapter import Adapter
 from cafa.models.stable_audio.blocks import (
-    OfText,
     StableAudioConditioning,
     StableAudioSettings,
     TokenStream,
@@ -68,7 +68,7 @@ class StableAudioBackbone(BlockDenoiser):
 
     def tokens(self, latents: Tensor, time: Tensor, conditioning: StableAudioConditioning) -> TokenStream:
         """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""
-        dit, once = self.dit, (conditioning.of_text or OfText()).once
+        dit, once = self.dit, (conditioning.of_text or MadeOnce()).once
         items, told = len(conditioning.timing), len(conditioning.context)
         timing = once(dit.global_proj, items, lambda: dit.global_proj(conditioning.timing.unsqueeze(1)))
         text = once(dit.cross_attention_proj, told, lambda: dit.cross_attention_proj(conditioning.context))

@@ -120,7 +120,7 @@ def test_residuals_are_added_as_diffusers_adds_those_of_a_controlnet(backbone: T
     denoiser = backbone.denoiser
     with torch.inference_mode():
         stream = denoiser.tokens(x, time, bare)
-        controls = list(trained.controls(stream, features, torch.tensor([0.5])))
+        controls = list(trained.controls(stream, trained.hint_of(features), torch.tensor([0.5])))
         expected = diffusers_flux(denoiser)(
             hidden_states=x.transpose(1, 2),
             timestep=time,
