@@ -134,9 +134,9 @@ def make_clip(path: Path, number: int, lines: int) -> None:
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         sound = 0.1 * generator.standard_normal((2, round(RATE * SECONDS)))
-        frame = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-        container.mux(audio.encode(frame))
+        heard = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
+        heard.sample_rate, heard.pts, heard.time_base = RATE, 0, Fraction(1, RATE)
+        container.mux(audio.encode(heard))
         container.mux(audio.encode(None))
 
 
@@ -229,7 +229,7 @@ def read_in_turns(paths: Sequence[Path], setting: Setting, turns: Iterator[Turn]
     encoder = Free(make_encoder(setting.size, "cpu"))
     settings = EncodeSettings(workers=0, batch_size=setting.batch)
     with tempfile.TemporaryDirectory() as name:
-        prepared = {}
+        prepared: dict[Path, tuple[Path, pd.DataFrame]] = {}
         for path in dict.fromkeys(paths):
             (folder := Path(name) / str(len(prepared))).mkdir()
             prepared[path] = folder, normalise_repeated([path], setting.times, folder)
@@ -336,7 +336,7 @@ def main(
         naive(naive_path)
         return None
     given = {"clips": clips, "workers": workers, "batch": batch}
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     setting = replace(DEFAULTS[size], device=device, **changes)
     with tempfile.TemporaryDirectory() as folder:
         made = [Path(folder) / f"{number}.mp4" for number in range(setting.clips)]

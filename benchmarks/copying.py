@@ -22,7 +22,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.generation import LATENTS, Loaded, write_models
+from benchmarks.generation import LATENTS, How, Loaded, Setting, write_models
 from benchmarks.real_files import X264, Source, make
 from benchmarks.rounds import processor_seconds
 from cafa.common.files import write_json
@@ -73,13 +73,13 @@ def ways_of_writing(video: Path, seconds: float, folder: Path) -> dict[str, dict
 
 def threads(folder: Path, steps: int) -> dict[str, dict[str, float]]:
     """Times of making a sound of 10 s with one thread and with all."""
-    model = Loaded(folder, write_models(folder, "reduced"), "cpu", half=False)
-    setting = OURS.model_copy(update={"latents": LATENTS})
+    window = OURS.model_copy(update={"latents": LATENTS})
+    model = Loaded(folder, write_models(folder, "reduced"), Setting(), How(window))
     found = {}
     for count in (1, os.cpu_count() or 1):
         torch.set_num_threads(count)
-        model.generate([0], setting, 2)  # warm up
-        found[f"{count} threads"] = timed(lambda: model.generate([0], setting, steps))
+        model.generate([0], window, 2)  # warm up
+        found[f"{count} threads"] = timed(lambda: model.generate([0], window, steps))
     return found
 
 

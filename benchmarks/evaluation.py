@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class WidePanel(QuickPanel):
     """A classifier with the classes of PANNs, from two small matrices."""
 
     def embed_audio(
-        self, sounds: Sequence[PreparedAudio], video: Sequence[Columns], judges: Sequence[str]
+        self, sounds: Sequence[PreparedAudio], video: Sequence[Columns], judges: Collection[str]
     ) -> dict[str, Columns]:
         """Two columns of each sound."""
         bands = np.log1p(100 * np.stack([one.arrays["bands"] for one in sounds]))

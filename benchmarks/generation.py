@@ -51,8 +51,6 @@ from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.models.stable_audio.published_files import write_published
 
 SECONDS = 10.0
-PUBLISHED = StableAudioOpen.published_window
-assert PUBLISHED is not None
 LATENTS, FEATURES = 1024, 216
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "tiny": (
@@ -101,7 +99,9 @@ class How:
 
 def ways(setting: Setting) -> dict[str, How]:
     """Each adds one thing to the one before; the first is the published way."""
-    published = How(PUBLISHED, reloaded=True, diffusers_decoder=True)
+    window = StableAudioOpen.published_window
+    assert window is not None
+    published = How(window, reloaded=True, diffusers_decoder=True)
     kept = replace(published, reloaded=False)
     skipped = replace(kept, window=OURS.model_copy(update={"latents": LATENTS, "peak": "window"}))
     cut = replace(skipped, window=OURS.model_copy(update={"latents": LATENTS}))
@@ -139,7 +139,8 @@ def write_models(folder: Path, size: str) -> StableAudioSettings:
     write_part(folder / "transformer", {KEYS[key]: getattr(settings, key) for key in KEYS}, backbone.dit)
     timing = {"min_value": 0.0, "max_value": settings.maximum_seconds}
     write_part(folder / "projection_model", timing, backbone.projection)
-    AutoencoderOobleck(**autoencoder).save_pretrained(folder / "vae")
+    vae: Any = AutoencoderOobleck(**autoencoder)  # diffusers types half of what its models can do
+    vae.save_pretrained(folder / "vae")
     T5EncoderModel(T5Config(vocab_size=32128, d_kv=64, **text)).save_pretrained(folder / "text_encoder")
     words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581a", -1.0)]
     T5Tokenizer(vocab=words, extra_ids=0).save_pretrained(folder / "tokenizer")
@@ -225,7 +226,7 @@ def compare(setting: Setting, rounds: int, peak: float | None) -> Comparison:
     for way in measured:
         made = row(way, taken[way.name], peer, clock, hows[way.name].goal)
         figures = {"clips per hour": 3600 / made.median_seconds}
-        if flops := needed.get(hows[way.name].window.latents):
+        if flops := needed.get(hows[way.name].window.latents or LATENTS):
             figures["TFLOP per clip"] = flops / 1e12
             if peak:
                 figures["model FLOP utilisation, %"] = 100 * flops / made.median_seconds / (peak * 1e12)
@@ -261,7 +262,7 @@ def main(
 ) -> Report:
     """Seconds per clip of each way, and how many times faster it is than the published one."""
     given = {"half": half, "steps": steps, "clips": clips, "batch": batch}
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     setting = replace(DEFAULTS[size], device=device, **changes)
     return finish("generation", size, device, rounds, asdict(setting), [compare(setting, rounds, peak_tflops)], output)
 

@@ -86,9 +86,9 @@ def make_clip(path: Path, number: int, seconds: float) -> None:
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
         sound = 0.1 * generator.standard_normal((2, round(44100 * seconds)))
-        frame = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
-        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
-        container.mux(track.encode(frame))
+        heard = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
+        heard.sample_rate, heard.pts, heard.time_base = 44100, 0, Fraction(1, 44100)
+        container.mux(track.encode(heard))
         container.mux(track.encode(None))
 
 

@@ -8,7 +8,7 @@ Counted from the configuration, without running or planning anything; hours from
 giving its file.
 """
 
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,9 @@ def readings(kinds: set[str], apart: bool) -> list[tuple[str, ...]]:
     return [*((kind,) for kind in pictures), *sounds] if apart else [tuple(pictures), *sounds[:1]]
 
 
-def counts(config: dict[str, Any], apart: bool = False) -> Counter[str]:
+def counts(config: dict[str, Any], apart: bool = False) -> dict[str, float]:
     """Jobs and clips of ingest and of encoding, and processor seconds of reading for the encoders."""
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for name, kinds in kinds_of(config).items():
         entry = config["datasets"][name]
         made = CLIPS[name] - sum(COMMON.get((name, other), 0) for other in entry.get("reuse", []))
@@ -78,7 +78,7 @@ def main(configuration: Path, apart: bool) -> None:
     found = counts(yaml.safe_load(configuration.read_text()), apart)
     reading = found.pop("seconds of reading") / 3600
     for name, count in found.items():
-        click.echo(f"{name:22} {count:9,}")
+        click.echo(f"{name:22} {count:9,.0f}")
     click.echo(f"{'reading, core hours':22} {reading:9.1f}")
     for name, rule, jobs, clips in (
         ("ingest, core hours", "ingest_clips", "ingest jobs", "clips normalised"),

@@ -80,7 +80,7 @@ def of_captions(backbone: StableAudioBackbone, text: Tensor) -> Any:
 def loss_of(backbone: StableAudioBackbone) -> Any:
     """The loss of an adapter on a backbone; of the backbone itself where that is what is trained."""
 
-    def loss(model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(model: Any, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         told = of_captions(backbone, batch["text"])
         velocity = (
             (lambda z, t: backbone(z, t, told))

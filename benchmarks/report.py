@@ -213,7 +213,7 @@ def commit(checkout: Path) -> str | None:
 
 def options(
     sizes: Sequence[str], gpu: bool = False, rounds: int = 5
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Options that every benchmark has: --size, --rounds, --output, and --device where a GPU can be used."""
     taken = [
         click.option(
@@ -225,7 +225,7 @@ def options(
     if gpu:
         taken.append(click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True))
 
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(taken):
             function = option(function)
         return function

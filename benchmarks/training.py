@@ -34,7 +34,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5EncoderModel
 
@@ -163,7 +163,7 @@ class Models:
         self.adapter = Adapter(self.settings, AdapterSettings()).to(device)
         self.adapter.copy_backbone(own)
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, model: Adapter, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """As :func:`cafa.training.adapter.train_adapter` computes it."""
         text = batch["text"]
         with torch.autocast(text.device.type, enabled=False):
@@ -292,7 +292,7 @@ def main(
 ) -> Report:
     """Seconds of a step in each way, how many times faster than the naive one, and what it would cost."""
     given = {"bf16": bf16, "batch": batch, "accumulation": accumulation}
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     setting = replace(DEFAULTS[size], device=device, **changes)
     comparison = compare(setting, rounds, peak_tflops)
     return finish("training", size, device, rounds, asdict(setting), [comparison], output)
