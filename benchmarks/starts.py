@@ -30,8 +30,10 @@ from cafa.models.stable_audio.published_adapter import load_published_adapter
 from cafa.models.encoders.oobleck import OobleckAudio
 from cafa.models.encoders.t5 import T5Text
 """
+#: What every command of ours does before it imports more.
+FIRST = "from cafa.common.collection import keep_modules_uncollected; keep_modules_uncollected()\n"
 #: A judge up to its networks of the published sizes, without values.
-JUDGE = "import torch; {imports}\nwith torch.device('meta'): {networks}"
+JUDGE = FIRST + "import torch; {imports}\nwith torch.device('meta'): {networks}"
 JUDGES = {
     "PANNs": JUDGE.format(imports="from metrics.encoders.panns import Cnn14", networks="Cnn14(16000)"),
     "ImageBind": JUDGE.format(
@@ -107,8 +109,8 @@ def main(size: str, rounds: int, output: Path | None) -> Report:
         ]
     pipelines = {
         "from diffusers import StableAudioPipeline": "from diffusers import StableAudioPipeline",
-        "import cafa.generation.opening": "import cafa.generation.opening",
-        "all classes of a pretrained pipeline of ours": CLASSES,
+        "import cafa.generation.opening": FIRST + "import cafa.generation.opening",
+        "all classes of a pretrained pipeline of ours": FIRST + CLASSES,
     }
     if SIZES[size]:
         comparisons += [

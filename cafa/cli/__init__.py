@@ -10,6 +10,7 @@ import click
 from pydantic import ValidationError
 
 from cafa import __version__
+from cafa.common.collection import keep_modules_uncollected
 from cafa.common.errors import CafaError
 from cafa.common.settings_errors import settings_said
 from cafa.common.signals import EXIT_CODE, EndedBySignal, end_when_asked
@@ -76,6 +77,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; an error of ours, or an end that was asked for, is one line; others keep a traceback."""
     end_when_asked()
+    keep_modules_uncollected()
     try:
         cli()
     except CafaError as error:

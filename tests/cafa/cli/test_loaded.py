@@ -9,8 +9,8 @@ import pytest
 
 from cafa.common.stages import BESIDE_RESULTS, PACKAGES, STAGES, code_behind
 
-#: decides how a command ends, whichever it is
-OF_THE_PROGRAM = {"cafa.common.signals"}
+#: how a command ends, and how often garbage is looked for, whichever command it is
+OF_THE_PROGRAM = {"cafa.common.collection", "cafa.common.signals"}
 PROGRAM = """
 import json, sys
 from cafa.cli import main
