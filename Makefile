@@ -36,16 +36,13 @@ lock: pyproject.toml  ## write envs/lock*.txt again from pyproject.toml; newer v
 	$(VENV)-lock/bin/python envs/lock.py $(UPGRADE)
 
 table1: $(VENV)/installed  ## the miniature from nothing: tables, figure, examples and the report, in results/
-	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
-	$(VENV)/bin/snakemake --report results/report.html $(ARGS)
+	$(VENV)/bin/snakemake --cores $(CORES) --report results/report.html --report-after-run $(ARGS)
 
 paper: $(VENV)/installed  ## more of the paper in miniature, from what table1 made or from nothing, in results/whole_paper/
-	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/paper_miniature.yaml $(ARGS)
-	$(VENV)/bin/snakemake --configfile config/paper_miniature.yaml --report results/whole_paper/report.html $(ARGS)
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/paper_miniature.yaml --report results/whole_paper/report.html --report-after-run $(ARGS)
 
 local: $(VENV)/installed  ## the same on your own clips: edit config/local.yaml first; tables in results/local/
-	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/local.yaml $(ARGS)
-	$(VENV)/bin/snakemake --configfile config/local.yaml --report results/local/report.html $(ARGS)
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/local.yaml --report results/local/report.html --report-after-run $(ARGS)
 
 report: $(VENV)/installed  ## write results/report.html again
 	$(VENV)/bin/snakemake --report results/report.html $(ARGS)

@@ -192,7 +192,7 @@ def correspondence(
 @shard_option
 @click.option("--batch-size", default=32, type=click.IntRange(1), help="captions per pass of a pretrained encoder")
 @device_option
-@threads_option
+@click.option("--threads", default=1, type=click.IntRange(1), help="threads of a pretrained encoder")
 @output_option
 @resume_options
 def text(
@@ -204,13 +204,15 @@ def text(
     shard: tuple[int, int],
     batch_size: int,
     device: str,
+    threads: int,
     output: str,
 ) -> None:
     """Text states of captions, which are dealt to shards by the hash of their text."""
     from cafa.features.captions import Captions, encode_captions
 
     captions = Captions(manifest, prompts, shard, wording)
-    click.echo(encode_captions(captions, settings, model, output, batch_size=batch_size, device=device))
+    said = encode_captions(captions, settings, model, output, batch_size=batch_size, device=device, threads=threads)
+    click.echo(said)
 
 
 @command.command()

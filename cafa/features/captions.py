@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cafa.common.devices import torch_threads
 from cafa.common.errors import InputError
 from cafa.common.tables import row_tuples
 from cafa.data.manifest import read_manifest
@@ -50,6 +51,7 @@ def encode_captions(
     *,
     batch_size: int = 32,
     device: str = "cpu",
+    threads: int = 1,
 ) -> str:
     """Write the text states of all different captions of a shard.
 
@@ -65,6 +67,8 @@ def encode_captions(
     batch_size : int
         Captions per pass of a pretrained encoder.
     device : str
+    threads : int
+        Threads of a pretrained encoder on a processor.
 
     Returns
     -------
@@ -79,7 +83,8 @@ def encode_captions(
     if settings is not None and model is None:
         count = write_text_features(output, captions.all(), settings, shard=captions.shard)
     elif model is not None and settings is None:
-        count = _by_backbone(captions, model, output, batch_size, device)
+        with torch_threads(threads):  # not around the miniature's encoder: importing torch takes longer than its work
+            count = _by_backbone(captions, model, output, batch_size, device)
     else:
         raise InputError("give either --settings (the miniature's encoder) or --model (a registered backbone)")
     return f"{count} captions"

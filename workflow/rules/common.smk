@@ -72,9 +72,11 @@ VIDEO_KINDS = ["av_clip"]
 #: GPUs of a job whose command takes --device; a profile says how many there are
 GPUS = 0 if config["device"] == "cpu" else 1
 #: Which of the jobs that could begin does: first what the longest chain waits for (clips, then the generator's training),
-#: so that judges and references, which only scores wait for, fill the gaps; a table as soon as it can be made.
+#: so that judges and references, which only scores wait for, fill the gaps; a table as soon as it can be made, and before
+#: it the page of examples, which takes as long as all tables.
 PRIORITY = {
     "sources": 100,
+    "examples": 95,
     "clips": 90,
     "tables": 90,
     "training": 80,

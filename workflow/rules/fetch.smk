@@ -275,6 +275,14 @@ def reused_clips(wildcards):
     return [word for name in reused_by(wildcards.dataset) for word in ("--reuse", f"{RESULTS}/clips/{name}")]
 
 
+def ingest_workers(wildcards, threads):
+    """Processes that normalise beside that of the job; none for rendered clips where there would be one.
+
+    Its work is to die in place of the job of a file that hangs or crashes its reader, which no rendered clip does.
+    """
+    return 0 if threads == 1 and DATASETS[wildcards.dataset]["kind"] == "world" else threads
+
+
 rule ingest_clips:
     input:
         manifest="<results>/manifests/{dataset}.parquet",
@@ -287,12 +295,13 @@ rule ingest_clips:
     benchmark:
         "<benchmarks>/ingest_clips/{dataset}.{shard}.tsv"
     priority: PRIORITY["clips"]
-    # A resource, because a change of patience alone must not normalise anything again, as a change of a param would.
+    # Resources, because a change of patience alone must not normalise anything again, as a change of a param would.
     threads: config["ingest"]["workers"]
     resources:
         mem_mb=scaled_memory(1000 + 1000 * config["ingest"]["workers"]),
         runtime=240,
         seconds_per_clip=config["ingest"]["seconds_per_clip"],
+        workers=ingest_workers,
     params:
         shard=shard_argument,
         where=raw_place,
@@ -302,5 +311,5 @@ rule ingest_clips:
         code=stage_version("ingest"),
     shell:
         "cafa ingest --manifest {input.manifest:q} {params.where:q} {params.reuse:q} --shard {params.shard}"
-        " --settings {params.settings:q} --workers {threads} --seconds-per-clip {resources.seconds_per_clip}"
+        " --settings {params.settings:q} --workers {resources.workers} --seconds-per-clip {resources.seconds_per_clip}"
         " --output-folder {params.folder:q} --ledger {output.ledger:q} 2>&1 | tee {log:q}"

@@ -98,7 +98,7 @@ rule write_examples:
         "<logs>/write_examples.log",
     benchmark:
         "<benchmarks>/write_examples.tsv"
-    priority: PRIORITY["training"]
+    priority: PRIORITY["examples"]
     threads: 1
     resources:
         mem_mb=scaled_memory(2000),

@@ -5,11 +5,13 @@ Two mel frames are folded into one latent, so latents have the video's frame rat
 """
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import fft
 
@@ -98,6 +100,25 @@ class MelAutoencoder:
         return waveform / max(1.0, float(np.abs(waveform).max()) / 0.99)
 
 
+@cache
+def _overlap(frames: int, window: int, hop: int) -> np.ndarray:
+    """Sum of the squared tapers at every sample, at least 1e-3."""
+    places = np.arange(frames)[:, None] * hop + np.arange(window)
+    total = np.bincount(places.ravel(), np.tile(hann(window) ** 2, frames), (frames - 1) * hop + window)
+    return np.maximum(total, 1e-3).astype(np.float32)
+
+
+def _added(pieces: np.ndarray, hop: int) -> np.ndarray:
+    """Overlapping pieces (frames, window) added up, at every sample from the first piece to the last."""
+    frames, window = pieces.shape
+    parts = -(-window // hop)
+    rows = np.zeros((frames - 1 + parts, hop), pieces.dtype)
+    for part in reversed(range(parts)):  # the last part of a piece lies where the first part of a later one does
+        some = pieces[:, part * hop : (part + 1) * hop]
+        rows[part : part + frames, : some.shape[1]] += some
+    return rows.reshape(-1)[: (frames - 1) * hop + window]
+
+
 def griffin_lim(magnitude: np.ndarray, settings: MelSettings, iterations: int, seed: int) -> np.ndarray:
     """Waveform whose spectrum has the given magnitude: fast Griffin-Lim (Perraudin et al. 2013, momentum 0.99).
 
@@ -115,25 +136,19 @@ def griffin_lim(magnitude: np.ndarray, settings: MelSettings, iterations: int, s
     """
     frames, window, hop = len(magnitude), settings.window, settings.hop
     side = (window - hop) // 2
-    length = (frames - 1) * hop + window
-    places = np.arange(frames)[:, None] * hop + np.arange(window)
-    taper = hann(window)
-    weight = np.maximum(np.bincount(places.ravel(), np.tile(taper**2, frames), length), 1e-3).astype(np.float32)
+    taper, weight = hann(window), _overlap(frames, window, hop)
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, magnitude.shape).astype(np.float32)
     angles = np.exp(1j * phases).astype(np.complex64)
     previous = np.zeros_like(angles)
-    signal = np.zeros(length, np.float32)
     for iteration in range(iterations + 1):
-        pieces = fft.irfft(magnitude * angles, n=window, axis=1) * taper
-        signal = np.zeros(length, np.float32)
-        for frame, piece in enumerate(pieces):
-            signal[frame * hop : frame * hop + window] += piece
-        signal /= weight
+        signal = _added(fft.irfft(magnitude * angles, n=window, axis=1) * taper, hop) / weight
         if iteration == iterations:
             break
-        rebuilt = fft.rfft(signal[places] * taper, axis=1)
-        angles = rebuilt + 0.99 * (rebuilt - previous)
-        angles /= np.maximum(np.abs(angles), 1e-9)
+        rebuilt = fft.rfft(sliding_window_view(signal, window)[::hop] * taper, axis=1)
+        angles = rebuilt + np.float32(0.99) * (rebuilt - previous)
+        # NumPy divides by a complex number by its reciprocal; so does this, without the parts that are zero.
+        scale = np.float32(1) / np.maximum(np.abs(angles), np.float32(1e-9))
+        angles.view(np.float32)[...] *= np.repeat(scale, 2, axis=1)
         previous = rebuilt
     return signal[side : side + frames * hop]
 

@@ -26,6 +26,8 @@ GRID: tuple[float, ...] = tuple(round(lag * 0.04, 2) for lag in range(-LARGEST, 
 
 HEADS, HEAD_WIDTH = 4, 12
 HIDDEN = 64
+#: Layers of the picture's tower that look at each frame by itself, so that no bit depends on what else is in a batch.
+PER_FRAME = 6
 
 
 def _temporal(inputs: int, outputs: int, kernel: int = 5, stride: int = 1) -> nn.Sequential:
@@ -78,12 +80,17 @@ class MicroSynchformer(MiniatureNetwork):
         assert isinstance(last, nn.Conv1d)
         nn.init.zeros_(last.weight)
 
-    def embed_video(self, frames: Tensor) -> Tensor:
-        """Vectors ``(windows, 50, 48)`` of uint8 frames ``(windows, 50, size, size, 3)``."""
+    def embed_video(self, frames: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Vectors ``(windows, 50, 48)`` of uint8 frames ``(windows, 50, size, size, 3)``.
+
+        With `rows`, those of ``frames[rows]``, to the same bits: what is there several times is looked at once.
+        """
         pictures = pictures_of(frames)
         change = functional.pad(3 * pictures.diff(dim=1), (0, 0, 0, 0, 0, 0, 1, 0))
         both = torch.cat([pictures, change], dim=2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return self.video(self.frames(both).unflatten(0, frames.shape[:2]).mT).mT
+        seen = self.frames[:PER_FRAME](both).unflatten(0, frames.shape[:2])
+        seen = seen if rows is None else seen[rows]
+        return self.video(self.frames[PER_FRAME:](seen.flatten(0, 1)).unflatten(0, seen.shape[:2]).mT).mT
 
     def embed_audio(self, mel: Tensor) -> Tensor:
         """Vectors ``(windows, 50, 48)`` of log-mel ``(windows, 100, bands)``."""
@@ -117,11 +124,15 @@ class MicroSynchformer(MiniatureNetwork):
     def judge_sound(self, mel: Tensor, frames: Tensor) -> dict[str, Tensor]:
         """Columns that the metric reads: logits of the first and of the last 2 s, each (clips, 25).
 
-        Clips have at least 50 video frames.
+        Clips have at least 50 video frames. Sounds for the same pictures, as those of a clip's captions, should follow
+        each other: their pictures are looked at once.
         """
         last = frames.shape[1] - WINDOW
+        frames, rows = torch.unique_consecutive(frames, dim=0, return_inverse=True)
         return {
-            name: self(window(frames, start), window(mel, start, MEL_STEP))
+            name: self.compare(
+                self.embed_video(window(frames, start), rows), self.embed_audio(window(mel, start, MEL_STEP))
+            )
             for name, start in (("logits_first", 0), ("logits_last", last))
         }
 

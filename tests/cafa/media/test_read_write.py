@@ -62,6 +62,19 @@ def test_decoders_give_equal_frames(normalised_clip: NormalisedClip, size: tuple
             assert np.array_equal(by_decord, by_pyav)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("decord") is None, reason="decord has no wheel here")
+def test_no_frame_is_decoded_behind_the_wanted_ones(
+    normalised_clip: NormalisedClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = importlib.import_module("decord").VideoReader
+    asked, batch = [0], reader.get_batch
+    monkeypatch.setattr(reader, "get_batch", lambda self, which: asked.extend(which) or batch(self, which))
+    for frames in (1, 2, 16, 17, 20, 50):
+        del asked[1:]
+        assert len(read_frames(normalised_clip(), seconds=frames / 25, decoder="decord")) == frames
+        assert asked == list(range(frames))
+
+
 def test_frames_are_the_pictures(normalised_clip: NormalisedClip) -> None:
     frames = read_frames(normalised_clip(crf=5), seconds=2)
     pictures = np.stack(moving_noise(50, 72, 102))

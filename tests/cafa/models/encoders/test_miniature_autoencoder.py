@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
+from scipy import fft
 from scipy.signal import stft
 
 from cafa.common.errors import InputError
-from cafa.media.mel import MelSettings, log_mel, spectrum
-from cafa.models.encoders.miniature_autoencoder import AutoencoderSettings, MelAutoencoder, fit_autoencoder
+from cafa.media.mel import MelSettings, hann, log_mel, spectrum
+from cafa.models.encoders.miniature_autoencoder import (
+    AutoencoderSettings,
+    MelAutoencoder,
+    fit_autoencoder,
+    griffin_lim,
+)
 
 MEL = MelSettings()
 
@@ -90,3 +96,38 @@ def test_latents_have_about_unit_variance(autoencoder):
     mels = (log_mel(knocks(rng.uniform(0.1, 1.4, 3), seed=50 + i), MEL) for i in range(20))
     latents = np.concatenate([autoencoder.encode(mel) for mel in mels])
     assert latents.std() == pytest.approx(1.0, abs=0.25)
+
+
+def by_the_book(magnitude, settings, iterations, seed):
+    """Fast Griffin-Lim, piece by piece."""
+    frames, window, hop = len(magnitude), settings.window, settings.hop
+    places = np.arange(frames)[:, None] * hop + np.arange(window)
+    taper, length = hann(window), (frames - 1) * hop + window
+    weight = np.maximum(np.bincount(places.ravel(), np.tile(taper**2, frames), length), 1e-3).astype(np.float32)
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, magnitude.shape).astype(np.float32)
+    angles = np.exp(1j * phases).astype(np.complex64)
+    previous = np.zeros_like(angles)
+    for iteration in range(iterations + 1):
+        signal = np.zeros(length, np.float32)
+        for frame, piece in enumerate(fft.irfft(magnitude * angles, n=window, axis=1) * taper):
+            signal[frame * hop : frame * hop + window] += piece
+        signal /= weight
+        if iteration < iterations:
+            rebuilt = fft.rfft(signal[places] * taper, axis=1)
+            angles = rebuilt + 0.99 * (rebuilt - previous)
+            angles /= np.maximum(np.abs(angles), 1e-9)
+            previous = rebuilt
+    side = (window - hop) // 2
+    return signal[side : side + frames * hop]
+
+
+@pytest.mark.parametrize("geometry", [{}, {"window": 800, "hop": 300}, {"window": 512, "hop": 512}])
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_griffin_lim_has_the_bits_of_the_loop_over_pieces(geometry, frames):
+    settings = MelSettings(**geometry)
+    sound = np.random.default_rng(2).standard_normal(frames * settings.hop).astype(np.float32)
+    magnitude = np.abs(spectrum(sound, settings)).astype(np.float32)
+    for given in (magnitude, 0 * magnitude):
+        made = griffin_lim(given, settings, 4, seed=3)
+        assert made.dtype == np.float32
+        assert np.array_equal(made, by_the_book(given, settings, 4, seed=3))
