@@ -1,31 +1,39 @@
-"""A judge of a plug-in through the rules of the workflow: from clips and sounds that are there to a table."""
+"""Judges beside the published ones through the rules of the workflow: from clips and sounds that are there to a table.
+
+One run has both: that of a plug-in, and the one without weights.
+"""
 
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import yaml
 
 from cafa.common.files import sha256_file
 from cafa.common.ledger import ledger_row, write_ledger
 from cafa.data.manifest import SCHEMA as MANIFEST
 from cafa.data.prompts import SCHEMA as PROMPTS
+from metrics.judges.level_names import METER_ERROR
+from metrics.judges.levels import VERSION, levels_of
 from tests.evaluation_clips import write_wav
 from tests.extending.from_docs import code_blocks
 from tests.extending.test_judge import FILE, add_weights, by_hand, cosine
+from tests.snakemake_starts import snakemake
 from tests.tiny_judges import SIZES, make_panns, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 0.5
 CLIPS = ("clip0", "clip1", "clip2", "clip3")
+#: columns of the judge without weights
+LEVELS = ["LUFS", "True_peak", "Silence", "Clipping"]
 #: the rules that concern judges; what they read of others lies there
 RULES = (
     *("register_judge", "embed_reference", "embed_text", "embed_samples"),
@@ -70,9 +78,9 @@ def write_weights(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
 
 
 def configuration(results: Path, weights: dict[str, Any]) -> dict[str, Any]:
-    """Laid over config.yaml: two judges, one of them the plug-in's; a table with its column."""
+    """Laid over config.yaml: classifier, the plug-in's judge and the one without weights; a table of their columns."""
     table = {
-        "metrics": ["FAD", "Timbre"],
+        "metrics": ["FAD", "Timbre", *LEVELS],
         "systems": ["ours"],
         "dataset": "tiny",
         "protocol": "matched",
@@ -90,7 +98,7 @@ def configuration(results: Path, weights: dict[str, Any]) -> dict[str, Any]:
             "tiny": {"kind": "folder", "csv": "none.csv", "root": ".", "shards": 1, "prompts": {"matched": {}}}
         },
         "evaluate": "tiny",
-        "judges": {"clap": None, "imagebind": None, "synchformer": None, "spectrum": {}},
+        "judges": {"clap": None, "imagebind": None, "synchformer": None, "spectrum": {}, "levels": {}},
         "pretrained": {
             "models": models,
             "judges": weights,
@@ -107,28 +115,46 @@ def configuration(results: Path, weights: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def snakemake(folder: Path, settings: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
+def run_rules(folder: Path, settings: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "my_judge.py").write_text(code_blocks("judge.md")[0], encoding="utf-8")
     (folder / "change.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     search = os.pathsep.join([str(folder), str(ROOT)])
-    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "1", "--directory", str(folder), *words]
-    return subprocess.run(
-        [*command, "--configfile", str(ROOT / "config/config.yaml"), str(folder / "change.yaml")],
+    return snakemake(
+        *("--cores", "1", "--directory", str(folder), *words),
+        *("--configfile", str(ROOT / "config/config.yaml"), str(folder / "change.yaml")),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
     )
 
 
-def test_the_rules_register_embed_check_score_and_print_a_judge_of_a_plugin(tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    write_set(results)
-    weights, matrix = write_weights(tmp_path / "weights")
-    settings, target = configuration(results, weights), str(results / "table1.csv")
-    done = snakemake(tmp_path, settings, target, "--allowed-rules", *RULES)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+class Run(NamedTuple):
+    """What the rules made, the weights that they were given, and the matrix of the plug-in's judge."""
 
+    results: Path
+    weights: Path
+    matrix: np.ndarray
+
+    def table(self) -> pd.DataFrame:
+        return pd.read_csv(self.results / "table1.csv").set_index("system")
+
+    def card(self) -> dict[str, Any]:
+        card: dict[str, Any] = json.loads((self.results / "table1.card.json").read_text())
+        return card
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("judges")
+    write_set(results := folder / "results")
+    weights, matrix = write_weights(folder / "weights")
+    target = str(results / "table1.csv")
+    done = run_rules(folder, configuration(results, weights), target, "--allowed-rules", *RULES)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return Run(results, folder / "weights", matrix)
+
+
+def test_the_rules_register_embed_check_score_and_print_a_judge_of_a_plugin(run: Run) -> None:
+    results, matrix = run.results, run.matrix
     cosines = [
         cosine(
             by_hand(results / f"clips/tiny/0/{clip}.flac", matrix, SECONDS),
@@ -136,11 +162,20 @@ def test_the_rules_register_embed_check_score_and_print_a_judge_of_a_plugin(tmp_
         )
         for clip in CLIPS
     ]
-    table = pd.read_csv(target).set_index("system")
+    table, card = run.table(), run.card()
     assert table.loc["ours", "Timbre"] == pytest.approx(np.mean(cosines), abs=1e-5)
     assert table.loc["ours", "Timbre_n"] == len(CLIPS)
-    card = json.loads((results / "table1.card.json").read_text())
-    assert list(card["judges"]) == ["classifier", "spectrum"]
-    assert card["judges"]["spectrum"]["weights_sha256"] == sha256_file(tmp_path / "weights" / FILE)
+    assert list(card["judges"]) == ["classifier", "levels", "spectrum"]
+    assert card["judges"]["spectrum"]["weights_sha256"] == sha256_file(run.weights / FILE)
     made = {path.name for path in (results / "embeddings").rglob("*") if path.is_file()}
-    assert made == {"classifier.parquet", "spectrum.parquet", "ledger.parquet", "index.parquet"}
+    files = {"classifier.parquet", "levels.parquet", "spectrum.parquet", "ledger.parquet", "index.parquet"}
+    assert made == files
+
+
+def test_the_rules_register_embed_check_score_and_print_the_judge_without_weights(run: Run) -> None:
+    sounds = [soundfile.read(run.results / f"samples/tiny/ours/0/{clip}.flac", always_2d=True) for clip in CLIPS]
+    wanted = np.mean([levels_of(data.T[:, : round(SECONDS * rate)], rate) for data, rate in sounds], axis=0)
+    assert run.table().loc["ours", LEVELS].tolist() == pytest.approx(wanted.tolist(), abs=1e-3)
+    judges = run.card()["judges"]
+    assert judges["levels"]["weights_sha256"] == VERSION
+    assert judges["levels"]["measures"][METER_ERROR]["good"]

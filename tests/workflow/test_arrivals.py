@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import yaml
 
 from cafa.common.ledger import read_ledgers
 from tests.cafa.data.test_ingest import one_clip  # noqa: F401
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 #: found by every Python of the job, workers included: some files crash or hang their reader
@@ -31,24 +30,13 @@ if "cafa" in os.path.basename(sys.argv[0] if sys.argv else "") or "forkserver" i
 """
 
 
-def snakemake(tmp_path: Path, change: dict[str, Any], *arguments: str, **environment: str) -> tuple[int, str]:
+def run_rules(tmp_path: Path, change: dict[str, Any], *arguments: str, **environment: str) -> tuple[int, str]:
     (tmp_path / "change.yaml").write_text(yaml.safe_dump({"results": str(tmp_path / "results"), **change}))
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--cores",
-            "2",
-            *arguments,
-            "--directory",
-            str(tmp_path),
-            "--configfile",
-            str(ROOT / "config/config.yaml"),
-            str(tmp_path / "change.yaml"),
-        ],
+    done = snakemake(
+        *("--cores", "2", *arguments, "--directory", str(tmp_path)),
+        *("--configfile", str(ROOT / "config/config.yaml"), str(tmp_path / "change.yaml")),
         cwd=ROOT,
         env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -79,7 +67,7 @@ def test_a_file_that_hangs_or_crashes_its_reader_costs_only_itself(tmp_path: Pat
     (tmp_path / "faults").mkdir()
     (tmp_path / "faults" / "sitecustomize.py").write_text(FAULTS)
     ledger = tmp_path / "results/clips/lab/0.ledger.parquet"
-    code, text = snakemake(
+    code, text = run_rules(
         tmp_path, change, str(ledger), PYTHONPATH=f"{tmp_path / 'faults'}:{ROOT}", OMP_NUM_THREADS="1"
     )
     assert code == 0, text[-3000:]
@@ -91,7 +79,7 @@ def test_a_file_that_hangs_or_crashes_its_reader_costs_only_itself(tmp_path: Pat
 
 def test_a_list_is_fetched_by_a_rule_of_its_own(tmp_path: Path) -> None:
     manifest = str(tmp_path / "results/manifests/lab.parquet")
-    code, text = snakemake(tmp_path, published(tmp_path), "--dry-run", manifest)
+    code, text = run_rules(tmp_path, published(tmp_path), "--dry-run", manifest)
     assert code == 0, text
     assert "rule fetch_list" in text and "results/lists/a.csv" in text  # noqa: PT018
 
@@ -104,7 +92,7 @@ def test_a_list_that_is_there_needs_no_internet(tmp_path: Path, place: str) -> N
     change = published(tmp_path) | ({"lists": {"folder": str(folder)}} if place == "folder" else {})
     manifest = tmp_path / "results/manifests/lab.parquet"
     (tmp_path / "films").mkdir()
-    code, text = snakemake(
+    code, text = run_rules(
         tmp_path, change, str(manifest), http_proxy="http://localhost:9", https_proxy="http://localhost:9"
     )
     assert code == 0, text
@@ -116,7 +104,7 @@ def test_two_lists_of_one_name(tmp_path: Path) -> None:
     change = published(tmp_path)
     lists = change["datasets"]["lab"]["build"]["lists"]
     lists.append({**lists[0], "url": "https://localhost/other/a.csv"})
-    code, text = snakemake(tmp_path, change, "--dry-run", str(tmp_path / "results/manifests/lab.parquet"))
+    code, text = run_rules(tmp_path, change, "--dry-run", str(tmp_path / "results/manifests/lab.parquet"))
     assert code != 0
     assert "two lists are called a.csv" in text
 
@@ -125,7 +113,7 @@ def test_a_folder_of_clips_that_is_not_there_is_said_once(tmp_path: Path) -> Non
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "a.csv").write_text("abcdefghijk,30,dog barking,test\n")
     target = tmp_path / "results/fetched/lab/0.parquet"
-    code, text = snakemake(tmp_path, published(tmp_path), str(target))
+    code, text = run_rules(tmp_path, published(tmp_path), str(target))
     assert code != 0
     assert text.count(f"no folder at {tmp_path / 'films'}") == 1
     assert not list((tmp_path / "results").rglob("*.parquet"))
@@ -146,7 +134,7 @@ def test_a_data_set_takes_clips_from_another(tmp_path: Path, one_clip: Path) -> 
     for entry in change["datasets"].values():
         entry["build"]["seconds"] = 1.0
     target = tmp_path / "results/clips/second/0.ledger.parquet"
-    code, text = snakemake(tmp_path, change, str(target))
+    code, text = run_rules(tmp_path, change, str(target))
     assert code == 0, text[-3000:]
     assert set(read_ledgers([target])["status"]) == {"ok"}
     clips = tmp_path / "results/clips"
@@ -159,28 +147,15 @@ def test_a_data_set_takes_clips_from_another(tmp_path: Path, one_clip: Path) -> 
     ("reuse", "message"), [(["nobody"], "which is no published data set"), (["lab"], "leads back to itself")]
 )
 def test_reuse_that_leads_nowhere(tmp_path: Path, reuse: list[str], message: str) -> None:
-    code, text = snakemake(tmp_path, published(tmp_path, reuse=reuse), "--dry-run", str(tmp_path / "results/x"))
+    code, text = run_rules(tmp_path, published(tmp_path, reuse=reuse), "--dry-run", str(tmp_path / "results/x"))
     assert code != 0
     assert message in text
 
 
 def commands_for(target: str, dataset: str) -> list[str]:
     """Commands of a data set's jobs that the paper's configuration plans for a file."""
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--dry-run",
-            "--printshellcmds",
-            "--cores",
-            "2",
-            target,
-            "--configfile",
-            "config/paper.yaml",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    words = ("--dry-run", "--printshellcmds", "--cores", "2", target, "--configfile", "config/paper.yaml")
+    done = snakemake(*words, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-3000:]
     return [line for line in (done.stdout + done.stderr).splitlines() if dataset in line and "cafa " in line]
 

@@ -1,10 +1,10 @@
 """Memory grows after an attempt that was killed, and after no other; tried with Snakemake and a rule of our own."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 RULE = """
@@ -54,11 +54,8 @@ def test_memory_grows_after_a_kill_alone(tmp_path: Path, end: str, wanted: list[
     snakefile.write_text(RULE.format(root=ROOT, folder=tmp_path))
     results = tmp_path / "results"
     options = ["--cores", "1", "--retries", "3", "--nolock", "--config", f"results={results}"]
-    words = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(snakefile), *options]
     try:
-        done = subprocess.run(
-            [*words, "--", f"{results}/done/a.b.txt"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        done = snakemake("--snakefile", str(snakefile), *options, "--", f"{results}/done/a.b.txt", cwd=ROOT)
     finally:
         snakefile.unlink()
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,11 @@
 """A run with pretrained models looks at the machine before its first job, and at nothing that it does not need."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,25 +22,16 @@ def run(tmp_path: Path, *arguments: str) -> str:
         },
     }
     (tmp_path / "change.yaml").write_text(yaml.safe_dump(change))
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--cores",
-            "2",
-            "--keep-going",
-            str(results / "models/clip/card.json"),
-            str(results / "models/judges/clap/card.json"),
-            "--directory",
-            str(tmp_path),
-            "--configfile",
-            str(ROOT / "config/config.yaml"),
-            str(ROOT / "config/paper.yaml"),
-            str(tmp_path / "change.yaml"),
-            *arguments,
-        ],
+    done = snakemake(
+        *("--cores", "2", "--keep-going"),
+        str(results / "models/clip/card.json"),
+        str(results / "models/judges/clap/card.json"),
+        *("--directory", str(tmp_path), "--configfile"),
+        str(ROOT / "config/config.yaml"),
+        str(ROOT / "config/paper.yaml"),
+        str(tmp_path / "change.yaml"),
+        *arguments,
         cwd=ROOT,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode != 0
     return done.stdout + done.stderr

@@ -1,10 +1,10 @@
 """Snakemake limits jobs per second only where it was told to: by itself its scheduler never ends looking."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.snakemake_starts import snakemake
 
 RULES = Path(__file__).resolve().parents[2] / "workflow/rules/job_rate.smk"
 LOOKS = """
@@ -26,8 +26,7 @@ rule make:
 def looks(folder: Path, rules: str, *options: str) -> int:
     """How often the scheduler of a run asked for another look at its jobs."""
     (folder / "Snakefile").write_text(LOOKS + rules + JOBS)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = snakemake("--cores", "1", *options, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((folder / "made").iterdir())) == 4
     return done.stdout.count("another look")

@@ -1,11 +1,11 @@
 """The workflow used from another folder: named by `-s`, and as a module of another workflow."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,9 +33,8 @@ rule everything:
 
 def dry_run(folder: Path, *arguments: str) -> str:
     """What a dry run in a folder prints."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = snakemake("--dry-run", "--cores", "2", *arguments, cwd=folder, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -77,9 +76,8 @@ def test_as_a_module(own: dict[str, int], tmp_path: Path) -> None:
 def test_a_plugin_that_is_not_there_stops_before_any_job(tmp_path: Path) -> None:
     configuration = tmp_path / "more.yaml"
     configuration.write_text("plugins: [no_such_module_of_mine]\n")
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--configfile", str(configuration)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = snakemake("--dry-run", "--cores", "1", "--configfile", str(configuration), cwd=ROOT, env=environment)
     assert done.returncode != 0
     assert "no_such_module_of_mine" in done.stdout + done.stderr
 

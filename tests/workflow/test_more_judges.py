@@ -1,13 +1,12 @@
 """The paper's configuration with the judges that it offers in a comment: four published ones, one without weights."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
 from metrics.judges.kinds import JUDGES
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = [
@@ -20,16 +19,11 @@ def test_a_line_of_the_papers_configuration_adds_the_other_published_judges(tmp_
     (line,) = re.findall(r"^# (judges: \{.*\})$", (ROOT / "config/paper.yaml").read_text(), re.MULTILINE)
     more = {**yaml.safe_load(line), "tables": {"table2": {"metrics": COLUMNS}}}
     (tmp_path / "more.yaml").write_text(yaml.safe_dump(more))
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            *("--dry-run", "--printshellcmds", "--cores", "1"),
-            *(f"results/paper/{file}" for file in ("scores/vggsound_sparse/reference.parquet", "judges.json")),
-            *("--configfile", str(ROOT / "config/paper.yaml"), str(tmp_path / "more.yaml")),
-        ],
+    done = snakemake(
+        *("--dry-run", "--printshellcmds", "--cores", "1"),
+        *(f"results/paper/{file}" for file in ("scores/vggsound_sparse/reference.parquet", "judges.json")),
+        *("--configfile", str(ROOT / "config/paper.yaml"), str(tmp_path / "more.yaml")),
         cwd=ROOT,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     printed = done.stdout + done.stderr

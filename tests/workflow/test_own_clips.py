@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.evaluation_clips import write_video
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml")
@@ -46,30 +47,20 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--cores",
-            "1",
-            *arguments,
-            "--configfile",
-            "config/test.yaml",
-            "config/local.yaml",
-        ],
+def run_rules(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return snakemake(
+        *("--cores", "1", *arguments, "--configfile", "config/test.yaml", "config/local.yaml"),
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(project)},
-        capture_output=True,
-        text=True,
     )
 
 
 def test_own_clips_as_the_guide_says(project: Path) -> None:
-    planned = snakemake(project, "--dry-run")
+    planned = run_rules(project, "--dry-run")
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert "published" not in planned.stdout
     assert "local" in planned.stdout
-    done = snakemake(project, "results/prompts/local.parquet")
+    done = run_rules(project, "results/prompts/local.parquet")
     assert done.returncode == 0, done.stdout + done.stderr
     prompts = pd.read_parquet(project / "results" / "prompts" / "local.parquet")
     assert {(row.protocol, row.clip_id, row.caption) for row in prompts.itertuples()} == {
@@ -83,14 +74,14 @@ def test_own_clips_as_the_guide_says(project: Path) -> None:
 def test_a_ledger_that_a_message_names_is_still_there(project: Path) -> None:
     shutil.rmtree(project / "my_clips" / "day one")
     (project / "my_clips" / "workshop.mov").write_bytes(b"nothing")
-    failed = snakemake(project, "results/prompts/local.parquet")
+    failed = run_rules(project, "results/prompts/local.parquet")
     assert failed.returncode != 0
     said = failed.stdout + failed.stderr
     named = re.search(r"no prompt remains: 2 clips asked for, 2 excluded .*?cafa ledger (\S+)\)", said, re.DOTALL)
     assert named, said
     assert sorted(pd.read_parquet(project / named[1])["clip_id"]) == ["workshop", "yard"]
     (project / "my_clips" / "clips.csv").write_text("clip_id,uri,label\n..,x.mp4,dog\n")
-    failed = snakemake(project, "results/manifests/local.parquet")
+    failed = run_rules(project, "results/manifests/local.parquet")
     named = re.search(r"can be used: 1 bad_id, e\.g\. line 2, .*?cafa ledger (\S+)\)", failed.stdout + failed.stderr)
     assert named, failed.stdout + failed.stderr
     assert (project / named[1]).is_file()

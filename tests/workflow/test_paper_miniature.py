@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.test_arrivals import ROOT, snakemake
+from tests.workflow.test_arrivals import ROOT, run_rules
 
 PAPER = yaml.safe_load((ROOT / "config/paper_miniature.yaml").read_text())
 
 
 def planned(tmp_path: Path, change: dict[str, Any], *arguments: str) -> list[str]:
     """Commands of the jobs of a plan."""
-    code, text = snakemake(tmp_path, change, "--dry-run", "--printshellcmds", *arguments)
+    code, text = run_rules(tmp_path, change, "--dry-run", "--printshellcmds", *arguments)
     assert code == 0, text[-3000:]
     return re.findall(r"^ *(?:Shell command: *)?(cafa .*)$", text, re.MULTILINE)
 
@@ -72,6 +72,6 @@ def test_table_1_needs_no_clip(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    code, text = snakemake(tmp_path, change, "--dry-run")
+    code, text = run_rules(tmp_path, change, "--dry-run")
     assert code != 0
     assert message in text

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.snakemake_starts import snakemake
+
 ROOT = Path(__file__).resolve().parents[2]
 #: pretrained models that only a plan names
 TWO_BACKBONES = {
@@ -25,26 +27,21 @@ TWO_BACKBONES = {
 COPIED = ("Snakefile", "workflow", "config", "cafa", "metrics", "environment.yml")
 
 
-def snakemake(folder: Path, *arguments: str, change: dict[str, Any] | None = None) -> str:
+def run_rules(folder: Path, *arguments: str, change: dict[str, Any] | None = None) -> str:
     """Run Snakemake on a copy of the project, its configuration changed; the output, or an assertion with it."""
     configs = ["config/test.yaml"]
     if change:
         (folder / "change.yaml").write_text(yaml.safe_dump(change))
         configs.append("change.yaml")
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("snakemake")), *arguments, "--configfile", *configs],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = snakemake(*arguments, "--configfile", *configs, cwd=folder, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
 
 def rules_to_run(folder: Path, change: dict[str, Any] | None = None) -> dict[str, int]:
     """Number of jobs of each rule that a run would start."""
-    text = snakemake(folder, "--dry-run", "--cores", "2", change=change)
+    text = run_rules(folder, "--dry-run", "--cores", "2", change=change)
     if "Nothing to be done" in text:
         return {}
     table = text.rpartition("Job stats:")[2]
@@ -64,12 +61,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(source, folder / name)
     (folder / "profiles").symlink_to("workflow/profiles")
-    files = [line.split("\t")[0] for line in snakemake(folder, "--summary").splitlines() if line.startswith("results/")]
+    files = [line.split("\t")[0] for line in run_rules(folder, "--summary").splitlines() if line.startswith("results/")]
     assert len(files) > 50
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
-    snakemake(folder, "--touch", "--cores", "2", "--quiet", "all")
+    run_rules(folder, "--touch", "--cores", "2", "--quiet", "all")
     return folder
 
 
@@ -163,8 +160,7 @@ LINTS = {"Specify a conda environment or container for each rule.", "Mixed rules
 
 
 def test_workflow_passes_the_linter() -> None:
-    command = [sys.executable, "-m", "snakemake", "--lint"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = snakemake("--lint", cwd=ROOT)
     found = re.findall(r"^ +\* (.*):$", done.stdout + done.stderr, re.M)
     assert found, done.stdout + done.stderr
     assert not [title for title in found if title not in LINTS], done.stdout + done.stderr
@@ -201,7 +197,7 @@ def test_every_key_is_described(name: str) -> None:
 @pytest.mark.parametrize(("device", "gpus"), [("cpu", {"0"}), ("cuda", {"0", "1", "3"})])
 def test_jobs_on_a_device_take_a_gpu_each(finished: Path, device: str, gpus: set[str]) -> None:
     change = {"device": device, "adapters": {"adapter": {"processes": 3}}}
-    printed = snakemake(finished, "--dry-run", "--forceall", "--cores", "4", "--resources", "gpu=4", change=change)
+    printed = run_rules(finished, "--dry-run", "--forceall", "--cores", "4", "--resources", "gpu=4", change=change)
     assert set(re.findall(r"^ +resources: .*\bgpu=(\d+)", printed, re.MULTILINE)) == gpus
     jobs = [job for job in re.split(r"\n\n", printed) if "gpu=" in job]
     without = (
@@ -211,7 +207,7 @@ def test_jobs_on_a_device_take_a_gpu_each(finished: Path, device: str, gpus: set
 
 
 def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
-    printed = snakemake(
+    printed = run_rules(
         finished,
         "--dry-run",
         "--printshellcmds",
@@ -282,7 +278,7 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
 )
 def test_wrong_configuration_is_refused(finished: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(AssertionError, match=re.escape(message)):
-        snakemake(finished, "--dry-run", "--cores", "1", change=change)
+        run_rules(finished, "--dry-run", "--cores", "1", change=change)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +305,7 @@ def test_folder_that_is_not_there_stops_a_run_before_its_first_job(
 ) -> None:
     (finished / "clips.csv").write_text("clip_id,uri,label\nyard,yard.mp4,dog barking\n")
     with pytest.raises(AssertionError, match=re.escape(message)) as stopped:
-        snakemake(finished, "--cores", "1", change=change)
+        run_rules(finished, "--cores", "1", change=change)
     assert "Finished jobid" not in str(stopped.value)
 
 
@@ -317,13 +313,7 @@ def test_key_that_stands_twice_in_a_file_is_refused(finished: Path) -> None:
     twice = "systems:\n  theirs: {kind: reference}\n  theirs: {kind: oracle}\n"
     (finished / "twice.yaml").write_text(twice)
     arguments = ["--dry-run", "--cores", "1", "--configfile", "config/test.yaml", "twice.yaml"]
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("snakemake")), *arguments],
-        cwd=finished,
-        env={**os.environ, "PYTHONPATH": str(finished)},
-        capture_output=True,
-        text=True,
-    )
+    done = snakemake(*arguments, cwd=finished, env={**os.environ, "PYTHONPATH": str(finished)})
     assert done.returncode == 1
     assert re.search(
         r"twice.yaml cannot be read: the key 'theirs' stands twice.*line 2.*line 3",

@@ -1,8 +1,6 @@
 """A table of the clips that VGGSounder's labels choose: the paper's commented choice, the rule, and what is refused."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,8 @@ import pandas as pd
 import yaml
 
 from tests.cafa.data.test_vggsounder import VGGSOUND, VGGSOUNDER
-from tests.workflow.test_arrivals import published, snakemake
+from tests.snakemake_starts import snakemake
+from tests.workflow.test_arrivals import published, run_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,15 +37,10 @@ def test_the_papers_commented_lines_give_table_2_beside_itself(tmp_path: Path) -
     }
     (tmp_path / "paper.yaml").write_text(text)
     folder = "results/paper/vggsounder"
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            *("--dry-run", "--printshellcmds", "--cores", "1", f"{folder}/table2_vggsounder.clips.csv"),
-            *("--configfile", str(tmp_path / "paper.yaml")),
-        ],
+    done = snakemake(
+        *("--dry-run", "--printshellcmds", "--cores", "1", f"{folder}/table2_vggsounder.clips.csv"),
+        *("--configfile", str(tmp_path / "paper.yaml")),
         cwd=ROOT,
-        capture_output=True,
-        text=True,
     )
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-3000:]
@@ -62,14 +56,14 @@ def test_the_papers_commented_lines_give_table_2_beside_itself(tmp_path: Path) -
 def test_a_rule_chooses_the_clips_and_the_table_takes_them(tmp_path: Path) -> None:
     change = chosen_table(tmp_path)
     folder = tmp_path / "results/vggsounder"
-    code, text = snakemake(tmp_path, change, str(folder / "chosen.clips.csv"))
+    code, text = run_rules(tmp_path, change, str(folder / "chosen.clips.csv"))
     assert code == 0, text[-3000:]
     assert pd.read_csv(folder / "chosen.clips.csv")["clip_id"].tolist() == ["-heard-seen_000030", "only_seen_2_000120"]
     statuses = pd.read_parquet(folder / "chosen.ledger.parquet")["status"].tolist()
     assert statuses == ["ok", "invisible", "ok", "background_music", "label_not_annotated", "not_annotated"]
     (tmp_path / "films").mkdir()
     table = str(tmp_path / "results/chosen.csv")
-    code, text = snakemake(tmp_path, change, "--dry-run", "--printshellcmds", table)
+    code, text = run_rules(tmp_path, change, "--dry-run", "--printshellcmds", table)
     assert code == 0, text[-3000:]
     (made,) = [line for line in text.splitlines() if "cafa table --name chosen" in line]
     assert f'"clips": {{"file": "{folder}/chosen.clips.csv"}}' in made
@@ -79,11 +73,11 @@ def test_a_rule_chooses_the_clips_and_the_table_takes_them(tmp_path: Path) -> No
 
 def test_choices_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     change = chosen_table(tmp_path, clips={"of_system": "reference"})
-    code, text = snakemake(tmp_path, change, "--dry-run")
+    code, text = run_rules(tmp_path, change, "--dry-run")
     assert code != 0
     assert "chosen by `clips` or by `vggsounder`, not by both" in text
     change["tables"]["chosen"] |= {"clips": None}
     change["tables"]["chosen"]["vggsounder"]["annotations"]["format"] = "vggsound"
-    code, text = snakemake(tmp_path, change, "--dry-run")
+    code, text = run_rules(tmp_path, change, "--dry-run")
     assert code != 0
     assert "must have the form vggsounder, not vggsound" in text

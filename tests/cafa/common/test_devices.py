@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from cafa.cli import cli
 from cafa.common.devices import check_device, why_no_cuda
 from cafa.common.errors import InputError
 
@@ -35,9 +37,18 @@ def test_devices() -> None:
 @pytest.mark.parametrize(
     "verb", [["train", "adapter"], ["samples", "make"], ["embed", "reference"], ["features", "text"]]
 )
-def test_every_command_refuses_cuda_without_cuda_in_one_line(verb: list[str]) -> None:
+def test_every_command_refuses_cuda_without_cuda(verb: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^--device cuda: torch [^\n]*$"):
+        CliRunner().invoke(cli, [*verb, "--device", "cuda"], catch_exceptions=False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_without_cuda_is_refused_in_one_line() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cafa", *verb, "--device", "cuda"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "cafa", "train", "adapter", "--device", "cuda"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("cafa: error: --device cuda: torch ")

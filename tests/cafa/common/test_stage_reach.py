@@ -39,15 +39,22 @@ def digests() -> dict[str, str]:
     return {stage: stages.code_digest(stage) for stage in STAGES}
 
 
+@functools.cache
+def reached() -> dict[str, frozenset[str]]:
+    """Modules, wholly or in part, and files of data behind each stage."""
+    return {stage: frozenset(name.partition(":")[0] for name in code_behind(stage)) for stage in STAGES}
+
+
 def reaching(name: str) -> set[str]:
-    """Stages behind which a module, or a part of it, is."""
-    return {stage for stage in STAGES if any(found.partition(":")[0] == name for found in code_behind(stage))}
+    """Stages behind which a module, or a part of it, or a file of data is."""
+    return {stage for stage, names in reached().items() if name in names}
 
 
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """To change what is read; what was computed before is computed anew, then and afterwards."""
     digests()
+    reached()
     for cached in (stages._reached, stages.code_digest):
         cached.cache_clear()
     yield monkeypatch
@@ -59,12 +66,8 @@ def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_a_statement_more_changes_every_stage_that_reaches_the_module(path: Path, other: pytest.MonkeyPatch) -> None:
     wanted, before, read = reaching(module_of(path)), digests(), stages._code_of
-    for cached in (stages._reached, stages.code_digest):
-        cached.cache_clear()
-    text = changed(path.read_text())
-    other.setattr(
-        stages, "_code_of", lambda file, part: stages._analysed(text, part) if file == path else read(file, part)
-    )
+    analysed = functools.cache(functools.partial(stages._analysed, changed(path.read_text())))
+    other.setattr(stages, "_code_of", lambda file, part: analysed(part) if file == path else read(file, part))
     assert {stage for stage in STAGES if stages.code_digest(stage) != before[stage]} == wanted
 
 
@@ -77,10 +80,8 @@ DATA_FILES = [path for path in stages.data_files(ROOT) if not ASKED & set(path.p
 @pytest.mark.parametrize("path", DATA_FILES, ids=lambda path: path.name)
 def test_a_byte_more_changes_every_stage_that_reads_the_file(path: Path, other: pytest.MonkeyPatch) -> None:
     name, before, read = str(path.relative_to(ROOT)), digests(), stages.sha256_file
-    wanted = {stage for stage in STAGES if name in code_behind(stage)}
+    wanted = reaching(name)
     assert wanted
-    for cached in (stages._reached, stages.code_digest):
-        cached.cache_clear()
     other.setattr(stages, "sha256_file", lambda file: "0" * 64 if file == path else read(file))
     assert {stage for stage in STAGES if stages.code_digest(stage) != before[stage]} == wanted
 

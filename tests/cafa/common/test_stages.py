@@ -193,13 +193,20 @@ def test_unknown_stage_is_refused() -> None:
         code_behind("nothing")
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages alone, recorded."""
+    folder = tmp_path_factory.mktemp("recorded")
     for name in ("cafa", "metrics"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    assert cafa(tmp_path, "record", "--all")[0] == 0
-    return tmp_path
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    assert cafa(folder, "record", "--all")[0] == 0
+    return folder
+
+
+@pytest.fixture
+def copy(recorded: Path, tmp_path: Path) -> Path:
+    """A copy of them that a test may change."""
+    return shutil.copytree(recorded, tmp_path / "copy")
 
 
 def cafa(folder: Path, *arguments: str) -> tuple[int, str]:
