@@ -59,10 +59,21 @@ class Registry(Mapping[str, T], Generic[T]):
             add(entry)
         return add
 
-    def __getitem__(self, name: str) -> T:
+    def check(self, *names: str) -> None:
+        """Refuse names that are not there, without importing those that are.
+
+        Raises
+        ------
+        UnknownNameError
+            Names the nearest one, and all.
+        """
         load_plugins()
-        if name not in self._entries:
-            raise UnknownNameError(self._unknown(name))
+        for name in names:
+            if name not in self._entries:
+                raise UnknownNameError(self._unknown(name))
+
+    def __getitem__(self, name: str) -> T:
+        self.check(name)
         entry = self._entries[name]
         if isinstance(entry, str):
             module, _, attribute = entry.partition(":")
@@ -87,6 +98,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return isinstance(self._entries.get(name), str)
 
     def _unknown(self, name: str) -> str:
-        near = get_close_matches(name, self._entries, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        names = {known.lower(): known for known in self._entries}  # `fad` is near to `FAD`
+        near = get_close_matches(name.lower(), names, n=1)
+        hint = f"; did you mean {names[near[0]]!r}?" if near else "."
         return f"there is no {self.what} {name!r}{hint} There are {', '.join(self._entries) or 'none'}"

@@ -69,10 +69,27 @@ def check_machine(
     ]
     for finding in sorted(set(found)):
         print(f"{finding.kind}: {finding.text}".replace("\n", "\n    "))
+    if not found:
+        print(_all_is_there(settings))
     if errors := sum(finding.kind == "error" for finding in set(found)):
         raise InputError(f"{errors} of these would stop the run")
     if output is not None:
         write_json(output, [finding._asdict() for finding in found])
+
+
+def _all_is_there(settings: PreflightSettings) -> str:
+    """What was looked at, where nothing was found."""
+    counts = {
+        "paths": len(settings.paths),
+        "lists": len(settings.lists),
+        "models": len(settings.models),
+        "judges": len(settings.judges),
+        "sources of clips": sum(len(fetch.sources) for fetch in settings.fetch.values()),
+        "packages": len(settings.packages),
+        "rules": len(settings.jobs),
+    }
+    named = "".join(f"; {what}: {count}" for what, count in counts.items() if count)
+    return f"nothing would stop the run; looked at: device {settings.device}, room in {settings.results}{named}"
 
 
 def _findings_of_judges(settings: PreflightSettings, judge_files: JudgeFiles, hashed: bool) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from metrics.evaluation.pairs import PROTOCOL, Pairs, RowKey
 from metrics.judges.interface import Panel
 from metrics.judges.kinds import JUDGES, TEXT_FILE
 from metrics.judges.published import UNVERIFIED_WEIGHTS
-from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import BootstrapSettings, Table, TableSettings
 from metrics.tables.sample_metrics import class_probabilities
 from metrics.tables.scores import read_generated, read_reference, score_system
@@ -60,8 +60,7 @@ class EvaluationSettings(BaseModel):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            metric_named(name)
+        METRICS.check(*names)
         return names
 
 

@@ -22,7 +22,7 @@ from metrics.evaluation.pairs import Pairs, read_pairs
 from metrics.judges.interface import Panel
 from metrics.results.folder import read_results
 from metrics.results.page import Media, write_page
-from metrics.tables.catalogue import METRICS, judges_for, metric_named
+from metrics.tables.catalogue import METRICS, judges_for
 from metrics.tables.compute import BootstrapSettings
 from metrics.tables.presets import columns_of, without_published_judges
 
@@ -190,7 +190,8 @@ def evaluate_folders(
     pairs = read_pairs(
         folders.prompts, folders.reference, named, encoding=folders.encoding, separator=folders.separator
     )
-    chosen = tuple(metric_named(name).name for name in options.metrics)
+    METRICS.check(*options.metrics)
+    chosen = options.metrics
     if chosen and options.preset:
         raise InputError("give --metric or --preset, not both")
     if not chosen:
@@ -214,8 +215,8 @@ def evaluate_folders(
         if options.html:
             write_page(read_results(output), media_of(pairs), output / "report.html")
     table = (output / "table.md").read_text(encoding="utf-8").split("\n## Columns")[0]
-    written = "table.csv, table.md, table.card.json, clips.parquet, categories.csv, missing.csv"
-    written += ", report.html" * options.html
+    written = "table.csv, table.md, table.card.json, table.differences.csv, clips.parquet, categories.csv, missing.csv"
+    written += ", ledger.parquet" + ", report.html" * options.html
     return f"{table}\nwritten to {output}: {written}"
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from cafa.common.errors import InputError
 from cafa.common.tables import records, row_tuples
 from cafa.data.sample_index import keyed
-from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.catalogue import METRICS
 from metrics.tables.metric import Metric
 
 Direction = Literal["highest", "lowest"]
@@ -48,7 +48,7 @@ class ScoreTable:
         InputError
             If one that is asked for is not known, or is of sets.
         """
-        if of_sets := [name for name in asked if metric_named(name).of_sets]:
+        if of_sets := [name for name in asked if METRICS[name].of_sets]:
             raise InputError(f"{', '.join(of_sets)}: metrics of sets, of which a single sound has no value")
         if asked:
             return [METRICS[name] for name in asked] if self._of else []

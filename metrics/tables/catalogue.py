@@ -5,14 +5,13 @@ A metric of your own: ``METRICS.register(name, Metric(...))`` (docs/extending/me
 
 from collections.abc import Collection
 
-from cafa.common.errors import InputError
 from cafa.common.registry import Registry
 from metrics.tables.further_metrics import FURTHER_METRICS
 from metrics.tables.metric import Metric
 from metrics.tables.sample_metrics import ClassProbability, acc, acc_margin, clap, desync_seconds, ib, kl
 from metrics.tables.set_metrics import FRECHET, INCEPTION, KERNEL
 
-__all__ = ["METRICS", "Metric", "judges_for", "metric_named"]
+__all__ = ["METRICS", "Metric", "judges_for"]
 
 METRICS: Registry[Metric] = Registry(
     "metric",
@@ -151,13 +150,6 @@ METRICS: Registry[Metric] = Registry(
         **FURTHER_METRICS,
     },
 )
-
-
-def metric_named(name: str) -> Metric:
-    """Return the metric of a name, or say which names there are."""
-    if name not in METRICS:
-        raise InputError(f"metric must be one of {', '.join(METRICS)}, got {name!r}")
-    return METRICS[name]
 
 
 def judges_for(metrics: Collection[str]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from cafa.common.errors import InputError
 from cafa.media.usable_sound import CONSTANT, SILENT
 from metrics.functional.bootstrap import ClipBootstrap, Estimate, mean_of
 from metrics.functional.differences import detectable_difference, holm, p_value, standard_error
-from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.catalogue import METRICS
 from metrics.tables.clip_choice import ClipChoice
 from metrics.tables.coverage import ROW, Coverage
 from metrics.tables.set_metrics import SetInputs
@@ -97,8 +97,7 @@ class TableSettings(_Settings):
     @field_validator("metrics")
     @classmethod
     def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            metric_named(name)
+        METRICS.check(*names)
         return names
 
     @model_validator(mode="before")

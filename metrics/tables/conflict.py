@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
 from metrics.functional.bootstrap import ClipBootstrap
-from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.catalogue import METRICS
 from metrics.tables.compute import BootstrapSettings, six_digits
 from metrics.tables.coverage import ROW
 from metrics.tables.figure import BARS, COLOURS, MARKERS, STYLE
@@ -52,7 +52,7 @@ class ConflictCurveSettings(BaseModel):
     @classmethod
     def _of_samples(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if metric_named(name).of_sets or METRICS[name].other_captions_only:
+            if METRICS[name].of_sets or METRICS[name].other_captions_only:
                 raise ValueError(f"{name} has no value of a single sound under its own caption: no curve over levels")
         return names
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cafa.common.errors import InputError
 from cafa.common.files import atomic_write
-from metrics.tables.catalogue import METRICS, metric_named
+from metrics.tables.catalogue import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,8 +97,8 @@ def read_curves(table: str | Path, settings: FigureSettings) -> dict[str, pd.Dat
     systems = [name for points in settings.curves.values() for name in points.values()]
     if absent := [name for name in (*systems, *settings.lines) if name not in frame.index]:
         raise InputError(f"{table} has no row {', '.join(dict.fromkeys(absent))}, only {', '.join(frame.index)}")
+    METRICS.check(*(settings.metrics or ()), *settings.trade_off)
     for metric in (*(settings.metrics or ()), *settings.trade_off):
-        metric_named(metric)
         if f"{metric}_low" not in frame:
             raise InputError(f"{table} has no column {metric} with an interval")
     return {
@@ -142,8 +142,7 @@ def draw_trade_off(table: str | Path, settings: FigureSettings, output: str | Pa
     curves = read_curves(table, settings)
     frame = pd.read_csv(table).set_index("system")
     metrics = settings.metrics or metrics_of(table)
-    for metric in metrics:
-        metric_named(metric)
+    METRICS.check(*metrics)
     lines = {label: frame.loc[[system]].iloc[0] for system, label in settings.lines.items()}
     rows = math.ceil((len(metrics) + 1) / COLUMNS)
     columns = min(COLUMNS, len(metrics) + 1)

@@ -9,7 +9,7 @@ from cafa.common.settings_errors import settings_said
 from cafa.generation.systems import system_kind
 from metrics.judges.kinds import CLASSIFIER
 from metrics.judges.kinds import JUDGES as JUDGE_KINDS
-from metrics.tables.catalogue import metric_named
+from metrics.tables.catalogue import METRICS
 from cafa.preflight.rows import as_lines, planned_rows, read_configuration
 
 
@@ -198,7 +198,7 @@ def check_columns(what, metrics):
     """Refuse a column whose judge this run does not have."""
     for name in metrics:
         try:
-            judge = metric_named(name).judge
+            judge = METRICS[name].judge
         except InputError as error:
             raise WorkflowError(f"{what}: {error}") from error
         if judge not in JUDGES:

@@ -34,6 +34,14 @@ def test_an_unknown_name_is_refused_with_the_nearest_one():
     assert "clpa" not in registry
 
 
+def test_names_are_checked_without_an_import_and_whatever_their_case():
+    registry = Registry("metric", {"FAD": "no.such.module:x", "PaSST-KL": "no.such.module:y"})
+    registry.check("FAD", "PaSST-KL")
+    for typed, meant in (("fad", "FAD"), ("passt-kl", "PaSST-KL"), ("PaSST_KL", "PaSST-KL")):
+        with pytest.raises(UnknownNameError, match=f"no metric {typed!r}; did you mean {meant!r}"):
+            registry.check("FAD", typed)
+
+
 def test_a_name_is_taken_once():
     registry: Registry[int] = Registry("number", {"one": 1})
     registry.register("two")(2)

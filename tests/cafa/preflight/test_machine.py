@@ -89,6 +89,20 @@ def test_warnings_alone_let_the_run_begin(tmp_path: Path) -> None:
     assert [entry["kind"] for entry in json.loads((tmp_path / "f.json").read_text())] == ["warning"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "looked_at"),
+    [({}, ""), ({"paths": {"clip.mp4": "a clip"}, "packages": {"json": "all"}}, "; paths: 1; packages: 1")],
+)
+def test_a_run_that_nothing_stops_hears_what_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], looked_at: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").touch()
+    done = CliRunner().invoke(command, ["--settings", json.dumps(settings)])
+    said = f"nothing would stop the run; looked at: device cpu, room in results{looked_at}\n"
+    assert (done.exit_code, done.stdout) == (0, said)
+
+
 def texts(jobs: list[JobNeeds]) -> list[str]:
     return [f"{finding.kind}: {finding.text}" for finding in findings_of_jobs(jobs)]
 
@@ -211,7 +225,7 @@ def change_row(table: Path, name: str, **values: str) -> None:
 
 def test_every_file_of_a_judge_is_looked_at(tmp_path: Path) -> None:
     settings = make_weights(tmp_path)
-    assert judges_said(settings) == ""
+    assert judges_said(settings).startswith("nothing would stop the run;")
     (tmp_path / "merges.txt").unlink()
     (tmp_path / "vocab.json").write_text("")
     change_row(Path(settings["table"]), "panns_cnn14_16k", sha256="")

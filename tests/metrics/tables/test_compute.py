@@ -234,7 +234,7 @@ def test_a_system_without_scores_is_refused(scored, command):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"metrics": ["FID"]}, "metric must be one of FAD, KAD"),
+        ({"metrics": ["FID"]}, "no metric 'FID'; did you mean 'FAD'\\? There are FAD, KAD"),
         ({"systems": ["cafa", "cafa"], "compare": []}, "named twice"),
         ({"compare": [["cafa", "nobody"]]}, r"without a row: \['nobody'\]"),
         ({"compare": [["cafa", "cafa"]]}, "compared with itself"),
