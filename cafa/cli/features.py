@@ -192,7 +192,12 @@ def correspondence(
 @shard_option
 @click.option("--batch-size", default=32, type=click.IntRange(1), help="captions per pass of a pretrained encoder")
 @device_option
-@click.option("--threads", default=1, type=click.IntRange(1), help="threads of a pretrained encoder")
+@click.option(
+    "--threads",
+    default=1,
+    type=click.IntRange(1),
+    help="threads of a pretrained encoder; results are equal bit for bit only at equal counts",
+)
 @output_option
 @resume_options
 def text(

@@ -128,7 +128,7 @@ def _decord(path: Path, wanted: int) -> Iterator[np.ndarray]:
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
         picture = reader.next().asnumpy()
         narrow = picture.shape[2] != 3  # below 65 pixels in width decord mixes padding into the picture
-        if not narrow:
+        if wanted and not narrow:
             yield picture
             end = min(wanted, len(reader))
             for first in range(1, end, FRAMES_AT_ONCE):

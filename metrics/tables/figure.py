@@ -97,8 +97,9 @@ def read_curves(table: str | Path, settings: FigureSettings) -> dict[str, pd.Dat
     systems = [name for points in settings.curves.values() for name in points.values()]
     if absent := [name for name in (*systems, *settings.lines) if name not in frame.index]:
         raise InputError(f"{table} has no row {', '.join(dict.fromkeys(absent))}, only {', '.join(frame.index)}")
-    METRICS.check(*(settings.metrics or ()), *settings.trade_off)
-    for metric in (*(settings.metrics or ()), *settings.trade_off):
+    asked = (*(settings.metrics or ()), *settings.trade_off)
+    METRICS.check(*asked)
+    for metric in asked:
         if f"{metric}_low" not in frame:
             raise InputError(f"{table} has no column {metric} with an interval")
     return {

@@ -1,12 +1,12 @@
 """Processes that normalise: none beside the job for rendered clips, which hang no reader. No job is run here."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,13 +22,7 @@ def test_workers(tmp_path: Path, cores: int, asked: int, rendered: int, own: int
     (tmp_path / "change.yaml").write_text(yaml.safe_dump(change))
     files = [str(tmp_path / f"results/clips/{name}/0.ledger.parquet") for name in ("world_test", "mine")]
     changed = ["--configfile", str(tmp_path / "change.yaml"), "--config", f"results={tmp_path / 'results'}"]
-    plan = ["--dry-run", "--printshellcmds", "--cores", str(cores), *files, *changed]
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("snakemake")), *plan],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = snakemake("--dry-run", "--printshellcmds", "--cores", str(cores), *files, *changed, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout + done.stderr
     found = dict(re.findall(r"cafa ingest --manifest \S+/(\w+)\.parquet .* --workers (\d+) ", said))

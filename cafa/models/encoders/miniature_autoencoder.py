@@ -5,7 +5,7 @@ Two mel frames are folded into one latent, so latents have the video's frame rat
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class MelAutoencoder:
         return waveform / max(1.0, float(np.abs(waveform).max()) / 0.99)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _overlap(frames: int, window: int, hop: int) -> np.ndarray:
     """Sum of the squared tapers at every sample, at least 1e-3."""
     places = np.arange(frames)[:, None] * hop + np.arange(window)

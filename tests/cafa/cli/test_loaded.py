@@ -22,15 +22,19 @@ finally:
 CLIPS = "clip_id,uri,split,label,caption,licence\nc1,c1.mp4,test,dog,a dog barks,CC0\n"
 
 
-def loaded(folder: Path, *arguments: str) -> set[str]:
-    """Modules of ours that a command has imported when it ends."""
+def imported(folder: Path, *arguments: str) -> set[str]:
+    """Modules that a command has imported when it ends."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOADED ")]
-    names = json.loads(line.removeprefix("LOADED "))
-    return {name for name in names if name.split(".")[0] in PACKAGES}
+    return set(json.loads(line.removeprefix("LOADED ")))
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    """Those of ours among them."""
+    return {name for name in imported(folder, *arguments) if name.split(".")[0] in PACKAGES}
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +56,9 @@ def test_everything_that_is_imported_counts(folder: Path, stage: str, arguments:
     assert any(" ".join(arguments).startswith(command) for command in STAGES[stage].functions)
     behind = {name.partition(":")[0] for name in code_behind(stage)}
     assert loaded(folder, *arguments) - BESIDE_RESULTS - behind == OF_THE_PROGRAM
+
+
+def test_the_miniatures_captions_need_no_torch(folder: Path) -> None:
+    """A job of less than a second, of which importing torch would be two more."""
+    assert "torch" not in imported(folder, *TEXT)
+    assert (folder / "text.arrow").stat().st_size > 0

@@ -94,6 +94,8 @@ def test_frames_are_never_padded(normalised_clip: NormalisedClip, tmp_path: Path
         pytest.skip("decord has no wheel here")
     with pytest.raises(ClipError, match="50 frames, 55 wanted"):
         read_frames(normalised_clip(), seconds=2.2, decoder=decoder)
+    with pytest.raises(ClipError, match="0 frames, 0 wanted"):
+        read_frames(normalised_clip(), seconds=0.01, decoder=decoder)
     with pytest.raises(ClipError, match="missing_file"):
         read_frames(tmp_path / "none.mp4", seconds=2, decoder=decoder)
     (tmp_path / "bad.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(200))
