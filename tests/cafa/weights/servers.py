@@ -28,13 +28,14 @@ class Repository:
     token: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
     method: str
     path: str
     status: int
-    sent: int
     headers: dict[str, str]
+    #: bytes of the body given to the socket
+    sent: int = 0
 
 
 class Server(ThreadingHTTPServer):
@@ -145,35 +146,31 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(
         self, status: int, body: bytes, headers: dict[str, str], stop: int | None = None, hold: bool = False
     ) -> None:
+        # Counted before it is sent: who has the last byte may ask at once what was answered.
+        asked = {name.title(): text for name, text in self.headers.items()}
+        answer = Answer(self.command, unquote(self.path), status, asked)
+        self.server.answers.append(answer)
         self.send_response(status)
         base = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body)), "Connection": "close"}
         for name, value in (base | headers).items():
             self.send_header(name, value)
         self.end_headers()
         self.close_connection = True
-        sent = 0
+        if self.command != "GET":
+            return
+        view = memoryview(body)[:stop]
         try:
-            if self.command == "GET":
-                view = memoryview(body)[:stop]
-                for start in range(0, len(view), 1 << 16):
-                    self.wfile.write(view[start : start + (1 << 16)])
-                    sent += len(view[start : start + (1 << 16)])
-                    self.wfile.flush()
-                    if self.server.slow:
-                        self.server.release.wait(self.server.slow)
-                if hold:
-                    self.server.release.wait(60)
+            for start in range(0, len(view), 1 << 16):
+                part = view[start : start + (1 << 16)]
+                answer.sent += len(part)
+                self.wfile.write(part)
+                self.wfile.flush()
+                if self.server.slow:
+                    self.server.release.wait(self.server.slow)
+            if hold:
+                self.server.release.wait(60)
         except ConnectionError:
             pass  # the other side was ended
-        finally:
-            answer = Answer(
-                self.command,
-                unquote(self.path),
-                status,
-                sent,
-                {name.title(): text for name, text in self.headers.items()},
-            )
-            self.server.answers.append(answer)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
