@@ -188,5 +188,10 @@ def arithmetic(tf32: bool = False, attention: Attention | None = None) -> Iterat
 
 
 def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
-    """A tensor of the host on a device; a GPU gets it while it still works, which takes pinned memory."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    """A tensor of the host on a device; a GPU gets it while it still works, which takes pinned memory.
+
+    ``tensor.to(device)`` waits until the device has done all that it was given: one such copy in a step of a loop, and
+    the device has nothing to do until the next operations come.
+    """
+    pinned = device.type == "cuda" and tensor.device.type == "cpu"
+    return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)

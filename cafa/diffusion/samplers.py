@@ -94,14 +94,15 @@ def sample_dpmpp_3m_sde(model: Denoised, x: Tensor, sigmas: Tensor, noise: Noise
     x : Tensor, (B, ...)
         Unit noise times ``sigmas[0]``.
     sigmas : Tensor, (steps + 1,)
-        Decreasing noise levels; the last may be 0.
+        Decreasing noise levels, on the CPU: what follows from a level is worked out there, the same for every device,
+        and no question is put to a GPU, which would wait for all that it has been given to do. The last may be 0.
     noise : callable (step) -> Tensor
         Unit noise injected after step `step`; not called for a step to level 0, nor when eta is 0.
     eta : float
         0 = deterministic, 1 = the SDE.
     """
     earlier: list[tuple[Tensor, Tensor]] = []  # (denoised, h) of the steps before, newest first
-    last = (sigmas == 0).tolist()  # asked once: a question to a GPU waits for all that it has been given to do
+    last = (sigmas == 0).tolist()
     for step in range(len(sigmas) - 1):
         sigma, following = sigmas[step], sigmas[step + 1]
         denoised = model(x, sigma)
@@ -139,7 +140,7 @@ def sample_dpmpp_2m(model: Denoised, x: Tensor, sigmas: Tensor) -> Tensor:
     x : Tensor, (B, ...)
         Unit noise times ``sigmas[0]``.
     sigmas : Tensor, (steps + 1,)
-        Decreasing noise levels; the last may be 0.
+        Decreasing noise levels, on the CPU as above; the last may be 0.
     """
     before: tuple[Tensor, Tensor] | None = None  # denoised and h of the step before
     last = (sigmas == 0).tolist()
@@ -164,10 +165,10 @@ def sample_euler(derivative: Velocity, x: Tensor, times: Tensor) -> Tensor:
     x : Tensor, (B, ...)
         Unit noise.
     times : Tensor, (steps + 1,)
-        Decreasing from 1 to 0 (:func:`cafa.diffusion.schedules.flow_times`).
+        Decreasing from 1 to 0 (:func:`cafa.diffusion.schedules.flow_times`), on the CPU.
     """
     for time, following in pairwise(times):
-        x = x + (following - time) * derivative(x, time.expand(x.shape[0]))
+        x = x + (following - time) * derivative(x, sent(time, x.device).expand(x.shape[0]))
     return x
 
 
@@ -177,18 +178,18 @@ def dpmpp_3m_sde(model: FlowModel, noise: Tensor, settings: SamplingDefaults, dr
 
     See :func:`sample_dpmpp_3m_sde` and :func:`cafa.diffusion.schedules.polyexponential_sigmas`.
     """
-    sigmas = polyexponential_sigmas(settings.steps, settings.sigma_min, settings.sigma_max).to(noise.device)
+    sigmas = polyexponential_sigmas(settings.steps, settings.sigma_min, settings.sigma_max)
     return sample_dpmpp_3m_sde(model.denoised, noise * sigmas[0], sigmas, lambda step: draw(), settings.eta)
 
 
 @SAMPLERS.register("dpmpp_2m")
 def dpmpp_2m(model: FlowModel, noise: Tensor, settings: SamplingDefaults, draw: Draw) -> Tensor:
     """DPM-Solver++(2M) over the same noise levels, without injected noise; see :func:`sample_dpmpp_2m`."""
-    sigmas = polyexponential_sigmas(settings.steps, settings.sigma_min, settings.sigma_max).to(noise.device)
+    sigmas = polyexponential_sigmas(settings.steps, settings.sigma_min, settings.sigma_max)
     return sample_dpmpp_2m(model.denoised, noise * sigmas[0], sigmas)
 
 
 @SAMPLERS.register("euler")
 def euler(model: FlowModel, noise: Tensor, settings: SamplingDefaults, draw: Draw) -> Tensor:
     """Euler steps from time 1 to 0, as TangoFlux is sampled; see :func:`sample_euler`."""
-    return sample_euler(model.derivative, noise, flow_times(settings.steps).to(noise.device))
+    return sample_euler(model.derivative, noise, flow_times(settings.steps))

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.registry import Registry
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
@@ -53,13 +54,14 @@ def denoiser_of_velocity(velocity: Velocity) -> Denoised:
     Returns
     -------
     callable (x, s) -> denoised
-        x = signal + s * noise, s a scalar tensor. Karras et al. 2022, eq. 7, for v-prediction with sigma_data = 1:
+        x = signal + s * noise, s a scalar tensor (best on the CPU). Karras et al. 2022, eq. 7, for v-prediction with
+        sigma_data = 1:
         c_skip = 1 / (s^2 + 1), c_out = -s / sqrt(s^2 + 1), c_in = 1 / sqrt(s^2 + 1), t = 2 atan(s) / pi.
     """
 
     def denoised(x: Tensor, sigma: Tensor) -> Tensor:
         scale = (sigma**2 + 1).sqrt()
-        time = time_of_sigma(sigma).expand(x.shape[0])
+        time = sent(time_of_sigma(sigma), x.device).expand(x.shape[0])
         return velocity(x / scale, time) * (-sigma / scale) + x / scale**2
 
     return denoised
@@ -125,7 +127,7 @@ class StraightPath(FlowPath):
 
         def denoised(x: Tensor, sigma: Tensor) -> Tensor:
             time, on_path = sigma / (1 + sigma), x / (1 + sigma)
-            return on_path - time * velocity(on_path, time.expand(x.shape[0]))
+            return on_path - time * velocity(on_path, sent(time, x.device).expand(x.shape[0]))
 
         return denoised
 

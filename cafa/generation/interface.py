@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.errors import InputError
 
 
@@ -97,4 +98,4 @@ def stacked(
 
 
 def _stack(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.stack(arrays).astype(np.float32)).to(device)
+    return sent(torch.from_numpy(np.stack(arrays).astype(np.float32)), device)

@@ -210,7 +210,7 @@ def check_sampler(golden: GoldenArrays) -> Iterator[ParityRow]:
     backbone, adapter = denoiser_with_adapter(golden, x.shape[2], hint.shape[2])
     conditioning = StableAudioConditioning(golden.tensor("cross"), golden.tensor("glob"))
     velocity = adapter_velocity(backbone, adapter, conditioning, hint, about["cfg_scale"], about["asym_cfg"])
-    model, sigmas = denoiser_of_velocity(velocity), golden.tensor("sigmas")
+    model, sigmas = denoiser_of_velocity(velocity), golden.tensor("sigmas").cpu()
     for kind, eta in (("ode", 0.0), ("sde", 1.0)):
         states: list[tuple[Tensor, Tensor]] = []
 

@@ -5,6 +5,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.features.store import FeatureStore
 from cafa.models.encoders.miniature_av_clip import KIND, AVClip, AVClipSettings
 from cafa.training.batches import EpochOrder, clips_with_features
@@ -24,12 +25,13 @@ def train_av_clip(
     """Train both towers contrastively and write the model folder."""
     clips = clips_with_features(manifest, settings.split, [frames, mel])["clip_id"].tolist()
     order = EpochOrder(len(clips), settings.loop.batch_size, run.seed)
-    model = seeded(run.seed, lambda: AVClip(settings.model)).to(run.device)
+    device = torch.device(run.device)
+    model = seeded(run.seed, lambda: AVClip(settings.model)).to(device)
 
     def make_batch(index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chosen = [clips[p] for p in order.batch(index)]
         sounds = torch.from_numpy(mel.stack(chosen)).float()
-        return torch.from_numpy(frames.stack(chosen)).to(run.device), sounds.to(run.device)
+        return sent(torch.from_numpy(frames.stack(chosen)), device), sent(sounds, device)
 
     inputs = {"frames": frames.encoder_digest, "mel": mel.encoder_digest}
     train_encoder(

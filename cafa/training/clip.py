@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.errors import InputError
 from cafa.features.store import FeatureStore
 from cafa.models.encoders.miniature_clip import CLIP, KIND, CLIPSettings
@@ -52,14 +53,15 @@ def train_clip(
     rows = clips_with_features(manifest, settings.split, [frames])
     clips, told = rows["clip_id"].tolist(), text_ids_of(rows, text)
     order = EpochOrder(len(clips), settings.loop.batch_size, run.seed)
-    model = seeded(run.seed, lambda: CLIP(settings.model)).to(run.device)
+    device = torch.device(run.device)
+    model = seeded(run.seed, lambda: CLIP(settings.model)).to(device)
 
     def make_batch(index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chosen = order.batch(index)
         places = torch.randint(frames.shape[0], (len(chosen),), generator=generator).tolist()
         pictures = np.stack([frames[clips[p]][place] for p, place in zip(chosen, places, strict=True)])
         states = torch.from_numpy(text.stack([told[p] for p in chosen])).float()
-        return torch.from_numpy(pictures).to(run.device), states.to(run.device)
+        return sent(torch.from_numpy(pictures), device), sent(states, device)
 
     inputs = {"frames": frames.encoder_digest, "text": text.encoder_digest}
     train_encoder(

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.errors import InputError
 from cafa.diffusion.guidance import adapter_velocity
 from cafa.diffusion.schedules import Velocity
@@ -125,8 +126,8 @@ def swap_captions(text: Tensor, swapped: float, generator: torch.Generator, shar
     if not swapped:
         return text
     pairs = len(text) // 2
-    own = share.of(keep_mask(swapped, pairs * share.count, generator)).bool().repeat_interleave(2).to(text.device)
+    own = share.of(keep_mask(swapped, pairs * share.count, generator)).bool().repeat_interleave(2)
     paired = text[: 2 * pairs]
     other = paired.unflatten(0, (pairs, 2)).flip(1).flatten(0, 1)
-    chosen = torch.where(own.view(-1, *[1] * (text.ndim - 1)), paired, other)
+    chosen = torch.where(sent(own, text.device).view(-1, *[1] * (text.ndim - 1)), paired, other)
     return torch.cat([chosen, text[2 * pairs :]])

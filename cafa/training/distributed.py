@@ -103,7 +103,7 @@ class Processes:
             return contextlib.nullcontext()
         return self._accelerator.no_sync(objective)
 
-    def mean(self, values: Mapping[str, float]) -> dict[str, float]:
+    def mean(self, values: Mapping[Any, float]) -> dict[Any, float]:
         """Mean of each value over the processes."""
         if self._accelerator is None:
             return dict(values)

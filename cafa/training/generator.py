@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from cafa.common.devices import sent
 from cafa.common.files import digest_of
 from cafa.common.prefetch import ReadAhead
 from cafa.common.seeds import seed_for
@@ -114,7 +115,7 @@ def condition_batch(
     with torch.autocast(text.device.type, enabled=False):
         conditioning = condition(text, seconds)
     keep = keep_mask(settings.objective.caption_dropout, len(text) * share.count, generator)
-    return conditioning.with_dropped_text(share.of(keep).to(text.device))
+    return conditioning.with_dropped_text(sent(share.of(keep), text.device))
 
 
 def train_generator(

@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.features.store import FeatureStore
 from cafa.models.adapter_parts import AdapterSettings
 from cafa.models.loading import JOINT
@@ -49,7 +50,7 @@ def train_joint(
         backbone = model.backbone
         condition = lambda text, seconds: backbone.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
         conditioning = condition_batch(condition, batch, settings, generator)
-        keep = keep_mask(settings.objective.video_dropout, len(batch["video"]), generator).to(device)
+        keep = sent(keep_mask(settings.objective.video_dropout, len(batch["video"]), generator), torch.device(device))
         velocity = lambda z, t: model(z, t, conditioning, batch["video"], keep)  # noqa: E731
         return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
 

@@ -6,7 +6,6 @@ run bit for bit on the same machine. Several processes share every batch (:mod:`
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,19 +17,17 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from cafa.common.errors import CafaError
 from cafa.common.files import atomic_write, write_json
 from cafa.common.progress import progress
 from cafa.common.resume import ChangedError, differences, goes_on, same_key
 from cafa.common.seeds import seed_for
-from cafa.common.signals import Asked, EndedBySignal, deferred
+from cafa.common.signals import EndedBySignal, deferred
 from cafa.training.distributed import ALONE, Processes
 from cafa.training.loop_settings import LoopSettings
+from cafa.training.step_values import StepValues, steps_at_once
 from cafa.training.tensorboard import Curves
 
 STATE, KEY = "state.pt", "key.json"
-#: among the values of a step: whether a process was asked to end
-ASKED = "asked to end"
 
 
 @dataclass(frozen=True)
@@ -170,23 +167,20 @@ class _Run:
             torch.save(state, temporary)
         write_json(path.with_name(KEY), {"key": key, "work": cost_of(state)})
 
-    def update(self, values: dict[str, float]) -> dict[str, float]:
-        """One optimiser step with the accumulated gradient; returns the row of the step."""
-        settings = self.settings
+    def update(self) -> torch.Tensor | None:
+        """One optimiser step with the accumulated gradient; returns its norm, if it is clipped."""
+        settings, norm = self.settings, None
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * settings.factor(self.step)
         if settings.gradient_clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), settings.gradient_clip)
-            values["gradient_norm"] = float(norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         if self.average and (decay := settings.decay(self.step)) < 1:
             weights = [p.detach() for p in self.parameters.values()]
             get_ema_multi_avg_fn(decay)(list(self.average.values()), weights, None)
-        row = {"step": self.step, **values}
-        self.rows.append(row)
         self.step += 1
-        return row
+        return norm
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The weights to use, copied to the CPU."""
@@ -195,9 +189,9 @@ class _Run:
 
 
 def _gradient(
-    objective: nn.Module, make_batch: MakeBatch, run: _Run, seed: int, processes: Processes, asked: Asked
-) -> tuple[dict[str, float], bool]:
-    """Accumulate the gradient of one optimiser step; the mean of each reported value, and whether to end after it."""
+    objective: nn.Module, make_batch: MakeBatch, run: _Run, seed: int, processes: Processes
+) -> list[dict[str, torch.Tensor]]:
+    """Accumulate the gradient of one optimiser step; the values of every part of its batch, on the device."""
     settings, parts = run.settings, []
     for part in range(settings.accumulation):
         index = run.step * settings.accumulation + part
@@ -209,16 +203,7 @@ def _gradient(
                 values = objective(batch, generator)
             (values["loss"] / settings.accumulation).backward()
         parts.append({name: value.detach() for name, value in values.items()})
-    sums: dict[str, float] = {}
-    for values in parts:  # read only now: reading waits for the device
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + float(value) / settings.accumulation
-    # Signals reach processes at different moments: what one knows now all know, and they end after the same step.
-    sums = processes.mean({**sums, ASKED: float(bool(asked))})
-    ending = sums.pop(ASKED) > 0
-    if not math.isfinite(sums["loss"]):
-        raise CafaError(f"the loss became {sums['loss']} at step {run.step}: lower the learning rate")
-    return sums, ending
+    return parts
 
 
 class _Clock:
@@ -284,7 +269,8 @@ def train(
     ChangedError
         If there is the state of a run of another key, settings or seed, and nobody said what to do with it.
     EndedBySignal
-        After SIGTERM or SIGUSR1: the step in hand is finished and the state saved.
+        After SIGTERM or SIGUSR1: the step in hand is finished and the state saved. Several processes on GPUs finish up
+        to :data:`~cafa.training.step_values.STEPS_AT_ONCE` steps.
     """
     decides = {**key, "loop": settings.model_dump(mode="json", exclude={"save_every_seconds"}), "seed": seed}
     run_key: dict[str, Any] = json.loads(json.dumps(decides))
@@ -295,19 +281,24 @@ def train(
     curves = Curves(curves_dir, run.rows) if curves_dir is not None and processes.main else None
     model.train()
     clock, saved = _Clock(run.sessions, run.device, processes.share.count), time.monotonic()
-    steps = range(run.step, settings.steps)
+    steps, values, at_once = range(run.step, settings.steps), StepValues(processes), steps_at_once(run.device)
     devices = [run.device] if run.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), settings.arithmetic(), deferred() as asked:
         for _ in progress(steps, label, settings.steps, run.step) if processes.main else steps:
-            values, ending = _gradient(objective, make_batch, run, seed, processes, asked)
-            row = run.update(values)
-            if curves is not None:
+            parts = _gradient(objective, make_batch, run, seed, processes)
+            values.add(run.step, parts, run.update())
+            processes.check()
+            alone_and_asked = processes.share.count == 1 and bool(asked)
+            if run.step % at_once and run.step < settings.steps and not alone_and_asked:
+                continue
+            rows, ending = values.read(bool(asked))
+            run.rows += rows
+            for row in rows if curves is not None else ():
                 curves.add(row)
             due = (ending or time.monotonic() - saved >= settings.save_every_seconds) and run.step < settings.steps
             if due and processes.main:
                 saved = time.monotonic()
                 run.save(state_path, run_key, clock.sessions())
-            processes.check()
             if ending and run.step < settings.steps:
                 processes.wait()  # for the one that saves: the end of any other would end it
                 raise EndedBySignal(f"asked to end; {run.step} of {settings.steps} steps of {label} are saved")

@@ -104,7 +104,7 @@ def velocity_loss(
         What is to be predicted, instead of the path's own velocity.
     """
     whole = len(latents) * share.count
-    time = share.of(draw_times(settings, whole, generator)).to(latents.device)
+    time = sent(share.of(draw_times(settings, whole, generator)), latents.device)
     noise = draw_noise((whole, *latents.shape[1:]), generator, latents.device, settings.noise_on, share)
     flow = FLOW_PATHS[path]
     alpha, sigma = flow.amplitudes(time.view(-1, 1, 1))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.seeds import seed_for
 from cafa.models.interface import AudioAutoencoder
 
@@ -47,7 +48,7 @@ class Silence:
     def behind(self, latents: Tensor, clip_ids: Sequence[str]) -> Tensor:
         """As :meth:`after`, drawn on the device of the latents: other numbers, and again one draw per clip."""
         start, device = latents.shape[2], latents.device
-        mean, deviation = (torch.from_numpy(part[:, start:]).to(device) for part in (self.mean, self.deviation))
+        mean, deviation = (sent(torch.from_numpy(part[:, start:]), device) for part in (self.mean, self.deviation))
         seeds = [seed_for(0, "silence", clip) for clip in clip_ids]
         noise = [
             torch.randn(mean.shape, generator=torch.Generator(device).manual_seed(seed), device=device)

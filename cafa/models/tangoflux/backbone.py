@@ -1,6 +1,7 @@
 """TangoFlux (arXiv 2412.21037) with its text encoder and autoencoder, from the published files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -140,13 +141,15 @@ class TangoFlux(DiffusionBackbone):
         """
         present = (text != 0).any(-1)
         text, seconds = self.for_conditioning(text, seconds)
-        present = present.to(text.device)
-        nothing = self._null_states.to(text).expand(len(text), -1, -1)
-        real = self._null_mask.to(text.device).expand(len(text), -1)
+        # Kept where they are needed: a copy to a GPU in every training step would wait for the step before.
+        with torch.inference_mode(False):  # kept while sampling they must also serve training
+            self._null_states, self._null_mask = self._null_states.to(text), self._null_mask.to(text.device)
+        nothing = self._null_states.expand(len(text), -1, -1)
+        real = self._null_mask.expand(len(text), -1)
         with torch.no_grad():  # not inference mode: training an adapter keeps these for its backward pass
             null = self.denoiser.condition(nothing, present, seconds, pooled_from=real)
             given = self.denoiser.condition(text, present, seconds)
-        return TangoFluxConditioning(given.context, given.present, given.pooled, null)
+        return replace(given, null=null)
 
 
 def _settings(files: Mapping[str, Path]) -> TangoFluxSettings:

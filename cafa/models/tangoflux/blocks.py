@@ -4,7 +4,6 @@ Shapes: B batch, C latent channels, T latents, L text states, D width of a text 
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,17 +49,15 @@ class TangoFluxConditioning:
         Pooled text.
     null : TangoFluxConditioning, optional
         Of the empty caption, which is what TangoFlux contrasts with (not zeros).
+    complete : bool
+        Whether it is known that all tokens exist: then nothing is masked.
     """
 
     context: Tensor
     present: Tensor
     pooled: Tensor
     null: "TangoFluxConditioning | None" = None
-
-    @cached_property
-    def complete(self) -> bool:
-        """Whether all tokens exist; asked once, because a question to a GPU waits for all that it was given to do."""
-        return bool(self.present.all())
+    complete: bool = False
 
     def null_text(self) -> "TangoFluxConditioning":
         """Conditioning of the empty caption.
@@ -81,6 +78,7 @@ class TangoFluxConditioning:
             torch.cat([self.context, null.context]),
             torch.cat([self.present, null.present]),
             torch.cat([self.pooled, null.pooled]),
+            complete=self.complete and null.complete,
         )
 
     def with_dropped_text(self, keep: Tensor) -> "TangoFluxConditioning":
@@ -90,6 +88,7 @@ class TangoFluxConditioning:
             torch.where(kept.unsqueeze(-1), self.context, null.context),
             torch.where(kept, self.present, null.present),
             torch.where(kept, self.pooled, null.pooled),
+            complete=self.complete and null.complete,
         )
 
 

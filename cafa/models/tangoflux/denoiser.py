@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from cafa.common.devices import sent
 from cafa.models.block_denoiser import BlockAdapter, BlockDenoiser
 from cafa.models.stable_audio.timing import NumberConditioner
 from cafa.models.tangoflux.adapter import TangoFluxAdapter
@@ -55,15 +56,19 @@ class TangoFluxDenoiser(BlockDenoiser):
         ----------
         text : Tensor, (B, L, D)
         present : Tensor of bool, (B, L)
-            Tokens that the transformer sees.
+            Tokens that the transformer sees. Only of a tensor of the CPU is it asked whether these are all: the
+            question to a GPU would wait for all that it was given to do.
         seconds : Tensor, (B,)
         pooled_from : Tensor of bool, (B, L), optional
             Tokens that are averaged; by default those in `present`.
         """
+        complete = present.device.type == "cpu" and bool(present.all())
+        present = sent(present.bool(), text.device)
         counted = (present if pooled_from is None else pooled_from).to(text).unsqueeze(-1)
         pooled = self.pool((text * counted).sum(1) / counted.sum(1))
         context = torch.cat([text, self.duration(seconds)], dim=1)
-        return TangoFluxConditioning(context, nn.functional.pad(present.bool(), (0, 1), value=True), pooled)
+        present = nn.functional.pad(present, (0, 1), value=True)
+        return TangoFluxConditioning(context, present, pooled, complete=complete)
 
     def tokens(self, latents: Tensor, time: Tensor, conditioning: TangoFluxConditioning) -> TangoFluxStream:
         """Prepare the input of the blocks; `latents` (B, C, T), `time` (B,) in [0, 1]."""

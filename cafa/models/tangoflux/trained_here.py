@@ -1,5 +1,7 @@
 """A rectified flow of TangoFlux's form that is trained here from nothing, on the miniature's latents and captions."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -28,4 +30,4 @@ class RectifiedFlowBackbone(TangoFluxDenoiser):
         only_first[:, 0] = True
         null = self.condition(torch.zeros_like(text), only_first, seconds)
         given = self.condition(text, present, seconds)
-        return TangoFluxConditioning(given.context, given.present, given.pooled, null)
+        return replace(given, null=null)

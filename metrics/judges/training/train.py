@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from cafa.common.devices import sent
 from cafa.common.errors import InputError
 from cafa.common.seeds import seed_for
 from cafa.common.stages import stage_version
@@ -76,11 +77,12 @@ def train_judge(
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(seed, name, "weights"))
         model = build_judge(name, architecture)
-    model.to(device)
+    where = torch.device(device)
+    model.to(where)
     make_batch, loss = batches_of(name)(clips, settings, silence_of(clips))
 
     def loss_on_device(model: nn.Module, batch: tuple, generator: Generator) -> dict[str, Tensor]:
-        return loss(model, tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch))
+        return loss(model, tuple(sent(part, where) if isinstance(part, Tensor) else part for part in batch))
 
     key = {
         "judge": name,

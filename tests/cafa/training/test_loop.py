@@ -1,13 +1,24 @@
 import json
 import math
+import os
+import signal
 
 import pytest
 import torch
 
 from cafa.common.errors import CafaError
 from cafa.common.resume import VARIABLE, ChangedError
+from cafa.common.signals import EndedBySignal
+from cafa.training import loop
 from cafa.training.loop import train
 from cafa.training.loop_settings import LoopSettings
+
+
+@pytest.fixture(params=[1, 4], autouse=True)
+def steps_read_at_once(request, monkeypatch) -> int:
+    """As on a CPU, and as on a GPU, where values of several steps are read at once."""
+    monkeypatch.setattr(loop, "steps_at_once", lambda device: request.param)
+    return request.param
 
 
 class Cut(Exception):
@@ -170,6 +181,43 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
             key={},
             label="test",
         )
+
+
+def test_what_is_read_later_is_the_same(tmp_path, monkeypatch, steps_read_at_once):
+    found = run(tmp_path / "found", gradient_clip=0.5, accumulation=2)
+    monkeypatch.setattr(loop, "steps_at_once", lambda device: 7)
+    other = run(tmp_path / "other", gradient_clip=0.5, accumulation=2)
+    assert found.losses.equals(other.losses)
+    assert list(found.losses) == ["step", "loss", "gradient_norm"]
+    assert len(found.losses) == 30
+    assert all(torch.equal(found.weights[name], other.weights[name]) for name in found.weights)
+
+
+def test_a_run_that_goes_astray_names_the_step_and_saves_nothing_of_it(tmp_path):
+    def diverging(model, batch, generator):
+        return {"loss": model.weight.sum() * (math.nan if batch >= 5 else 1.0)}
+
+    settings = LoopSettings(steps=9, batch_size=1, learning_rate=1e-3, save_every_seconds=0)
+    how = {"seed": 0, "resume_dir": tmp_path, "key": {}, "label": "test"}
+    with pytest.raises(CafaError, match="the loss became nan at step 5: lower the learning rate"):
+        train(torch.nn.Linear(1, 1), lambda index, generator: index, diverging, settings, **how)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["step"] in (4, 5)
+    assert len(state["rows"]) == state["step"]
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+
+
+def test_a_run_alone_that_is_asked_to_end_ends_after_the_step_in_hand(tmp_path):
+    def asks(index, generator):
+        if index == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return index
+
+    settings = LoopSettings(steps=9, batch_size=1, learning_rate=1e-3)
+    how = {"seed": 0, "resume_dir": tmp_path, "key": {}, "label": "test"}
+    with pytest.raises(EndedBySignal, match="6 of 9 steps of test are saved"):
+        train(torch.nn.Linear(1, 1), asks, lambda m, b, g: {"loss": m.weight.sum()}, settings, **how)
+    assert len(torch.load(tmp_path / "state.pt", weights_only=True)["rows"]) == 6
 
 
 def test_schedules():

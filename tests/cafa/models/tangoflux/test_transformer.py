@@ -62,7 +62,7 @@ def test_equals_diffusers(dtype: torch.dtype, padded: bool) -> None:
     present = torch.ones(3, WORDS, dtype=torch.bool)
     if padded:
         present[1, 1:-1] = present[2, 3:-1] = False
-    told = TangoFluxConditioning(context, present, torch.randn(3, 48, dtype=dtype))
+    told = TangoFluxConditioning(context, present, torch.randn(3, 48, dtype=dtype), complete=not padded)
     time = torch.tensor([0.1, 0.5, 0.9])
     expected, output = their_output(theirs, latents, time, told), ours(latents, time, told)
     assert output.dtype == dtype
