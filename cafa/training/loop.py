@@ -293,8 +293,9 @@ def train(
                 continue
             rows, ending = values.read(bool(asked))
             run.rows += rows
-            for row in rows if curves is not None else ():
-                curves.add(row)
+            if curves is not None:
+                for row in rows:
+                    curves.add(row)
             due = (ending or time.monotonic() - saved >= settings.save_every_seconds) and run.step < settings.steps
             if due and processes.main:
                 saved = time.monotonic()

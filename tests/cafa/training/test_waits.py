@@ -12,6 +12,7 @@ from cafa.training import adapter, loop
 from cafa.training.adapter import AdapterTraining, train_adapter
 from cafa.training.generator import TrainingData, TrainingRun
 from cafa.training.joint import JointTraining, train_joint
+from cafa.training.loop_settings import LoopSettings
 from cafa.training.step_values import StepValues
 from tests.accelerator import META, Waits, without_autocast
 from tests.cafa.training import tiny
@@ -80,11 +81,13 @@ def world(tmp_path_factory) -> TinyWorld:
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory) -> PretrainedWorld:
-    return PretrainedWorld(tmp_path_factory.mktemp("waits_pretrained"))
+    made = PretrainedWorld(tmp_path_factory.mktemp("waits_pretrained"))
+    made.train("teacher", steps=1)
+    return made
 
 
-def loop_settings() -> Any:
-    return tiny.loop(STEPS, gradient_clip=1.0, accumulation=2)
+def loop_settings() -> LoopSettings:
+    return tiny.loop(STEPS, batch_size=4, gradient_clip=1.0, accumulation=2)
 
 
 def test_a_copy_that_waits_and_a_value_that_is_asked_for_are_found() -> None:
@@ -120,6 +123,27 @@ def test_no_step_on_a_pretrained_backbone_waits(
     data = TrainingData(phase.manifest, phase.latents, phase.text, [phase.av_clip])
     run = TrainingRun(1, tmp_path / "adapter", "meta")
     assert steps.of(lambda: train_adapter(settings, data, pretrained.models / backbone, run)) == []
+
+
+def test_no_step_of_a_distillation_waits(steps: Steps, pretrained: PretrainedWorld, tmp_path: Path) -> None:
+    phase = pretrained.phases["first"]
+    settings = AdapterTraining(
+        loop=loop_settings(),
+        seconds=10.0,
+        model=AdapterSettings(feature_dim=WIDTH, hint_dim=12, dropout=0.1),
+        objective={"caption_dropout": 0.0},
+        guidance_distillation={"guidance_scale": 3.0, "other_captions": 0.5},
+    )
+    data = TrainingData(phase.manifest, phase.latents, phase.text, [phase.av_clip])
+    run = TrainingRun(1, tmp_path / "student", "meta")
+    assert (
+        steps.of(
+            lambda: train_adapter(
+                settings, data, pretrained.models / "backbone", run, start_from=pretrained.models / "teacher"
+            )
+        )
+        == []
+    )
 
 
 def test_no_step_of_the_joint_model_waits(steps: Steps, world: TinyWorld, tmp_path: Path) -> None:
