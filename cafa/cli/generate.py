@@ -104,7 +104,10 @@ from cafa.cli.registry_name import RegistryName
 @click.option("--half/--no-half", default=None, help="16 bits  [default: on a GPU of CUDA]")
 @click.option("--overlap", type=float, default=0.4, help="seconds that windows of a long video share")
 @click.option(
-    "--batch-size", type=click.IntRange(1), default=1, help="windows sampled together: more is faster on a GPU"
+    "--batch-size",
+    type=click.IntRange(1),
+    default=1,
+    help="windows sampled together: more is faster on a GPU, and halved if its memory does not hold them",
 )
 @click.option("--video-track", type=click.IntRange(1), default=None, help="picture track to take, from 1")
 @click.option(

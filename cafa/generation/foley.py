@@ -246,8 +246,8 @@ class FoleyPipeline:
         video_track : int, optional
             Picture track to take, from 1, where the video has several; by default the one that players take.
         batch_size : int
-            Windows, of any prompt and seed, that are sampled together: more is faster on a GPU. The sound is the same
-            to rounding.
+            Windows, of any prompt and seed, that are sampled together: more is faster on a GPU. Those that memory does
+            not hold are made in halves. The sound is the same to rounding.
         start, end : float
             Part of the video that gets a sound, in seconds; `end` None: to its end.
         on_progress : callable, optional

@@ -12,6 +12,7 @@ from torch import nn
 from cafa.common.devices import arithmetic
 from cafa.common.errors import InputError
 from cafa.common.files import digest_of
+from cafa.generation.fitting_batches import FittingBatches
 from cafa.generation.interface import Request, stacked
 from cafa.generation.systems import AdapterSystem, BackboneSystem, Sampling
 from cafa.generation.windows import OURS, begin_windows, check_distilled, with_defaults
@@ -74,6 +75,7 @@ class PretrainedGenerator:
             check_distilled(card, system.adapter, self.how)
         self.identity |= {"how": asdict(self.how), "setting": self.setting.model_dump(mode="json"), "half": self._half}
         self._tf32, self._attention = sampling.tf32, sampling.attention
+        self._in_parts = FittingBatches("window")
         faster = {"compiled": sampling.compiled, "tf32": sampling.tf32, "attention": sampling.attention}
         self.identity |= {name: value for name, value in faster.items() if value}
         self.sample_rate: int = self.backbone.sample_rate
@@ -118,6 +120,13 @@ class PretrainedGenerator:
         return self.backbone.encode_text([prompt])[0].cpu().numpy()
 
     def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> Callable[[], list[np.ndarray]]:
+        """Sample a batch, in as many parts as memory asks for; what is returned decodes it."""
+        if setting.published_guidance and self.how.guidance_scale == 1:
+            return self._begun(requests, setting)  # there the published code's sound depends on its place in the batch
+        parts = self._in_parts(lambda part: self._begun(part, setting), requests)
+        return lambda: [sound for decode in parts for sound in decode()]
+
+    def _begun(self, requests: Sequence[Request], setting: WindowSetting) -> Callable[[], list[np.ndarray]]:
         text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
         with arithmetic(self._tf32, self._attention):  # decoders are convolutions, which neither concerns
             return begin_windows(
