@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cafa.cli.settings import JsonObject, Settings, SettingsText
-from cafa.common.devices import best_device, check_device, machine_threads, torch_threads
+from cafa.common.devices import best_device, check_device, exact_convolutions, machine_threads, torch_threads
 from cafa.common.gpus import DEAL, take_gpus
 from cafa.common.resume import VARIABLE
 from cafa.common.shards import parse_shard
@@ -110,7 +110,10 @@ machine_threads_option = _threads(
 def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value == "cuda" and DEAL in os.environ:
         take_gpus(ctx.params.get("processes", 1))  # before torch looks for them
-    return check_device(best_device() if value == "auto" else value)
+    name = check_device(best_device() if value == "auto" else value)
+    if name.startswith("cuda"):
+        exact_convolutions()
+    return name
 
 
 store_option = click.option(

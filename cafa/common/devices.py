@@ -163,14 +163,27 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def exact_convolutions() -> None:
+    """Have a GPU convolve float32 in float32 from now on, as it multiplies matrices and as a CPU does both.
+
+    Torch's own default is TF32 in convolutions alone: decoders, encoders and judges would give other values there than
+    on a CPU, from the fourth digit on, whatever the settings say.
+    """
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+
+
 @contextmanager
-def arithmetic(tf32: bool = False, attention: Attention | None = None) -> Iterator[None]:
+def arithmetic(tf32: bool = False, attention: Attention | None = None, *, convolutions: bool = False) -> Iterator[None]:
     """How torch computes in a block; afterwards it is as before.
 
     Parameters
     ----------
     tf32 : bool
         Let a GPU multiply float32 matrices in TF32, of 10 bits of mantissa instead of 23. Without effect elsewhere.
+    convolutions : bool
+        Let it convolve so too. Not where another thread convolves: this is said of the whole process.
     attention : str, optional
         The one way of computing attention that may be used; torch raises RuntimeError where it cannot serve the device
         or the call (``flash_attention`` takes no mask, which TangoFlux has). None: torch chooses.
@@ -178,13 +191,15 @@ def arithmetic(tf32: bool = False, attention: Attention | None = None) -> Iterat
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    before = torch.backends.cuda.matmul.allow_tf32
+    before, convolved = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = before or tf32
+    torch.backends.cudnn.allow_tf32 = convolved or (tf32 and convolutions)
     try:
         with nullcontext() if attention is None else sdpa_kernel(getattr(SDPBackend, attention.upper())):
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+        torch.backends.cudnn.allow_tf32 = convolved
 
 
 def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":

@@ -128,7 +128,7 @@ class PretrainedGenerator:
 
     def _begun(self, requests: Sequence[Request], setting: WindowSetting) -> Callable[[], list[np.ndarray]]:
         text, video, negative = stacked(requests, bool(self.video_kinds), self.device)
-        with arithmetic(self._tf32, self._attention):  # decoders are convolutions, which neither concerns
+        with arithmetic(self._tf32, self._attention):  # of the blocks; decoders are convolutions
             return begin_windows(
                 self.backbone,
                 text,

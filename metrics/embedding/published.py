@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from cafa.common.devices import arithmetic
 from cafa.common.errors import InputError, MissingClipError
 from cafa.common.files import atomic_write, digest_of, sha256_file
 from cafa.common.folder_lock import only_writer_in
@@ -54,6 +55,12 @@ class JudgingSettings(BaseModel):
     batch_size: int = Field(
         1, ge=1, description="sounds judged together; above 1 the last digits depend on which sounds share a batch"
     )
+    tf32: bool = Field(
+        False,
+        exclude_if=lambda tf32: not tf32,  # records of before are those of the same settings
+        description="GPU: products and convolutions of float32 in TF32: faster; values differ from the fourth digit on, "
+        "so keep it within a comparison",
+    )
     workers: int = Field(2, ge=0, description="threads that decode ahead; without effect on any value")
     max_loss: float = Field(
         0.1, ge=0, le=1, description="largest share of a shard that may be lost here; above it nothing is written"
@@ -63,7 +70,10 @@ class JudgingSettings(BaseModel):
 def open_panel(judges: Path, settings: JudgingSettings, parts: Sequence[str], device: str) -> RealJudges:
     """Registered judges as a panel."""
     opened = open_registered(judges, parts=parts, device=device)
-    return RealJudges(opened, settings.seconds, whole_file_for_imagebind=settings.whole_file_for_imagebind)
+    panel = RealJudges(opened, settings.seconds, whole_file_for_imagebind=settings.whole_file_for_imagebind)
+    for told in (panel.settings, panel.audio_protocol):
+        told |= {"tf32": True} if settings.tf32 else {}
+    return panel
 
 
 def embed_reference_shard(
@@ -115,7 +125,11 @@ def embed_reference_shard(
     usable = [clip_id for clip_id in mine if status.get(clip_id) == OK]
     panel = open_panel(judges, settings, ("audio", "video"), device)
     items = [SoundItem(f"reference/{clip_id}", clip_id, _file(clips / f"{clip_id}.flac")) for clip_id in usable]
-    with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
+    with (
+        only_writer_in(output),
+        EmbeddingCache(output / CACHE, _key(panel, settings)) as cache,
+        arithmetic(settings.tf32, convolutions=True),
+    ):
         shared = PanelStore.in_folder(store, panel, settings.batch_size)
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers, store=shared)
         embedder.embed_video({clip_id: _file(clips / f"{clip_id}.mp4") for clip_id in usable})
@@ -246,7 +260,11 @@ def embed_samples_shard(
     panel = open_panel(judges, settings, ("audio",), device)
     ready = records(rows[rows["status"] == OK])
     items = [_sample_item(index.with_suffix(""), row) for row in ready]
-    with only_writer_in(output), EmbeddingCache(output / CACHE, _key(panel, settings)) as cache:
+    with (
+        only_writer_in(output),
+        EmbeddingCache(output / CACHE, _key(panel, settings)) as cache,
+        arithmetic(settings.tf32, convolutions=True),
+    ):
         shared = PanelStore.in_folder(store, panel, settings.batch_size)
         video = CachedVideo(reference, panel)
         embedder = Embedder(panel, cache, settings.batch_size, settings.workers, video, shared)

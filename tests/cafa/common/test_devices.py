@@ -5,11 +5,12 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner
 
-from cafa.cli import cli
+from cafa.cli import cli, options
 from cafa.common.devices import check_device, why_no_cuda
 from cafa.common.errors import InputError
 
@@ -31,6 +32,21 @@ def test_devices() -> None:
     assert check_device("cpu") == "cpu"
     with pytest.raises(InputError, match="torch knows no such device"):
         check_device("gpu0")
+
+
+@pytest.mark.parametrize(("device", "tf32"), [("cpu", True), ("cuda", False), ("cuda:1", False)])
+def test_commands_convolve_exactly_on_a_gpu(monkeypatch: pytest.MonkeyPatch, device: str, tf32: bool) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's default
+    monkeypatch.setattr(options, "check_device", lambda name: name)
+    found: list[bool] = []
+
+    @click.command()
+    @options.device_option
+    def command(device: str) -> None:
+        found.append(torch.backends.cudnn.allow_tf32)
+
+    CliRunner().invoke(command, ["--device", device], catch_exceptions=False)
+    assert found == [tf32]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cafa.common.errors import InputError, MissingClipError
 from cafa.common.ledger import read_ledgers, write_ledger
 from cafa.common.shards import shard_of
 from metrics.embedding import published as judging
 from metrics.embedding.published import embed_captions_of, embed_reference_shard, embed_samples_shard
-from metrics.embedding.reading import CLIP_KEY, read_embeddings
+from metrics.embedding.reading import CLIP_KEY, SAMPLE_KEY, read_embeddings, same_judge
 from metrics.judges.media import decode_whole_sound
 from metrics.judges.registry import open_registered
 from metrics.tables.scores import read_generated, read_reference, read_sample_index, score_system
@@ -105,6 +106,35 @@ def test_an_interrupted_shard_continues_to_the_same_bits(
     assert calls == [1, 1]  # each of the two sounds once
     for name in ("classifier", "clap", "imagebind", "synchformer", "index"):
         assert (tmp_path / "cut" / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes()
+
+
+def test_tf32_holds_while_sounds_are_judged_and_is_on_record(
+    place: Place, truth: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen, embed_audio = [], judging.RealJudges.embed_audio
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # as commands have it
+
+    def watched(self: Any, sounds: Any, *rest: Any) -> Any:
+        seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+        return embed_audio(self, sounds, *rest)
+
+    monkeypatch.setattr(judging.RealJudges, "embed_audio", watched)
+    faster = QUICK.model_copy(update={"tf32": True})
+    for settings, name in ((QUICK, "exact"), (faster, "faster")):
+        embed_samples_shard(place.judges, place.index, truth, settings, tmp_path / name)
+    assert seen == [(False, False)] * 2 + [(True, True)] * 2
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+    exact, told = (
+        read_embeddings([tmp_path / name / "classifier.parquet"], SAMPLE_KEY, ("embedding", "logits"))
+        for name in ("exact", "faster")
+    )
+    assert told.audio_protocol == {**(exact.audio_protocol or {}), "tf32": True}
+    assert "tf32" not in QUICK.model_dump()
+    own = read_embeddings([folder / "classifier.parquet" for folder in truth], CLIP_KEY, ("embedding", "logits"))
+    same_judge(own, exact)
+    with pytest.raises(InputError, match="'tf32': True"):
+        same_judge(own, told)
 
 
 def test_workers_move_no_bit(place: Place, truth: list[Path]):
