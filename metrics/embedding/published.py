@@ -58,8 +58,8 @@ class JudgingSettings(BaseModel):
     tf32: bool = Field(
         False,
         exclude_if=lambda tf32: not tf32,  # records of before are those of the same settings
-        description="GPU: products and convolutions of float32 in TF32: faster; values differ from the fourth digit on, "
-        "so keep it within a comparison",
+        description="GPU: products and convolutions of float32 in TF32: faster; values differ from the fourth digit "
+        "on, so keep it within a comparison",
     )
     workers: int = Field(2, ge=0, description="threads that decode ahead; without effect on any value")
     max_loss: float = Field(
