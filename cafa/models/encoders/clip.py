@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.errors import InputError
 from cafa.models.checkpoint_reader import read_tensors
 from cafa.models.encoders.clip_network import ClipVision, ClipVisionSettings, tower_tensors
@@ -109,9 +110,9 @@ class ClipFeatures(VideoEncoder):
         embeddings: list[Tensor] = []
         with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=self.half):
             for clip in frames:  # 50 pictures make a batch
-                pictures = (clip.to(self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
-                embeddings.append(self.network(pictures).float().cpu())
-        return along_latents(torch.stack(embeddings), INTERPOLATED, TOKENS).numpy()
+                pictures = (sent(clip, self.device).permute(0, 3, 1, 2) / 255 - mean) / deviation
+                embeddings.append(self.network(pictures).float())
+        return along_latents(torch.stack(embeddings).cpu(), INTERPOLATED, TOKENS).numpy()
 
 
 def identity(sha256: str, half: bool) -> dict[str, Any]:

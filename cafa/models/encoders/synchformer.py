@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cafa.common.devices import sent
 from cafa.common.errors import InputError, WeightsError
 from cafa.media.crops import centre_crop
 from cafa.models.encoders.synchformer_network import (
@@ -124,11 +125,10 @@ class SynchformerFeatures(VideoEncoder):
         with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=self.half):
             for first in range(0, len(places), self.segments_per_pass):
                 batch = [segments[place] for place in places[first : first + self.segments_per_pass]]
-                normalised = normalise_frames(torch.stack(batch).to(self.device))[None]
-                found.append(
-                    self.network.project(self.network(normalised, segments_per_pass=len(batch))[0]).float().cpu()
-                )
-        return torch.cat(found).view(len(clips), TOKENS, -1).numpy()
+                normalised = normalise_frames(sent(torch.stack(batch), self.device))[None]
+                found.append(self.network.project(self.network(normalised, segments_per_pass=len(batch))[0]).float())
+        # Read once: a GPU has the frames of the next pass while it works on this one.
+        return torch.cat(found).cpu().view(len(clips), TOKENS, -1).numpy()
 
 
 def identity(sha256: str, half: bool) -> dict[str, Any]:
