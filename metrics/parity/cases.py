@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from cafa.common.errors import InputError
-from cafa.models.encoders.synchformer_network import SynchformerVisual
+from cafa.models.encoders.synchformer_network import SynchformerVisual, normalise_frames
 from cafa.parity.golden import ParityRow
 from cafa.parity.golden_folder import published_clip
 from metrics.encoders import panns
 from metrics.encoders.audio import resample
 from metrics.encoders.clap import encoders as clap
 from metrics.encoders.clap.checkpoint import to_transformers
-from metrics.encoders.imagebind.encoders import imagebind_crops, imagebind_log_mels
+from metrics.encoders.imagebind.encoders import imagebind_crops, imagebind_frames, imagebind_log_mels
 from metrics.encoders.imagebind.network import ImageBindAudio, ImageBindVision
 from metrics.encoders.spectral import synchformer_log_mel
 from metrics.encoders.synchformer.audio_network import SynchformerAudio, take_audio_segments
@@ -228,12 +228,12 @@ def check_video(golden: Golden) -> Rows:
         yield from _without_clip(golden)
         return
     count = int(golden.stored("ib_shape")[1])
-    crops = imagebind_crops(decoded_frames(path, Fraction(1, 2), count)).numpy()
+    crops = imagebind_crops(imagebind_frames(decoded_frames(path, Fraction(1, 2), count))).numpy()
     yield from golden.compare("ib_shape", crops.shape, 0)
     yield from golden.compare("ib_sub", crops[..., ::16, ::16], MEDIA)
     yield from golden.compare("ib_mean", crops.astype(np.float64).mean((-1, -2)), MEDIA)
     count = int(golden.stored("sync_shape")[0])
-    frames = synchformer_frames(decoded_frames(path, Fraction(25), count)).numpy()
+    frames = normalise_frames(synchformer_frames(decoded_frames(path, Fraction(25), count))).numpy()
     yield from golden.compare("sync_shape", frames.shape, 0)
     yield from golden.compare("sync_sub", frames[[0, 1, 62, -1], :, ::16, ::16], MEDIA)
     yield from golden.compare("sync_frame_mean", frames.astype(np.float64).mean((1, 2, 3)), MEDIA)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cafa.common.devices import sent
 from cafa.common.errors import ClipError, InputError
 from cafa.models.weights import Checkpoint, WeightSource, load_checkpoint
 from metrics.encoders.audio import resample
@@ -35,14 +36,19 @@ def load_imagebind(path: Path, source: WeightSource, *, unverified: bool = False
     return load_checkpoint(path, source, unverified=unverified)
 
 
-def imagebind_crops(clip: np.ndarray) -> Tensor:
-    """Three crops ``(3, frames, 3, 224, 224)`` of a uint8 clip ``(frames, height, width, 3)``.
+def imagebind_frames(clip: np.ndarray) -> Tensor:
+    """Frames ``(frames, 3, height, width)``, uint8, of a uint8 clip ``(frames, height, width, 3)``.
 
-    Short side to 224 (bicubic, antialiased, uint8), then CLIP's colour normalisation.
+    Short side to 224 (bicubic, antialiased, uint8).
     """
-    frames = resize_short_side(to_frames(clip), FRAME_SIZE).float() / 255
-    mean, deviation = (torch.tensor(value)[:, None, None] for value in (_COLOUR_MEAN, _COLOUR_DEVIATION))
-    return three_crops((frames - mean) / deviation, FRAME_SIZE)
+    return resize_short_side(to_frames(clip), FRAME_SIZE)
+
+
+def imagebind_crops(frames: Tensor) -> Tensor:
+    """Three crops ``(3, frames, 3, 224, 224)`` of :func:`imagebind_frames`, on their device, normalised as for CLIP."""
+    colours = (torch.tensor(value, device=frames.device) for value in (_COLOUR_MEAN, _COLOUR_DEVIATION))
+    mean, deviation = (colour[:, None, None] for colour in colours)
+    return three_crops((frames.float() / 255 - mean) / deviation, FRAME_SIZE)
 
 
 def frame_pairs(crops: Tensor) -> Tensor:
@@ -113,9 +119,9 @@ class ImageBindVisionEncoder:
 
         Every pair of neighbouring frames in every one of three crops is embedded; 8 s (4 frames) give 9.
         """
-        clips = stack_equal([frame_pairs(imagebind_crops(clip)) for clip in batch])
-        device = self.network.cls_token.device
-        embeddings = self.network(clips.flatten(0, 1).to(device))
+        device = self.network.cls_token.device  # which gets bytes, without what crops and pairs share
+        clips = stack_equal([frame_pairs(imagebind_crops(sent(imagebind_frames(clip), device))) for clip in batch])
+        embeddings = self.network(clips.flatten(0, 1))
         return embeddings.unflatten(0, clips.shape[:2]).mean(1).cpu().numpy()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cafa.common.devices import sent
 from cafa.common.errors import ClipError
 from cafa.media.crops import centre_crop
 from cafa.models.encoders.synchformer_network import (
@@ -74,18 +75,17 @@ class SynchformerVideoEncoder:
         ClipError
             Reason ``short`` if there are fewer than 16 frames.
         """
-        clips = stack_equal([synchformer_frames(clip) for clip in batch])
-        device = self.network.vproj.weight.device
-        segments = take_segments(clips, DESYNC_STRIDE).to(device)
-        return self.network(segments).cpu().numpy()
+        # A device gets each frame once, in bytes: segments share frames, and floats are four times as long.
+        clips = sent(stack_equal([synchformer_frames(clip) for clip in batch]), self.network.vproj.weight.device)
+        return self.network(take_segments(normalise_frames(clips), DESYNC_STRIDE)).cpu().numpy()
 
 
 def synchformer_frames(clip: np.ndarray) -> torch.Tensor:
-    """Normalised frames ``(frames, 3, 224, 224)`` in [-1, 1] of one uint8 clip ``(frames, h, w, 3)``."""
+    """Frames ``(frames, 3, 224, 224)``, uint8, of one uint8 clip ``(frames, h, w, 3)``."""
     frames = to_frames(clip)
     if len(frames) < SEGMENT_FRAMES:
         raise ClipError("short", f"clip has {len(frames)} frames, a segment needs {SEGMENT_FRAMES}")
-    return normalise_frames(centre_crop(resize_short_side(frames, FRAME_SIZE), FRAME_SIZE))
+    return centre_crop(resize_short_side(frames, FRAME_SIZE), FRAME_SIZE)
 
 
 class SynchformerAudioEncoder:

@@ -12,6 +12,7 @@ from metrics.encoders.imagebind.encoders import (
     audio_clip_bounds,
     frame_pairs,
     imagebind_crops,
+    imagebind_frames,
     imagebind_log_mels,
 )
 from metrics.encoders.imagebind.network import ImageBindAudio, ImageBindVision
@@ -116,7 +117,7 @@ def test_vision_embeds_the_mean_of_all_pairs(vision: ImageBindVisionEncoder):
 
 
 def test_crops_are_in_clips_colours():
-    white = imagebind_crops(np.full((2, 224, 230, 3), 255, np.uint8))
+    white = imagebind_crops(imagebind_frames(np.full((2, 224, 230, 3), 255, np.uint8)))
     expected = (1 - torch.tensor([0.48145466, 0.4578275, 0.40821073])) / torch.tensor(
         [0.26862954, 0.26130258, 0.27577711]
     )

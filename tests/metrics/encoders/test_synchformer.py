@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from cafa.common.errors import ClipError, InputError, WeightsError
-from cafa.models.encoders.synchformer_network import SynchformerVisual, segment_starts
+from cafa.models.encoders.synchformer_network import SynchformerVisual, normalise_frames, segment_starts
 from cafa.models.weights import Checkpoint
 from metrics.encoders.interface import Encoder
 from metrics.encoders.synchformer.audio_network import AudioFeatures, SynchformerAudio, take_audio_segments
@@ -136,7 +136,7 @@ def test_video_encoder_resizes_crops_and_segments():
 def test_frames_are_normalised_to_plus_minus_one():
     clip = np.zeros((16, 224, 230, 3), np.uint8)
     clip[:, :, 3:227] = 255
-    assert synchformer_frames(clip).unique().tolist() == [1.0]
+    assert normalise_frames(synchformer_frames(clip)).unique().tolist() == [1.0]
 
 
 def test_three_parts_share_one_checkpoint_and_refuse_strangers(synchformer_shapes):
