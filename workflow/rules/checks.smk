@@ -10,7 +10,8 @@ from cafa.generation.systems import system_kind
 from metrics.judges.kinds import CLASSIFIER
 from metrics.judges.kinds import JUDGES as JUDGE_KINDS
 from metrics.tables.catalogue import METRICS
-from cafa.preflight.rows import as_lines, planned_rows, read_configuration
+from cafa.preflight.configuration import read_configuration
+from cafa.preflight.rows import as_lines, planned_rows
 
 
 def check_names():

@@ -51,7 +51,7 @@ except WorkflowError as error:
     if not isinstance(error.__context__, ValidationError):
         raise
     # Snakemake's own message is the whole schema and the whole configuration.
-    raise WorkflowError(said_shortly(best_match([error.__context__]))) from None
+    raise WorkflowError(said_shortly(best_match([error.__context__]), REPOSITORY / "workflow/schemas")) from None
 
 RESULTS = config["results"].rstrip("/")
 TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))
