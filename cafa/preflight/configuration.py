@@ -10,6 +10,20 @@ from cafa.common.errors import InputError
 from cafa.common.schema_errors import read_schema, said_shortly
 from cafa.common.yaml_text import load_yaml
 
+#: Mappings whose entries have names of the user's choice: null takes out one that a file below has. `judges`, and the
+#: `prompts` of a data set, are not among them: their readers know null themselves.
+NAMED = (
+    "datasets",
+    "backbones",
+    "adapters",
+    "pretrained.models",
+    "systems",
+    "tables",
+    "figure.curves",
+    "conflict.systems",
+    "conflict.levels",
+)
+
 
 def read_configuration(paths: Sequence[str | Path]) -> dict[str, Any]:
     """Configurations laid over each other, as Snakemake does: mappings are joined, all else is replaced.
@@ -43,13 +57,27 @@ def _lay_over(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             base[key] = dict(value) if isinstance(value, Mapping) else value
 
 
+def take_out_nulls(config: dict[str, Any]) -> None:
+    """Take out of the mappings :data:`NAMED` what is null, in place: an entry that another file switches off.
+
+    What is no mapping is left for the schema to refuse.
+    """
+    for place in NAMED:
+        entries: Any = config
+        for key in place.split("."):
+            entries = entries.get(key) if isinstance(entries, dict) else None
+        if isinstance(entries, dict):
+            for name in [name for name, entry in entries.items() if entry is None]:
+                del entries[name]
+
+
 def check_keys(config: Mapping[str, Any], schema: Path) -> None:
     """Check a whole configuration against the schema of the workflow, as the workflow does at each start.
 
     Parameters
     ----------
     config : mapping
-        From :func:`read_configuration`.
+        From :func:`read_configuration`, without the nulls that :func:`take_out_nulls` takes out.
     schema : Path
         ``config.schema.yaml``; the schemas that it refers to lie beside it.
 

@@ -14,7 +14,7 @@ from cafa.common.errors import InputError
 from cafa.common.plugins import use_plugins
 from cafa.common.provenance import project_root
 from cafa.generation.systems import SystemKind, parse_system
-from cafa.preflight.configuration import check_keys, read_configuration
+from cafa.preflight.configuration import check_keys, read_configuration, take_out_nulls
 
 if TYPE_CHECKING:
     from cafa.preflight.check import JudgeFiles  # it imports torch, which a dry run has no need of
@@ -237,6 +237,7 @@ def print_rows(paths: Sequence[str | Path], judge_files: "JudgeFiles", *, as_jso
     """
     config = read_configuration(paths)
     _require_parts(config)
+    take_out_nulls(config)
     if config.get("plugins"):
         use_plugins(config["plugins"])
     schema = project_root() / "workflow/schemas/config.schema.yaml"

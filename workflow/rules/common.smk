@@ -18,6 +18,7 @@ from cafa.common.errors import InputError
 from cafa.common.schema_errors import said_shortly
 from cafa.common.stages import stage_version, version_of_features
 from cafa.generation.systems import parse_system, parts_of_system
+from cafa.preflight.configuration import take_out_nulls
 
 min_version("9.27.1")
 
@@ -45,6 +46,7 @@ if "systems" in (config.get("figure") or {}):
         "write `curves: {CAFA: {0: cafa_gamma0, 0.5: cafa}}`"
     )
 
+take_out_nulls(config)
 try:
     validate(config, "../schemas/config.schema.yaml", set_default=False)
 except WorkflowError as error:

@@ -91,6 +91,12 @@ def test_what_the_workflow_refuses_is_refused(tmp_path: Path, change: dict[str, 
 BELOW = {"published_examples.yaml": ["local.yaml"], "test_paper.yaml": ["paper_miniature.yaml", "test.yaml"]}
 
 
+def test_null_takes_out_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("tables: {table2: null}\n")
+    said(tmp_path / "c.yaml", "--json")
+    assert {row["table"] for row in json.loads(capsys.readouterr().out)} == {"table1"}
+
+
 @pytest.mark.parametrize("name", sorted(file.name for file in CONFIG.glob("*.yaml")))
 def test_every_configuration_that_comes_with_the_rules_passes(name: str) -> None:
     files = [CONFIG / file for file in ("config.yaml", *BELOW.get(name, []), name)]
