@@ -336,3 +336,12 @@ def test_key_that_stands_twice_in_a_file_is_refused(finished: Path) -> None:
         done.stdout + done.stderr,
         re.DOTALL,
     )
+
+
+@pytest.mark.parametrize("text", ["", "# seed: 1\n", "seed: [1\n"])
+def test_what_snakemake_says_of_a_file_before_it_reads_the_rules_is_explained(tmp_path: Path, text: str) -> None:
+    (tmp_path / "change.yaml").write_text(text)
+    done = snakemake("--dry-run", "--cores", "1", "--configfile", str(tmp_path / "change.yaml"), cwd=ROOT)
+    said = re.findall(r"Config file [^.\n]*", done.stdout + done.stderr)
+    assert said
+    assert f"`{said[-1]}`" in (ROOT / "docs/faq.md").read_text()
