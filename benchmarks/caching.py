@@ -27,12 +27,10 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import click
 import numpy as np
 import pandas as pd
@@ -49,6 +47,7 @@ from cafa.media.container import open_media
 from cafa.media.normalise import NormaliseSettings
 from cafa.models.encoders.synchformer import FRAMES, SQUASHED, SynchformerFeatures
 from cafa.models.encoders.synchformer_network import SynchformerVisual
+from tests.written_video import write_video_of
 
 SIZES: dict[str, dict[str, int]] = {
     "tiny": {"width": 8, "depth": 1, "heads": 1, "patch": 56},
@@ -122,22 +121,13 @@ def make_clip(path: Path, number: int, lines: int) -> None:
     picture = np.stack([np.roll(shapes, 40 * channel, axis=1) for channel in range(3)], axis=-1)
     picture = np.clip(128 + 20 * picture, 0, 250).astype(np.uint8)
     grains = generator.integers(0, 6, (5, *picture.shape), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "threads": "1"})
-        video.bit_rate = round(1_700_000 * (lines / 720) ** 2)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        audio = container.add_stream("aac", rate=RATE, layout="stereo")
-        for index in range(round(FPS * SECONDS)):
-            moved = np.roll(picture, (index, 3 * index), axis=(0, 1)) + grains[index % len(grains)]
-            frame = av.VideoFrame.from_ndarray(moved, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, FPS)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        sound = 0.1 * generator.standard_normal((2, round(RATE * SECONDS)))
-        heard = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
-        heard.sample_rate, heard.pts, heard.time_base = RATE, 0, Fraction(1, RATE)
-        container.mux(audio.encode(heard))
-        container.mux(audio.encode(None))
+    moved = (
+        np.roll(picture, (index, 3 * index), axis=(0, 1)) + grains[index % len(grains)]
+        for index in range(round(FPS * SECONDS))
+    )
+    sound = 0.1 * generator.standard_normal((2, round(RATE * SECONDS)))
+    options = {"preset": "veryfast", "threads": "1"}
+    write_video_of(path, moved, FPS, (sound, RATE), options, round(1_700_000 * (lines / 720) ** 2))
 
 
 def published_clips(shared: Path) -> list[Path]:

@@ -14,12 +14,10 @@ for all systems. Each way has a process of its own. Without a folder of files (m
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import click
 import numpy as np
 import torch
@@ -41,6 +39,7 @@ from metrics.judges.published_judges.clap import ClapJudge
 from metrics.judges.published_judges.classifier import ClassifierJudge
 from metrics.judges.published_judges.imagebind import ImageBindJudge
 from metrics.judges.published_judges.synchformer import OffsetJudge
+from tests.written_video import write_video_of
 
 Arrays = dict[str, np.ndarray]
 #: Files, and seconds of each.
@@ -75,21 +74,10 @@ def decode_for_each(path: Path, judges: dict[str, Any], seconds: float) -> Array
 
 def make_clip(path: Path, number: int, seconds: float) -> None:
     generator = np.random.default_rng(number)
-    with av.open(str(path), "w") as container:
-        picture = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        picture.width, picture.height, picture.pix_fmt = 640, 360, "yuv420p"
-        track = container.add_stream("aac", rate=44100, layout="stereo")
-        still = generator.integers(0, 256, (360, 640, 3), dtype=np.uint8)
-        for index in range(round(25 * seconds)):
-            frame = av.VideoFrame.from_ndarray(np.roll(still, 8 * index, axis=1))
-            frame.pts, frame.time_base = index, Fraction(1, 25)
-            container.mux(picture.encode(frame))
-        container.mux(picture.encode(None))
-        sound = 0.1 * generator.standard_normal((2, round(44100 * seconds)))
-        heard = av.AudioFrame.from_ndarray(sound.astype(np.float32), format="fltp", layout="stereo")
-        heard.sample_rate, heard.pts, heard.time_base = 44100, 0, Fraction(1, 44100)
-        container.mux(track.encode(heard))
-        container.mux(track.encode(None))
+    still = generator.integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    pictures = (np.roll(still, 8 * index, axis=1) for index in range(round(25 * seconds)))
+    sound = 0.1 * generator.standard_normal((2, round(44100 * seconds)))
+    write_video_of(path, pictures, 25, (sound, 44100), {"preset": "ultrafast"})
 
 
 def untrained() -> dict[str, PublishedJudge]:

@@ -1,18 +1,17 @@
 """Small real files, and judges that answer at once, for tests of the evaluation."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import soundfile
 
 from cafa.media.usable_sound import check_samples, finding_of, over_full_scale
 from metrics.judges.interface import Columns, PreparedAudio
 from metrics.judges.media import decode_whole_sound, fill_up
+from tests.written_video import write_video_of
 
 RATE = 16000
 
@@ -34,24 +33,15 @@ def write_wav(path: Path, number: int, seconds: float, rate: int = RATE, channel
 def write_video(path: Path, number: int, seconds: float, *, sound: bool = True, rate: int = 25) -> Path:
     """Write a picture of 64x48 whose brightness changes, and sound `number`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        track = container.add_stream("aac", rate=RATE, layout="mono") if sound else None
+
+    def pictures() -> Iterator[np.ndarray]:
         for index in range(round(seconds * rate)):
             picture = np.full((48, 64, 3), (40 + 7 * index * (number + 1)) % 200, np.uint8)
             picture[:, : (index * 3) % 64] = 230
-            frame = av.VideoFrame.from_ndarray(picture)
-            frame.pts, frame.time_base = index, Fraction(1, rate)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        if track is not None:
-            data = sound_of(number, seconds).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(data, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-            container.mux(track.encode(frame))
-            container.mux(track.encode(None))
-    return path
+            yield picture
+
+    heard = (sound_of(number, seconds), RATE) if sound else None
+    return write_video_of(path, pictures(), rate, heard, {"preset": "ultrafast"})
 
 
 @dataclass(frozen=True)

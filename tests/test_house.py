@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def test_no_arrow_back_up_and_no_circle() -> None:
     found = numbers(read_structure())
     wrong = {name: found[name] for name in ("arrows back up", "circles of rooms", "circles of files")}
     assert not any(wrong.values()), f"{wrong}: `python -m tests.structure` names them"
+
+
+def test_types_of_every_script_are_checked() -> None:
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    folders = {path.parent for path in python_files("cafa", "metrics", "benchmarks", "workflow")}
+    assert not [folder for folder in folders if not any(folder.is_relative_to(ROOT / part) for part in checked)]
 
 
 def test_modules_are_named_in_full() -> None:

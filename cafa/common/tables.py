@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 #: name of the version in the metadata of a schema and of the files that are written by it
 VERSION = b"schema_version"
+#: suffixes of files that hold a table
+TABLES = (".parquet", ".csv", ".tsv", ".tab", ".txt")
+#: names of a folder's tables that a message tells
+LISTED = 3
 
 
 def schema_of(fields: Iterable[tuple[str, pa.DataType]], version: int = 1) -> pa.Schema:
@@ -51,6 +55,31 @@ def write_table(path: str | Path, rows: "Iterable[Mapping[str, Any]] | pa.Table"
         pq.write_table(table, temporary)
 
 
+def refuse_folder(path: str | Path, what: str) -> None:
+    """Refuse a folder where one table is expected; readers of parquet would take all files in it for parts of one.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What the file should be, for the message: ``a ledger``.
+
+    Raises
+    ------
+    InputError
+        Which says what tables are in the folder, and what to do.
+    """
+    if not Path(path).is_dir():
+        return
+    names = sorted(file.name for file in Path(path).iterdir() if file.suffix.lower() in TABLES)
+    if not names:
+        raise InputError(f"{path} is not {what}: it is a folder, without a table in it; name a file")
+    shown = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+    each = "the file" if len(names) == 1 else "the one that is wanted, or write the rows of all into one file"
+    held = f"{len(names)} tables" if len(names) > 1 else "one table"
+    raise InputError(f"{path} is not {what}: it is a folder that holds {held} ({shown}); name {each}")
+
+
 def read_table(path: str | Path, schema: pa.Schema, what: str) -> pa.Table:
     """Read a table that must have the columns of a schema.
 
@@ -74,8 +103,7 @@ def read_table(path: str | Path, schema: pa.Schema, what: str) -> pa.Table:
     InputError
         If the file is missing or no parquet file, has other columns, or is of a newer or older version.
     """
-    if Path(path).is_dir():
-        raise InputError(f"{path} is not {what}: it is a folder")
+    refuse_folder(path, what)
     try:
         # Not by `pq.read_table`, which imports pandas, and makes a column of a folder called a=b on the way.
         with pq.ParquetFile(path) as file:

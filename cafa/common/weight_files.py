@@ -1,6 +1,7 @@
 """Published weights: the table that says where they come from, and what a file is that is not the published one."""
 
 import csv
+import shlex
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -64,12 +65,26 @@ def packaged_table() -> Path:
     return Path(str(resources.files("cafa.models").joinpath("weights.tsv")))
 
 
-def fetching_command(address: str) -> str:
-    """End of a message: the command that fetches the file of an address, or those below it; empty if there is none."""
+def fetching_command(address: str, wanted: str | Path) -> str:
+    """The `cafa weights get` that fetches the file of an address, or those below it; empty if the table has none.
+
+    Parameters
+    ----------
+    address : str
+        Beginning of the address of the file or of the repository.
+    wanted : str or Path
+        Where the file or the folder is looked for. If its name is the published one, the command fetches to there.
+    """
     models = {row.model_name: row for row in read_weight_sources().values() if row.url.startswith(address)}
     # A repository may hold a model in several forms: the one that a purpose needs.
     names = [name for name, row in models.items() if row.purposes] or list(models)
-    return f", or run `cafa weights get {names[0]}`" if names else ""
+    if not names:
+        return ""
+    row = models[names[0]]
+    accept = f" --accept {names[0]}" if row.terms else ""
+    place = Path(wanted)
+    to = f" --to {shlex.quote(str(place.parent))}" if place.name == PurePosixPath(row.relative_path).parts[0] else ""
+    return f"cafa weights get {names[0]}{accept}{to}"
 
 
 def read_weight_sources(table: Path | None = None) -> dict[str, WeightSource]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from cafa.common.errors import InputError
+from cafa.common.tables import refuse_folder
 
 
 def read_event_times(path: str | Path | None) -> dict[str, list[float]]:
@@ -18,10 +19,11 @@ def read_event_times(path: str | Path | None) -> dict[str, list[float]]:
     Raises
     ------
     InputError
-        If the columns are others.
+        If it is a folder, or the columns are others.
     """
     if path is None:
         return {}
+    refuse_folder(path, "a table of event times")
     frame = pd.read_parquet(path)
     if missing := {"clip_id", "event_times"} - set(frame.columns):
         raise InputError(

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError
+from cafa.common.tables import refuse_folder
 
 LOGGER = logging.getLogger(__name__)
 #: Separators that are looked for, with what a message calls them.
@@ -74,6 +75,7 @@ def read_rows(
         is never closed.
     """
     source = Path(source)
+    refuse_folder(source, "a table")
     if not source.is_file():
         raise InputError(f"no table at {source}")
     if source.suffix.lower() == ".parquet":

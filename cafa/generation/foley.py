@@ -31,6 +31,9 @@ from cafa.media.normalise import NormaliseSettings, normalise_clip
 from cafa.media.official_frames import SIZE, read_official_frames
 from cafa.media.sound import write_sound
 
+#: Words before the place where a prompt is cut that are said.
+LAST_WORDS = 4
+
 
 @dataclass(frozen=True, eq=False)
 class FoleyResult:
@@ -216,6 +219,21 @@ class FoleyPipeline:
         """What sounds depend on beside video, prompt and seed: models, encoders and sampling, as JSON has it."""
         frames = {"frames": "official"} if self._official else {}
         return {"generator": self.generator.identity, "encoders": self.generator.inputs, **frames}
+
+    def unread(self, prompt: str) -> str:
+        """What of a prompt the model does not read, in words; empty where it reads all.
+
+        Raises
+        ------
+        InputError
+            If the prompt has no word, or too many for a model that refuses these.
+        """
+        read = self.generator.part_read(prompt)
+        rest = prompt[len(read) :].split()
+        if not rest:
+            return ""
+        last = " ".join(read.split()[-LAST_WORDS:])
+        return f"the prompt is cut after {last!r}: the model does not read the rest ({len(rest)} words)"
 
     def generate(
         self,

@@ -63,6 +63,16 @@ class SoundGenerator(Protocol):
         """Text states of a prompt, (L, text_dim)."""
         ...
 
+    def part_read(self, prompt: str) -> str:
+        """The beginning of a prompt that its text states are made of: all of it, or up to where it is cut.
+
+        Raises
+        ------
+        InputError
+            If :meth:`encode_text` would refuse the prompt.
+        """
+        ...
+
     def generate(self, requests: Sequence[Request]) -> list[np.ndarray]:
         """Waveforms of a batch, each float32 (samples,) or (channels, samples), within full scale."""
         ...

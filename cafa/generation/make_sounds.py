@@ -92,6 +92,9 @@ class SoundMaker:
         part = self._part(request)
         generator = self.pipeline.generator
         size = round(generator.seconds * generator.sample_rate) * 2 * 4
+        for prompt in [*missing, *([options.negative_prompt] if options.negative_prompt else [])]:
+            if unread := self.pipeline.unread(prompt):
+                self.say(f"note: {unread}")
         told = Estimate(request.video.name, generator.seconds, size, self.say, self.on_progress)
         results = self.pipeline.generate_pairs(
             request.video,

@@ -95,6 +95,11 @@ class Generator:
         words, dim = self.text_shape
         return text_states(prompt, TextSettings(words=words, dim=dim))
 
+    def part_read(self, prompt: str) -> str:
+        """See :class:`SoundGenerator`; a prompt that is too long is refused, none is cut."""
+        self.encode_text(prompt)
+        return prompt
+
     def _velocity(self, conditioning: Any, video: Tensor | None, negative: Any | None) -> Velocity:
         scale = self.how.guidance_scale
         if video is None:

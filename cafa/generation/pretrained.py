@@ -115,9 +115,13 @@ class PretrainedGenerator:
         InputError
             If the prompt is empty.
         """
-        if not prompt.strip():
-            raise InputError("a prompt must have at least one word")
+        _require_word(prompt)
         return self.backbone.encode_text([prompt])[0].cpu().numpy()
+
+    def part_read(self, prompt: str) -> str:
+        """See :class:`~cafa.generation.interface.SoundGenerator`."""
+        _require_word(prompt)
+        return self.backbone.part_read(prompt)
 
     def _windows(self, requests: Sequence[Request], setting: WindowSetting) -> Callable[[], list[np.ndarray]]:
         """Sample a batch, in as many parts as memory asks for; what is returned decodes it."""
@@ -168,3 +172,8 @@ class PretrainedGenerator:
         if self.official:
             return sound
         return sound * np.float32(FULL_SCALE / (np.abs(sound).max(initial=0.0) + 1e-8))
+
+
+def _require_word(prompt: str) -> None:
+    if not prompt.strip():
+        raise InputError("a prompt must have at least one word")

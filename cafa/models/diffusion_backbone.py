@@ -194,6 +194,11 @@ class DiffusionBackbone(ABC):
         """States of the text encoder, (B, L, text_dim), zero at padded positions."""
         return self.text.encode(captions)
 
+    def part_read(self, caption: str) -> str:
+        """The beginning of a caption that its states are made of; all of it, unless the text encoder says otherwise."""
+        part: str = self.text.part_read(caption) if hasattr(self.text, "part_read") else caption
+        return part
+
     def for_conditioning(self, text: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
         """Text states and lengths as the denoiser takes them: on its device, text in its type."""
         parameter = next(self.denoiser.parameters())

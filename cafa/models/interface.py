@@ -228,7 +228,10 @@ class DenoiserModule(Denoiser, Protocol):
 
 
 class TextEncoder(Protocol):
-    """A frozen text encoder: :class:`cafa.models.encoders.t5.T5Text`."""
+    """A frozen text encoder: :class:`cafa.models.encoders.t5.T5Text`.
+
+    One that cuts long captions may have ``part_read(caption)``, see :meth:`Backbone.part_read`.
+    """
 
     def encode(self, captions: Sequence[str]) -> Tensor:
         """States (B, length, dim), float32, zero at padded positions."""
@@ -354,6 +357,10 @@ class Backbone(Protocol):
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """States of the text encoder, (B, L, text_dim), zero at padded positions."""
+        ...
+
+    def part_read(self, caption: str) -> str:
+        """The beginning of a caption that its states are made of: all of it, or up to where it is cut."""
         ...
 
     def condition(self, text: Tensor, seconds: Tensor) -> Conditioning:

@@ -109,10 +109,11 @@ def require_published(path: str | Path, published: PublishedFile) -> Path:
     """
     path = Path(path)
     if not path.is_file():
+        ours = fetching_command(published.url, path)
+        get = f"run `{ours}`" if ours else f"download it from {published.url} and put it there"
         raise WeightsError(
             f"there is no file {path}: {published.name} is published at {published.url} (licence: "
-            f"{published.licence}): download it and put it there, or name the file you have"
-            f"{fetching_command(published.url)}"
+            f"{published.licence}): {get}, or name the file you have"
         )
     return path
 
@@ -134,14 +135,26 @@ TOKENIZER_FILES = (
 
 
 def how_to_get(release: Release, where: str | Path) -> str:
-    """What to download, where to accept the licence, and where to put it."""
-    accept = "log in there and accept the licence first, then " if release.gated else ""
-    files = " ".join(f"--include '{pattern}'" for pattern in release.patterns)
-    fetch = fetching_command(HUB_ADDRESS.format(release.name))
+    """Where a model is published, where to accept the licence, and the command that fetches it to where it is wanted.
+
+    Parameters
+    ----------
+    release : Release
+    where : str or Path
+        Where it was looked for: a folder, or an id of the hub.
+    """
+    accept = "accept the licence there and log in (`hf auth login`), then " if release.gated else ""
+    of_hub = str(where) == release.name or str(where).startswith(HUB_PREFIX)
+    command = fetching_command(HUB_ADDRESS.format(release.name), "" if of_hub else where)
+    if not command:
+        files = " ".join(f"--include '{pattern}'" for pattern in release.patterns)
+        command = f"hf download {release.name} {files} --local-dir FOLDER"
+    there = f", or name another folder in place of {str(where)!r}"
+    if " --to " not in command:
+        there = f" and name the folder that it is in, in place of {str(where)!r}"
     return (
-        f"{release.name} is published at {release.page} under the {release.licence}: {accept}run "
-        f"`hf download {release.name} {files} --local-dir FOLDER` (after `hf auth login` where needed) and name FOLDER "
-        f"instead of {str(where)!r}, or allow the download{fetch}"
+        f"{release.name} is published at {release.page} under the {release.licence}: {accept}run `{command}`{there}, "
+        "or allow the download (`download: true`)"
     )
 
 

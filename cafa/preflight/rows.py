@@ -3,16 +3,18 @@
 It reads the configuration as the workflow does, and looks at files; nothing is computed and nothing is fetched.
 """
 
+import importlib.util
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from cafa.common.errors import InputError
-from cafa.common.yaml_text import load_yaml
+from cafa.common.plugins import use_plugins
+from cafa.common.provenance import project_root
 from cafa.generation.systems import SystemKind, parse_system
+from cafa.preflight.configuration import check_keys, read_configuration, take_out_nulls
 
 if TYPE_CHECKING:
     from cafa.preflight.check import JudgeFiles  # it imports torch, which a dry run has no need of
@@ -54,43 +56,13 @@ class PlannedRow:
     needs: tuple[str, ...] = ()
 
 
-def read_configuration(paths: Sequence[str | Path]) -> dict[str, Any]:
-    """Configurations laid over each other, as Snakemake does: mappings are joined, all else is replaced.
-
-    Raises
-    ------
-    InputError
-        If one is not there, or is no mapping.
-    """
-    found: dict[str, Any] = {}
-    for path in paths:
-        if not Path(path).is_file():
-            raise InputError(f"no configuration at {path}")
-        try:
-            entry = load_yaml(Path(path).read_text("utf-8"))
-        except yaml.YAMLError as error:
-            raise InputError(f"configuration {path} cannot be read: {error}") from error
-        if not isinstance(entry, Mapping):
-            raise InputError(f"configuration {path} must be a mapping, got {type(entry).__name__}")
-        _lay_over(found, entry)
-    return found
-
-
-def _lay_over(base: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
-            _lay_over(base[key], value)
-        else:
-            base[key] = dict(value) if isinstance(value, Mapping) else value
-
-
 def planned_rows(config: Mapping[str, Any], *, weights: bool = True) -> Iterator[PlannedRow]:
     """Every row of every table of a configuration, of the table of costs too.
 
     Parameters
     ----------
     config : mapping
-        From :func:`read_configuration`.
+        From :func:`~cafa.preflight.configuration.read_configuration`.
     weights : bool
         Look for the files of pretrained models too, which imports networks; else they are taken to be there.
 
@@ -99,11 +71,7 @@ def planned_rows(config: Mapping[str, Any], *, weights: bool = True) -> Iterator
     InputError
         If a part of the configuration is missing, or a table names a system that there is none of.
     """
-    if lacking := [key for key in ("results", "systems", "tables", "tables_folder", "window") if key not in config]:
-        raise InputError(
-            f"the configuration has no {' and no '.join(lacking)}: give config/config.yaml first, and then the files "
-            "that change it"
-        )
+    _require_parts(config)
     models = _Models(config, weights)
     folder = Path(config["results"]) / config["tables_folder"]
     judged = ((config.get("embed") or {}).get("pretrained") or {}).get("seconds") or config["window"]["seconds"]
@@ -123,6 +91,15 @@ def planned_rows(config: Mapping[str, Any], *, weights: bool = True) -> Iterator
         made = _rows_made(folder / "table5.csv", "model")
         cost: State = "missing" if needs else "made" if made else "can be made"
         yield PlannedRow("table5", "", name, "cost of training", cost, None, needs)
+
+
+def _require_parts(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration that only changes another one."""
+    if lacking := [key for key in ("results", "systems", "tables", "tables_folder", "window") if key not in config]:
+        raise InputError(
+            f"the configuration has no {' and no '.join(lacking)}: give config/config.yaml first, and then the files "
+            "that change it"
+        )
 
 
 def _groups(entry: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
@@ -251,8 +228,23 @@ def judge_needs(config: Mapping[str, Any], judge_files: "JudgeFiles") -> list[st
 
 
 def print_rows(paths: Sequence[str | Path], judge_files: "JudgeFiles", *, as_json: bool = False) -> str:
-    """What `cafa rows` prints; `judge_files` as :func:`cafa.preflight.check.check_machine` takes it."""
+    """What `cafa rows` prints; `judge_files` as :func:`cafa.preflight.check.check_machine` takes it.
+
+    Raises
+    ------
+    InputError
+        If the configuration is one that the workflow refuses, too: an unknown key, or a value that a key cannot have.
+    """
     config = read_configuration(paths)
+    _require_parts(config)
+    take_out_nulls(config)
+    if config.get("plugins"):
+        use_plugins(config["plugins"])
+    schema = project_root() / "workflow/schemas/config.schema.yaml"
+    if schema.is_file() and importlib.util.find_spec("jsonschema"):
+        check_keys(config, schema)
+    else:
+        print("keys are not checked: that needs a checkout of the rules, and the extra `workflow`", file=sys.stderr)
     rows = list(planned_rows(config))
     if as_json:
         import json

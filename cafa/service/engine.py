@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from cafa.common.errors import CafaError, ClipError
+from cafa.common.errors import CafaError, ClipError, InputError
 from cafa.common.files import read_json
 from cafa.common.folder_lock import only_writer_in
 from cafa.service.errors import NotReadyError, QueueFullError, RefusedError, UnknownError
@@ -48,7 +48,17 @@ class Maker(Protocol):
     """What makes the sounds of a job."""
 
     def make(self, job: Job, video: Video, file: Path, folder: Path, report: Report) -> list[Take]:
-        """Write the files of every take into a folder; sets the job's `note` where the video is damaged."""
+        """Write the files of every take into a folder; adds to the job's `note` where the video is damaged."""
+        ...
+
+    def unread(self, request: JobRequest) -> str:
+        """What of its prompts the model would not read, in words; empty where it reads all.
+
+        Raises
+        ------
+        InputError
+            If it refuses a prompt.
+        """
         ...
 
     def in_use(self) -> InUse:
@@ -109,16 +119,21 @@ class Engine:
         Raises
         ------
         RefusedError
-            If there is no such video or part of it, too much is wanted, or the queue or the folder is full.
+            If there is no such video or part of it, the model refuses a prompt, too much is wanted, or the queue or the
+            folder is full.
         """
         check_part(self.videos.get(request.video), request, self.limits)
         self.videos.require_room(0)
         if request.takes > self.limits.most_takes:
             raise RefusedError(f"{request.takes} takes are wanted, at most {self.limits.most_takes} are made at once")
+        try:
+            unread = self.maker.unread(request)
+        except InputError as error:
+            raise RefusedError(str(error)) from error
         with self._changed:
             if len(self._waiting) >= self.limits.queue_length or self._ending:
                 raise QueueFullError(f"{len(self._waiting)} jobs wait already: try again in a while")
-            job = Job(id=new_id(), request=request)
+            job = Job(id=new_id(), request=request, note=unread)
             job.write(self._jobs_folder / job.id)
             self._jobs[job.id] = job
             self._waiting.append(job.id)

@@ -21,7 +21,7 @@ from cafa.media.sound import write_sound
 from cafa.models.folders import CARD
 from cafa.service.apart import Apart
 from cafa.service.engine import Report
-from cafa.service.jobs import Job, Take
+from cafa.service.jobs import Job, JobRequest, Take
 from cafa.service.models_in_use import InUse, models_in_use
 from cafa.service.strengths import with_strengths
 from cafa.service.timeline import strip, timeline_svg
@@ -79,6 +79,12 @@ class FoleyMaker:
             roles.append("autoencoder")
         return models_in_use(self.models, roles, generator.how.guidance_scale)
 
+    def unread(self, request: JobRequest) -> str:
+        """See :class:`cafa.service.engine.Maker`."""
+        asked = {"": request.prompt, "what it should not sound like: ": request.negative_prompt or ""}
+        found = {what: self.pipeline.unread(text) for what, text in asked.items() if text}
+        return "; ".join(f"{what}{unread}" for what, unread in found.items() if unread)
+
     def make(self, job: Job, video: Video, file: Path, folder: Path, report: Report) -> list[Take]:
         """See :class:`cafa.service.engine.Maker`."""
         asked, told = job.request, _Told(report)
@@ -100,6 +106,7 @@ class FoleyMaker:
         finish = replace(self.options.finish, mix=asked.mix)
         sounds = {result.seed: finish_sound(result, file, finish, work) for result in results}
         notes = [
+            job.note,
             results[0].damage,
             part.note if part else "",
             *(note for sound in sounds.values() for note in sound.notes),

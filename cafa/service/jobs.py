@@ -87,7 +87,9 @@ class Job(BaseModel):
     seconds_left: float | None = Field(None, description="about how long it will take, once that can be known")
     step: str = Field("waiting", description="what is done now, in words")
     error: str | None = Field(None, description="why it failed, in words")
-    note: str = Field("", description="what of the video is damaged, or is other than was asked for")
+    note: str = Field(
+        "", description="what of the prompt is not read, what of the video is damaged, or is other than was asked for"
+    )
     asked: datetime = Field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     takes: list[Take] = Field(default_factory=list)

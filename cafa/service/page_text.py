@@ -43,15 +43,18 @@ def state_text(job: Job) -> str:
     """Where a job is, in a line and a bar."""
     if job.state is JobState.QUEUED:
         text = f"waiting: {job.position} before this one" if job.position else "waiting"
-        return _state(f"<p>{text}</p><progress></progress>")
+        return _state(f"<p>{text}{_note(job)}</p><progress></progress>")
     if job.state is JobState.RUNNING:
         shown = f'<progress max="1" value="{job.progress:.3f}"></progress>'
         left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
-        return _state(f"<p>{escape(job.step)} ({100 * job.progress:.0f} %{left})</p>{shown}")
+        return _state(f"<p>{escape(job.step)} ({100 * job.progress:.0f} %{left}){_note(job)}</p>{shown}")
     if job.state is JobState.FAILED:
         return fault_text(job.error or "this did not work")
-    note = f" Note: {escape(job.note)}." if job.note else ""
-    return _state(f"<p>{job.state.value}.{note}</p>")
+    return _state(f"<p>{job.state.value}.{_note(job)}</p>")
+
+
+def _note(job: Job) -> str:
+    return f" Note: {escape(job.note)}." if job.note else ""
 
 
 def fault_text(text: str) -> str:

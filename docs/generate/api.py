@@ -19,15 +19,19 @@ from the docstrings. Names that begin with an underscore are not for others.
 """
 
 
+def rooms(root: Path) -> list[str]:
+    """Rooms that have a page, as modules; the packages themselves have one, too."""
+    found = [f"{package}.{path.parent.name}" for package in PACKAGES for path in (root / package).glob("*/__init__.py")]
+    return sorted(set(found) - set(LEFT_OUT))
+
+
 def pages(root: Path) -> dict[str, str]:
     """Pages of all rooms by their path on the site."""
     found = {}
     for package in PACKAGES:
         found[f"reference/api/{package}.md"] = _page(root, package, [root / package / "__init__.py"])
-        for folder in sorted(path.parent for path in (root / package).glob("*/__init__.py")):
-            room = f"{package}.{folder.name}"
-            if room not in LEFT_OUT:
-                found[f"reference/api/{room}.md"] = _page(root, room, sorted(folder.rglob("*.py")))
+        for room in [room for room in rooms(root) if room.startswith(f"{package}.")]:
+            found[f"reference/api/{room}.md"] = _page(root, room, sorted((root / room.replace(".", "/")).rglob("*.py")))
     rows = [f"| [`{Path(path).stem}`](api/{Path(path).name}) | {_first_line(page)} |" for path, page in found.items()]
     found = {path: GUIDES_FIRST + page for path, page in found.items()}
     return {"reference/api.md": HEAD + "\n".join(rows) + "\n", **found}

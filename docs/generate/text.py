@@ -4,22 +4,6 @@ from cafa.common.ledger import REASONS
 from cafa.common.ledger_classes import CLASSES
 from metrics.tables.catalogue import METRICS, judges_for
 
-INDEX = """# Reference
-
-| page | what it lists |
-|---|---|
-| [Configuration by example](config.md) | files, keys and examples: read this first |
-| [Configuration, every key](configuration.md) | type, range, default and meaning of every key |
-| [Command line](command_line.md) | every `cafa` command and option |
-| [Metrics](metrics.md) | what each column of a table measures, and which judge it needs |
-| [Tables, ledgers and files](columns.md) | every column of every file that is written |
-| [Reasons in ledgers](reasons.md) | why a clip can be missing, and whether trying again can help |
-| [Python](api.md) | the two libraries, room by room |
-| [Changes](changes.md) | what changed in each version |
-
-Everything but the first page is made from the code when the site is built.
-"""
-
 METRICS_HEAD = """# Metrics
 
 Each metric is a column that a table can have (`tables.NAME.metrics` of a configuration, `--metric` of `cafa

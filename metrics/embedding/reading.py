@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cafa.common.errors import InputError, MissingClipError
+from cafa.common.tables import refuse_folder
 from metrics.judges.kinds import JUDGES
 
 #: What names a generated sound.
@@ -44,8 +45,9 @@ def read_frame(path: str | Path, columns: Sequence[str], what: str) -> pd.DataFr
     Raises
     ------
     InputError
-        If the file is not there, is no parquet file or lacks a column.
+        If the file is not there, is a folder, is no parquet file or lacks a column.
     """
+    refuse_folder(path, what)
     try:
         # Without this a folder called a=b on the way would become a column.
         table = pq.read_table(path, partitioning=None)

@@ -1,5 +1,6 @@
 """The site builds without a warning, needs nothing from elsewhere, and the repository's own pages have no dead link."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +48,31 @@ def test_a_reference_page_says_what_the_code_says(site: Path) -> None:
     assert "asymmetric_scale" in (site / "reference/configuration.html").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+def links_of(page: Path) -> list[str]:
+    """Files that a page links or shows, as it names them."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "code", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
-    dead = [link for link in links if link and "://" not in link and not (page.parent / link).exists()]
-    assert links
-    assert not dead
+    return [link for link in links if link and "://" not in link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_of_the_repository(page: Path) -> None:
+    assert not [link for link in links_of(page) if not (page.parent / link).exists()]
+
+
+def test_links_to_what_pages_are_made_from_lead_to_the_pages_on_the_site(site: Path) -> None:
+    from docs.generate import hook
+
+    pages = {(ROOT / file).resolve(): page for file, page in (hook.MADE_INTO | hook.REPOSITORY_PAGES).items()}
+    followed = set()
+    for source in (ROOT / "docs").rglob("*.md"):
+        built = (site / source.relative_to(ROOT / "docs")).with_suffix(".html")
+        for link in links_of(source):
+            if (page := pages.get((source.parent / link).resolve())) is not None:
+                place = os.path.relpath(site / page, built.parent).replace(".md", ".html")
+                assert re.search(f'href="?{re.escape(place)}["#> ]', built.read_text()), (source, link)
+                followed.add(page)
+    assert len(followed) > 8
 
 
 def test_the_readme_has_the_two_commands() -> None:

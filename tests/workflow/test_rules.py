@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cafa.preflight.configuration import NAMED
 from tests.snakemake_starts import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,9 +221,24 @@ def test_table_with_fewer_rows_keeps_their_labels_only(finished: Path) -> None:
     assert "figure4.svg is left out: its curves name cafa_gamma0, cafa_gamma1, which are no rows of table1" in printed
 
 
+def test_null_takes_out_an_entry_of_every_mapping_of_names(finished: Path) -> None:
+    page = (ROOT / "config/README.md").read_text().partition("`null` takes out")[2].partition("What still names it")[0]
+    assert {*re.findall(r"`([a-z_.]+)`", page)} == {*NAMED, "judges", "prompts"}
+    change: dict[str, Any] = {"judges": {"passt": None}}
+    for place in NAMED:
+        *outer, last = place.split(".")
+        if outer not in (["pretrained"], ["conflict"]):  # which the miniature has not; the same function
+            entries = change if not outer else change.setdefault(outer[0], {})
+            entries.setdefault(last, {})["switched_off"] = None
+    assert rules_to_run(finished, change) == {}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"systems": {"text_only": None}}, "table table1: no system 'text_only', there are"),
+        ({"datasets": {"world_test": None}}, "config judges_check_on: no data set 'world_test', there are"),
+        ({"costs": {"adapters": ["adapter", "nobody"]}}, "config costs: no adapter 'nobody' for its `adapters`"),
         (
             {"training": {"adapter": {"loop": {"stepz": 7}}}},
             "config training.adapter.loop: Additional properties are not allowed ('stepz' was unexpected)",
@@ -320,3 +336,12 @@ def test_key_that_stands_twice_in_a_file_is_refused(finished: Path) -> None:
         done.stdout + done.stderr,
         re.DOTALL,
     )
+
+
+@pytest.mark.parametrize("text", ["", "# seed: 1\n", "seed: [1\n"])
+def test_what_snakemake_says_of_a_file_before_it_reads_the_rules_is_explained(tmp_path: Path, text: str) -> None:
+    (tmp_path / "change.yaml").write_text(text)
+    done = snakemake("--dry-run", "--cores", "1", "--configfile", str(tmp_path / "change.yaml"), cwd=ROOT)
+    said = re.findall(r"Config file [^.\n]*", done.stdout + done.stderr)
+    assert said
+    assert f"`{said[-1]}`" in (ROOT / "docs/faq.md").read_text()

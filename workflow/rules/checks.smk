@@ -10,7 +10,8 @@ from cafa.generation.systems import system_kind
 from metrics.judges.kinds import CLASSIFIER
 from metrics.judges.kinds import JUDGES as JUDGE_KINDS
 from metrics.tables.catalogue import METRICS
-from cafa.preflight.rows import as_lines, planned_rows, read_configuration
+from cafa.preflight.configuration import read_configuration
+from cafa.preflight.rows import as_lines, planned_rows
 
 
 def check_names():
@@ -34,7 +35,7 @@ def check_names():
 
 
 def check_models_named():
-    """Refuse systems and adapters that name a backbone or an adapter that there is not, or two that do not fit."""
+    """Refuse what names a backbone or an adapter that there is not, or two that do not fit."""
     for name, entry in [*ADAPTERS.items(), *SYSTEMS.items()]:
         if backbone_of(entry) not in BACKBONES:
             raise WorkflowError(f"{name}: no backbone {backbone_of(entry)!r}, there are {BACKBONES}")
@@ -51,6 +52,8 @@ def check_models_named():
     for name, entry in ADAPTERS.items():
         if "start_from" in entry:
             check_adapter(f"adapter {name}", "start_from", entry["start_from"])
+    for name in (config["costs"] or {}).get("adapters", []):
+        check_adapter("config costs", "adapters", name)
 
 
 def check_adapter(what, key, adapter):

@@ -18,6 +18,7 @@ from cafa.common.errors import InputError
 from cafa.common.schema_errors import said_shortly
 from cafa.common.stages import stage_version, version_of_features
 from cafa.generation.systems import parse_system, parts_of_system
+from cafa.preflight.configuration import take_out_nulls
 
 min_version("9.27.1")
 
@@ -45,13 +46,14 @@ if "systems" in (config.get("figure") or {}):
         "write `curves: {CAFA: {0: cafa_gamma0, 0.5: cafa}}`"
     )
 
+take_out_nulls(config)
 try:
     validate(config, "../schemas/config.schema.yaml", set_default=False)
 except WorkflowError as error:
     if not isinstance(error.__context__, ValidationError):
         raise
     # Snakemake's own message is the whole schema and the whole configuration.
-    raise WorkflowError(said_shortly(best_match([error.__context__]))) from None
+    raise WorkflowError(said_shortly(best_match([error.__context__]), REPOSITORY / "workflow/schemas")) from None
 
 RESULTS = config["results"].rstrip("/")
 TABLES = os.path.normpath(os.path.join(RESULTS, config["tables_folder"]))

@@ -130,7 +130,7 @@ def fetched_lists():
     """Lists that are fetched: name -> what the configuration says of it. One name must not have two addresses."""
     found = {}
     parts = [part for entry in DATASETS.values() if entry["kind"] == "published" for part in lists_of(entry["build"])]
-    parts += [choice["annotations"] for choice in tables_by_vggsounder().values()]
+    parts += [annotations_of(table) for table in tables_by_vggsounder()]
     for part in parts:
         if "url" in part and list_file(part) == f"{RESULTS}/lists/{list_name(part)}":
             first = found.setdefault(list_name(part), part)

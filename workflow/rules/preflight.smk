@@ -135,7 +135,7 @@ def needed_places(by_rule):
         name = job.wildcards["dataset"]
         found |= {list_file(part): f"list of {name}" for part in lists_of(DATASETS[name]["build"]) if "url" not in part}
     for job in by_rule.get("choose_clips", []):
-        part = tables_by_vggsounder()[job.wildcards["table"]]["annotations"]
+        part = annotations_of(job.wildcards["table"])
         found |= {list_file(part): "list of VGGSounder"} if "url" not in part else {}
     return found
 
@@ -145,7 +145,7 @@ def local_lists(by_rule):
     datasets = [job.wildcards["dataset"] for job in by_rule.get("build_published", [])]
     parts = [part for dataset in datasets for part in lists_of(DATASETS[dataset]["build"])]
     chosen = [job.wildcards["table"] for job in by_rule.get("choose_clips", [])]
-    parts += [tables_by_vggsounder()[table]["annotations"] for table in chosen]
+    parts += [annotations_of(table) for table in chosen]
     fetched = fetched_lists()
     return {list_file(part): part.get("sha256") for part in parts if list_name(part) not in fetched}
 

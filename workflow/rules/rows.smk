@@ -79,6 +79,11 @@ def tables_by_vggsounder():
     return {table: entry["vggsounder"] for table, entry in entries.items() if "vggsounder" in entry}
 
 
+def annotations_of(table):
+    """VGGSounder's list, of a table whose clips it chooses."""
+    return tables_by_vggsounder()[table]["annotations"]
+
+
 #: Keys of the configuration that show samples to people, beside the tables.
 SHOWN = ("examples", "spectrograms", "conflict", "study")
 

@@ -123,13 +123,12 @@ def table_card_extra(wildcards):
 
 def annotations_file(wildcards):
     """VGGSounder's list, of a table whose clips it chooses."""
-    return list_file(tables_by_vggsounder()[wildcards.table]["annotations"])
+    return list_file(annotations_of(wildcards.table))
 
 
 def choice_arguments(wildcards):
     """Which clips are left out, as options."""
-    choice = tables_by_vggsounder()[wildcards.table]
-    digest = choice["annotations"].get("sha256")
+    choice, digest = tables_by_vggsounder()[wildcards.table], annotations_of(wildcards.table).get("sha256")
     return [
         *(["--sha256", digest] if digest else []),
         *(word for reason in choice.get("drop", []) for word in ("--drop", reason)),

@@ -9,6 +9,7 @@ the small networks of `reference_judges.small_sizes`; ``--only`` names some of t
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.only:
         with torch.inference_mode():
-            arrays = RECORDERS[name]()
+            arrays: dict[str, Any] = dict(RECORDERS[name]())
         np.savez_compressed(options.folder / f"{name}.npz", mult=np.asarray(GAIN), **arrays)
         print(f"{name}.npz: {(options.folder / f'{name}.npz').stat().st_size} bytes", flush=True)
 

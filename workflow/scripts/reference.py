@@ -54,7 +54,7 @@ def ask(package: str, folder: Path, weights: Path | None, repository: Path | Non
     """Ask one package in this process: ``<package>.npz`` and ``<package>.json``."""
     name, question, _ = PACKAGES[package]
     about: dict[str, Any] = {"package": name, "absent": "", "replaced": [], "note": ""}
-    answers: dict[str, np.ndarray] = {}
+    answers: dict[str, Any] = {}
     try:
         answers, about["replaced"], about["note"] = question(folder, weights, offline)
         about["version"] = version(name, repository)
@@ -67,12 +67,13 @@ def ask(package: str, folder: Path, weights: Path | None, repository: Path | Non
 def ask_in_its_own_process(package: str, options: argparse.Namespace) -> dict[str, Any]:
     """What a package says of itself; its answers are in ``<package>.npz``."""
     name, _, inside = PACKAGES[package]
-    repository = getattr(options, package) if inside else None
+    repository: Path | None = getattr(options, package) if inside else None
     if inside and repository is None:
         np.savez(options.folder / f"{package}.npz")
         absent = f"no checkout of its repository was named (--{package})"
         return {"package": name, "version": "", "absent": absent, "replaced": [], "note": ""}
-    path = [os.environ.get("PYTHONPATH", ""), *(str(repository / part) for part in inside)]
+    places = [] if repository is None else [str(repository / part) for part in inside]
+    path = [os.environ.get("PYTHONPATH", ""), *places]
     command = [sys.executable, __file__, "--one", package, "--folder", str(options.folder.resolve())]
     command += ["--weights", str(options.weights.resolve())] if options.weights else []
     command += [f"--{package}", str(repository)] if repository else []
@@ -82,7 +83,8 @@ def ask_in_its_own_process(package: str, options: argparse.Namespace) -> dict[st
         environment["HF_HUB_OFFLINE"] = "1"
     print(f"[{package}] asked", flush=True)
     subprocess.run(command, env=environment, cwd=repository, check=True)
-    return json.loads((options.folder / f"{package}.json").read_text())
+    said: dict[str, Any] = json.loads((options.folder / f"{package}.json").read_text())
+    return said
 
 
 def main() -> None:
@@ -105,7 +107,7 @@ def main() -> None:
     for old in (folder / "weights").iterdir():
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     packages = {name: ask_in_its_own_process(name, options) for name in options.only}
-    answers: dict[str, np.ndarray] = {}
+    answers: dict[str, Any] = {}
     for name in options.only:
         with np.load(folder / f"{name}.npz", allow_pickle=False) as content:
             answers |= dict(content)

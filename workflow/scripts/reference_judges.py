@@ -26,11 +26,11 @@ RATINGS = {axis: {"mean": 5.0 + place, "std": 1.0 + place / 4} for place, axis i
 Sizes = Mapping[str, Any]
 
 
-def passt_network(sizes: Sizes | None = None) -> tuple[nn.Module, list[str]]:
+def passt_network(sizes: Sizes | None = None) -> tuple[Any, list[str]]:
     """hear21passt's wrapper of `base`, with weights to be filled; `sizes`: ``embed_dim``, ``depth``, ``num_heads``."""
     replaced = [*python_of_torchaudio(), *replace_modules(["timm"])]
     with importing():
-        base = importlib.import_module("hear21passt.base")
+        base: Any = importlib.import_module("hear21passt.base")
         models = importlib.import_module("hear21passt.models.passt")
     base.get_model_passt = partial(models.get_model, pretrained=False)
     wrapper = base.get_basic_model(mode="all")
@@ -67,10 +67,11 @@ def ms_clap_wrapper(sizes: Sizes | None = None) -> tuple[Any, list[str]]:
 
     replaced = python_of_torchaudio()
     with importing():
-        wrapping = importlib.import_module("msclap.CLAPWrapper")
+        wrapping: Any = importlib.import_module("msclap.CLAPWrapper")
         htsat = importlib.import_module("msclap.models.htsat")
     config = transformers.GPT2Config(**(sizes or {}).get("text", {}))
-    transformers.AutoModel.from_pretrained = classmethod(lambda cls, *args, **kwargs: transformers.GPT2Model(config))
+    automatic: Any = transformers.AutoModel
+    automatic.from_pretrained = classmethod(lambda cls, *args, **kwargs: transformers.GPT2Model(config))
     wrapper = object.__new__(wrapping.CLAPWrapper)
     file = Path(wrapping.__file__).parent / "configs" / "config_2023.yml"
     wrapper.args = args = wrapper.read_config_as_args(str(file))
@@ -98,8 +99,8 @@ def ms_clap_wrapper(sizes: Sizes | None = None) -> tuple[Any, list[str]]:
     return wrapper, replaced
 
 
-def ms_clap_audio(wrapper: Any, sounds: Sequence[np.ndarray], rate: int) -> np.ndarray:
-    """Embeddings of mono sounds by the package's own way from a file, whose reading is replaced."""
+def ms_clap_audio(wrapper: Any, sounds: np.ndarray, rate: int) -> np.ndarray:
+    """Embeddings of sounds ``(clips, samples)`` by the package's own way from a file, whose reading is replaced."""
     wrapping = importlib.import_module("msclap.CLAPWrapper")
     wrapping.torchaudio.load = lambda number: (torch.from_numpy(sounds[number])[None], rate)
     return wrapper.get_audio_embeddings(list(range(len(sounds))), resample=True).numpy()
@@ -121,8 +122,8 @@ def audiobox_predictor(sizes: Sizes | None = None) -> tuple[Any, list[str]]:
     return predictor, replaced
 
 
-def audiobox_ratings(predictor: Any, sounds: Sequence[np.ndarray], rate: int) -> np.ndarray:
-    """Ratings ``(clips, 4)`` in the order CE, CU, PC, PQ, of sounds ``(channels, samples)``."""
+def audiobox_ratings(predictor: Any, sounds: np.ndarray, rate: int) -> np.ndarray:
+    """Ratings ``(clips, 4)`` in the order CE, CU, PC, PQ, of sounds ``(clips, channels, samples)``."""
     rows = predictor.forward([{"path": torch.from_numpy(sound), "sample_rate": rate} for sound in sounds])
     return np.asarray([[row[axis] for axis in RATINGS] for row in rows], np.float64)
 

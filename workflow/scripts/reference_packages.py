@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -27,7 +28,8 @@ def without_network() -> None:
     config = transformers.RobertaConfig(
         vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5
     )
-    transformers.RobertaModel.from_pretrained = classmethod(lambda cls, *args, **kwargs: cls(config))
+    roberta: Any = transformers.RobertaModel
+    roberta.from_pretrained = classmethod(lambda cls, *args, **kwargs: cls(config))
 
 
 def transformers_first() -> None:

@@ -69,6 +69,14 @@ class T5Text:
             states = self.encoder(ids, mask)
         return states.float(), mask
 
+    def part_read(self, caption: str) -> str:
+        """The beginning of a caption that becomes states: all of it, or up to where it is cut."""
+        tokens = self.tokenizer.encode(caption)
+        if not tokens.overflowing:
+            return caption
+        words = zip(tokens.offsets, tokens.special_tokens_mask, strict=True)
+        return caption[: max((end for (_, end), special in words if not special), default=0)]
+
     @staticmethod
     def masked(states: Tensor, mask: Tensor) -> Tensor:
         """States with zeros at padded positions."""

@@ -1,5 +1,6 @@
 """Tables: one reader that checks columns and version, for every kind of table."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from cafa.common import ledger, tables
 from cafa.common.errors import InputError
 from cafa.common.tables import read_table, records, row_tuples, schema_of, version_of, write_table
 from cafa.data import manifest, prompts
+from cafa.data.event_times import read_event_times
 from cafa.data.fetch import fetched_table
+from cafa.data.reading_lists import read_rows
+from metrics.embedding.reading import read_frame
 
 SCHEMA = schema_of([("clip_id", pa.string()), ("seconds", pa.float64())], version=2)
 ROWS = [{"clip_id": "a", "seconds": 1.5}, {"clip_id": "b"}]
@@ -86,3 +90,36 @@ def test_rows_come_as_dictionaries_and_as_tuples() -> None:
     assert records(frame) == [{"clip_id": "a", "seconds": 1.5}, {"clip_id": "b", "seconds": 2.0}]
     assert [(row.Index, row.clip_id, row.seconds) for row in row_tuples(frame)] == [(7, "a", 1.5), (8, "b", 2.0)]
     assert records(frame.head(0)) == list(row_tuples(frame.head(0))) == []
+
+
+WHO_WANT_ONE: dict[str, Callable[[Path], object]] = {
+    "a ledger": lambda path: read_table(path, SCHEMA, "a ledger"),
+    "a table": lambda path: list(read_rows(path)),
+    "an index": lambda path: read_frame(path, ["clip_id"], "an index"),
+    "a table of event times": read_event_times,
+}
+
+
+@pytest.mark.parametrize("what", WHO_WANT_ONE)
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([], "it is a folder, without a table in it; name a file"),
+        (["notes.md"], "it is a folder, without a table in it; name a file"),
+        (["0.parquet"], r"it is a folder that holds one table (0.parquet); name the file"),
+        (
+            [f"{number}.parquet" for number in range(5)],
+            "it is a folder that holds 5 tables (0.parquet, 1.parquet, 2.parquet, ...); name the one that is wanted, "
+            "or write the rows of all into one file",
+        ),
+    ],
+)
+def test_a_folder_in_place_of_a_table_is_refused_with_what_is_in_it(
+    what: str, files: list[str], said: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "clips.parquet"
+    folder.mkdir()
+    for name in files:
+        write_table(folder / name, [], SCHEMA)
+    with pytest.raises(InputError, match=f"^{re.escape(f'{folder} is not {what}: {said}')}$"):
+        WHO_WANT_ONE[what](folder)

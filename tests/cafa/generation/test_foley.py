@@ -149,6 +149,10 @@ def test_an_encoder_that_the_adapter_was_not_trained_with_is_refused(models, tmp
 def test_what_cannot_be_used_is_refused(pipeline, make_video, tmp_path):
     with pytest.raises(InputError, match="1 to 6 words"):
         pipeline.generate(make_video(WINDOW), "")
+    for prompt in ("", "one two three four five six seven"):
+        with pytest.raises(InputError, match="1 to 6 words"):
+            pipeline.unread(prompt)
+    assert pipeline.unread("one two three four five six") == ""
     with pytest.raises(ClipError, match="missing_file"):
         pipeline.generate(tmp_path / "nothing.mp4", "sound")
     with pytest.raises(InputError, match="overlap"):

@@ -115,6 +115,14 @@ def test_damage_is_given_in_seconds() -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:caption cut")
+def test_the_command_says_what_of_a_prompt_is_not_read(models: Path, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "film.mp4")
+    said = generate(video, models, tmp_path / "cut", "--prompt", "a dog " * 70)
+    assert "note: the prompt is cut after 'dog a dog a': the model does not read the rest (13 words)" in said
+    assert "note" not in generate(video, models, tmp_path / "whole")
+
+
 def test_the_command_says_what_of_a_video_is_damaged(models: Path, tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.mp4", 100, g="10", keyint_min="10", sc_threshold="0", bf="0")
     whole = generate(path, models, tmp_path / "whole")

@@ -259,7 +259,7 @@ def test_synchformers_own_file_is_registered_with_its_configuration_object(root:
 
 
 def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(WeightsError, match=r"no file nowhere\.pth: .*MMAudio/releases.*download it"):
+    with pytest.raises(WeightsError, match=r"no file nowhere\.pth: .*MMAudio/releases.*cafa weights get synchformer"):
         put(tmp_path, kind="synchformer", file="nowhere.pth")
     with pytest.raises(WeightsError, match=r"CAFA-avclip/resolve/main/CAFA_avclip\.safetensors"):
         put(tmp_path, kind="cafa_adapter", file="nowhere.safetensors")
@@ -289,7 +289,9 @@ def test_missing_and_gated_weights_say_what_to_do(root: Path, tmp_path: Path, mo
         raise GatedRepoError("gated", response=httpx.Response(403, request=httpx.Request("GET", "https://x")))
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(WeightsError, match=r"no access.*accept the licence first, then run `hf download"):
+    with pytest.raises(
+        WeightsError, match=r"no access.*accept the licence there and log in.*cafa weights get stable_audio_open"
+    ):
         put(tmp_path, kind="stable_audio_open", download=True)
 
 
@@ -305,7 +307,7 @@ def test_all_missing_files_of_a_model_are_named_at_once(root: Path, tmp_path: Pa
         put(tmp_path / "m", kind="stable_audio_open", source=str(sao))
     for found in ("lacks vae/config.json", "lacks model.safetensors", "holds no tokenizer", "pointer of Git LFS"):
         assert found in str(error.value)
-    assert str(error.value).count("hf download") == 1
+    assert str(error.value).count("cafa weights get") == 1
     (tangoflux / "vae.safetensors").unlink()
     with pytest.raises(WeightsError) as error:
         put(tmp_path / "m", kind="tangoflux", source=str(tangoflux), text_source=str(tmp_path / "t5"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cafa.common.errors import InputError
 from cafa.service.engine import Engine, Report
-from cafa.service.jobs import ENDED, Job, Take
+from cafa.service.jobs import ENDED, Job, JobRequest, Take
 from cafa.service.models_in_use import InUse
 from cafa.service.videos import Video
 
@@ -43,6 +43,11 @@ class SteppingMaker:
         self.made.append(job.request.prompt)
         # the best take need not be the first
         return [Take(seed=job.request.seed + 1, seconds=1.0, sample_rate=8000, files=FILES)]
+
+    def unread(self, request: JobRequest) -> str:
+        if request.prompt == "twenty words":
+            raise InputError("a caption must have 1 to 16 words, got 20")
+        return "the prompt is cut" if request.prompt.startswith("a long") else ""
 
     def in_use(self) -> InUse:
         return InUse(models=[], miniature=False, guidance_scale=3.0)

@@ -44,7 +44,7 @@ DIFFERENT = 3.5 / 2**15
 def made(engine: Engine, video: Path, **asked: object) -> tuple[Job, list[Job]]:
     with video.open("rb") as file:
         kept = engine.videos.copy(file, video.name)
-    seen = until_ended(engine, engine.submit(JobRequest(video=kept.id, prompt="a dog barks", **asked)).id)  # type: ignore[arg-type]
+    seen = until_ended(engine, engine.submit(JobRequest(video=kept.id, **{"prompt": "a dog barks", **asked})).id)  # type: ignore[arg-type]
     assert seen[-1].state is JobState.DONE, seen[-1].error
     return seen[-1], seen
 
@@ -103,6 +103,15 @@ def test_the_old_sound_is_mixed_in(engine: Engine, video: Path, tmp_path: Path) 
     silent, _ = made(engine, write_video(tmp_path / "silent.mp4"), mix=0.0)
     assert silent.note.startswith("the video has no sound to mix with")
     assert silent.takes
+
+
+def test_what_of_a_prompt_is_not_read_is_said_with_the_last_words_that_are(engine: Engine, video: Path) -> None:
+    long = "a dog barks loud " + "a dog " * 70  # of which 128 tokens are read, the last of them the end
+    with pytest.warns(UserWarning, match="caption cut to 128 tokens"):
+        job, seen = made(engine, video, prompt=long, negative_prompt=long)
+    cut = "the prompt is cut after 'dog a dog a': the model does not read the rest (17 words)"
+    assert seen[0].note == job.note == f"{cut}; what it should not sound like: {cut}"
+    assert made(engine, video)[0].note == ""
 
 
 def test_the_loudness_is_that_of_broadcast(engine: Engine, video: Path) -> None:

@@ -123,6 +123,7 @@ def test_uploads_that_cannot_be_used_are_refused(
         ({"seed": 2**31}, "seed"),
         ({"mix": 100}, "mix"),
         ({"takes": 3}, "at most 2 are made at once"),
+        ({"prompt": "twenty words"}, "a caption must have 1 to 16 words, got 20"),
         ({"models": "/etc"}, "models: Extra inputs are not permitted"),
     ],
 )
@@ -132,6 +133,14 @@ def test_jobs_that_are_not_possible_are_refused(
     answer = client.post("/v1/jobs", json={"video": uploaded(client, video), "prompt": "a dog"} | change)
     assert answer.status_code == 422
     assert text in answer.json()["error"]
+
+
+def test_a_prompt_that_the_model_would_cut_is_said_to_be_from_the_beginning(
+    client: DocumentedClient, video: Path
+) -> None:
+    answer = client.post("/v1/jobs", json={"video": uploaded(client, video), "prompt": "a long tale"})
+    assert answer.status_code == 202
+    assert answer.json()["note"] == "the prompt is cut"
 
 
 def test_no_path_of_a_request_reaches_the_disk(

@@ -22,7 +22,7 @@ from cafa.media.container import open_media
 from cafa.service.engine import Engine, Report
 from cafa.service.foley_maker import FoleyMaker
 from cafa.service.http import service_app
-from cafa.service.jobs import Job, Take
+from cafa.service.jobs import Job, JobRequest, Take
 from cafa.service.limits import Limits
 from cafa.service.models_in_use import InUse
 from cafa.service.videos import Video
@@ -46,6 +46,9 @@ class Gated:
             report(0.0, "at the gate")
         return self.inner.make(job, video, file, folder, report)
 
+    def unread(self, request: JobRequest) -> str:
+        return self.inner.unread(request)
+
     def in_use(self) -> InUse:
         return self.inner.in_use()
 
@@ -65,6 +68,9 @@ class Halting:
                 self.go_on.clear()
 
         return self.inner.make(job, video, file, folder, told)
+
+    def unread(self, request: JobRequest) -> str:
+        return self.inner.unread(request)
 
     def in_use(self) -> InUse:
         return self.inner.in_use()

@@ -142,6 +142,22 @@ def test_a_caption_that_is_cut_is_said_to_be(tmp_path: Path) -> None:
     assert mask.tolist() == [[1] * 6]
 
 
+def test_the_part_of_a_caption_that_is_read_ends_with_the_last_token_before_the_cut(folder: Path) -> None:
+    settings = T5Settings(vocab_size=WORDS, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    text = T5Text(T5Encoder(settings), load_tokenizer(folder, WORDS), 6)
+    assert text.part_read("a dog") == "a dog"
+    assert text.part_read("  a  dog a dog\n a dog") == "  a  dog a dog\n a"
+    assert text.part_read("a dogs barking loudly") == "a dogs barking"
+    whole = load_tokenizer(folder, WORDS)
+    for caption in captions():
+        part, ids = text.part_read(caption), whole.encode(caption).ids
+        assert caption.startswith(part)
+        if len(ids) <= 6:
+            assert part == caption
+        else:  # what is cut behind the part is of no token that is kept
+            assert [end for _, end in whole.encode(caption).offsets][4] == len(part)
+
+
 def changed(folder: Path, **parts: Any) -> None:
     file = folder / "tokenizer.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | parts))

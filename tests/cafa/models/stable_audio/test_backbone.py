@@ -134,7 +134,9 @@ def test_published_adapter_is_imported_and_exported(
 
 def test_missing_weights_say_what_to_do(layouts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(WeightsError, match=r"not in the local cache.*accept the licence first.*hf download"):
+    with pytest.raises(
+        WeightsError, match=r"not in the local cache.*accept the licence there.*cafa weights get stable_audio_open"
+    ):
         StableAudioOpen.load("stabilityai/stable-audio-open-1.0")
     with pytest.raises(WeightsError, match=r"there is no folder \./nowhere"):
         StableAudioOpen.load("./nowhere")
@@ -146,7 +148,7 @@ def test_missing_weights_say_what_to_do(layouts: dict[str, Path], tmp_path: Path
         StableAudioOpen.load(tmp_path)
     shutil.copytree(layouts["diffusers"], tmp_path / "part")
     (tmp_path / "part/vae/diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(WeightsError, match=r"lacks vae/diffusion_pytorch_model\.safetensors.*--local-dir"):
+    with pytest.raises(WeightsError, match=r"lacks vae/diffusion_pytorch_model\.safetensors.*cafa weights get"):
         StableAudioOpen.load(tmp_path / "part")
     assert STABLE_AUDIO_OPEN.page in how_to_get(STABLE_AUDIO_OPEN, "x")
     assert locate(tmp_path, STABLE_AUDIO_OPEN) == tmp_path

@@ -199,7 +199,7 @@ def test_foreign_and_missing_files_are_refused(folder: Path, layouts: dict[str, 
     with pytest.raises(WeightsError, match="does not fit TangoFluxDenoiser"):
         TangoFlux.load(tmp_path / "odd", text_source=layouts["t5"])
     (tmp_path / "odd/vae.safetensors").unlink()
-    with pytest.raises(WeightsError, match=r"lacks vae\.safetensors.*hf download declare-lab/TangoFlux"):
+    with pytest.raises(WeightsError, match=r"lacks vae\.safetensors.*run `cafa weights get tangoflux"):
         TangoFlux.load(tmp_path / "odd", text_source=layouts["t5"])
 
 
