@@ -105,9 +105,8 @@ def test_a_copy_that_waits_and_a_value_that_is_asked_for_are_found() -> None:
         there + torch.zeros(2)
 
 
-@pytest.mark.parametrize("times", ["uniform", "truncated_logit_normal"])
-def test_no_step_of_an_adapter_waits(steps: Steps, world: TinyWorld, tmp_path: Path, times: str) -> None:
-    settings = AdapterTraining(loop=loop_settings(), seconds=SECONDS, model=VIDEO, objective={"times": times})
+def test_no_step_of_an_adapter_waits(steps: Steps, world: TinyWorld, tmp_path: Path) -> None:
+    settings = AdapterTraining(loop=loop_settings(), seconds=SECONDS, model=VIDEO)
     data = TrainingData(world.manifest, world.latents, world.text, [world.video])
     run = TrainingRun(1, tmp_path / "adapter", "meta")
     assert steps.of(lambda: train_adapter(settings, data, world.folder / "backbone", run)) == []

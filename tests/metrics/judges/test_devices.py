@@ -68,13 +68,14 @@ def test_a_judge_computes_on_its_device(
     weights: dict[str, Path], clip: Path, monkeypatch: pytest.MonkeyPatch, judge: str
 ) -> None:
     without_autocast(monkeypatch)
-    here, there = panel(weights, judge), panel(weights, judge)
-    to_device(there.judges[judge])
-    heard, seen = here.prepare_audio(clip, [judge]), Columns()
-    if here.needs_video:
-        frames = here.decode_video(clip)
-        seen = here.embed_video(frames)
-        stays_there(lambda: there.embed_video(frames))
-    stays_there(lambda: there.embed_audio([heard, heard], [seen, seen], [judge]))
+    judges = panel(weights, judge)
+    heard, frames, seen = judges.prepare_audio(clip, [judge]), {}, Columns()
+    if judges.needs_video:
+        frames = judges.decode_video(clip)
+        seen = judges.embed_video(frames)
+    to_device(judges.judges[judge])
+    if judges.needs_video:
+        stays_there(lambda: judges.embed_video(frames))
+    stays_there(lambda: judges.embed_audio([heard, heard], [seen, seen], [judge]))
     if "text" in JUDGES[judge].parts and judge != "clap":  # transformers asks whether its mask is of use
-        stays_there(lambda: there.embed_text(["a dog barks"], judge))
+        stays_there(lambda: judges.embed_text(["a dog barks"], judge))
