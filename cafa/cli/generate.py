@@ -106,8 +106,8 @@ from cafa.cli.registry_name import RegistryName
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
-    default=1,
-    help="windows sampled together: more is faster on a GPU, and halved if its memory does not hold them",
+    default=None,
+    help="windows sampled together, halved if memory does not hold them  [default: 8 on a GPU of CUDA, else 1]",
 )
 @click.option("--video-track", type=click.IntRange(1), default=None, help="picture track to take, from 1")
 @click.option(

@@ -13,6 +13,8 @@ WRITTEN: tuple[Written, ...] = ("wav", "flac", "video")
 #: Of what is written under one name, when its bytes change for the same request: 2: copied picture, loudness; 3: levels
 #: after the codec.
 FORM = 3
+#: windows that a GPU samples together unless it is said
+ON_GPU = 8
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class GenerateOptions:
     overlap
         Seconds that windows of a long video share.
     batch_size
-        Windows that are sampled together.
+        Windows that are sampled together; None: 8 on a GPU of CUDA, or as many as its memory holds, and one elsewhere.
     video_track
         Picture track to take, from 1; None: the one that players take.
     backbone, adapter
@@ -60,7 +62,7 @@ class GenerateOptions:
     preset: Literal["ours", "official"] = "ours"
     half: bool | None = None
     overlap: float = 0.4
-    batch_size: int = 1
+    batch_size: int | None = None
     video_track: int | None = None
     backbone: str = "backbone"
     adapter: str = "adapter"
@@ -69,8 +71,10 @@ class GenerateOptions:
 
     def decided(self) -> "GenerateOptions":
         """The same, with what the device and the preset decide where nothing was asked for."""
-        half = self.device.startswith("cuda") if self.half is None else self.half
-        return replace(self, half=half, finish=self.finish.of_preset(self.preset))
+        on_gpu = self.device.startswith("cuda")
+        half = on_gpu if self.half is None else self.half
+        together = self.batch_size or (ON_GPU if on_gpu else 1)
+        return replace(self, half=half, batch_size=together, finish=self.finish.of_preset(self.preset))
 
     def in_name(self) -> dict[str, Any]:
         """What takes part in the name of a result: all options, so that a new one cannot be forgotten."""

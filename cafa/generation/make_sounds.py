@@ -101,7 +101,7 @@ class SoundMaker:
             [(prompt, seed) for prompt, seeds in missing.items() for seed in seeds],
             negative_prompt=options.negative_prompt,
             overlap_seconds=options.overlap,
-            batch_size=options.batch_size,
+            batch_size=options.batch_size or 1,
             video_track=options.video_track,
             start=0.0 if part is None else part.start,
             end=None if part is None or request.end is None else part.end,

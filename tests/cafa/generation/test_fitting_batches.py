@@ -11,6 +11,7 @@ import torch
 from cafa.common.errors import CafaError
 from cafa.generation import pretrained
 from cafa.generation.fitting_batches import FittingBatches
+from cafa.generation.generate_options import GenerateOptions
 from cafa.generation.interface import Request
 from cafa.generation.pretrained import PretrainedGenerator
 from cafa.generation.systems import parse_system
@@ -99,3 +100,9 @@ def test_sounds_are_the_same(models: Path, monkeypatch: pytest.MonkeyPatch):
     assert memory.asked == [7, 4, 2, 2, 2, 1]
     assert np.std(whole) > 0.1
     np.testing.assert_allclose(np.stack(parts), np.stack(whole), rtol=0, atol=1e-5)
+
+
+def test_a_gpu_is_given_several_windows_unless_it_is_said():
+    assert GenerateOptions(device="cuda:1").decided().batch_size == 8
+    assert GenerateOptions(device="cuda", batch_size=2).decided().batch_size == 2
+    assert GenerateOptions().decided().batch_size == 1
