@@ -6,7 +6,9 @@ imports, a signal that ends it, the home folder) is tested with the program.
 """
 
 import atexit
+import gc
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -80,7 +82,7 @@ atexit.register(_STARTER.end)
 
 
 def _become(request: dict[str, Any]) -> None:
-    """Take on what a program gets as it starts: folder, environment, files and arguments."""
+    """Take on what a program gets as it starts, folder, environment, files and arguments, and be it."""
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -89,18 +91,17 @@ def _become(request: dict[str, Any]) -> None:
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = request["command"]
+    snakemake.cli.main()
 
 
-def _serve() -> bool:
-    """Fork for every request and answer with its exit status; True in a process that was forked, False at the end."""
+def _serve() -> None:
+    """Fork for every request and answer with its exit status, until there are no more."""
     for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            _become(json.loads(line))
-            return True
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-    return False
+        # unlike a fork by hand, such a process ends without taking all modules apart
+        start = multiprocessing.get_context("fork").Process(target=_become, args=(json.loads(line),))
+        start.start()
+        start.join()
+        print(start.exitcode, flush=True)
 
 
 if __name__ == "__main__":
@@ -112,5 +113,6 @@ if __name__ == "__main__":
     import snakemake.cli
 
     snakemake.cli.get_argument_parser()  # imports the plugins
-    if _serve():
-        snakemake.cli.main()
+    gc.collect()
+    gc.freeze()  # no start looks for garbage among the modules, which would copy them
+    _serve()

@@ -58,7 +58,9 @@ def tensor_for(name: str, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarr
     if len(shape) == 1 and name.endswith((".weight", ".gamma")):
         return np.asarray(1 + 0.1 * n, np.float32)
     if len(shape) >= 2:
-        return n * np.float32(0.5 / math.sqrt(math.prod(shape[1:]))) * scale
+        n *= np.float32(0.5 / math.sqrt(math.prod(shape[1:])))  # in place: new memory costs as much as the numbers
+        n *= scale
+        return n
     return np.asarray(0.1 * n, np.float32)
 
 

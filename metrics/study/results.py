@@ -106,8 +106,9 @@ def sort_answers(hand_ins: Iterable[HandIn], key: StudyKey, settings: ResultsSet
     excluded: list[dict[str, Any]] = []
     by_rater: dict[str, list[Row]] = {}
     asked: dict[str, int] = {}
+    own = study_digest(key.design)  # once: it reads the whole design
     for one in hand_ins:
-        if one.digest not in (None, study_digest(key.design)):
+        if one.digest not in (None, own):
             excluded.append(_excluded(one.rater, one.source, "another_study", f"of study {one.study}", len(one.rows)))
             continue
         rows = by_rater.setdefault(one.rater, [])

@@ -6,6 +6,7 @@ One run has both: that of a plug-in, and the one without weights.
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,6 @@ from metrics.judges.levels import VERSION, levels_of
 from tests.evaluation_clips import write_wav
 from tests.extending.from_docs import code_blocks
 from tests.extending.test_judge import FILE, add_weights, by_hand, cosine
-from tests.snakemake_starts import snakemake
 from tests.tiny_judges import SIZES, make_panns, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,11 +119,14 @@ def run_rules(folder: Path, settings: dict[str, Any], *words: str) -> subprocess
     (folder / "my_judge.py").write_text(code_blocks("judge.md")[0], encoding="utf-8")
     (folder / "change.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     search = os.pathsep.join([str(folder), str(ROOT)])
-    return snakemake(
-        *("--cores", "1", "--directory", str(folder), *words),
-        *("--configfile", str(ROOT / "config/config.yaml"), str(folder / "change.yaml")),
+    command = [sys.executable, "-m", "tests.preloaded_jobs", "--cores", "1", "--directory", str(folder), *words]
+    return subprocess.run(
+        [*command, "--configfile", str(ROOT / "config/config.yaml"), str(folder / "change.yaml")],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": search},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -2,6 +2,7 @@
 
     python -m tests.lab.full_run --cores 2                                   # everything: half an hour
     python -m tests.lab.full_run --cores 2 --table table1 --table table4     # every model and judge, two of the tables
+    python -m tests.lab.full_run --small-classifier --preloaded ...          # the same in less time
 
 A folder gets stand-ins of all weights in their published forms (tests/lab/weights.py), a few real clips in archives and
 a folder, and a server on this machine gives the lists, the archives and a mirror in place of the internet, which
@@ -31,6 +32,8 @@ from tests.lab.server import NO_INTERNET, Web, serving
 from tests.lab.weights import make_all
 
 ROOT = Path(__file__).resolve().parents[2]
+#: what most jobs of this configuration import besides: that of a judge
+CLAP = "transformers.models.clap.modeling_clap"
 ARCHIVES = ("vggsound_00.tar.gz", "vggsound_01.tar")
 
 
@@ -68,12 +71,16 @@ def fetch_archives(root: Path, web: Web) -> None:
             place.write_bytes(answer.content)
 
 
-def snakemake(root: Path, *arguments: str, config: dict[str, Any] | None = None) -> list[str]:
-    """Command of a run in the laboratory's folder; with `config`, the overlay is written first."""
+def snakemake(root: Path, *arguments: str, config: dict[str, Any] | None = None, preloaded: bool = False) -> list[str]:
+    """Command of a run in the laboratory's folder; with `config`, the overlay is written first.
+
+    With `preloaded`, jobs are forked from a process that has imported the packages (tests/preloaded_jobs.py).
+    """
     if config is not None:
         (root / "overlay.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    program = [str(Path(sys.executable).with_name("snakemake"))]
     return [
-        str(Path(sys.executable).with_name("snakemake")),
+        *([sys.executable, "-m", "tests.preloaded_jobs", "--also", CLAP] if preloaded else program),
         *arguments,
         "--directory",
         str(root),
@@ -88,10 +95,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, **NO_INTERNET, "PYTHONPATH": str(ROOT)}
 
 
-def run(root: Path, cores: int, arguments: Sequence[str]) -> None:
+def run(root: Path, cores: int, arguments: Sequence[str], preloaded: bool = False) -> None:
     """Preflight, then everything (or what `arguments` say)."""
     for words in (["--cores", "1", "preflight"], ["--cores", str(cores), *arguments]):
-        command = snakemake(root, *words, *(() if "--dry-run" in words else ("--quiet", "rules", "progress")))
+        quiet = () if "--dry-run" in words else ("--quiet", "rules", "progress")
+        command = snakemake(root, *words, *quiet, preloaded=preloaded and "preflight" not in words)
         say("snakemake " + " ".join(words))
         subprocess.run(command, cwd=ROOT, env=environment(), check=True)
 
@@ -107,6 +115,10 @@ def main() -> None:
     parser.add_argument(
         "--table", action="append", default=[], choices=TABLES, help="only this; may be repeated. Everything by default"
     )
+    parser.add_argument("--small-classifier", action="store_true", help="PANNs, too, in small shapes")
+    parser.add_argument(
+        "--preloaded", action="store_true", help="jobs are forked from a process that has imported the packages"
+    )
     parser.add_argument("arguments", nargs="*", help="of Snakemake, after --, in place of the whole run and its checks")
     options = parser.parse_args()
     if options.table and options.arguments:
@@ -118,11 +130,12 @@ def main() -> None:
         root = (options.folder or Path(temporary) / "lab").resolve()
         web_folder = root.with_name(f"{root.name}.web")
         say(f"stand-ins of weights, lists and clips in {root}")
-        digests, sizes = prepare(root, web_folder, films)
+        digests, sizes = prepare(root, web_folder, films, full_panns=not options.small_classifier)
         with serving(web_folder, options.port) as web:
             fetch_archives(root, web)
             snakemake(root, config=overlay(web.address, digests, sizes))
-            run(root, options.cores, options.arguments or [f"results/paper/{name}.csv" for name in options.table])
+            targets = options.arguments or [f"results/paper/{name}.csv" for name in options.table]
+            run(root, options.cores, targets, options.preloaded)
             say(f"{len(web.asked)} requests, all to {web.address}")
         if not options.arguments:
             check(root, web.asked, options.table)

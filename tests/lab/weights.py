@@ -1,7 +1,7 @@
 """Stand-ins of all published weights, under the names and in the places that config/paper.yaml gives them.
 
-Weights are random and shapes are small, but for PANNs, whose file has its published size. The digests of all files
-stand in a table of weights of its own, of the form of cafa/models/weights.tsv.
+Weights are random and shapes are small, but for PANNs, whose file has its published size unless that is left out. The
+digests of all files stand in a table of weights of its own, of the form of cafa/models/weights.tsv.
 """
 
 import csv

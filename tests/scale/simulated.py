@@ -10,13 +10,11 @@ the real jobs would take by :data:`COSTS`. Some ten minutes of processor time.
 
 import json
 import os
-import site
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import yaml
 
 from cafa.common.ledger import read_ledgers
 from cafa.data.manifest import read_manifest
+from tests.own_program import environment_with
 
 ROOT = Path(__file__).resolve().parents[2]
 #: commands that are not stood in for
@@ -70,21 +69,11 @@ sys.exit(answer["status"])
 
 
 def make_environment(folder: Path, timings: Path, place: Path) -> Path:
-    """A virtual environment that sees the packages of this one and whose `cafa` is the stand-in; its Python.
-
-    Jobs find `cafa` beside the Python that Snakemake runs in, so nothing in the workflow has to know of this.
-    """
-    venv.create(folder, symlinks=True, with_pip=False)
-    python = folder / "bin/python"
-    (packages,) = folder.glob("lib/python*/site-packages")
-    lines = [f"import site; site.addsitedir({path!r})\n" for path in site.getsitepackages()]
-    (packages / "outer.pth").write_text("".join(lines))
-    cafa = folder / "bin/cafa"
-    real = str(Path(sys.executable).with_name("cafa"))
+    """A virtual environment whose `cafa` is the stand-in; its Python."""
+    cafa = str(Path(sys.executable).with_name("cafa"))
     base = str(Path(sys.executable).resolve())
-    cafa.write_text(CLIENT.format(python=base, cafa=real, real=REAL, timings=str(timings), place=str(place)))
-    cafa.chmod(0o755)
-    return python
+    text = CLIENT.format(python=base, cafa=cafa, real=REAL, timings=str(timings), place=str(place))
+    return environment_with("cafa", text, folder)
 
 
 def make_configuration(folder: Path, shared: Path, most: int | None) -> Path:

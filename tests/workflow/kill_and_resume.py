@@ -34,7 +34,7 @@ def jobs_of(group: int) -> list[str]:
     found = []
     for line in listed.splitlines():
         pgid, _, arguments = line.strip().partition(" ")
-        if int(pgid) == group and (match := re.search(r"python\S* \S*/bin/cafa (.+)", arguments)):
+        if int(pgid) == group and (match := re.search(r"python\S*(?: -IS)? \S*/bin/cafa (.+)", arguments)):
             found.append(re.split(r" --(?!system)", match.group(1))[0])
     return sorted(found)
 
@@ -45,12 +45,10 @@ def share_done(log: Path) -> float:
     return int(counted[-1][0]) / int(counted[-1][1]) if counted else 0.0
 
 
-def killed(results: Path, config: str, cores: int, after: Moment, log: Path) -> list[str] | None:
+def killed(results: Path, words: list[str], after: Moment, log: Path) -> list[str] | None:
     """Start the run, kill it at a moment; the jobs that were hit, or None if it had ended by then."""
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            command(results, [config], cores), cwd=ROOT, stdout=file, stderr=file, start_new_session=True
-        )
+        process = subprocess.Popen(words, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
         while process.poll() is None and share_done(log) < after.share:
             time.sleep(0.2)
         try:
@@ -71,10 +69,11 @@ def kill_repeatedly(results: Path, arguments: argparse.Namespace) -> Counter[str
     draw = random.Random(arguments.seed)
     hits: Counter[str] = Counter()
     results.mkdir(parents=True, exist_ok=True)
+    words = command(results, [arguments.config], arguments.cores, preloaded=arguments.preloaded)
     for number in range(1, arguments.kills + 1):
         # of what is left; on the average as many jobs end before the first kill as between two, and after the last
         after = Moment(draw.uniform(0.0, 2.0 / (arguments.kills - number + 2)), draw.uniform(0.0, 3.0))
-        hit = killed(results, arguments.config, arguments.cores, after, results / ".log")
+        hit = killed(results, words, after, results / ".log")
         if hit is None:
             print(f"the run ended before kill {number}")
             break
@@ -92,8 +91,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--finished", type=Path, help="results of a run left alone; otherwise one is made")
     parser.add_argument("--folder", type=Path, help="where the killed run goes; otherwise a temporary folder")
+    parser.add_argument(
+        "--preloaded",
+        action="store_true",
+        help="jobs of the killed run are forked from a process that has the packages",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
+        os.environ["TMPDIR"] = temporary  # what killed processes leave goes with it
         whole = arguments.finished or Path(temporary) / "whole"
         if arguments.finished is None:
             begun = time.monotonic()
@@ -101,7 +106,7 @@ def main() -> None:
             print(f"left alone: {time.monotonic() - begun:.0f} s, {len(digests(whole))} files to compare", flush=True)
         cut = arguments.folder or Path(temporary) / "cut"
         hits = kill_repeatedly(cut, arguments)
-        run(cut, [arguments.config], arguments.cores)
+        run(cut, [arguments.config], arguments.cores, preloaded=arguments.preloaded)
         print("jobs hit: " + ", ".join(f"{name} x{count}" for name, count in sorted(hits.items())))
         if not hits:
             raise SystemExit("the run was never killed: nothing was tested; another --seed")

@@ -13,11 +13,14 @@ EXACT = ("*.csv", "*.md", "*.svg", "*.safetensors", "*.arrow", "*.flac", "*.mp4"
 TABLES_OF_VALUES = ("samples/*/*/*.parquet", "embeddings/**/*.parquet", "scores/**/*.parquet", "manifests/*.parquet")
 
 
-def command(results: Path, configs: Sequence[str], cores: int) -> list[str]:
-    """The command of a run, the same for the first start and for every later one."""
-    snakemake = Path(sys.executable).with_name("snakemake")
+def command(results: Path, configs: Sequence[str], cores: int, *, preloaded: bool = False) -> list[str]:
+    """The command of a run, the same for the first start and for every later one.
+
+    With `preloaded`, jobs are forked from a process that has imported the packages (tests/preloaded_jobs.py).
+    """
+    snakemake = [str(Path(sys.executable).with_name("snakemake"))]
     return [
-        str(snakemake),
+        *([sys.executable, "-m", "tests.preloaded_jobs"] if preloaded else snakemake),
         "--cores",
         str(cores),
         "--configfile",
@@ -27,9 +30,10 @@ def command(results: Path, configs: Sequence[str], cores: int) -> list[str]:
     ]
 
 
-def run(results: Path, configs: Sequence[str], cores: int) -> None:
+def run(results: Path, configs: Sequence[str], cores: int, *, preloaded: bool = False) -> None:
     """Run to the end; an error of the workflow is shown and raised."""
-    done = subprocess.run(command(results, configs, cores), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    words = command(results, configs, cores, preloaded=preloaded)
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         sys.stdout.write(done.stdout.decode(errors="replace")[-6000:])
         raise SystemExit(f"the run into {results} failed")

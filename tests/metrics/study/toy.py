@@ -74,7 +74,7 @@ def toy_hand_ins(
     the first `careless` ones answer at random, checks included.
     """
     moved = {name: rng.normal(0, 0.15) for name in key.design.pairs}
-    hand_ins = []
+    digest, hand_ins = study_digest(key.design), []
     for number, one in enumerate(key.design.sets):
         own, rows = rng.normal(0, 0.1), []
         for shown in one:
@@ -89,6 +89,5 @@ def toy_hand_ins(
                 first = rng.random() < (0.5 if number < careless else likely)
                 answers[criterion] = "left" if first == shown.first_left else "right"
             rows.append(Row(pair.pair, left, right, answers, float(rng.uniform(8, 20))))
-        digest = study_digest(key.design)
         hand_ins.append(HandIn(f"rater{number}.json", f"rater{number}", settings.name, digest, len(one), tuple(rows)))
     return hand_ins
