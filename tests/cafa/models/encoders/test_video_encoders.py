@@ -118,7 +118,7 @@ def test_both_published_files_are_read(tmp_path: Path, monkeypatch: pytest.Monke
         assert found.keys() == tensors.keys()
         assert all(torch.equal(found[key], value) for key, value in tensors.items())
     (tmp_path / "avclip.pt").rename(tmp_path / "away.pt")
-    with pytest.raises(WeightsError, match="download it and put it there"):
+    with pytest.raises(WeightsError, match="run `cafa weights get synchformer`, or name the file you have"):
         SynchformerFeatures.load(tmp_path, card_of({"file": tmp_path / "avclip.pt"}, {}), "cpu")
 
 
