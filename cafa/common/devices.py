@@ -182,11 +182,11 @@ def arithmetic(tf32: bool = False, attention: Attention | None = None, *, convol
     ----------
     tf32 : bool
         Let a GPU multiply float32 matrices in TF32, of 10 bits of mantissa instead of 23. Without effect elsewhere.
-    convolutions : bool
-        Let it convolve so too. Not where another thread convolves: this is said of the whole process.
     attention : str, optional
         The one way of computing attention that may be used; torch raises RuntimeError where it cannot serve the device
         or the call (``flash_attention`` takes no mask, which TangoFlux has). None: torch chooses.
+    convolutions : bool
+        Let TF32 be used for convolutions too. Not where another thread convolves: this is said of the whole process.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel

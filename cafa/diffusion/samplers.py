@@ -21,7 +21,7 @@ from torch import Tensor
 
 from cafa.common.devices import sent
 from cafa.common.registry import Registry
-from cafa.diffusion.schedules import Denoised, FlowPath, Velocity, flow_times, polyexponential_sigmas
+from cafa.diffusion.schedules import Denoised, FlowPath, Velocity, flow_times, polyexponential_sigmas, time_of_items
 from cafa.models.interface import SamplingDefaults
 
 Noise = Callable[[int], Tensor]
@@ -168,7 +168,7 @@ def sample_euler(derivative: Velocity, x: Tensor, times: Tensor) -> Tensor:
         Decreasing from 1 to 0 (:func:`cafa.diffusion.schedules.flow_times`), on the CPU.
     """
     for time, following in pairwise(times):
-        x = x + (following - time) * derivative(x, sent(time, x.device).expand(x.shape[0]))
+        x = x + (following - time) * derivative(x, time_of_items(time, x))
     return x
 
 

@@ -43,6 +43,11 @@ def time_of_sigma(sigma: Tensor) -> Tensor:
     return torch.atan(sigma) * (2 / torch.pi)
 
 
+def time_of_items(time: Tensor, x: Tensor) -> Tensor:
+    """A time, a scalar tensor of any device, for every item of x (B, ...): (B,) on the device of x."""
+    return sent(time, x.device).expand(x.shape[0])
+
+
 def denoiser_of_velocity(velocity: Velocity) -> Denoised:
     """Denoiser D(x, s) of a model of the velocity v(x, t).
 
@@ -61,7 +66,7 @@ def denoiser_of_velocity(velocity: Velocity) -> Denoised:
 
     def denoised(x: Tensor, sigma: Tensor) -> Tensor:
         scale = (sigma**2 + 1).sqrt()
-        time = sent(time_of_sigma(sigma), x.device).expand(x.shape[0])
+        time = time_of_items(time_of_sigma(sigma), x)
         return velocity(x / scale, time) * (-sigma / scale) + x / scale**2
 
     return denoised
@@ -127,7 +132,7 @@ class StraightPath(FlowPath):
 
         def denoised(x: Tensor, sigma: Tensor) -> Tensor:
             time, on_path = sigma / (1 + sigma), x / (1 + sigma)
-            return on_path - time * velocity(on_path, sent(time, x.device).expand(x.shape[0]))
+            return on_path - time * velocity(on_path, time_of_items(time, x))
 
         return denoised
 

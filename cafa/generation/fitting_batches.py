@@ -64,13 +64,11 @@ class FittingBatches:
             made.append(make(part))
             return None
         except RuntimeError as error:
-            from accelerate.utils.memory import should_reduce_batch_size  # seconds to import, for what is seldom
+            # seconds to import, for what is seldom
+            from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
             if not should_reduce_batch_size(error):
                 raise
             said = str(error).splitlines()[0]
-        # Only here: the error holds what was computed until it came.
-        from accelerate.utils.memory import clear_device_cache
-
-        clear_device_cache()
+        clear_device_cache()  # only here: the error holds what was computed until it came
         return said

@@ -50,8 +50,9 @@ def train_joint(
         backbone = model.backbone
         condition = lambda text, seconds: backbone.condition(text, torch.zeros_like(seconds), seconds)  # noqa: E731
         conditioning = condition_batch(condition, batch, settings, generator)
-        keep = sent(keep_mask(settings.objective.video_dropout, len(batch["video"]), generator), torch.device(device))
-        velocity = lambda z, t: model(z, t, conditioning, batch["video"], keep)  # noqa: E731
+        features = batch["video"]
+        keep = sent(keep_mask(settings.objective.video_dropout, len(features), generator), features.device)
+        velocity = lambda z, t: model(z, t, conditioning, features, keep)  # noqa: E731
         return {"loss": velocity_loss(velocity, batch["latents"], settings.objective, generator)}
 
     data, run = TrainingData(manifest, latents, text, [video], dataset), TrainingRun(seed, output, device)

@@ -46,10 +46,6 @@ class StepValues:
         self._processes = processes
         self._steps: list[_Step] = []
 
-    def __len__(self) -> int:
-        """Steps to read."""
-        return len(self._steps)
-
     def add(self, step: int, parts: Sequence[dict[str, Tensor]], norm: Tensor | None) -> None:
         """Take the values of a step.
 

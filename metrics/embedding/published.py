@@ -71,8 +71,8 @@ def open_panel(judges: Path, settings: JudgingSettings, parts: Sequence[str], de
     """Registered judges as a panel."""
     opened = open_registered(judges, parts=parts, device=device)
     panel = RealJudges(opened, settings.seconds, whole_file_for_imagebind=settings.whole_file_for_imagebind)
-    for told in (panel.settings, panel.audio_protocol):
-        told |= {"tf32": True} if settings.tf32 else {}
+    if settings.tf32:
+        panel.settings["tf32"] = panel.audio_protocol["tf32"] = True
     return panel
 
 
